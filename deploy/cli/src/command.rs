@@ -1,0 +1,139 @@
+//! The command line as a whole: verbs, help, exit codes.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{audit, completions, contracts, demo, doctor, init, pki, receipts};
+
+/// A verb did what it was asked, and what it looked at is right.
+pub const OK: u8 = 0;
+/// It could not, or what it looked at is wrong.
+pub const FAILED: u8 = 1;
+/// The command line is wrong. Nothing was done.
+pub const USAGE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  Try everything in a sandbox, with nothing to set up:
+    countersign demo
+    countersign demo --as customer1@example.com --say \"cancel order #1001\" --say yes
+  Read and check what was done:
+    countersign receipts list --state DIR
+    countersign receipts show rcp_… --state DIR --proof
+    countersign audit verify DIR/executor/log --key DIR/log.pub
+  Set up a deployment:
+    countersign init DIR
+    countersign doctor --executor DIR/executor.yaml
+
+Exit codes:
+  0  done, and what was looked at is right
+  1  could not be done, or what was looked at is wrong
+  2  the command line is wrong; nothing was done";
+
+/// Real actions that a language model may ask for: checked by an executor, carried out once, and
+/// never called done unless they are.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, after_help = EXAMPLES)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start a sandbox shop, an executor and a planner here, and chat with them.
+    Demo(demo::Args),
+    /// Check, draft and try contracts and connectors.
+    #[command(subcommand)]
+    Contracts(contracts::Command),
+    /// Write the commented configuration of both services into a folder.
+    Init(init::Args),
+    /// Say what is wrong with a configuration, and how to put it right.
+    Doctor(doctor::Args),
+    /// Make a certificate authority and let it issue certificates.
+    #[command(subcommand)]
+    Pki(pki::PkiCommand),
+    /// List and show receipts, from an executor or from a log folder.
+    #[command(subcommand)]
+    Receipts(receipts::Command),
+    /// Check the log, offline, with nothing but its public key.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Print a completion script for a shell.
+    ///
+    /// For bash: `countersign completions bash > ~/.local/share/bash-completion/completions/countersign`
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Stops the demo's processes when the demo itself is gone. Started by the demo.
+    #[command(hide = true)]
+    DemoGuard(demo::GuardArgs),
+}
+
+/// Reads the command line, does what it says, and answers with the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Clap ends the process with USAGE where the line is wrong.
+    let line = Line::parse();
+    match run(line.verb) {
+        Ok(code) => code,
+        Err(error) if reader_left(&error) => ExitCode::from(OK),
+        Err(error) => {
+            // Nothing is left to do where even this cannot be written.
+            let _unwritten = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Demo(args) => demo::run(args),
+        Verb::Contracts(command) => contracts::run(command),
+        Verb::Init(args) => init::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Pki(command) => pki::run(command).map(|()| ExitCode::from(OK)),
+        Verb::Receipts(command) => receipts::run(command),
+        Verb::Audit(command) => audit::run(&command),
+        Verb::Completions { shell } => completions::run(shell, &mut Line::command()),
+        Verb::DemoGuard(args) => demo::guard(&args),
+    }
+}
+
+/// `countersign … | head` is no failure.
+fn reader_left(error: &anyhow::Error) -> bool {
+    let broken = |e: &(dyn Error + 'static)| {
+        e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn the_helps_own_examples_parse() {
+        let lines = EXAMPLES.lines().filter_map(|l| l.strip_prefix("    countersign "));
+        let mut seen = 0;
+        for line in lines {
+            let line = line.replace("\"cancel order #1001\"", "cancel");
+            let line = line.replace("rcp_…", "rcp_01k0000000000000000000000a");
+            let words = ["countersign"].into_iter().chain(line.split(' '));
+            let parsed = Line::try_parse_from(words);
+            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+            seen += 1;
+        }
+        assert_eq!(seen, 7);
+    }
+}

@@ -1,0 +1,239 @@
+//! The demo's chat frontend: knows who is at the terminal, attests what they wrote, and signs a yes
+//! only over a card that it showed (A YES IS SHOWN AND SIGNED).
+
+use std::time::Duration;
+
+use anyhow::Context;
+use countersign_proto::v1::converse_response::Event;
+use countersign_proto::v1::planner_client::PlannerClient;
+use countersign_proto::v1::{AttestedMessage, Card, ConverseRequest, Turn};
+use countersign_shared::attest::{
+    AUDIENCE, ConfirmationClaims, ConfirmationType, MessageClaims, MessageType, card_digest,
+    text_digest,
+};
+use countersign_shared::mtls::{Material, MaterialFiles, channel};
+use countersign_shared::refusal::Refusal;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value as Json, json};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+use super::configs::{self, FRONTEND, ISSUER, KID};
+use super::jws::Signer;
+use super::keys::signing_key;
+use super::people::Person;
+use super::place::Place;
+use super::yes::is_yes;
+use crate::text::printable;
+
+/// For one turn, a slow model and a slow backend included.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// Life of a subject's token.
+const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// One conversation of one person.
+pub(super) struct Frontend {
+    planner: PlannerClient<Channel>,
+    person: Person,
+    issuer: Signer,
+    signer: Signer,
+    conversation: String,
+    messages: u32,
+    /// The card that was shown last and waits for an answer.
+    card: Option<Shown>,
+}
+
+/// A card as it was shown: what is signed is this text, not what came over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) proposal_id: String,
+    pub(super) text: String,
+    pub(super) expires_at: Timestamp,
+    commitment: String,
+}
+
+/// One turn, from the message to the answer.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    /// Whether the message was signed as a yes to the card before it.
+    pub(super) signed: bool,
+    /// The card that this turn shows.
+    pub(super) card: Option<Shown>,
+    /// What came of it.
+    pub(super) turn: Result<Turn, Failed>,
+}
+
+/// A turn that the planner could not finish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) code: String,
+    pub(super) message: String,
+    /// For the customer.
+    pub(super) say: String,
+}
+
+impl Frontend {
+    /// Begins a conversation with the demo's planner.
+    pub(super) fn open(place: &Place, person: Person) -> anyhow::Result<Self> {
+        let material = Material::open(MaterialFiles::in_dir(&place.frontend.join("tls")))?;
+        let channel = channel(&place.planner.address, material, place.planner.id.parse()?)?;
+        let signer =
+            |name: &str| signing_key(&place.frontend.join(name)).map(|key| Signer::new(key, KID));
+        Ok(Self {
+            planner: PlannerClient::new(channel),
+            person,
+            issuer: signer("issuer.key")?,
+            signer: signer("frontend.key")?,
+            conversation: format!("demo-{}", Uuid::now_v7().simple()),
+            messages: 0,
+            card: None,
+        })
+    }
+
+    pub(super) fn person(&self) -> &Person {
+        &self.person
+    }
+
+    /// Says something; `progress` hears what is being done meanwhile.
+    pub(super) async fn say(
+        &mut self,
+        text: &str,
+        mut progress: impl FnMut(&str),
+    ) -> anyhow::Result<Spoken> {
+        let now = Timestamp::now();
+        // Only the answer right after a card is an answer to it.
+        let answered = self.card.take().filter(|card| is_yes(text) && now < card.expires_at);
+        let confirmation = answered.as_ref().map(|card| self.confirm(card, now)).transpose()?;
+        let request = ConverseRequest {
+            subject_token: self.token(now)?,
+            conversation_id: self.conversation.clone(),
+            message: Some(self.attest(text, now)?),
+            confirmation: confirmation.unwrap_or_default(),
+            external_ref: String::new(),
+        };
+        let mut card = None;
+        let turn = self.converse(request, &mut card, &mut progress).await;
+        self.card.clone_from(&card);
+        Ok(Spoken {
+            signed: answered.is_some(),
+            card,
+            turn: turn.map_err(|status| failed(&status)),
+        })
+    }
+
+    async fn converse(
+        &mut self,
+        request: ConverseRequest,
+        card: &mut Option<Shown>,
+        progress: &mut impl FnMut(&str),
+    ) -> Result<Turn, Status> {
+        let mut request = Request::new(request);
+        request.set_timeout(PATIENCE);
+        let mut events = self.planner.converse(request).await?.into_inner();
+        while let Some(event) = events.message().await? {
+            match event.event {
+                Some(Event::Progress(at)) => progress(&printable(&at.note)),
+                Some(Event::Card(shown)) => *card = Some(Shown::of(shown)?),
+                Some(Event::Turn(turn)) => return Ok(turn),
+                None => {}
+            }
+        }
+        Err(Status::internal("the planner ended the turn without a result"))
+    }
+
+    fn token(&self, now: Timestamp) -> anyhow::Result<String> {
+        let expires = now.checked_add(TOKEN_LIFE).context("the clock is out of range")?;
+        self.issuer.sign(&claims(&self.person, now.as_second(), expires.as_second()))
+    }
+
+    fn attest(&mut self, text: &str, now: Timestamp) -> anyhow::Result<AttestedMessage> {
+        self.messages = self.messages.saturating_add(1);
+        let mid = format!("m{}", self.messages);
+        let attestation = self.signer.sign(&MessageClaims {
+            typ: MessageType::Message,
+            iss: FRONTEND.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: self.person.subject.to_owned(),
+            conv: self.conversation.clone(),
+            mid: mid.clone(),
+            sha256: text_digest(text),
+            iat: now.as_second(),
+        })?;
+        Ok(AttestedMessage { message_id: mid, text: text.to_owned(), attestation })
+    }
+
+    fn confirm(&self, card: &Shown, now: Timestamp) -> anyhow::Result<String> {
+        self.signer.sign(&ConfirmationClaims {
+            typ: ConfirmationType::Confirmation,
+            iss: FRONTEND.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: self.person.subject.to_owned(),
+            conv: self.conversation.clone(),
+            proposal: card.proposal_id.clone(),
+            card: card_digest(&card.proposal_id, &card.commitment, &card.text),
+            iat: now.as_second(),
+            exp: card.expires_at.as_second(),
+        })
+    }
+}
+
+impl Shown {
+    /// What will be shown of a card: its text, fit for a terminal.
+    fn of(card: Card) -> Result<Self, Status> {
+        let expires_at = card.expires_at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok());
+        Ok(Self {
+            proposal_id: card.proposal_id,
+            text: printable(&card.text),
+            expires_at: expires_at.ok_or_else(|| Status::internal("the card has no end"))?,
+            commitment: card.commitment,
+        })
+    }
+}
+
+fn claims(person: &Person, issued: i64, expires: i64) -> Json {
+    json!({
+        "iss": ISSUER,
+        "aud": configs::AUDIENCE,
+        "sub": person.subject,
+        "iat": issued,
+        "exp": expires,
+        "email": person.email,
+        "customer_id": person.customer_id,
+    })
+}
+
+fn failed(status: &Status) -> Failed {
+    match Refusal::from_status(status) {
+        Some(refusal) => Failed { code: refusal.code, message: refusal.message, say: refusal.say },
+        None => Failed {
+            code: format!("{:?}", status.code()).to_uppercase(),
+            message: status.message().to_owned(),
+            say: "Something went wrong here, and I can't tell what came of it.".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_signed_is_what_is_shown() {
+        let card = |text: &str| Card {
+            proposal_id: "prp_1".into(),
+            text: text.into(),
+            commitment: "ab".into(),
+            expires_at: Some(prost_types::Timestamp { seconds: 100, nanos: 0 }),
+        };
+        let honest = Shown::of(card("Refund USD 5.00?")).unwrap();
+        assert_eq!(honest.text, "Refund USD 5.00?");
+        // What a terminal would hide is not signed for: the digest then fits no proposal.
+        let hidden = Shown::of(card("Refund USD 5.00\u{1b}[8m0\u{1b}[0m?")).unwrap();
+        assert_eq!(hidden.text, "Refund USD 5.00[8m0[0m?");
+        let endless = Card { expires_at: None, ..card("Refund?") };
+        assert!(Shown::of(endless).is_err());
+    }
+}

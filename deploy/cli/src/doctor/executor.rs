@@ -1,0 +1,237 @@
+//! What is wrong with an executor's configuration.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use countersign_core::contract::Catalog;
+use countersign_executor::config::Config;
+use countersign_executor::connector::Connections;
+use countersign_executor::vault::Vault;
+use countersign_executor::{log, packs};
+use countersign_shared::mtls::MaterialFiles;
+use countersign_shared::tlog::key::Signer as _;
+
+use super::report::Report;
+use super::{certificate, files};
+
+/// Looks at everything that the executor will look at.
+pub(super) fn look(report: &mut Report, file: &Path) {
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(error) => {
+            return report.wrong(
+                "executor",
+                error.to_string(),
+                "`countersign init DIR` writes one that is right",
+            );
+        }
+    };
+    report.good("executor", format!("{} is well formed", file.display()));
+    for (place, text) in [("listen", &config.listen), ("admin", &config.admin)] {
+        address(report, place, text);
+    }
+    let tls = &config.tls;
+    let tls = MaterialFiles {
+        cert: tls.cert.clone(),
+        key: tls.key.clone(),
+        ca: tls.ca.clone(),
+        crl: tls.crl.clone(),
+    };
+    let own = certificate::look(report, &tls, "executor");
+    if config.callers.planners.is_empty() {
+        report.wrong(
+            "callers.planners",
+            "nobody may propose anything",
+            "name your planner's identity",
+        );
+    }
+    if let Some(own) = own.filter(|own| config.callers.planners.iter().any(|p| p.matches(own))) {
+        let what = format!("the executor's own identity {own} may call as a planner");
+        report.warn("callers.planners", what, "give the planner an identity of its own");
+    }
+    voices(report, &config);
+    backends(report, &config);
+    history(report, &config);
+}
+
+pub(super) fn address(report: &mut Report, place: &str, text: &str) {
+    if text.parse::<SocketAddr>().is_err() {
+        let what = format!("{text:?} is no address and port");
+        report.wrong(place, what, "write it like 127.0.0.1:7443");
+    }
+}
+
+/// Issuers and frontends: their keys, and what they are for.
+fn voices(report: &mut Report, config: &Config) {
+    for issuer in &config.issuers {
+        for key in &issuer.keys {
+            let place = format!("issuers {} key {}", issuer.issuer, key.kid);
+            files::public_key(report, &place, &key.file);
+        }
+        for planner in &issuer.planners {
+            if !config.callers.planners.contains(planner) {
+                let (place, planner) =
+                    (format!("issuers {}", issuer.issuer), String::from(planner.clone()));
+                let what = format!("{planner} may act for {} and may not call", issuer.tenant);
+                report.warn(&place, what, "add it to `callers.planners`, or take it out here");
+            }
+        }
+    }
+    for frontend in &config.frontends {
+        for key in &frontend.keys {
+            let place = format!("frontends {} key {}", frontend.id, key.kid);
+            files::public_key(report, &place, &key.file);
+        }
+    }
+    for tenant in config.issuers.iter().map(|issuer| &issuer.tenant).collect::<BTreeSet<_>>() {
+        if !config.frontends.iter().any(|frontend| frontend.tenant == *tenant) {
+            let what = format!(
+                "tenant {tenant} has none: nobody can attest its customers' messages or confirmations"
+            );
+            report.warn("frontends", what, "add the tenant's chat frontend");
+        }
+    }
+}
+
+/// Packs, credentials and connections.
+fn backends(report: &mut Report, config: &Config) {
+    let vault = match Vault::open(&config.credentials) {
+        Ok(vault) => Some(vault),
+        Err(error) => {
+            report.wrong("credentials", error.to_string(), "");
+            None
+        }
+    };
+    let catalog = match packs::load(&config.packs) {
+        Ok(catalog) => catalog,
+        Err(problems) => {
+            for problem in problems {
+                report.wrong("packs", problem.to_string(), "countersign contracts check DIR");
+            }
+            return;
+        }
+    };
+    report.good("packs", format!("{} tools in {} packs", catalog.tools.len(), config.packs.len()));
+    if let Some(vault) = &vault {
+        connections(report, config, &catalog, vault);
+    }
+    claims(report, config, &catalog);
+}
+
+fn connections(report: &mut Report, config: &Config, catalog: &Catalog, vault: &Vault) {
+    match Connections::build(&config.connections, catalog, vault) {
+        Ok(_) => report.good("connections", format!("{} can be used", config.connections.len())),
+        Err(problems) => {
+            for problem in problems {
+                report.wrong("connections", problem.to_string(), "");
+            }
+        }
+    }
+    for risk in config.connections.iter().flat_map(|connection| connection.risks()) {
+        report.warn("connections", risk, "");
+    }
+}
+
+/// Claims that a pack's rules compare with, and that no issuer hands over: such rules refuse always.
+fn claims(report: &mut Report, config: &Config, catalog: &Catalog) {
+    for connection in &config.connections {
+        let given: BTreeSet<_> = config
+            .issuers
+            .iter()
+            .filter(|issuer| issuer.tenant == connection.tenant)
+            .flat_map(|issuer| &issuer.claims)
+            .collect();
+        let packs = catalog.tools.values().map(|tool| &tool.pack);
+        let pack = packs.into_iter().find(|pack| pack.name == connection.pack);
+        let wanted = pack.iter().flat_map(|pack| &pack.subject_claims);
+        let missing: Vec<_> = wanted.filter(|claim| !given.contains(claim)).cloned().collect();
+        if !missing.is_empty() {
+            let what = format!(
+                "pack {} may compare with the claims {}, and no issuer of tenant {} hands them over",
+                connection.pack,
+                missing.join(", "),
+                connection.tenant,
+            );
+            report.warn(
+                "issuers claims",
+                what,
+                "add them to the issuer's `claims`, and to its tokens",
+            );
+        }
+    }
+}
+
+/// The store and the log.
+fn history(report: &mut Report, config: &Config) {
+    files::state(report, "state", &config.state);
+    match log::key(&config.log) {
+        Ok(key) => {
+            files::private(report, "log.key", &config.log.key);
+            report
+                .good("log", format!("its public key, for your auditors: {}", key.verifier_key()));
+        }
+        Err(error) => report.wrong("log", error.to_string(), ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs;
+
+    use super::super::report::Grade;
+    use super::*;
+    use crate::pki::{Role, init_ca, issue};
+    use crate::{ed25519, init};
+
+    fn errors(file: &Path) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let mut report = Report::default();
+        look(&mut report, file);
+        let errors = report.findings.iter().filter(|f| f.grade == Grade::Error);
+        errors.map(|f| format!("{}: {}", f.place, f.what)).collect()
+    }
+
+    fn private(path: &Path, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// The road that `init` prints, step by step, until nothing is wrong.
+    #[test]
+    fn the_road_from_init_ends_without_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        init::write(dir).unwrap();
+        let file = dir.join("executor.yaml");
+        let first = errors(&file);
+        for part in [
+            "tls: ",
+            "issuers https://accounts.shop.example key",
+            "frontends web-chat",
+            "connections: ",
+        ] {
+            assert!(first.iter().any(|error| error.starts_with(part)), "{part}: {first:#?}");
+        }
+        let pki = dir.join("pki");
+        init_ca(&pki, "shop.example").unwrap();
+        issue(&pki, Role::Executor, dir).unwrap();
+        for name in ["accounts", "web-chat"] {
+            let key = ed25519::generate().unwrap();
+            fs::write(dir.join(format!("keys/{name}.pub")), ed25519::public_pem(&key).unwrap())
+                .unwrap();
+        }
+        private(&dir.join("credentials/shopify_token"), "secret\n");
+        assert_eq!(errors(&file), Vec::<String>::new());
+
+        // Another authority's certificates are not believed.
+        init_ca(&dir.join("other"), "shop.example").unwrap();
+        fs::copy(dir.join("other/ca.crt"), dir.join("executor/ca.crt")).unwrap();
+        let foreign = errors(&file);
+        assert!(foreign.iter().any(|e| e.contains("is not believed by")), "{foreign:#?}");
+    }
+}

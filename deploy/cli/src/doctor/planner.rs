@@ -1,0 +1,78 @@
+//! What is wrong with a planner's configuration.
+
+use std::fs;
+use std::path::Path;
+
+use countersign_planner::config::{Config, ModelConfig, OpenaiConfig};
+
+use super::executor::address;
+use super::report::Report;
+use super::{certificate, files};
+
+/// Looks at everything that the planner will look at.
+pub(super) fn look(report: &mut Report, file: &Path) {
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(error) => {
+            return report.wrong(
+                "planner",
+                error.to_string(),
+                "`countersign init DIR` writes one that is right",
+            );
+        }
+    };
+    report.good("planner", format!("{} is well formed", file.display()));
+    for (place, text) in [("listen", &config.listen), ("admin", &config.admin)] {
+        address(report, place, text);
+    }
+    let own = certificate::look(report, &config.tls, "planner");
+    if config.callers.is_empty() {
+        report.wrong(
+            "callers",
+            "nobody may talk to the planner",
+            "name your chat frontend's identity",
+        );
+    }
+    if own.as_ref() == Some(&config.executor.id) {
+        let what = "planner and executor have one identity: the planner could call as the executor";
+        report.wrong("executor.id", what, "issue each a certificate with its own role");
+    }
+    if config.executor.address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err())
+    {
+        let what = format!("{:?} is no host and port", config.executor.address);
+        report.wrong("executor.address", what, "write it like executor.example:7443");
+    }
+    match &config.model {
+        ModelConfig::Offline => report.good("model", "offline: built in, no server"),
+        ModelConfig::Openai(server) => model(report, server),
+    }
+}
+
+fn model(report: &mut Report, server: &OpenaiConfig) {
+    match server.url.scheme() {
+        "https" => report.good("model", format!("{} at {}", server.name, server.url)),
+        "http" => {
+            let what = format!(
+                "{} is spoken to in plain http: whoever is on the way reads the customers' messages",
+                server.url
+            );
+            report.warn("model.url", what, "use https, except on this machine");
+        }
+        other => report.wrong("model.url", format!("scheme {other:?}"), "use https"),
+    }
+    let Some(key) = &server.api_key_file else { return };
+    match fs::read_to_string(key) {
+        Ok(text) if text.trim().is_empty() => {
+            report.wrong(
+                "model.api_key_file",
+                format!("{} is empty", key.display()),
+                "write the key into it",
+            );
+        }
+        Ok(_) => files::private(report, "model.api_key_file", key),
+        Err(error) => {
+            let what = format!("{}: {error}", key.display());
+            report.wrong("model.api_key_file", what, "write the key into it, mode 0600");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `countersign init`: the commented configuration of both services, and what lies beside it.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::command::OK;
+use crate::logkey;
+
+const EXECUTOR: &str = include_str!("../init/executor.yaml");
+const PLANNER: &str = include_str!("../init/planner.yaml");
+const CREDENTIALS: &str = include_str!("../init/CREDENTIALS.txt");
+/// As in `executor.yaml`.
+const ORIGIN: &str = "shop.example/countersign";
+
+/// What `init` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  countersign init ./deployment
+  countersign doctor --executor ./deployment/executor.yaml
+
+Nothing that is there already is replaced.")]
+pub struct Args {
+    /// Folder for the configuration; made if it is not there.
+    dir: PathBuf,
+}
+
+/// Writes the folder and says what to do next.
+///
+/// # Errors
+/// When one of the files is there already, or cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    write(&args.dir)?;
+    let out = &mut io::stdout().lock();
+    writeln!(out, "{}", next_steps(&args.dir))?;
+    Ok(ExitCode::from(OK))
+}
+
+/// Writes the folder.
+pub(crate) fn write(dir: &Path) -> anyhow::Result<()> {
+    let taken = ["executor.yaml", "planner.yaml", "packs", "log.key", "log.pub"];
+    if let Some(taken) = taken.map(|name| dir.join(name)).into_iter().find(|path| path.exists()) {
+        anyhow::bail!("{} is there already: take another folder, or move it away", taken.display());
+    }
+    for (folder, mode) in [(".", 0o755), ("credentials", 0o700), ("state", 0o700), ("keys", 0o755)]
+    {
+        make_folder(&dir.join(folder), mode)?;
+    }
+    make_file(&dir.join("executor.yaml"), EXECUTOR, 0o644)?;
+    make_file(&dir.join("planner.yaml"), PLANNER, 0o644)?;
+    make_file(&dir.join("credentials/README.txt"), CREDENTIALS, 0o600)?;
+    let key = logkey::generate(ORIGIN)?;
+    make_file(&dir.join("log.key"), &key.private_pem, 0o600)?;
+    make_file(&dir.join("log.pub"), &format!("{}\n", key.public), 0o644)?;
+    let packs = dir.join("packs");
+    countersign_executor::packs::write_shipped(&packs)
+        .with_context(|| format!("cannot write the packs to {}", packs.display()))?;
+    Ok(())
+}
+
+fn make_folder(path: &Path, mode: u32) -> anyhow::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.with_context(|| format!("cannot make the folder {}", path.display()))
+}
+
+fn make_file(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn next_steps(dir: &Path) -> String {
+    let shown = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let dir = shown.display();
+    format!(
+        "\
+Wrote {dir}:
+  executor.yaml   the executor's configuration, commented
+  planner.yaml    the planner's configuration, commented
+  packs/          the contracts and connectors that come with Countersign
+  credentials/    for the backends' secrets, one file each
+  keys/           for the public keys of issuers and chat frontends
+  log.key         signs the log: only the executor's user may read it
+  log.pub         checks the log: give it to your auditors
+  state/          journal, receipts and the published log
+
+Next:
+  1. Write your own names for shop.example in executor.yaml and planner.yaml. A new `log.origin`
+     needs a new first part in log.pub too: `countersign doctor` prints the line.
+  2. Make certificates:
+       countersign pki init {dir}/pki --trust-domain shop.example
+       countersign pki issue --role executor --dir {dir}/pki --out {dir}
+       countersign pki issue --role planner  --dir {dir}/pki --out {dir}
+     Keep pki/ca.key away from the services, and planner/ on the planner's machine only.
+  3. Put the public keys of your issuer and your chat frontend into keys/.
+  4. Put each backend's secret into credentials/, mode 0600.
+  5. Ask what is missing, as often as you like:
+       countersign doctor --executor {dir}/executor.yaml
+       countersign doctor --planner {dir}/planner.yaml
+  6. Start them, each as a user of its own:
+       executor --config {dir}/executor.yaml
+       planner --config {dir}/planner.yaml"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use countersign_executor::config::Config;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_loads_and_is_closed_where_it_must_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("deployment");
+        write(&dir).unwrap();
+        let config = Config::load(&dir.join("executor.yaml")).unwrap();
+        assert_eq!(config.log.origin, ORIGIN);
+        for pack in &config.packs {
+            assert!(pack.join("connector.yaml").exists(), "{}", pack.display());
+        }
+        for connection in &config.connections {
+            assert_eq!(connection.problems(), []);
+        }
+        countersign_planner::config::Config::load(&dir.join("planner.yaml")).unwrap();
+        let mode = |name: &str| fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("credentials"), mode("log.key")), (0o700, 0o600));
+        countersign_executor::log::key(&config.log).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path()).unwrap();
+        let before = fs::read(folder.path().join("log.key")).unwrap();
+        let error = write(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("is there already"), "{error}");
+        assert_eq!(fs::read(folder.path().join("log.key")).unwrap(), before);
+    }
+
+    #[test]
+    fn the_model_server_of_the_comment_parses_too() {
+        let openai: String = PLANNER
+            .replace("model:\n  kind: offline\n", "")
+            .lines()
+            .map(|line| {
+                line.strip_prefix("# model:").map_or(line.to_owned(), |_| "model:".to_owned())
+            })
+            .map(|line| {
+                line.strip_prefix("#   ")
+                    .filter(|l| l.contains(": "))
+                    .map_or(line.clone(), |l| format!("  {l}"))
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("planner.yaml");
+        fs::write(&file, openai).unwrap();
+        countersign_planner::config::Config::load(&file).unwrap();
+    }
+}

@@ -1,0 +1,132 @@
+//! Receipts over the executor's `Audit` service, with an auditor's certificate.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use countersign_proto::v1::audit_client::AuditClient;
+use countersign_proto::v1::{
+    GetCheckpointRequest, GetInclusionProofRequest, GetReceiptRequest, ListReceiptsRequest, Receipt,
+};
+use countersign_shared::ids::ReceiptId;
+use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
+use countersign_shared::refusal::Refusal;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use super::{Filter, Logged};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The service's own limit.
+const PAGE: u32 = 500;
+
+/// An executor's history.
+pub(super) struct Remote {
+    client: AuditClient<Channel>,
+    address: String,
+}
+
+/// Nothing answers at the address.
+#[derive(Debug)]
+pub(super) struct Unreachable;
+
+impl Remote {
+    /// Prepares to call the executor `id` at `address` with the certificate in `tls`.
+    pub(super) fn connect(address: &str, tls: &Path, id: SpiffeId) -> anyhow::Result<Self> {
+        let material = Material::open(MaterialFiles::in_dir(tls))?;
+        let channel = channel(address, material, id)?;
+        Ok(Self { client: AuditClient::new(channel), address: address.to_owned() })
+    }
+
+    /// Whether anything answers; any answer counts.
+    pub(super) async fn reach(&self) -> Result<(), Unreachable> {
+        let asked = self.client.clone().get_checkpoint(timed(GetCheckpointRequest {})).await;
+        match asked {
+            Err(status)
+                if status.code() == Code::Unavailable
+                    && Refusal::from_status(&status).is_none() =>
+            {
+                Err(Unreachable)
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn list(&self, filter: &Filter, limit: u32) -> anyhow::Result<Vec<Logged>> {
+        let (mut found, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+            let request = ListReceiptsRequest {
+                subject_token: String::new(),
+                tenant: filter.tenant.clone().unwrap_or_default(),
+                external_ref: filter.external_ref.clone().unwrap_or_default(),
+                tool: filter.tool.clone().unwrap_or_default(),
+                page_size: left.min(PAGE),
+                page_token,
+            };
+            let page = self.client.clone().list_receipts(timed(request)).await;
+            let page = page.map_err(|status| self.refused(&status))?.into_inner();
+            for receipt in page.receipts {
+                found.push(logged(receipt)?);
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() || found.len() >= limit as usize {
+                return Ok(found);
+            }
+        }
+    }
+
+    pub(super) async fn get(&self, id: &ReceiptId) -> anyhow::Result<Logged> {
+        let request =
+            GetReceiptRequest { subject_token: String::new(), receipt_id: id.to_string() };
+        let answer = self.client.clone().get_receipt(timed(request)).await;
+        let answer = answer.map_err(|status| self.refused(&status))?.into_inner();
+        let receipt =
+            answer.receipt.ok_or_else(|| anyhow!("the executor's answer holds no receipt"))?;
+        logged(receipt)
+    }
+
+    pub(super) async fn proof(&self, id: &str) -> anyhow::Result<String> {
+        let request =
+            GetInclusionProofRequest { subject_token: String::new(), receipt_id: id.to_owned() };
+        let answer = self.client.clone().get_inclusion_proof(timed(request)).await;
+        Ok(answer.map_err(|status| self.refused(&status))?.into_inner().tlog_proof)
+    }
+
+    fn refused(&self, status: &Status) -> anyhow::Error {
+        if let Some(refusal) = Refusal::from_status(status) {
+            return anyhow!("the executor refused: {}: {}", refusal.code, refusal.message);
+        }
+        let (address, why) = (&self.address, crate::text::one_line(&cause(status)));
+        if status.code() == Code::Unavailable {
+            return anyhow!(
+                "cannot reach the executor at {address} ({why}); check that it runs, that --executor-id is its identity, and that --tls is a certificate of its authority"
+            );
+        }
+        anyhow!("the executor at {address} failed: {:?}: {why}", status.code())
+    }
+}
+
+/// A status and what it came from, as far as it says.
+fn cause(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+fn logged(receipt: Receipt) -> anyhow::Result<Logged> {
+    Logged::read(receipt.leaf_index, receipt.body)
+}
+
+fn timed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(PATIENCE);
+    request
+}

@@ -1,0 +1,113 @@
+//! Where receipts come from: an executor, a log folder, or a demo that knows both.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use countersign_shared::ids::ReceiptId;
+use countersign_shared::mtls::SpiffeId;
+use countersign_shared::tlog::key::VerifierKey;
+
+use super::folder::Folder;
+use super::remote::{Remote, Unreachable};
+use super::{Filter, Logged};
+use crate::audit::read_key;
+use crate::demo::place::Place;
+
+/// Where receipts are read from; exactly one of `--state`, `--log` and `--executor`.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct SourceArgs {
+    /// State folder of a demo, running or ended.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["log", "executor", "tls", "executor_id", "key"])]
+    state: Option<PathBuf>,
+    /// A log folder, offline.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["executor", "tls", "executor_id"])]
+    log: Option<PathBuf>,
+    /// Address of an executor, `host:port`.
+    #[arg(long, value_name = "ADDRESS", requires = "tls", requires = "executor_id")]
+    executor: Option<String>,
+    /// Folder of an auditor's certificate: tls.crt, tls.key, ca.crt.
+    #[arg(long, value_name = "DIR", requires = "executor")]
+    tls: Option<PathBuf>,
+    /// The executor's identity: `spiffe://…`.
+    #[arg(long, value_name = "SPIFFE", requires = "executor")]
+    executor_id: Option<SpiffeId>,
+    /// The log's public key, or a file that holds it: receipts are then checked against the log.
+    #[arg(long, value_name = "KEY|FILE")]
+    key: Option<String>,
+}
+
+/// An open source.
+pub(crate) struct Source {
+    from: From,
+    key: Option<VerifierKey>,
+}
+
+enum From {
+    Executor(Remote),
+    Folder(Folder),
+}
+
+impl Source {
+    /// Opens what the arguments name.
+    pub(crate) async fn open(args: SourceArgs) -> anyhow::Result<Self> {
+        let key = args.key.as_deref().map(read_key).transpose()?;
+        let from = match (args.state, args.log, args.executor, args.tls, args.executor_id) {
+            (Some(state), ..) => return Self::of_demo(&Place::read(&state)?).await,
+            (None, Some(log), ..) => From::Folder(Folder::open(&log)?),
+            (None, None, Some(address), Some(tls), Some(id)) => {
+                From::Executor(Remote::connect(&address, &tls, id)?)
+            }
+            (None, None, _, _, _) => {
+                anyhow::bail!(
+                    "say where to read from: --state DIR, --log DIR, or --executor with --tls and --executor-id"
+                )
+            }
+        };
+        Ok(Self { from, key })
+    }
+
+    /// A demo's executor while it runs, its log afterwards.
+    pub(crate) async fn of_demo(place: &Place) -> anyhow::Result<Self> {
+        let key = Some(read_key(&place.log_key)?);
+        let executor = &place.executor;
+        let remote = Remote::connect(&executor.address, &place.auditor, executor.id.parse()?)?;
+        match remote.reach().await {
+            Ok(()) => Ok(Self { from: From::Executor(remote), key }),
+            Err(Unreachable) => {
+                writeln!(io::stderr(), "The demo is not running: reading its log.")?;
+                let from = From::Folder(Folder::open(&place.log)?);
+                Ok(Self { from, key })
+            }
+        }
+    }
+
+    /// The log's key, where it is known.
+    pub(crate) fn key(&self) -> Option<&VerifierKey> {
+        self.key.as_ref()
+    }
+
+    /// Receipts that match, newest first.
+    pub(crate) async fn list(&self, filter: &Filter, limit: u32) -> anyhow::Result<Vec<Logged>> {
+        match &self.from {
+            From::Executor(remote) => remote.list(filter, limit).await,
+            From::Folder(folder) => folder.list(filter, limit),
+        }
+    }
+
+    /// One receipt.
+    pub(crate) async fn get(&self, id: &ReceiptId) -> anyhow::Result<Logged> {
+        match &self.from {
+            From::Executor(remote) => remote.get(id).await,
+            From::Folder(folder) => folder.get(id),
+        }
+    }
+
+    /// The text of a `.tlog-proof` file for it, unchecked.
+    pub(crate) async fn proof(&self, logged: &Logged) -> anyhow::Result<String> {
+        match &self.from {
+            From::Executor(remote) => remote.proof(&logged.receipt.receipt_id).await,
+            From::Folder(folder) => folder.proof(logged.index),
+        }
+    }
+}

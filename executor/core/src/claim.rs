@@ -1,0 +1,178 @@
+//! Takes an action's key and its object's locks, or says what is already known
+//! (AT MOST ONE EFFECT). Decided here, inside the store's one transaction.
+
+use countersign_shared::codes::Code;
+use countersign_shared::ids::{ActionId, ReceiptId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::digest;
+use crate::error::Refused;
+use crate::grant::Granted;
+use crate::lifecycle::Outcome;
+
+/// A granted action that holds its key and its locks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    granted: Granted,
+    taken: Taken,
+}
+
+/// A key, taken. Made only by [`decide`], or read back from the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    key: String,
+    occasion: u32,
+    at: Timestamp,
+}
+
+/// What the store knows of the intent when it is claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latest {
+    /// The newest action of this intent that claimed it.
+    pub action: ActionId,
+    /// Which time it was.
+    pub occasion: u32,
+    /// How it ended; `None` while it is under way.
+    pub outcome: Option<Outcome>,
+    /// Its receipt, once sealed.
+    pub receipt: Option<ReceiptId>,
+}
+
+/// Decides a claim from what the store knows.
+///
+/// # Errors
+/// `ALREADY_DONE` with the earlier receipt, `IN_FLIGHT`, `OBJECT_IN_DOUBT`.
+pub fn decide(
+    granted: &Granted,
+    latest: Option<&Latest>,
+    lock_held_by: Option<&ActionId>,
+    now: Timestamp,
+) -> Result<Taken, Refused> {
+    let proposal = granted.proposal();
+    let occasion = occasion(latest, proposal.asked().after_receipt.as_ref())?;
+    if let Some(other) = lock_held_by {
+        let mut refused =
+            Refused::new(Code::ObjectInDoubt, "another write on this object is not settled");
+        refused.other_action = Some(other.to_string());
+        return Err(refused);
+    }
+    let key = key(proposal.intent(), occasion);
+    Ok(Taken { key, occasion, at: now })
+}
+
+/// Which occasion opens now, or what is known of the one before.
+///
+/// # Errors
+/// `ALREADY_DONE`, `IN_FLIGHT`, `OBJECT_IN_DOUBT`.
+pub fn occasion(latest: Option<&Latest>, shown: Option<&ReceiptId>) -> Result<u32, Refused> {
+    let Some(latest) = latest else { return Ok(0) };
+    let next = latest.occasion.saturating_add(1);
+    let known = |code: Code, message: &str| {
+        let mut refused = Refused::new(code, message);
+        refused.other_action = Some(latest.action.to_string());
+        refused.earlier_receipt = latest.receipt.as_ref().map(ToString::to_string);
+        Err(refused)
+    };
+    match latest.outcome {
+        None => known(Code::InFlight, "the same action is being carried out"),
+        Some(Outcome::Unknown) => known(Code::ObjectInDoubt, "the same action is in doubt"),
+        Some(Outcome::NotApplied | Outcome::Refused) => Ok(next),
+        Some(Outcome::Applied) if shown.is_some() && shown == latest.receipt.as_ref() => Ok(next),
+        Some(Outcome::Applied) => known(Code::AlreadyDone, "the same action was applied before"),
+    }
+}
+
+/// The idempotency key: also the marker stamped into objects.
+fn key(intent: &str, occasion: u32) -> String {
+    let digest = digest::of("countersign key v1", &json!([intent, occasion]));
+    format!("cs-{}", digest.get(..32).unwrap_or(&digest))
+}
+
+impl Taken {
+    /// The idempotency key: `cs-` and 32 hex digits.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Which time this intent is carried out, from 0.
+    #[must_use]
+    pub fn occasion(&self) -> u32 {
+        self.occasion
+    }
+}
+
+impl Claimed {
+    pub(crate) fn new(granted: Granted, taken: Taken) -> Self {
+        Self { granted, taken }
+    }
+
+    /// What was granted.
+    #[must_use]
+    pub fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
+    /// The idempotency key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.taken.key
+    }
+
+    /// Which time this intent is carried out, from 0.
+    #[must_use]
+    pub fn occasion(&self) -> u32 {
+        self.taken.occasion
+    }
+
+    /// When it was claimed.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.taken.at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use uuid_free::*;
+
+    mod uuid_free {
+        use super::*;
+
+        pub(super) fn latest(outcome: Option<Outcome>) -> Latest {
+            Latest {
+                action: "act_00000000000000000000000001".parse().unwrap(),
+                occasion: 3,
+                outcome,
+                receipt: outcome.map(|_| "rcp_00000000000000000000000001".parse().unwrap()),
+            }
+        }
+    }
+
+    #[test]
+    fn at_most_one_effect() {
+        let other: ReceiptId = "rcp_00000000000000000000000002".parse().unwrap();
+        let code =
+            |l: Latest, shown: Option<&ReceiptId>| occasion(Some(&l), shown).unwrap_err().code;
+        assert_eq!(occasion(None, None), Ok(0));
+        assert_eq!(code(latest(None), None), "IN_FLIGHT");
+        assert_eq!(code(latest(Some(Outcome::Unknown)), None), "OBJECT_IN_DOUBT");
+        assert_eq!(code(latest(Some(Outcome::Applied)), None), "ALREADY_DONE");
+        assert_eq!(code(latest(Some(Outcome::Applied)), Some(&other)), "ALREADY_DONE");
+        assert_eq!(occasion(Some(&latest(Some(Outcome::NotApplied))), None), Ok(4));
+        assert_eq!(occasion(Some(&latest(Some(Outcome::Refused))), None), Ok(4));
+        let done = latest(Some(Outcome::Applied));
+        assert_eq!(occasion(Some(&done), done.receipt.as_ref()), Ok(4));
+    }
+
+    #[test]
+    fn keys_differ_by_occasion() {
+        assert_eq!(key("i", 0), key("i", 0));
+        assert_ne!(key("i", 0), key("i", 1));
+        assert_eq!(key("i", 0).len(), 35);
+    }
+}

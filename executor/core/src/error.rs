@@ -1,0 +1,73 @@
+//! The one way a rule says no. Transport-free: the service maps it to gRPC once.
+
+use std::time::Duration;
+
+use countersign_shared::codes::Code;
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Finding;
+
+/// A refusal before anything was sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Refused {
+    /// Stable code, built in or of the contract's pack.
+    pub code: String,
+    /// For engineers: no secret, no other subject's data.
+    pub message: String,
+    /// What a customer may be told.
+    pub say: String,
+    /// Field path and what is wrong with it.
+    pub violations: Vec<(String, String)>,
+    /// The gates asked until then, the refusing one last.
+    pub findings: Vec<Finding>,
+    /// The earlier receipt, for `ALREADY_DONE`.
+    pub earlier_receipt: Option<String>,
+    /// The action under way, for `IN_FLIGHT` and `OBJECT_IN_DOUBT`.
+    pub other_action: Option<String>,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refused {
+    /// With a built-in code.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self::coded(code.name(), message, code.page().say)
+    }
+
+    /// With a pack's code and what it tells a customer.
+    #[must_use]
+    pub fn coded(code: &str, message: impl Into<String>, say: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            say: say.to_owned(),
+            violations: Vec::new(),
+            findings: Vec::new(),
+            earlier_receipt: None,
+            other_action: None,
+            retry_after: None,
+        }
+    }
+
+    /// With what is wrong with one field.
+    #[must_use]
+    pub fn field(mut self, path: impl Into<String>, problem: impl Into<String>) -> Self {
+        self.violations.push((path.into(), problem.into()));
+        self
+    }
+
+    /// With the gates asked until then.
+    #[must_use]
+    pub fn after(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self
+    }
+
+    /// Whether it is this built-in code.
+    #[must_use]
+    pub fn is(&self, code: Code) -> bool {
+        self.code == code.name()
+    }
+}

@@ -1,0 +1,286 @@
+//! Every rule, asked on state that the executor read just now, under the object's
+//! lock. Each gate gives a finding with the facts it saw; the first that does not
+//! pass refuses (ERRORS REFUSE). A proposal asks the same gates for advice.
+
+use countersign_shared::codes::Code;
+use countersign_shared::money::Money;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+
+use crate::claim::Claimed;
+use crate::contract::{Contract, Floors, Require, SubjectRule, WriteBody};
+use crate::error::Refused;
+use crate::expr::{Expr, Scope};
+use crate::plan::Confidence;
+use crate::resolve::Arguments;
+use crate::state::{Projection, State, with_money};
+use crate::subject::Subject;
+use crate::value::Value;
+
+/// A claimed action whose gates all passed: the only thing that may be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cleared {
+    claimed: Claimed,
+    clearance: Clearance,
+}
+
+/// The gates' yes to a claimed action. Made only by [`decide`], or read back from
+/// the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Clearance {
+    passed: Passed,
+    fresh: State,
+}
+
+/// What the gates found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passed {
+    /// One per gate, in order.
+    pub findings: Vec<Finding>,
+    /// Money that moves, computed from the fresh state.
+    pub money: Option<Money>,
+    /// The state that the gates saw.
+    pub state: Projection,
+    /// When they saw it.
+    pub at: Timestamp,
+}
+
+/// One gate's answer with the facts it saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The gate, or the precondition's code.
+    pub gate: String,
+    /// Whether it let the action through.
+    pub passed: bool,
+    /// What it looked at.
+    pub facts: Json,
+}
+
+/// What the gates look at.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The contract as activated now.
+    pub contract: &'a Contract,
+    /// Its write part.
+    pub write: &'a WriteBody,
+    /// Resolved arguments.
+    pub arguments: &'a Arguments,
+    /// Verified subject.
+    pub subject: &'a Subject,
+    /// Fresh state.
+    pub state: &'a State,
+    /// The planner's confidence.
+    pub confidence: &'a Confidence,
+    /// Time of the decision.
+    pub now: Timestamp,
+}
+
+/// Asks every gate of a claimed action, under its lock.
+///
+/// # Errors
+/// The first refusal, with all findings until then.
+pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused> {
+    let shown = claimed.granted().proposal();
+    if shown.contract_digest() != facts.contract.digest {
+        let message = "the contract was changed after the proposal; propose again";
+        return Err(Refused::new(Code::StateChanged, message));
+    }
+    let mut passed = check(facts)?;
+    // FRESH STATE: the yes was given to what the person saw.
+    let changes = shown.state().changes(&passed.state);
+    let unchanged = Finding {
+        gate: "unchanged".into(),
+        passed: changes.is_empty(),
+        facts: json!({ "changes": changes }),
+    };
+    passed.findings.push(unchanged);
+    if !changes.is_empty() {
+        let list: Vec<_> =
+            changes.iter().map(|c| format!("{}: {} is now {}", c.path, c.before, c.now)).collect();
+        return Err(Refused::new(Code::StateChanged, list.join("; ")).after(passed.findings));
+    }
+    if passed.money != shown.money() {
+        return Err(Refused::new(Code::StateChanged, "the amount changed").after(passed.findings));
+    }
+    Ok(Clearance { passed, fresh: facts.state.clone() })
+}
+
+/// Asks the gates that need no lock.
+///
+/// # Errors
+/// The first refusal, with all findings until then.
+pub fn check(facts: &Facts<'_>) -> Result<Passed, Refused> {
+    let scope = facts.state.scope(facts.arguments, facts.subject, facts.now);
+    let mut findings = Vec::new();
+    owner(facts, &mut findings)?;
+    let money = money(facts.write, &scope, &mut findings)?;
+    let scope = with_money(scope, money);
+    for rule in &facts.write.require {
+        require(rule, facts.contract, &scope, &mut findings)?;
+    }
+    confident(&facts.write.confidence, facts.confidence, money, &mut findings)?;
+    let state = facts.state.project(facts.write);
+    Ok(Passed { findings, money, state, at: facts.now })
+}
+
+impl Cleared {
+    pub(crate) fn new(claimed: Claimed, clearance: Clearance) -> Self {
+        Self { claimed, clearance }
+    }
+
+    /// The claimed action.
+    #[must_use]
+    pub fn claimed(&self) -> &Claimed {
+        &self.claimed
+    }
+
+    /// What the gates found.
+    #[must_use]
+    pub fn passed(&self) -> &Passed {
+        &self.clearance.passed
+    }
+
+    /// The state that the gates saw.
+    #[must_use]
+    pub fn fresh(&self) -> &State {
+        &self.clearance.fresh
+    }
+
+    /// What expressions see from here on: args, subject, state, money, key, marker.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let proposal = self.claimed.granted().proposal();
+        let subject = &proposal.asked().subject;
+        let scope = self.fresh().scope(proposal.arguments(), subject, self.passed().at);
+        let key = Value::Str(self.claimed.key().to_owned());
+        with_money(scope, self.passed().money).with("key", key.clone()).with("marker", key)
+    }
+}
+
+/// SUBJECT OWNS IT, on the fresh read. Null, absent or empty refuses.
+fn owner(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), Refused> {
+    let rule = &facts.write.subject;
+    let path = rule.path.strip_prefix(&["state".to_owned()]).unwrap_or(&rule.path);
+    let root = Value::Object(facts.state.reads.clone());
+    let owner = crate::state::pick(&root, path);
+    let verdict = owns(rule, &owner, facts.subject);
+    findings.push(Finding {
+        gate: "subject".into(),
+        passed: verdict.is_ok(),
+        // The other owner is nobody's business but the auditor's: only whether it matched.
+        facts: json!({ "rule": format!("{} == subject.{}", rule.path.join("."), rule.claim),
+                       "subject": facts.subject.claim(&rule.claim) }),
+    });
+    verdict.map_err(|code| {
+        Refused::new(code, "the object is not provably the subject's").after(findings.clone())
+    })
+}
+
+/// Whether a value names the subject as its owner.
+///
+/// # Errors
+/// `OWNER_UNKNOWN` where either side is absent, `NOT_THE_SUBJECTS` where they differ.
+pub fn owns(rule: &SubjectRule, owner: &Value, subject: &Subject) -> Result<(), Code> {
+    let owner = owner.as_str().filter(|o| !o.is_empty()).ok_or(Code::OwnerUnknown)?;
+    let claim = subject.claim(&rule.claim).ok_or(Code::OwnerUnknown)?;
+    if owner == claim { Ok(()) } else { Err(Code::NotTheSubjects) }
+}
+
+fn money(
+    write: &WriteBody,
+    scope: &Scope,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Money>, Refused> {
+    let Some(expr) = &write.money else { return Ok(None) };
+    let refuse = |message: String, findings: &mut Vec<Finding>| {
+        findings.push(Finding { gate: "money".into(), passed: false, facts: seen(expr, scope) });
+        Err(Refused::new(Code::RuleError, message).after(findings.clone()))
+    };
+    match expr.eval(scope) {
+        Ok(Value::Money(money)) if money.minor() >= 0 => {
+            let facts = json!({ "rule": expr.source(), "money": money });
+            findings.push(Finding { gate: "money".into(), passed: true, facts });
+            Ok(Some(money))
+        }
+        Ok(_) => refuse(format!("`{}` is no amount of zero or more", expr.source()), findings),
+        Err(error) => refuse(format!("`{}`: {error}", expr.source()), findings),
+    }
+}
+
+fn require(
+    rule: &Require,
+    contract: &Contract,
+    scope: &Scope,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Refused> {
+    let verdict = rule.that.test(scope);
+    let passed = matches!(verdict, Ok(true));
+    findings.push(Finding { gate: rule.code.clone(), passed, facts: seen(&rule.that, scope) });
+    match verdict {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(by_pack(contract, &rule.code).after(findings.clone())),
+        Err(error) => {
+            let message = format!("`{}`: {error}", rule.that.source());
+            Err(Refused::new(Code::RuleError, message).after(findings.clone()))
+        }
+    }
+}
+
+/// CONFIDENCE ONLY RAISES SCRUTINY: the highest floor that applies counts.
+fn confident(
+    floors: &Floors,
+    confidence: &Confidence,
+    money: Option<Money>,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Refused> {
+    let floor = floor(floors, money);
+    // A score that is no number is never at or above a floor.
+    let passed = confidence.score >= floor;
+    let facts = json!({ "score": confidence.score, "floor": floor,
+                        "reason": confidence.uncertainty_reason });
+    findings.push(Finding { gate: "confidence".into(), passed, facts });
+    if passed {
+        return Ok(());
+    }
+    let message = format!("confidence {} is below the floor {floor}", confidence.score);
+    Err(Refused::new(Code::ConfidenceTooLow, message).after(findings.clone()))
+}
+
+/// The floor for this amount. A currency without a band of its own takes the
+/// highest: nobody said that it is harmless.
+fn floor(floors: &Floors, money: Option<Money>) -> f64 {
+    let Some(money) = money else { return floors.floor };
+    let applies = |limits: &std::collections::BTreeMap<_, Money>| {
+        limits.get(&money.currency()).is_none_or(|limit| money.minor() > limit.minor())
+    };
+    let bands = floors.over.iter().filter(|(limits, _)| applies(limits)).map(|(_, floor)| *floor);
+    bands.fold(floors.floor, f64::max)
+}
+
+/// A refusal with a code of the contract's pack, or a built-in one.
+#[must_use]
+pub fn by_pack(contract: &Contract, code: &str) -> Refused {
+    match (contract.pack.codes.get(code), Code::by_name(code)) {
+        (Some(page), _) => {
+            let say = page.say.as_deref().unwrap_or("I can't do that. Nothing was changed.");
+            Refused::coded(code, page.cause.clone(), say)
+        }
+        (None, Some(builtin)) => Refused::new(builtin, builtin.page().cause),
+        (None, None) => Refused::coded(code, code, "I can't do that. Nothing was changed."),
+    }
+}
+
+/// The rule's source and the value of each path it names.
+#[must_use]
+pub fn seen(rule: &Expr, scope: &Scope) -> Json {
+    let mut facts = Map::from_iter([("rule".to_owned(), Json::from(rule.source()))]);
+    for path in rule.paths() {
+        if let Some((root, rest)) = path.split_first() {
+            let value =
+                scope.get(root).map_or(Json::Null, |v| crate::state::pick(v, rest).to_json());
+            facts.insert(path.join("."), value);
+        }
+    }
+    Json::Object(facts)
+}

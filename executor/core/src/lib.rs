@@ -1,0 +1,62 @@
+//! Countersign's core: decides, and does nothing else. Pure and synchronous: no
+//! clock, no randomness, no files, no network.
+//!
+//! ```text
+//! contract ──▶ plan ──resolve──▶ arguments ──propose──▶ Proposal ──grant──▶ Granted
+//!   ──claim──▶ Claimed ──gate──▶ Cleared ──prepare──▶ Dispatch ──answer, retry──▶
+//!   ──verify──▶ Settled ──seal──▶ receipt
+//! ```
+//!
+//! Each arrow is an event of `lifecycle`; `lifecycle::next` is the only way from
+//! one state to the next, live, on replay and in tests. `effect::ask` says what
+//! the driver has to do before the next arrow.
+
+mod nearest;
+
+pub mod value;
+
+pub mod expr;
+
+pub mod shape;
+
+pub mod contract;
+
+pub mod request;
+
+pub mod answer;
+
+pub mod error;
+
+pub mod digest;
+
+pub mod signed;
+
+pub mod subject;
+
+pub mod plan;
+
+pub mod resolve;
+
+pub mod state;
+
+pub mod observe;
+
+pub mod proposal;
+
+pub mod grant;
+
+pub mod claim;
+
+pub mod gate;
+
+pub mod dispatch;
+
+pub mod retry;
+
+pub mod verify;
+
+pub mod seal;
+
+pub mod lifecycle;
+
+pub mod effect;

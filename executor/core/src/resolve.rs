@@ -1,0 +1,320 @@
+//! Turns references into values, each with where it came from (REFERENCES, NOT
+//! VALUES). The planner names a place; the executor looks there itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use countersign_shared::codes::Code;
+use countersign_shared::ids::{ObservationId, ReceiptId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::contract::{ArgumentSpec, Contract, From, Nested};
+use crate::error::Refused;
+use crate::plan::{Source, Step};
+use crate::subject::Subject;
+use crate::value::Value;
+
+/// How long after signing a message's words count.
+pub const WORDS_LIVE: Duration = Duration::from_secs(30 * 60);
+
+/// What references may point into: already narrowed to this subject and
+/// conversation by whoever fetched it.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Attested messages by id.
+    pub messages: BTreeMap<String, Message>,
+    /// Observations by id.
+    pub observations: BTreeMap<ObservationId, Observation>,
+    /// Outputs of receipts by id.
+    pub receipts: BTreeMap<ReceiptId, Json>,
+}
+
+/// A message whose attestation was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The frontend's id for it.
+    pub id: String,
+    /// What the user wrote.
+    pub text: String,
+    /// Which frontend signed it.
+    pub frontend: String,
+    /// When it was signed.
+    pub signed_at: Timestamp,
+}
+
+/// The durable result of a read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Its id.
+    pub id: ObservationId,
+    /// The tool read.
+    pub tool: String,
+    /// The projected value.
+    pub value: Json,
+    /// The same shape, leaves `fact` or `text`.
+    pub labels: Json,
+    /// When the backend answered.
+    pub at: Timestamp,
+}
+
+/// Arguments with values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Arguments {
+    values: Json,
+    sources: Vec<Sourced>,
+}
+
+/// One resolved leaf and where it came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sourced {
+    /// Path of the argument: `lines[0].quantity`.
+    pub path: String,
+    /// Its value.
+    pub value: Json,
+    /// Kind of source: `claim`, `observation`, `text`, `receipt`, `utterance`,
+    /// `constant`, `model`.
+    pub from: String,
+    /// Which one: `obs_… /orders/0/id`, `m1[14..18]`, `email`.
+    pub at: String,
+}
+
+impl Arguments {
+    /// The values, an object by argument name.
+    #[must_use]
+    pub fn values(&self) -> &Json {
+        &self.values
+    }
+
+    /// Each leaf's source.
+    #[must_use]
+    pub fn sources(&self) -> &[Sourced] {
+        &self.sources
+    }
+
+    /// What expressions see as `args`.
+    #[must_use]
+    pub fn scope_value(&self) -> Value {
+        Value::from_json(&self.values)
+    }
+}
+
+/// Resolves a step's arguments and checks them against the contract's schema.
+///
+/// # Errors
+/// `ARGUMENT_*`, `REFERENCE_*`, `SPAN_INVALID`, with the argument's path.
+pub fn resolve(
+    step: &Step,
+    contract: &Contract,
+    subject: &Subject,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<Arguments, Refused> {
+    let mut resolver = Resolver { subject, evidence, now, sources: Vec::new() };
+    let values = resolver.fields(&step.arguments, &contract.arguments, "")?;
+    let violations: Vec<_> = contract
+        .schema
+        .iter_errors(&values)
+        .map(|e| (e.instance_path().to_string(), e.masked().to_string()))
+        .collect();
+    if violations.is_empty() {
+        return Ok(Arguments { values, sources: resolver.sources });
+    }
+    let mut refused =
+        Refused::new(Code::ArgumentInvalid, format!("arguments of {} do not fit", contract.tool));
+    refused.violations = violations;
+    Err(refused)
+}
+
+/// Arguments that the executor itself computed for a read of its own.
+///
+/// # Errors
+/// `RULE_ERROR` when they do not fit the read's schema.
+pub fn computed(values: Map<String, Json>, contract: &Contract) -> Result<Arguments, Refused> {
+    let values = Json::Object(values);
+    if contract.schema.is_valid(&values) {
+        return Ok(Arguments { values, sources: Vec::new() });
+    }
+    let message = format!("computed arguments do not fit {}", contract.tool);
+    Err(Refused::new(Code::RuleError, message))
+}
+
+struct Resolver<'a> {
+    subject: &'a Subject,
+    evidence: &'a Evidence,
+    now: Timestamp,
+    sources: Vec<Sourced>,
+}
+
+impl Resolver<'_> {
+    fn fields(
+        &mut self,
+        sources: &BTreeMap<String, Source>,
+        specs: &BTreeMap<String, ArgumentSpec>,
+        path: &str,
+    ) -> Result<Json, Refused> {
+        if let Some(name) = sources.keys().find(|name| !specs.contains_key(*name)) {
+            let at = join(path, name);
+            return Err(Refused::new(Code::ArgumentUnexpected, format!("`{at}` is not declared"))
+                .field(at, "the contract has no such argument"));
+        }
+        let mut values = Map::new();
+        for (name, spec) in specs {
+            let at = join(path, name);
+            if let Some(source) = sources.get(name) {
+                values.insert(name.clone(), self.one(source, spec, &at)?);
+            } else if let Some(default) = &spec.default {
+                self.note(&at, default, "constant", "contract");
+                values.insert(name.clone(), default.clone());
+            } else if spec.required {
+                return Err(Refused::new(Code::ArgumentMissing, format!("`{at}` is missing"))
+                    .field(at, "required"));
+            }
+        }
+        Ok(Json::Object(values))
+    }
+
+    fn one(&mut self, source: &Source, spec: &ArgumentSpec, at: &str) -> Result<Json, Refused> {
+        match (source, &spec.nested) {
+            (Source::List(items), Nested::Items(inner)) => {
+                let each = items.iter().enumerate();
+                let values: Result<Vec<_>, _> =
+                    each.map(|(i, item)| self.one(item, inner, &format!("{at}[{i}]"))).collect();
+                Ok(Json::Array(values?))
+            }
+            (Source::Fields(fields), Nested::Fields(specs)) => self.fields(fields, specs, at),
+            (Source::List(_) | Source::Fields(_), _) => {
+                Err(invalid(at, "a list or an object does not fit"))
+            }
+            (leaf, _) => self.leaf(leaf, spec, at),
+        }
+    }
+
+    fn leaf(&mut self, source: &Source, spec: &ArgumentSpec, at: &str) -> Result<Json, Refused> {
+        let (value, kind, place) = self.look_up(source, spec, at)?;
+        if !spec.from.contains(&kind) {
+            let message = format!("`{at}` does not accept a value from {}", kind.name());
+            return Err(Refused::new(Code::ReferenceRequired, message)
+                .field(at, format!("accepted: {}", names(spec))));
+        }
+        self.note(at, &value, kind.name(), &place);
+        Ok(value)
+    }
+
+    fn look_up(
+        &self,
+        source: &Source,
+        spec: &ArgumentSpec,
+        at: &str,
+    ) -> Result<(Json, From, String), Refused> {
+        match source {
+            Source::Claim(name) => {
+                let claim = self.subject.claim(name).ok_or_else(|| unknown(at, name))?;
+                Ok((Json::String(claim.to_owned()), From::Claim, name.clone()))
+            }
+            Source::Observation { id, pointer } => {
+                let place = format!("{id} {pointer}");
+                let seen = self.evidence.observations.get(id).ok_or_else(|| unknown(at, &place))?;
+                let value = seen.value.pointer(pointer).ok_or_else(|| unknown(at, &place))?;
+                let kind = match seen.labels.pointer(pointer).and_then(Json::as_str) {
+                    Some("fact") => From::Observation,
+                    Some(_) => From::Text,
+                    None => {
+                        return Err(invalid(
+                            at,
+                            "point to a single field, not to a list or object",
+                        ));
+                    }
+                };
+                Ok((value.clone(), kind, place))
+            }
+            Source::Receipt { id, pointer } => {
+                let place = format!("{id} {pointer}");
+                let output = self.evidence.receipts.get(id).and_then(|r| r.pointer(pointer));
+                let value = output.ok_or_else(|| unknown(at, &place))?;
+                Ok((value.clone(), From::Receipt, place))
+            }
+            Source::Utterance { message, start, end } => {
+                let value = self.span(message, *start, *end, spec, at)?;
+                Ok((value, From::Utterance, format!("{message}[{start}..{end}]")))
+            }
+            Source::Model(value) => Ok((value.clone(), From::Model, "typed by the model".into())),
+            Source::List(_) | Source::Fields(_) => Err(invalid(at, "not a single value")),
+        }
+    }
+
+    /// A span of the user's own words, while they are fresh.
+    fn span(
+        &self,
+        message: &str,
+        start: usize,
+        end: usize,
+        spec: &ArgumentSpec,
+        at: &str,
+    ) -> Result<Json, Refused> {
+        let said = self.evidence.messages.get(message).ok_or_else(|| unknown(at, message))?;
+        let age = self.now.duration_since(said.signed_at);
+        if age.unsigned_abs() > WORDS_LIVE {
+            return Err(Refused::new(
+                Code::ReferenceUnknown,
+                format!("`{at}`: the words are too old"),
+            ));
+        }
+        let words = said.text.get(start..end).map(str::trim).filter(|w| !w.is_empty());
+        let words = words.ok_or_else(|| {
+            Refused::new(Code::SpanInvalid, format!("`{at}` points outside message {message}"))
+                .field(at, "the span is empty, outside the text or cuts a character")
+        })?;
+        // Words are text; a whole number spelled in digits is that number.
+        if spec.schema.get("type").and_then(Json::as_str) == Some("integer") {
+            return words
+                .parse::<i64>()
+                .map(Json::from)
+                .map_err(|_| invalid(at, "not a whole number"));
+        }
+        Ok(Json::String(words.to_owned()))
+    }
+
+    fn note(&mut self, path: &str, value: &Json, from: &str, at: &str) {
+        self.sources.push(Sourced {
+            path: path.to_owned(),
+            value: value.clone(),
+            from: from.to_owned(),
+            at: at.to_owned(),
+        });
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn unknown(at: &str, place: &str) -> Refused {
+    Refused::new(Code::ReferenceUnknown, format!("`{at}` refers to {place}, which is not there"))
+        .field(at, "read first, then refer to what was read in this conversation")
+}
+
+fn invalid(at: &str, problem: &str) -> Refused {
+    Refused::new(Code::ArgumentInvalid, format!("`{at}`: {problem}")).field(at, problem)
+}
+
+fn names(spec: &ArgumentSpec) -> String {
+    spec.from.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl From {
+    /// The name that contracts and receipts use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::Observation => "observation",
+            Self::Text => "text",
+            Self::Receipt => "receipt",
+            Self::Utterance => "utterance",
+            Self::Constant => "constant",
+            Self::Model => "model",
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What follows an attempt: reading back, sending the same bytes again, or giving
+//! up. A resend happens only where the effect class proves it safe.
+
+use std::time::Duration;
+
+use countersign_shared::codes::Code;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::answer::Verdict;
+use crate::contract::{Contract, EffectClass};
+use crate::dispatch::Dispatch;
+use crate::lifecycle::{Outcome, Settlement};
+
+/// Most attempts of one action.
+pub const MAX_ATTEMPTS: u32 = 5;
+/// Longest wait that a backend may ask for and still be obeyed.
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// What to do after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Read back.
+    Look,
+    /// Send the same bytes again, not before this time.
+    Resend(Timestamp),
+    /// It is over.
+    Settle(Settlement),
+}
+
+/// Decides from the last attempt's verdict and the effect class.
+#[must_use]
+pub fn after(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
+    let Some(attempt) = dispatch.last() else { return Next::Resend(now) };
+    let verdict = attempt.result.as_ref().map(|r| &r.verdict);
+    match verdict {
+        Some(Verdict::Accepted { .. } | Verdict::Guard { .. }) => Next::Look,
+        Some(Verdict::Rejected { code, message }) => refused(dispatch, code, message),
+        Some(Verdict::CredentialRejected) => {
+            refused(dispatch, Code::CredentialRejected.name(), "the backend refused the credential")
+        }
+        Some(Verdict::Throttled { after }) => {
+            later(dispatch, *after, Code::BackendThrottled, "the backend is throttling", now)
+        }
+        Some(Verdict::NotSent { why }) => later(dispatch, None, Code::BackendUnreachable, why, now),
+        Some(Verdict::Lost { .. }) | None => lost(dispatch, contract, now),
+    }
+}
+
+/// A complete refusal proves that nothing happened, unless an earlier attempt's
+/// fate is open: then that one may be what the backend refuses to repeat.
+fn refused(dispatch: &Dispatch, code: &str, message: &str) -> Next {
+    if dispatch.in_doubt() {
+        return Next::Look;
+    }
+    Next::Settle(Settlement::new(Outcome::NotApplied, code, message))
+}
+
+/// Provably not executed: again after a while, within bounds.
+fn later(
+    dispatch: &Dispatch,
+    asked: Option<Duration>,
+    code: Code,
+    why: &str,
+    now: Timestamp,
+) -> Next {
+    let attempts = dispatch.last().map_or(0, |a| a.number);
+    if attempts < MAX_ATTEMPTS && asked.is_none_or(|a| a <= MAX_WAIT) {
+        return Next::Resend(at(now, asked.unwrap_or_else(|| backoff(dispatch, attempts))));
+    }
+    if dispatch.in_doubt() {
+        return Next::Look;
+    }
+    Next::Settle(Settlement::new(Outcome::NotApplied, code.name(), why))
+}
+
+/// FOUR OUTCOMES: a lost reply is unknown until resolved, by class.
+fn lost(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
+    let attempts = dispatch.last().map_or(0, |a| a.number);
+    let again = attempts < MAX_ATTEMPTS && dispatch.same_contract(contract);
+    match contract.effect.class {
+        EffectClass::ServerKey if again && in_window(dispatch, contract, now) => {
+            Next::Resend(at(now, backoff(dispatch, attempts)))
+        }
+        EffectClass::ClientId if again => Next::Resend(at(now, backoff(dispatch, attempts))),
+        EffectClass::ServerKey
+        | EffectClass::ClientId
+        | EffectClass::CompareAndSet
+        | EffectClass::Marker => Next::Look,
+        EffectClass::Blind | EffectClass::None => Next::Settle(Settlement::new(
+            Outcome::Unknown,
+            Code::ReplyLost.name(),
+            "the reply was lost and this backend offers no way to look",
+        )),
+    }
+}
+
+/// Whether the backend still keeps our key: counted from the first send, with a
+/// margin of 5 %, at least 5 minutes.
+fn in_window(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> bool {
+    let (Some(first), Some(window)) = (dispatch.first_sent(), contract.effect.window) else {
+        return false;
+    };
+    let margin = (window / 20).max(Duration::from_secs(300));
+    let safe = window.saturating_sub(margin);
+    now.duration_since(first) < SignedDuration::try_from(safe).unwrap_or(SignedDuration::ZERO)
+}
+
+/// 200 ms, doubling, up to 10 s; half of it jitter that the key decides, so that
+/// a replay waits just as long.
+fn backoff(dispatch: &Dispatch, attempts: u32) -> Duration {
+    let whole = Duration::from_millis(200)
+        .saturating_mul(1 << attempts.min(6))
+        .min(Duration::from_secs(10));
+    let seed = crate::digest::of(
+        "countersign jitter v1",
+        &serde_json::json!([dispatch.cleared().claimed().key(), attempts]),
+    );
+    let part = seed.get(..2).and_then(|h| u32::from_str_radix(h, 16).ok()).unwrap_or(128);
+    whole / 2 + whole.mul_f64(f64::from(part) / 512.0)
+}
+
+fn at(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,333 @@
+//! Finds our own effect by reading back, and says what that proves (FOUR
+//! OUTCOMES). Sums never prove anything; an id or our marker does.
+
+use std::time::Duration;
+
+use countersign_shared::codes::Code;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::answer::Verdict;
+use crate::contract::{Contract, Verify, WriteBody};
+use crate::dispatch::Dispatch;
+use crate::expr::Scope;
+use crate::gate::seen;
+use crate::lifecycle::{Outcome, Settlement};
+use crate::value::Value;
+
+/// How long an accepted effect may take to show where the contract names no bound.
+const VISIBLE: Duration = Duration::from_secs(5);
+
+/// One reading back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// When.
+    pub at: Timestamp,
+    /// What was read, as it stood then. Null where the read failed.
+    pub looked: Value,
+    /// What was seen.
+    pub sight: Sight,
+}
+
+/// What a look saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sight {
+    /// Our effect, and it is what was asked for.
+    Right {
+        /// The contract's `output`.
+        output: Map<String, Json>,
+        /// The rule and what it saw.
+        facts: Json,
+    },
+    /// Our effect, and it is not what was asked for.
+    Wrong {
+        /// The rule and what it saw: expected beside found.
+        facts: Json,
+    },
+    /// Our effect, not finished.
+    Pending {
+        /// The rule and what it saw.
+        facts: Json,
+    },
+    /// Our effect, and the backend says that it failed.
+    Failed {
+        /// The rule and what it saw.
+        facts: Json,
+    },
+    /// Nothing of ours.
+    Absent {
+        /// The rule and what it saw.
+        facts: Json,
+    },
+    /// More than one.
+    Many {
+        /// How many.
+        count: usize,
+    },
+    /// The read failed, or a rule could not be evaluated.
+    Unreadable {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What follows a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Look again, not before this time.
+    Again(Timestamp),
+    /// It is over.
+    Settle(Settlement),
+}
+
+/// Judges what a look read. `scope` holds args, subject, state, money, marker,
+/// key and response.
+#[must_use]
+pub fn judge(write: &WriteBody, scope: Scope, looked: &Value) -> Sight {
+    let verify = &write.verify;
+    let scope = scope.with("looked", looked.clone());
+    match found(verify, &scope, looked) {
+        Err(why) => Sight::Unreadable { why },
+        Ok(found) => match (found.len(), found.into_iter().next()) {
+            (0, _) | (_, None) => Sight::Absent { facts: seen(&verify.ours, &scope) },
+            (1, Some(found)) => judge_one(write, scope.with("found", found)),
+            (count, Some(_)) => Sight::Many { count },
+        },
+    }
+}
+
+/// What the texts of an applied write may name: the reading and our effect in it.
+#[must_use]
+pub fn with_found(write: &WriteBody, scope: Scope, looked: &Value) -> Scope {
+    let scope = scope.with("looked", looked.clone());
+    let own = found(&write.verify, &scope, looked).unwrap_or_default().into_iter().next();
+    scope.with("found", own.unwrap_or(Value::Null))
+}
+
+/// Our effects in a reading.
+fn found(verify: &Verify, scope: &Scope, looked: &Value) -> Result<Vec<Value>, String> {
+    let candidates = match &verify.find_in {
+        None => vec![looked.clone()],
+        Some(list) => match list.eval(scope) {
+            Ok(Value::List(items)) => items,
+            Ok(_) => return Err(format!("`{}` is no list", list.source())),
+            Err(error) => return Err(format!("`{}`: {error}", list.source())),
+        },
+    };
+    ours(verify, scope, candidates)
+}
+
+fn ours(verify: &Verify, scope: &Scope, all: Vec<Value>) -> Result<Vec<Value>, String> {
+    let mut found = Vec::new();
+    for candidate in all {
+        let own = verify.ours.test(&scope.clone().with("found", candidate.clone()));
+        if own.map_err(|e| format!("`{}`: {e}", verify.ours.source()))? {
+            found.push(candidate);
+        }
+    }
+    Ok(found)
+}
+
+fn judge_one(write: &WriteBody, scope: Scope) -> Sight {
+    let verify = &write.verify;
+    let stages = [(&verify.failed, Stage::Failed), (&verify.pending, Stage::Pending)];
+    for (rule, stage) in stages {
+        let Some(rule) = rule else { continue };
+        match rule.test(&scope) {
+            Err(error) => {
+                return Sight::Unreadable { why: format!("`{}`: {error}", rule.source()) };
+            }
+            Ok(true) => return stage.sight(seen(rule, &scope)),
+            Ok(false) => {}
+        }
+    }
+    let facts = seen(&verify.that, &scope);
+    match verify.that.test(&scope) {
+        Err(error) => Sight::Unreadable { why: format!("`{}`: {error}", verify.that.source()) },
+        Ok(false) => Sight::Wrong { facts },
+        Ok(true) => Sight::Right { output: output(write, &scope), facts },
+    }
+}
+
+enum Stage {
+    Failed,
+    Pending,
+}
+
+impl Stage {
+    fn sight(&self, facts: Json) -> Sight {
+        match self {
+            Self::Failed => Sight::Failed { facts },
+            Self::Pending => Sight::Pending { facts },
+        }
+    }
+}
+
+/// What receipts keep of an effect. A field that cannot be computed is null: the
+/// effect stands all the same.
+fn output(write: &WriteBody, scope: &Scope) -> Map<String, Json> {
+    let value = |e: &crate::expr::Expr| e.eval(scope).map_or(Json::Null, |v| v.to_json());
+    write.output.iter().map(|(name, e)| (name.clone(), value(e))).collect()
+}
+
+/// Decides from all looks so far.
+#[must_use]
+pub fn after(dispatch: &Dispatch, looks: &[Look], contract: &Contract, now: Timestamp) -> Next {
+    let Some(write) = write(contract) else {
+        return settle(Outcome::Unknown, Code::Internal.name(), "not a write");
+    };
+    let Some(look) = looks.last() else { return Next::Again(now) };
+    let verify = &write.verify;
+    let since = answered(dispatch).unwrap_or(now);
+    let again = |code: Code, budget: Duration, why: &str| {
+        if now < plus(since, budget) {
+            Next::Again(plus(now, verify.every))
+        } else {
+            settle(Outcome::Unknown, code.name(), why)
+        }
+    };
+    match &look.sight {
+        Sight::Right { .. } => settle(Outcome::Applied, "", ""),
+        Sight::Failed { facts } => settle(
+            Outcome::NotApplied,
+            Code::BackendRefused.name(),
+            &format!("the backend took it and then failed: {facts}"),
+        ),
+        Sight::Many { count } => settle(
+            Outcome::Unknown,
+            Code::DuplicateEffect.name(),
+            &format!("{count} effects bear this action's marker"),
+        ),
+        Sight::Pending { .. } => {
+            again(Code::VerifyTimeout, verify.within, "accepted, not finished")
+        }
+        Sight::Wrong { facts } => again(
+            Code::VerifyMismatch,
+            visible(contract),
+            &format!("expected beside found: {facts}"),
+        ),
+        Sight::Unreadable { why } => again(doubt(dispatch), verify.within, why),
+        Sight::Absent { facts } => absent(dispatch, looks, contract, facts, now),
+    }
+}
+
+/// Nothing of ours is there.
+fn absent(
+    dispatch: &Dispatch,
+    looks: &[Look],
+    contract: &Contract,
+    facts: &Json,
+    now: Timestamp,
+) -> Next {
+    let since = answered(dispatch).unwrap_or(now);
+    let every = write(contract).map_or(VISIBLE, |w| w.verify.every);
+    let last = dispatch.last().and_then(|a| a.result.as_ref()).map(|r| &r.verdict);
+    match last {
+        // The backend said yes: it must show within its bound.
+        Some(Verdict::Accepted { .. }) if now < plus(since, visible(contract)) => {
+            Next::Again(plus(now, every))
+        }
+        Some(Verdict::Accepted { .. }) => settle(
+            Outcome::Unknown,
+            Code::VerifyMismatch.name(),
+            &format!("the backend said yes and the effect is not there: {facts}"),
+        ),
+        // "Already so", and ours was the only request ever sent: somebody else's doing.
+        Some(Verdict::Guard { code, message }) if !dispatch.in_doubt() => {
+            settle(Outcome::NotApplied, code, message)
+        }
+        Some(
+            Verdict::Guard { .. }
+            | Verdict::Rejected { .. }
+            | Verdict::Throttled { .. }
+            | Verdict::NotSent { .. }
+            | Verdict::CredentialRejected
+            | Verdict::Lost { .. },
+        )
+        | None => absent_in_doubt(looks, contract, (since, every), facts, now),
+    }
+}
+
+/// A lost reply and nothing to be seen: wait out whatever the backend may still
+/// be doing, look twice at least one bound apart, and claim absence only where a
+/// sourced bound allows it and no money is at stake.
+fn absent_in_doubt(
+    looks: &[Look],
+    contract: &Contract,
+    (since, every): (Timestamp, Duration),
+    facts: &Json,
+    now: Timestamp,
+) -> Next {
+    let bound = visible(contract);
+    let quiet = plus(since, contract.pack.quiet_period.saturating_add(bound));
+    let after_quiet: Vec<_> = looks.iter().filter(|l| l.at >= quiet).map(|l| l.at).collect();
+    let Some(first) = after_quiet.first() else {
+        // It may show at any time: look early, then ever more rarely.
+        let waited = now.duration_since(since).unsigned_abs();
+        return Next::Again(plus(now, waited.max(every)).min(quiet));
+    };
+    let second = plus(*first, bound);
+    if now < second || after_quiet.len() < 2 {
+        return Next::Again(second);
+    }
+    if contract.effect.visible_within.is_some() && !contract.effect.irreversible {
+        let message = format!("the reply was lost; two looks found nothing: {facts}");
+        return settle(Outcome::NotApplied, Code::ReplyLost.name(), &message);
+    }
+    let message = format!("the reply was lost and absence proves nothing here: {facts}");
+    settle(Outcome::Unknown, Code::ReplyLost.name(), &message)
+}
+
+fn settle(outcome: Outcome, code: &str, message: &str) -> Next {
+    Next::Settle(Settlement::new(outcome, code, message))
+}
+
+/// When the last attempt ended, as far as is known.
+fn answered(dispatch: &Dispatch) -> Option<Timestamp> {
+    dispatch.last().map(|a| a.result.as_ref().map_or(a.at, |r| r.at))
+}
+
+fn visible(contract: &Contract) -> Duration {
+    contract.effect.visible_within.unwrap_or(VISIBLE)
+}
+
+fn doubt(dispatch: &Dispatch) -> Code {
+    if dispatch.in_doubt() { Code::ReplyLost } else { Code::VerifyTimeout }
+}
+
+fn write(contract: &Contract) -> Option<&WriteBody> {
+    match &contract.body {
+        crate::contract::Body::Write(write) => Some(write),
+        crate::contract::Body::Read(_) => None,
+    }
+}
+
+fn plus(at: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
+    at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+/// How an outcome was established, for receipts: `response`, `replay`, `read_back`.
+#[must_use]
+pub fn evidence(dispatch: &Dispatch, looks: &[Look]) -> Vec<&'static str> {
+    let last = dispatch.last().and_then(|a| a.result.as_ref()).map(|r| &r.verdict);
+    let mut kinds = Vec::new();
+    match last {
+        // Same key, same bytes: the answer to the repeat stands for the lost one.
+        Some(Verdict::Accepted { .. }) if dispatch.in_doubt() => kinds.push("replay"),
+        Some(Verdict::Lost { .. } | Verdict::NotSent { .. }) | None => {}
+        Some(
+            Verdict::Accepted { .. }
+            | Verdict::Rejected { .. }
+            | Verdict::Guard { .. }
+            | Verdict::Throttled { .. }
+            | Verdict::CredentialRejected,
+        ) => kinds.push("response"),
+    }
+    if looks.iter().any(|l| !matches!(l.sight, Sight::Unreadable { .. })) {
+        kinds.push("read_back");
+    }
+    kinds
+}

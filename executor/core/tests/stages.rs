@@ -1,0 +1,449 @@
+//! A write through all its stages, with no I/O at all: each effect class against
+//! each way an attempt can end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::collections::BTreeMap;
+
+use countersign_core::answer::Verdict;
+use countersign_core::claim;
+use countersign_core::contract::{Body, Catalog, Contract, load};
+use countersign_core::dispatch::{self, Account, AttemptResult};
+use countersign_core::effect::{Ask, ask};
+use countersign_core::error::Refused;
+use countersign_core::gate::{self, Facts};
+use countersign_core::grant;
+use countersign_core::lifecycle::{Event, Outcome, State as Life, fold, next};
+use countersign_core::plan::{Confidence, ModelUse, Plan, Source, Step, admit};
+use countersign_core::proposal::{Asked, Fresh, propose};
+use countersign_core::resolve::{Arguments, Evidence, resolve};
+use countersign_core::seal;
+use countersign_core::signed::Keyring;
+use countersign_core::state::State;
+use countersign_core::subject::Subject;
+use countersign_core::value::Value;
+use countersign_core::verify::{Look, Sight};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+const CONNECTOR: &str = r"
+pack: till
+summary: A till.
+kind: http
+credential: bearer
+subject: [owner]
+timeout: 5s
+response_limit: 64KiB
+quiet_period: 10s
+codes:
+  TOO_LATE: { cause: The sale is closed., remedy: Ask at the counter. }
+";
+
+const SALE: &str = r#"
+tool: till.get_sale
+summary: One sale.
+effect: none
+arguments:
+  id: { type: string, pattern: "^[0-9]+$", from: [model, utterance, observation], about: The sale. }
+do: { http: { method: GET, path: [sales, =args.id] }, accept: [200] }
+output:
+  owner: { fact: id, pattern: "^[a-z0-9]*$", at: /owner, optional: true }
+  open: { fact: bool, at: /open }
+  paid: { fact: money, amount: /paid, currency: /currency }
+  marks: { list: { at: /marks, max: 10 }, of: { key: { text: 60, at: /key }, amount: { fact: money, amount: /amount, currency: /currency } } }
+subject: owner == subject.owner
+"#;
+
+fn refund(effect: &str, key: &str) -> String {
+    format!(
+        r#"
+tool: till.refund
+summary: Pay a sale back.
+examples: ["pay back sale {{id}}"]
+effect: {effect}
+arguments:
+  id: {{ type: string, pattern: "^[0-9]+$", from: [model], about: The sale. }}
+read: {{ sale: {{ tool: till.get_sale, with: {{ id: =args.id }} }} }}
+subject: state.sale.owner == subject.owner
+locks: [args.id]
+money: state.sale.paid
+require: [{{ code: TOO_LATE, that: state.sale.open }}]
+intent: [args.id]
+confidence: {{ floor: 0.8, over: [{{ amount: {{ USD: "100.00" }}, floor: 0.95 }}] }}
+confirm: none
+card: "Pay back {{money}}?"
+do:
+  http:
+    method: POST
+    path: [sales, =args.id, refunds]
+    json: {{ amount: =money, note: =marker }}
+  accept: [201]
+{key}
+verify:
+  look: {{ tool: till.get_sale, with: {{ id: =args.id }} }}
+  find: {{ in: looked.marks, as: found, ours: found.key == marker }}
+  that: found.amount == money
+  every: 1s
+  within: 20s
+output: {{ amount: found.amount }}
+compensate: none
+say: {{ applied: "Paid back {{money}} ({{receipt}})." }}
+"#
+    )
+}
+
+struct Shop {
+    catalog: Catalog,
+    subject: Subject,
+    now: Timestamp,
+}
+
+impl Shop {
+    fn new(effect: &str) -> Self {
+        let key =
+            if effect.contains("server_key") { "  key: { header: Idempotency-Key }" } else { "" };
+        let write = refund(effect, key);
+        let files = BTreeMap::from([
+            ("connector.yaml".to_owned(), CONNECTOR.to_owned()),
+            ("contracts/get_sale.yaml".to_owned(), SALE.to_owned()),
+            ("contracts/refund.yaml".to_owned(), write),
+        ]);
+        let loaded = load::pack(&files);
+        let pack = loaded.pack.unwrap_or_else(|| panic!("{:#?}", loaded.problems));
+        let mut catalog = Catalog::default();
+        for contract in pack.contracts {
+            catalog.tools.insert(contract.tool.clone(), contract);
+        }
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let subject = Subject {
+            tenant: "t".into(),
+            issuer: "i".into(),
+            id: "ann".into(),
+            claims: BTreeMap::from([("owner".to_owned(), "ann".to_owned())]),
+            verified_at: now,
+        };
+        Self { catalog, subject, now }
+    }
+
+    fn contract(&self) -> &Contract {
+        &self.catalog.tools["till.refund"]
+    }
+
+    fn plan(&self, score: f64) -> Plan {
+        let arguments = BTreeMap::from([("id".to_owned(), Source::Model(json!("7")))]);
+        Plan {
+            conversation: "c".into(),
+            external_ref: String::new(),
+            steps: vec![Step { id: "a".into(), tool: "till.refund".into(), arguments }],
+            confidence: Confidence { score, ..Confidence::default() },
+            model: ModelUse::default(),
+            after_receipt: None,
+        }
+    }
+
+    fn arguments(&self, plan: &Plan) -> Arguments {
+        let (step, contract) = admit(plan, &self.catalog).unwrap().write.unwrap();
+        resolve(step, contract, &self.subject, &Evidence::default(), self.now).unwrap()
+    }
+
+    fn propose(&self, plan: &Plan, state: &State) -> Result<Event, Refused> {
+        let arguments = self.arguments(plan);
+        let facts = self.facts(&arguments, plan, state);
+        let asked = Asked {
+            caller: "spiffe://t/planner".into(),
+            subject: self.subject.clone(),
+            conversation: plan.conversation.clone(),
+            external_ref: String::new(),
+            messages: vec![],
+            confidence: plan.confidence.clone(),
+            model: plan.model.clone(),
+            after_receipt: None,
+        };
+        let fresh = Fresh {
+            proposal: format!("prp_{:026}", 1).parse().unwrap(),
+            action: format!("act_{:026}", 1).parse().unwrap(),
+        };
+        propose(asked, &facts, fresh).map(|p| Event::Proposed(Box::new(p)))
+    }
+
+    fn facts<'a>(
+        &'a self,
+        arguments: &'a Arguments,
+        plan: &'a Plan,
+        state: &'a State,
+    ) -> Facts<'a> {
+        let Body::Write(write) = &self.contract().body else { panic!("a write") };
+        Facts {
+            contract: self.contract(),
+            write,
+            arguments,
+            subject: &self.subject,
+            state,
+            confidence: &plan.confidence,
+            now: self.now,
+        }
+    }
+
+    /// Everything up to the first attempt, as a journal.
+    fn sent(&self) -> Vec<Event> {
+        let plan = self.plan(0.9);
+        let state = sale("ann", true, "5.00");
+        let mut journal = vec![self.propose(&plan, &state).unwrap()];
+        let Life::Proposed(proposal) = fold(journal.clone()).unwrap() else { panic!() };
+        let grants = grant::grant(&proposal, None, &Keyring::default(), self.now).unwrap();
+        journal.push(Event::Granted(Box::new(grants)));
+        let Life::Granted(granted) = fold(journal.clone()).unwrap() else { panic!() };
+        journal.push(Event::Claimed(claim::decide(&granted, None, None, self.now).unwrap()));
+        let Life::Claimed(claimed) = fold(journal.clone()).unwrap() else { panic!() };
+        let arguments = self.arguments(&plan);
+        let clearance = gate::decide(&claimed, &self.facts(&arguments, &plan, &state)).unwrap();
+        journal.push(Event::Cleared(Box::new(clearance)));
+        let Life::Cleared(cleared) = fold(journal.clone()).unwrap() else { panic!() };
+        let account = Account { account: "a".into(), credential: "c".into() };
+        let intent = dispatch::prepare(&cleared, self.contract(), account, self.now).unwrap();
+        journal.push(Event::Intended(Box::new(intent)));
+        journal
+    }
+
+    fn ask(&self, journal: &[Event], after: i64) -> Ask {
+        let now = self.now.checked_add(SignedDuration::from_secs(after)).unwrap();
+        ask(&fold(journal.to_vec()).unwrap(), self.contract(), now)
+    }
+
+    fn answered(&self, verdict: Verdict) -> Event {
+        Event::Answered(Box::new(AttemptResult { at: self.now, status: None, verdict }))
+    }
+
+    fn looked(&self, sight: Sight, after: i64) -> Event {
+        let at = self.now.checked_add(SignedDuration::from_secs(after)).unwrap();
+        Event::Looked(Box::new(Look { at, looked: Value::Null, sight }))
+    }
+}
+
+fn sale(owner: &str, open: bool, paid: &str) -> State {
+    let money = countersign_shared::money::Money::parse(paid, "USD".parse().unwrap()).unwrap();
+    let owner = if owner.is_empty() { Value::Null } else { Value::Str(owner.into()) };
+    let sale = Value::Object(BTreeMap::from([
+        ("owner".to_owned(), owner),
+        ("open".to_owned(), Value::Bool(open)),
+        ("paid".to_owned(), Value::Money(money)),
+        ("marks".to_owned(), Value::List(vec![])),
+    ]));
+    State { reads: BTreeMap::from([("sale".to_owned(), sale)]) }
+}
+
+const MARKER: &str = "{ class: marker, visible_within: 2s, probe: { on: 2026-01-01, source: x } }";
+const FINAL: &str = "{ class: marker, visible_within: 2s, irreversible: true, probe: { on: 2026-01-01, source: x } }";
+const KEYED: &str =
+    "{ class: server_key, window: 24h, irreversible: true, probe: { on: 2026-01-01, source: x } }";
+const BLIND: &str = "{ class: blind, irreversible: true, probe: { on: 2026-01-01, source: x } }";
+
+fn lost() -> Verdict {
+    Verdict::Lost { why: "cut".into() }
+}
+
+fn absent() -> Sight {
+    Sight::Absent { facts: json!({}) }
+}
+
+fn outcome(asked: Ask) -> (Outcome, String) {
+    match asked {
+        Ask::Settle(settlement) => (settlement.outcome, settlement.code),
+        other => panic!("not settled: {other:?}"),
+    }
+}
+
+#[test]
+fn gates_refuse_and_say_which() {
+    let shop = Shop::new(MARKER);
+    let code = |score: f64, state: &State| shop.propose(&shop.plan(score), state).unwrap_err().code;
+    assert_eq!(code(0.9, &sale("bob", true, "5.00")), "NOT_THE_SUBJECTS");
+    assert_eq!(code(0.9, &sale("", true, "5.00")), "OWNER_UNKNOWN");
+    assert_eq!(code(0.9, &sale("ann", false, "5.00")), "TOO_LATE");
+    assert_eq!(code(0.7, &sale("ann", true, "5.00")), "CONFIDENCE_TOO_LOW");
+    assert_eq!(code(0.9, &sale("ann", true, "100.01")), "CONFIDENCE_TOO_LOW");
+    assert!(shop.propose(&shop.plan(0.9), &sale("ann", true, "100.00")).is_ok());
+    assert_eq!(code(0.9, &State::default()), "OWNER_UNKNOWN", "nothing read: refuse");
+    // A refusal carries the findings until then, the refusing one last.
+    let refused = shop.propose(&shop.plan(0.9), &sale("ann", false, "5.00")).unwrap_err();
+    assert_eq!(
+        refused.findings.last().map(|f| (f.gate.as_str(), f.passed)),
+        Some(("TOO_LATE", false))
+    );
+}
+
+#[test]
+fn fresh_state_refuses_what_was_not_shown() {
+    let shop = Shop::new(MARKER);
+    let journal = shop.sent();
+    let Life::Claimed(claimed) = fold(journal[..3].to_vec()).unwrap() else { panic!() };
+    let plan = shop.plan(0.9);
+    let arguments = shop.arguments(&plan);
+    let changed = sale("ann", true, "6.00");
+    let refused = gate::decide(&claimed, &shop.facts(&arguments, &plan, &changed)).unwrap_err();
+    assert_eq!(refused.code, "STATE_CHANGED");
+    assert!(refused.message.contains("sale.paid"), "{}", refused.message);
+}
+
+#[test]
+fn no_byte_is_sent_twice_without_a_reason() {
+    let shop = Shop::new(MARKER);
+    let mut journal = shop.sent();
+    assert_eq!(shop.ask(&journal, 0), Ask::Send);
+    journal.push(shop.answered(Verdict::Accepted { response: Value::Null }));
+    assert_eq!(shop.ask(&journal, 0), Ask::Look(shop.now));
+    // A marker class never sends again after a lost reply; a key class does.
+    for (effect, resends) in [(MARKER, false), (FINAL, false), (KEYED, true), (BLIND, false)] {
+        let shop = Shop::new(effect);
+        let mut journal = shop.sent();
+        journal.push(shop.answered(lost()));
+        let asked = shop.ask(&journal, 0);
+        assert_eq!(matches!(asked, Ask::Resend(_)), resends, "{effect}: {asked:?}");
+    }
+}
+
+#[test]
+fn a_key_is_not_used_past_the_backends_window() {
+    let shop = Shop::new(KEYED);
+    let mut journal = shop.sent();
+    journal.push(shop.answered(lost()));
+    let day = 24 * 3600;
+    assert!(matches!(shop.ask(&journal, day - day / 20 - 1), Ask::Resend(_)));
+    assert!(
+        matches!(shop.ask(&journal, day - day / 20), Ask::Look(_)),
+        "5 % before the end it looks"
+    );
+}
+
+#[test]
+fn blind_is_never_resolved_by_itself() {
+    let shop = Shop::new(BLIND);
+    let mut journal = shop.sent();
+    journal.push(shop.answered(lost()));
+    assert_eq!(outcome(shop.ask(&journal, 0)), (Outcome::Unknown, "REPLY_LOST".into()));
+}
+
+#[test]
+fn refusals_prove_only_what_they_can() {
+    let shop = Shop::new(KEYED);
+    let no = || Verdict::Rejected { code: "TOO_LATE".into(), message: "closed".into() };
+    let mut journal = shop.sent();
+    journal.push(shop.answered(no()));
+    assert_eq!(outcome(shop.ask(&journal, 0)), (Outcome::NotApplied, "TOO_LATE".into()));
+    // After a lost attempt the same refusal may be about our own effect: look.
+    let mut journal = shop.sent();
+    journal.extend([shop.answered(lost()), Event::Resent(shop.now), shop.answered(no())]);
+    assert!(matches!(shop.ask(&journal, 0), Ask::Look(_)));
+    // "Already so" is looked at; with a single attempt and nothing of ours it was somebody else.
+    let guard = Verdict::Guard { code: "TOO_LATE".into(), message: "already".into() };
+    let mut journal = shop.sent();
+    journal.push(shop.answered(guard));
+    assert!(matches!(shop.ask(&journal, 0), Ask::Look(_)));
+    journal.push(shop.looked(absent(), 0));
+    assert_eq!(outcome(shop.ask(&journal, 0)), (Outcome::NotApplied, "TOO_LATE".into()));
+}
+
+#[test]
+fn transient_is_bounded_and_obeys_the_backend() {
+    let shop = Shop::new(MARKER);
+    let mut journal = shop.sent();
+    let busy = |after| Verdict::Throttled { after: Some(std::time::Duration::from_secs(after)) };
+    journal.push(shop.answered(busy(7)));
+    assert_eq!(
+        shop.ask(&journal, 0),
+        Ask::Resend(shop.now.checked_add(SignedDuration::from_secs(7)).unwrap())
+    );
+    for _ in 0..4 {
+        journal.extend([Event::Resent(shop.now), shop.answered(busy(7))]);
+    }
+    assert_eq!(outcome(shop.ask(&journal, 0)), (Outcome::NotApplied, "BACKEND_THROTTLED".into()));
+    let mut journal = shop.sent();
+    journal.push(shop.answered(busy(3600)));
+    assert_eq!(outcome(shop.ask(&journal, 0)), (Outcome::NotApplied, "BACKEND_THROTTLED".into()));
+}
+
+#[test]
+fn a_yes_that_does_not_show_is_a_mismatch() {
+    let shop = Shop::new(MARKER);
+    let mut journal = shop.sent();
+    journal.push(shop.answered(Verdict::Accepted { response: Value::Null }));
+    journal.push(shop.looked(absent(), 1));
+    assert!(matches!(shop.ask(&journal, 1), Ask::Look(_)), "within the bound it looks again");
+    assert_eq!(outcome(shop.ask(&journal, 3)), (Outcome::Unknown, "VERIFY_MISMATCH".into()));
+    journal.push(shop.looked(Sight::Wrong { facts: json!({}) }, 3));
+    assert_eq!(outcome(shop.ask(&journal, 3)), (Outcome::Unknown, "VERIFY_MISMATCH".into()));
+    journal.push(shop.looked(Sight::Many { count: 2 }, 3));
+    assert_eq!(outcome(shop.ask(&journal, 3)), (Outcome::Unknown, "DUPLICATE_EFFECT".into()));
+    journal.push(shop.looked(Sight::Pending { facts: json!({}) }, 19));
+    assert!(matches!(shop.ask(&journal, 19), Ask::Look(_)));
+    assert_eq!(outcome(shop.ask(&journal, 21)), (Outcome::Unknown, "VERIFY_TIMEOUT".into()));
+    journal.push(shop.looked(Sight::Failed { facts: json!({}) }, 21));
+    assert_eq!(outcome(shop.ask(&journal, 21)), (Outcome::NotApplied, "BACKEND_REFUSED".into()));
+}
+
+#[test]
+fn absence_after_a_lost_reply_waits_and_looks_twice() {
+    for (effect, ends) in [(MARKER, Outcome::NotApplied), (FINAL, Outcome::Unknown)] {
+        let shop = Shop::new(effect);
+        let mut journal = shop.sent();
+        journal.push(shop.answered(lost()));
+        journal.push(shop.looked(absent(), 0));
+        // It may show at any time; 10 s for the backend to finish and 2 s to show.
+        for (now, next) in [(0, 1), (1, 2), (2, 4), (4, 8), (8, 12), (11, 12)] {
+            let at = shop.now.checked_add(SignedDuration::from_secs(next)).unwrap();
+            assert_eq!(shop.ask(&journal, now), Ask::Look(at));
+        }
+        journal.push(shop.looked(absent(), 12));
+        let second = shop.now.checked_add(SignedDuration::from_secs(14)).unwrap();
+        assert_eq!(shop.ask(&journal, 12), Ask::Look(second));
+        journal.push(shop.looked(absent(), 14));
+        assert_eq!(outcome(shop.ask(&journal, 14)).0, ends, "{effect}");
+    }
+}
+
+#[test]
+fn found_after_a_lost_reply_is_applied_and_receipted() {
+    let shop = Shop::new(FINAL);
+    let mut journal = shop.sent();
+    journal.push(shop.answered(lost()));
+    let output = json!({ "amount": "5.00" }).as_object().unwrap().clone();
+    journal.push(shop.looked(Sight::Right { output, facts: json!({}) }, 0));
+    let Ask::Settle(settlement) = shop.ask(&journal, 0) else { panic!() };
+    journal.push(Event::Settled(settlement));
+    let state = fold(journal.clone()).unwrap();
+    let id = format!("rcp_{:026}", 1).parse().unwrap();
+    let leaf = seal::seal(&state, shop.contract(), &id, shop.now).unwrap();
+    assert_eq!(leaf.receipt.outcome, "applied");
+    assert_eq!(leaf.receipt.verification.evidence, ["read_back"]);
+    assert_eq!(leaf.receipt.said, format!("Paid back USD 5.00 ({id})."));
+    assert_eq!(leaf.receipt.next, "none");
+    assert!(leaf.bytes.len() < seal::MAX_BYTES);
+    // The journal survives its own serialisation, step by step.
+    let mut live: Option<Life> = None;
+    for event in journal {
+        let text = serde_json::to_string(&event).unwrap();
+        let read: Event = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, event);
+        live = Some(next(live, read).unwrap());
+    }
+    assert_eq!(live, Some(state));
+}
+
+#[test]
+fn steps_out_of_order_are_illegal() {
+    let shop = Shop::new(MARKER);
+    let journal = shop.sent();
+    for at in 0..journal.len() {
+        let mut skipped = journal.clone();
+        skipped.remove(at);
+        assert!(fold(skipped).is_err() || at + 1 == journal.len(), "without step {at}");
+        let mut twice = journal.clone();
+        twice.insert(at, journal[at].clone());
+        assert!(fold(twice).is_err(), "step {at} twice");
+    }
+}

@@ -1,0 +1,165 @@
+//! `executor.yaml`: everything a deployment decides. Unknown keys are refused;
+//! relative paths count from the file's folder.
+
+use std::path::{Path, PathBuf};
+
+use countersign_shared::mtls::SpiffePattern;
+use serde::Deserialize;
+
+use crate::connector::config::ConnectionConfig;
+
+/// The executor's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// gRPC address, `host:port`; port 0 takes a free one.
+    pub listen: String,
+    /// Address of the plain HTTP status pages (`/healthz`, `/readyz`).
+    pub admin: String,
+    /// Own certificate and whom to trust.
+    pub tls: Tls,
+    /// Folder of the store and of the published log.
+    pub state: PathBuf,
+    /// Pack folders.
+    pub packs: Vec<PathBuf>,
+    /// Folder of credential files.
+    pub credentials: PathBuf,
+    /// The log's name and key.
+    pub log: Log,
+    /// Who may call what.
+    pub callers: Callers,
+    /// Who vouches for subjects.
+    pub issuers: Vec<Issuer>,
+    /// Who attests messages and confirmations.
+    pub frontends: Vec<Frontend>,
+    /// Backends.
+    pub connections: Vec<ConnectionConfig>,
+}
+
+/// PEM files of the executor's identity.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain, one SPIFFE URI in the leaf.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+    /// Certificate authorities of peers.
+    pub ca: PathBuf,
+    /// Revoked certificates. Optional.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
+}
+
+/// The log's identity.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Origin line of every checkpoint: `shop.example/countersign`.
+    pub origin: String,
+    /// File with the Ed25519 key, PKCS#8 PEM.
+    pub key: PathBuf,
+}
+
+/// Identities that may call, by what they may call.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Callers {
+    /// May propose and execute.
+    pub planners: Vec<SpiffePattern>,
+    /// May read every tenant's receipts.
+    #[serde(default)]
+    pub auditors: Vec<SpiffePattern>,
+}
+
+/// One who vouches for subjects of a tenant.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// `iss` of its tokens.
+    pub issuer: String,
+    /// `aud` of its tokens.
+    pub audience: String,
+    /// The tenant that issuer and audience stand for.
+    pub tenant: String,
+    /// Its public keys.
+    pub keys: Vec<PublicKey>,
+    /// Claims taken over from its tokens.
+    #[serde(default)]
+    pub claims: Vec<String>,
+    /// Planners that may act for this tenant.
+    pub planners: Vec<SpiffePattern>,
+}
+
+/// One chat frontend of a tenant.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frontend {
+    /// `iss` of what it signs.
+    pub id: String,
+    /// The tenant it speaks for.
+    pub tenant: String,
+    /// Its public keys.
+    pub keys: Vec<PublicKey>,
+}
+
+/// A public key by name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicKey {
+    /// `kid` of what it signs.
+    pub kid: String,
+    /// PEM file, Ed25519.
+    pub file: PathBuf,
+}
+
+/// Why a configuration does not load.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When it cannot be read or has an unknown or missing key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let mut config: Self = serde_saphyr::from_str(&text).map_err(|error| {
+            ConfigError::Parse { path: path.to_owned(), message: error.to_string() }
+        })?;
+        config.anchor(path.parent().unwrap_or_else(|| Path::new(".")));
+        Ok(config)
+    }
+
+    fn anchor(&mut self, base: &Path) {
+        let tls = &mut self.tls;
+        let mut paths = vec![&mut tls.cert, &mut tls.key, &mut tls.ca];
+        paths.extend(tls.crl.as_mut());
+        paths.extend([&mut self.state, &mut self.credentials, &mut self.log.key]);
+        paths.extend(self.packs.iter_mut());
+        paths.extend(self.issuers.iter_mut().flat_map(|i| &mut i.keys).map(|k| &mut k.file));
+        paths.extend(self.frontends.iter_mut().flat_map(|f| &mut f.keys).map(|k| &mut k.file));
+        paths.extend(self.connections.iter_mut().filter_map(|c| c.ca.as_mut()));
+        for path in paths {
+            *path = base.join(&*path);
+        }
+    }
+}

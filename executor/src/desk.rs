@@ -1,0 +1,450 @@
+//! Takes requests in: admits a plan, resolves it, parks a proposal or carries it
+//! out, and gives every refusal its receipt.
+//!
+//! ```text
+//! plan ──admit──▶ resolve ──▶ reads: fetch, observe
+//!                        └──▶ write: known? ──state, gates──▶ Proposal ──parked──▶ grant ──▶ pipeline
+//! ```
+
+use std::sync::Arc;
+
+use countersign_core::claim;
+use countersign_core::contract::Contract;
+use countersign_core::error::Refused;
+use countersign_core::gate;
+use countersign_core::lifecycle::{Event, State};
+use countersign_core::plan::{Plan, Source, Step as PlanStep, admit};
+use countersign_core::proposal::{self, Asked, Fresh, Proposal};
+use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resolve};
+use countersign_core::seal;
+use countersign_core::subject::Subject;
+use countersign_core::{grant, lifecycle};
+use countersign_shared::codes::Code;
+use countersign_shared::ids::{ActionId, ObservationId, ProposalId, ReceiptId};
+use uuid::Uuid;
+
+use crate::pipeline::{Life, Pipeline, Stop, write};
+use crate::ports::{Named, StoreError};
+use crate::running::{Running, Step};
+use crate::subject::Subjects;
+
+/// Where every request arrives.
+#[derive(Clone)]
+pub struct Desk {
+    /// Carries actions out.
+    pub pipeline: Pipeline,
+    /// Knows who may vouch.
+    pub subjects: Arc<Subjects>,
+    /// Actions under way.
+    pub running: Running,
+}
+
+/// A request whose subject and words are verified.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The calling workload.
+    pub caller: String,
+    /// For whom.
+    pub subject: Subject,
+    /// What they said.
+    pub messages: Vec<Message>,
+}
+
+/// Something refused, with the receipt that says so.
+#[derive(Debug)]
+pub struct Turned {
+    /// Why.
+    pub refused: Refused,
+    /// The refusal's receipt; none for what is only a repeat or a passing fault.
+    pub receipt: Option<ReceiptId>,
+    /// The action, where there is one.
+    pub action: Option<ActionId>,
+}
+
+/// One read of a plan, done.
+#[derive(Debug)]
+pub struct Observed {
+    /// The plan's step.
+    pub step: String,
+    /// What was seen.
+    pub seen: Observation,
+    /// What the contract says of it to a customer.
+    pub said: String,
+}
+
+/// A plan carried out.
+pub struct Done {
+    /// Its reads.
+    pub observations: Vec<Observed>,
+    /// Its write, as far as it is.
+    pub action: Option<Step>,
+}
+
+impl Desk {
+    /// Dry run of a plan's one write; parks it for its grants.
+    ///
+    /// # Errors
+    /// The first refusal, receipted.
+    pub async fn propose(&self, request: &Request, plan: &Plan) -> Result<Proposal, Turned> {
+        let made = self.make(request, plan).await;
+        let proposal = match made {
+            Ok(proposal) => proposal,
+            Err(refused) => return Err(self.turn_away(request, plan, refused).await),
+        };
+        let event = Event::Proposed(Box::new(proposal.clone()));
+        let state = State::Proposed(Box::new(proposal.clone()));
+        match self.pipeline.store.append(0, vec![event], &state).await {
+            Ok(()) => Ok(proposal),
+            Err(error) => Err(Turned::only(unavailable(&error))),
+        }
+    }
+
+    /// Carries out a plan that needs no grant.
+    ///
+    /// # Errors
+    /// The first refusal, receipted.
+    pub async fn execute_plan(&self, request: &Request, plan: &Plan) -> Result<Done, Turned> {
+        let catalog = Arc::clone(&self.pipeline.catalog);
+        let has_write = match admit(plan, &catalog) {
+            Err(refused) => return Err(self.turn_away(request, plan, refused).await),
+            Ok(admitted) if admitted.write.is_some() && !admitted.reads.is_empty() => {
+                let message = "read first, then plan the write on what was read";
+                let refused = Refused::new(Code::PlanInvalid, message);
+                return Err(self.turn_away(request, plan, refused).await);
+            }
+            Ok(admitted) => admitted.write.is_some(),
+        };
+        if has_write {
+            let action = self.execute_write(request, plan).await?;
+            return Ok(Done { observations: Vec::new(), action: Some(action) });
+        }
+        let mut observations = Vec::new();
+        for step in &plan.steps {
+            match self.observe(request, plan, step).await {
+                Ok(observed) => observations.push(observed),
+                Err(refused) => return Err(self.turn_away(request, plan, refused).await),
+            }
+        }
+        Ok(Done { observations, action: None })
+    }
+
+    /// Carries out a parked proposal with its grants; for one that was carried out
+    /// already, answers with what is known.
+    ///
+    /// # Errors
+    /// The first refusal, receipted.
+    pub async fn execute_proposal(
+        &self,
+        request: &Request,
+        id: &ProposalId,
+        confirmation: &str,
+    ) -> Result<Step, Turned> {
+        let journal = self.journal(request, Named::Proposal(id.clone())).await?;
+        let mut life = Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?;
+        let State::Proposed(proposal) = life.state() else {
+            return self.known(life).await;
+        };
+        let granted = grant::grant(
+            proposal,
+            Some(confirmation),
+            self.subjects.frontends(),
+            self.pipeline.clock.now(),
+        );
+        match granted {
+            Ok(grants) => life.take(Event::Granted(Box::new(grants))),
+            Err(refused) => {
+                let contract = self.pipeline.catalog.tools.get(proposal.tool()).cloned();
+                let (asked, tool) = (proposal.asked().clone(), proposal.tool().to_owned());
+                let mut turned = self.receipt(&asked, &tool, contract.as_deref(), refused).await;
+                turned.action = Some(life.action().clone());
+                return Err(turned);
+            }
+        }
+        self.carry_out(life).await
+    }
+
+    /// An action of this subject, as it stands.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn standing(&self, request: &Request, named: Named) -> Result<Step, Turned> {
+        let journal = self.journal(request, named).await?;
+        let life = Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?;
+        // What is under way is further than its journal.
+        let running = self.running.follow(life.action()).and_then(|f| f.borrow().clone());
+        Ok(running.unwrap_or_else(|| Step { state: Arc::new(life.state().clone()), leaf: None }))
+    }
+
+    /// Carries on by itself what an earlier process left; answers with how many.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn recover(&self) -> Result<usize, StoreError> {
+        let journals = self.pipeline.store.unfinished().await?;
+        let count = journals.len();
+        for journal in journals {
+            let mut life = Life::resume(journal).map_err(|e| StoreError::Damaged(e.to_string()))?;
+            crate::recovery::mend(&mut life, self.pipeline.clock.now());
+            tracing::info!(action = %life.action(), state = life.state().name(), "carrying on");
+            let desk = self.clone();
+            tokio::spawn(async move { desk.carry_out(life).await.map(drop) });
+        }
+        Ok(count)
+    }
+
+    async fn execute_write(&self, request: &Request, plan: &Plan) -> Result<Step, Turned> {
+        let proposal = match self.make(request, plan).await {
+            Ok(proposal) => proposal,
+            Err(refused) => return Err(self.turn_away(request, plan, refused).await),
+        };
+        let now = self.pipeline.clock.now();
+        let grants = match grant::grant(&proposal, None, self.subjects.frontends(), now) {
+            Ok(grants) => grants,
+            Err(refused) => return Err(self.turn_away(request, plan, refused).await),
+        };
+        let events = vec![Event::Proposed(Box::new(proposal)), Event::Granted(Box::new(grants))];
+        let life = Life::begin(events).map_err(|e| Turned::only(damaged(&e)))?;
+        self.carry_out(life).await
+    }
+
+    /// Starts an action in a task of its own and waits for its end. The task goes on
+    /// when the caller does not.
+    async fn carry_out(&self, life: Life) -> Result<Step, Turned> {
+        let action = life.action().clone();
+        let Some(progress) = self.running.start(&action) else {
+            return self.known(life).await;
+        };
+        let desk = self.clone();
+        let task = tokio::spawn(async move {
+            let action = life.action().clone();
+            let ended = desk.pipeline.run(life, &progress).await;
+            desk.running.end(&action);
+            ended
+        });
+        let life = match task.await {
+            Ok(Ok(life)) => life,
+            Ok(Err(Stop::Known(refused))) => {
+                return Err(Turned { refused: *refused, receipt: None, action: Some(action) });
+            }
+            Ok(Err(Stop::Store(error))) => return Err(Turned::only(unavailable(&error))),
+            Err(error) => {
+                tracing::error!(%error, %action, "an action's task ended early");
+                return Err(Turned::only(Refused::new(
+                    Code::Internal,
+                    "the action's task ended early",
+                )));
+            }
+        };
+        ended(life)
+    }
+
+    /// A repeat: what is known of an action that was begun before.
+    async fn known(&self, life: Life) -> Result<Step, Turned> {
+        if let Some(mut follow) = self.running.follow(life.action()) {
+            while follow.changed().await.is_ok() {}
+            let owner = life.state().proposal().asked().subject.clone();
+            let named = Named::Action(life.action().clone());
+            let journal = self.pipeline.store.journal(&owner, named).await;
+            let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
+            return ended(Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?);
+        }
+        ended(life)
+    }
+
+    async fn make(&self, request: &Request, plan: &Plan) -> Result<Proposal, Refused> {
+        let catalog = &self.pipeline.catalog;
+        let admitted = admit(plan, catalog)?;
+        let Some((step, contract)) = admitted.write.filter(|_| admitted.reads.is_empty()) else {
+            return Err(Refused::new(Code::PlanInvalid, "a proposal is of exactly one write"));
+        };
+        let arguments = self.resolve(request, plan, step, contract).await?;
+        let body = write(contract)?;
+        let asked = asked(request, plan);
+        let none = countersign_core::state::State::default();
+        let mut facts = gate::Facts {
+            contract,
+            write: body,
+            arguments: &arguments,
+            subject: &request.subject,
+            state: &none,
+            confidence: &plan.confidence,
+            now: self.pipeline.clock.now(),
+        };
+        // A repeat is answered before preconditions could spoil the answer.
+        let intent = proposal::intent(&facts, &asked)?;
+        let known = self.pipeline.store.known(&intent).await.map_err(|e| unavailable(&e))?;
+        claim::occasion(known.as_ref(), asked.after_receipt.as_ref())?;
+        let driver = &self.pipeline.driver;
+        let state = driver.state(&request.subject, contract, &body.reads, &arguments).await?;
+        facts.state = &state;
+        facts.now = self.pipeline.clock.now();
+        proposal::propose(asked, &facts, fresh())
+    }
+
+    async fn observe(
+        &self,
+        request: &Request,
+        plan: &Plan,
+        step: &PlanStep,
+    ) -> Result<Observed, Refused> {
+        let catalog = &self.pipeline.catalog;
+        let contract = catalog.tools.get(&step.tool).ok_or_else(|| {
+            Refused::new(Code::ToolUnknown, format!("no contract named `{}`", step.tool))
+        })?;
+        let arguments = self.resolve(request, plan, step, contract).await?;
+        let value = self.pipeline.driver.fetch(&request.subject, contract, &arguments).await?;
+        let countersign_core::contract::Body::Read(read) = &contract.body else {
+            return Err(Refused::new(Code::PlanInvalid, "not a read"));
+        };
+        let scope = countersign_core::expr::Scope::of(&value);
+        let said = read.say.as_ref().and_then(|say| say.render(&scope).ok()).unwrap_or_default();
+        let seen = Observation {
+            id: ObservationId::from_uuid(Uuid::now_v7()),
+            tool: contract.tool.clone(),
+            value: value.to_json(),
+            labels: read.output.labels(&value),
+            at: self.pipeline.clock.now(),
+        };
+        let store = &self.pipeline.store;
+        let kept = store.observe(&request.subject, &plan.conversation, seen.clone()).await;
+        kept.map_err(|e| unavailable(&e))?;
+        Ok(Observed { step: step.id.clone(), seen, said })
+    }
+
+    async fn resolve(
+        &self,
+        request: &Request,
+        plan: &Plan,
+        step: &PlanStep,
+        contract: &Contract,
+    ) -> Result<Arguments, Refused> {
+        let (mut observations, mut receipts) = (Vec::new(), Vec::new());
+        for source in step.arguments.values() {
+            source.visit(&mut |s| match s {
+                Source::Observation { id, .. } => observations.push(id.clone()),
+                Source::Receipt { id, .. } => receipts.push(id.clone()),
+                Source::Claim(_)
+                | Source::Utterance { .. }
+                | Source::Model(_)
+                | Source::List(_)
+                | Source::Fields(_) => {}
+            });
+        }
+        let mut evidence = if observations.is_empty() && receipts.is_empty() {
+            Evidence::default()
+        } else {
+            let store = &self.pipeline.store;
+            let found =
+                store.evidence(&request.subject, &plan.conversation, observations, receipts).await;
+            found.map_err(|e| unavailable(&e))?
+        };
+        let each = request.messages.iter().map(|m| (m.id.clone(), m.clone()));
+        evidence.messages = each.collect();
+        resolve(step, contract, &request.subject, &evidence, self.pipeline.clock.now())
+    }
+
+    async fn journal(&self, request: &Request, named: Named) -> Result<Vec<Event>, Turned> {
+        let journal = self.pipeline.store.journal(&request.subject, named).await;
+        let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
+        if journal.is_empty() {
+            let message = "no such proposal or action of this subject";
+            return Err(Turned::only(Refused::new(Code::NotFound, message)));
+        }
+        Ok(journal)
+    }
+
+    /// Refusals have receipts too; a repeat or a passing fault has none.
+    async fn turn_away(&self, request: &Request, plan: &Plan, refused: Refused) -> Turned {
+        let catalog = &self.pipeline.catalog;
+        let named = |s: &&PlanStep| catalog.tools.contains_key(&s.tool);
+        let step = plan.steps.iter().rev().find(named).or(plan.steps.last());
+        let tool = step.map_or("", |s| s.tool.as_str());
+        let contract = catalog.tools.get(tool).cloned();
+        self.receipt(&asked(request, plan), tool, contract.as_deref(), refused).await
+    }
+
+    async fn receipt(
+        &self,
+        asked: &Asked,
+        tool: &str,
+        contract: Option<&Contract>,
+        refused: Refused,
+    ) -> Turned {
+        const PASSING: [Code; 7] = [
+            Code::AlreadyDone,
+            Code::InFlight,
+            Code::ObjectInDoubt,
+            Code::StateUnreadable,
+            Code::StoreUnavailable,
+            Code::BackendUnreachable,
+            Code::BackendThrottled,
+        ];
+        if PASSING.iter().any(|code| refused.is(*code)) {
+            return Turned::only(refused);
+        }
+        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        let now = self.pipeline.clock.now();
+        // Names that came from outside are cut before they are kept.
+        let tool: String = tool.chars().take(128).collect();
+        let leaf = seal::refusal(asked, &tool, contract, &refused, &id, now);
+        match self.pipeline.store.seal(leaf, None).await {
+            Ok(_) => {
+                self.pipeline.sealed.notify_one();
+                Turned { refused, receipt: Some(id), action: None }
+            }
+            // The refusal stands also where it cannot be written down.
+            Err(error) => {
+                tracing::error!(%error, code = %refused.code, "a refusal has no receipt");
+                Turned::only(refused)
+            }
+        }
+    }
+}
+
+/// An action that has come as far as it goes for now.
+fn ended(life: Life) -> Result<Step, Turned> {
+    if let State::SealedRefusal(stopped, receipt) = life.state() {
+        return Err(Turned {
+            refused: stopped.refused.clone(),
+            receipt: Some(receipt.clone()),
+            action: Some(stopped.proposal.action().clone()),
+        });
+    }
+    Ok(Step { state: Arc::new(life.state().clone()), leaf: life.leaf() })
+}
+
+fn asked(request: &Request, plan: &Plan) -> Asked {
+    Asked {
+        caller: request.caller.clone(),
+        subject: request.subject.clone(),
+        conversation: plan.conversation.clone(),
+        external_ref: plan.external_ref.clone(),
+        messages: request.messages.clone(),
+        confidence: plan.confidence.clone(),
+        model: plan.model.clone(),
+        after_receipt: plan.after_receipt.clone(),
+    }
+}
+
+fn fresh() -> Fresh {
+    Fresh {
+        proposal: ProposalId::from_uuid(Uuid::now_v7()),
+        action: ActionId::from_uuid(Uuid::now_v7()),
+    }
+}
+
+fn unavailable(error: &StoreError) -> Refused {
+    tracing::error!(%error, "the store failed");
+    Refused::new(Code::StoreUnavailable, "the store cannot be used now; nothing was begun")
+}
+
+fn damaged(error: &lifecycle::Illegal) -> Refused {
+    tracing::error!(%error, "a journal that cannot be read");
+    Refused::new(Code::Internal, "the action's journal cannot be read")
+}
+
+impl Turned {
+    fn only(refused: Refused) -> Self {
+        Self { refused, receipt: None, action: None }
+    }
+}

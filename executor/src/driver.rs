@@ -1,0 +1,247 @@
+//! Acts for the core: reads fresh state, sends a durable intent, looks for its
+//! effect. Decides nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_core::answer::{self, ReadFailure, Sent};
+use countersign_core::contract::{Body, Catalog, Contract, FreshRead};
+use countersign_core::dispatch::{Account, AttemptResult, Dispatch};
+use countersign_core::error::Refused;
+use countersign_core::expr::{Scope, Template};
+use countersign_core::gate::{self, by_pack};
+use countersign_core::resolve::{Arguments, computed};
+use countersign_core::state::State;
+use countersign_core::subject::Subject;
+use countersign_core::value::Value;
+use countersign_core::verify::{self, Look, Sight};
+use countersign_core::{observe, request};
+use countersign_shared::codes::Code;
+use serde_json::{Map, Value as Json};
+
+use crate::connector::Connections;
+use crate::ports::Clock;
+
+/// Tries of one read.
+const TRIES: u32 = 3;
+/// Longest wait between two tries of a read.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Reaches backends for the pipeline.
+#[derive(Clone)]
+pub struct Driver {
+    catalog: Arc<Catalog>,
+    connections: Connections,
+    clock: Arc<dyn Clock>,
+}
+
+impl Driver {
+    /// With every active contract and every connection.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>, connections: Connections, clock: Arc<dyn Clock>) -> Self {
+        Self { catalog, connections, clock }
+    }
+
+    /// Carries out a read contract for a subject; what is not the subject's is left
+    /// out or refused (SUBJECT OWNS IT).
+    ///
+    /// # Errors
+    /// The contract's own refusals, `STATE_UNREADABLE`, `NOT_THE_SUBJECTS`,
+    /// `OWNER_UNKNOWN`.
+    pub async fn fetch(
+        &self,
+        subject: &Subject,
+        contract: &Contract,
+        arguments: &Arguments,
+    ) -> Result<Value, Refused> {
+        let Body::Read(read) = &contract.body else { return Err(not_a_read(contract)) };
+        let raw = self.read(subject, contract, arguments).await?;
+        observe::observe(contract, read, &raw, subject)
+    }
+
+    /// Every fresh read of a write, in order (FRESH STATE).
+    ///
+    /// # Errors
+    /// The first read that fails.
+    pub async fn state(
+        &self,
+        subject: &Subject,
+        contract: &Contract,
+        reads: &[FreshRead],
+        arguments: &Arguments,
+    ) -> Result<State, Refused> {
+        let mut state = State::default();
+        for read in reads {
+            let scope = state.scope(arguments, subject, self.clock.now());
+            let tool = self.tool(&read.tool, contract)?;
+            let value = match &read.each {
+                None => self.fetch(subject, tool, &with(&read.with, &scope, tool)?).await?,
+                Some(fan) => {
+                    let over = fan.over.eval(&scope).map_err(|e| rule(&read.name, &e))?;
+                    let Value::List(items) = over else {
+                        return Err(rule(&read.name, &"not a list"));
+                    };
+                    if items.len() > fan.max {
+                        return Err(rule(&read.name, &format!("more than {} to read", fan.max)));
+                    }
+                    let mut results = Vec::new();
+                    for item in items {
+                        let scope = scope.clone().with(&fan.name, item);
+                        results.push(
+                            self.fetch(subject, tool, &with(&read.with, &scope, tool)?).await?,
+                        );
+                    }
+                    Value::List(results)
+                }
+            };
+            state.reads.insert(read.name.clone(), value);
+        }
+        Ok(state)
+    }
+
+    /// Where a write of this tenant goes, by name.
+    ///
+    /// # Errors
+    /// `EGRESS_DENIED` where no connection is set up.
+    pub fn account(&self, tenant: &str, contract: &Contract) -> Result<Account, Refused> {
+        let account = self.connections.account(tenant, &contract.pack.name).ok_or_else(|| {
+            let message = format!("no connection to {} for this tenant", contract.pack.name);
+            Refused::new(Code::EgressDenied, message)
+        })?;
+        Ok(Account { account: account.account.clone(), credential: account.credential_id.clone() })
+    }
+
+    /// Sends the durable intent once.
+    pub async fn send(&self, dispatch: &Dispatch, contract: &Contract) -> AttemptResult {
+        let tenant = &dispatch.proposal().asked().subject.tenant;
+        let pack = &contract.pack;
+        let sent = self.connections.send(tenant, pack, dispatch.request(), pack.timeout).await;
+        let status = match &sent {
+            Sent::Answered { status, .. } => Some(*status),
+            Sent::NotSent { .. } | Sent::Lost { .. } => None,
+        };
+        AttemptResult { at: self.clock.now(), status, verdict: answer::judge(contract, &sent) }
+    }
+
+    /// Looks for the effect once.
+    pub async fn look(&self, dispatch: &Dispatch, contract: &Contract) -> Look {
+        let read = self.read_back(dispatch, contract).await;
+        let at = self.clock.now();
+        match (read, &contract.body) {
+            (Ok((scope, looked)), Body::Write(write)) => {
+                Look { at, sight: verify::judge(write, scope, &looked), looked }
+            }
+            (Err(refused), _) => unreadable(at, refused.to_string()),
+            (Ok(_), Body::Read(_)) => unreadable(at, "not a write".to_owned()),
+        }
+    }
+
+    async fn read_back(
+        &self,
+        dispatch: &Dispatch,
+        contract: &Contract,
+    ) -> Result<(Scope, Value), Refused> {
+        let Body::Write(write) = &contract.body else { return Err(not_a_read(contract)) };
+        let subject = &dispatch.proposal().asked().subject;
+        let scope = dispatch.cleared().scope().with("response", dispatch.response());
+        let tool = self.tool(&write.verify.look, contract)?;
+        let Body::Read(read) = &tool.body else { return Err(not_a_read(tool)) };
+        let arguments = with(&write.verify.with, &scope, tool)?;
+        let raw = self.read(subject, tool, &arguments).await?;
+        // Whose it is was settled before the effect; what happened is seen either way.
+        Ok((scope, observe::project(tool, read, &raw)?))
+    }
+
+    async fn read(
+        &self,
+        subject: &Subject,
+        contract: &Contract,
+        arguments: &Arguments,
+    ) -> Result<Json, Refused> {
+        let scope = State::default().scope(arguments, subject, self.clock.now());
+        let request =
+            request::render(contract, &scope, None).map_err(|e| rule(&contract.tool, &e))?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let timeout = contract.pack.timeout;
+            let raw = self.connections.read(&subject.tenant, contract, &request, timeout).await;
+            match raw {
+                Ok(raw) => return Ok(raw),
+                Err(failure) if failure.retryable && tries < TRIES => {
+                    let wait = failure.after.unwrap_or(Duration::from_millis(100) * (1 << tries));
+                    tokio::time::sleep(wait.min(LONGEST)).await;
+                }
+                Err(failure) => return Err(unread(contract, &failure)),
+            }
+        }
+    }
+
+    fn tool(&self, name: &str, of: &Contract) -> Result<&Contract, Refused> {
+        let tool = self.catalog.tools.get(name).map(AsRef::as_ref);
+        tool.ok_or_else(|| rule(&of.tool, &format!("no contract named {name}")))
+    }
+}
+
+/// A refusal of the backend is the read's own; everything else is unreadable.
+fn unread(contract: &Contract, failure: &ReadFailure) -> Refused {
+    let own = contract.pack.codes.contains_key(&failure.code);
+    let mut refused = if own || Code::by_name(&failure.code).is_some() {
+        by_pack(contract, &failure.code)
+    } else {
+        Refused::new(Code::StateUnreadable, "")
+    };
+    refused.message = format!("{}: {}", contract.tool, failure.message);
+    refused.retry_after = failure.after;
+    refused
+}
+
+fn with(
+    templates: &BTreeMap<String, Template>,
+    scope: &Scope,
+    contract: &Contract,
+) -> Result<Arguments, Refused> {
+    let mut values = Map::new();
+    for (name, template) in templates {
+        let value = template.render(scope).map_err(|e| rule(name, &e))?;
+        // An absent optional argument is left out, not null.
+        if value != Json::Null {
+            values.insert(name.clone(), value);
+        }
+    }
+    computed(values, contract)
+}
+
+fn unreadable(at: jiff::Timestamp, why: String) -> Look {
+    Look { at, looked: Value::Null, sight: Sight::Unreadable { why } }
+}
+
+fn not_a_read(contract: &Contract) -> Refused {
+    rule(&contract.tool, &"not a read")
+}
+
+fn rule(what: &str, error: &dyn std::fmt::Display) -> Refused {
+    Refused::new(Code::RuleError, format!("{what}: {error}"))
+}
+
+/// The gates' inputs for an action as it was proposed.
+#[must_use]
+pub fn facts<'a>(
+    contract: &'a Contract,
+    write: &'a countersign_core::contract::WriteBody,
+    proposal: &'a countersign_core::proposal::Proposal,
+    state: &'a State,
+    now: jiff::Timestamp,
+) -> gate::Facts<'a> {
+    let asked = proposal.asked();
+    gate::Facts {
+        contract,
+        write,
+        arguments: proposal.arguments(),
+        subject: &asked.subject,
+        state,
+        confidence: &asked.confidence,
+        now,
+    }
+}

@@ -1,0 +1,46 @@
+//! The executor: holds every privilege and never improvises.
+//!
+//! ```text
+//! peer (who may call) ─▶ service ─▶ subject (for whom) ─▶ desk (what is asked)
+//!    ─▶ pipeline (the spine: ask the core, journal, act) ─▶ driver ─▶ connector ─▶ backend
+//!                    └─▶ store (journal, receipts) ─▶ log (published tiles)
+//! ```
+//!
+//! Decisions are `countersign-core`'s; this crate asks it what comes next, writes
+//! that down, and does it.
+
+pub mod config;
+
+pub mod run;
+
+pub mod peer;
+
+pub mod service;
+
+pub mod wire;
+
+pub mod subject;
+
+pub mod desk;
+
+pub mod running;
+
+pub mod recovery;
+
+pub mod pipeline;
+
+pub mod driver;
+
+pub mod ports;
+
+pub mod store;
+
+pub mod log;
+
+pub mod packs;
+
+pub mod vault;
+
+pub mod connector;
+
+pub mod status;

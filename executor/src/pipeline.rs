@@ -1,0 +1,306 @@
+//! The spine. One action, top to bottom: the core says what comes next, the
+//! journal hears of it, the driver does it.
+//!
+//! ```text
+//! ask ─▶ Claim ─▶ Gate ─▶ Prepare ─┃─▶ Send ─▶ (Resend) ─▶ Look … ─▶ Settle ─▶ Seal ─┃─▶ reply
+//!                     intent durable                                  receipt durable
+//! ```
+//!
+//! Events wait in memory only until the next wall: before a byte leaves (INTENT
+//! FIRST), before a wait, and with the receipt (RECEIPT BEFORE REPLY).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_core::contract::{Body, Catalog, Contract, WriteBody};
+use countersign_core::dispatch;
+use countersign_core::effect::{Ask, ask};
+use countersign_core::error::Refused;
+use countersign_core::gate;
+use countersign_core::lifecycle::{self, Event, State};
+use countersign_core::seal;
+use countersign_shared::codes::Code;
+use countersign_shared::ids::ActionId;
+use jiff::Timestamp;
+
+use crate::driver::{Driver, facts};
+use crate::ports::{Clock, Store, StoreError};
+use crate::running::Progress;
+
+/// Waits longer than this are worth a commit of their own.
+const WORTH_A_COMMIT: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+/// Between two tries of a commit that must not be given up.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// Carries actions from one state to the next.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// Active contracts.
+    pub catalog: Arc<Catalog>,
+    /// Acts.
+    pub driver: Driver,
+    /// Remembers.
+    pub store: Arc<dyn Store>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Rung after each seal.
+    pub sealed: Arc<tokio::sync::Notify>,
+}
+
+/// An action under way: where it stands, and what the journal has yet to hear.
+pub struct Life {
+    state: State,
+    waiting: Vec<Event>,
+    seq: u64,
+    leaf: Option<u64>,
+}
+
+/// Why an action did not go on.
+#[derive(Debug)]
+pub enum Stop {
+    /// Something is known of it already; nothing was changed.
+    Known(Box<Refused>),
+    /// The store failed before anything was sent; nothing was changed.
+    Store(StoreError),
+}
+
+impl Pipeline {
+    /// Carries an action as far as it goes, telling `progress` of each step.
+    ///
+    /// # Errors
+    /// When nothing was begun.
+    pub async fn run(&self, mut life: Life, progress: &Progress) -> Result<Life, Stop> {
+        let action = life.state.proposal().action().clone();
+        let ended = self.steps(&mut life, progress).await;
+        self.store.release(&action);
+        ended.map(|()| life)
+    }
+
+    async fn steps(&self, life: &mut Life, progress: &Progress) -> Result<(), Stop> {
+        let contract = self.contract(life.state.proposal().tool())?;
+        loop {
+            progress.tell(&life.state, life.leaf);
+            let now = self.clock.now();
+            match ask(&life.state, &contract, now) {
+                Ask::AwaitGrants | Ask::Nothing => return Ok(()),
+                Ask::Claim => self.claim(life, now).await?,
+                Ask::Gate => self.gate(life, &contract).await,
+                Ask::Prepare => self.prepare(life, &contract),
+                Ask::Send => self.send(life, &contract).await?,
+                Ask::Resend(at) => {
+                    self.wait(life, at, now).await;
+                    life.take(Event::Resent(self.clock.now()));
+                }
+                Ask::Look(at) => {
+                    self.wait(life, at, now).await;
+                    self.look(life, &contract).await;
+                }
+                Ask::Settle(settlement) => life.take(Event::Settled(settlement)),
+                Ask::Seal => self.seal(life, &contract).await,
+            }
+        }
+    }
+
+    async fn claim(&self, life: &mut Life, now: Timestamp) -> Result<(), Stop> {
+        let State::Granted(granted) = &life.state else { return Ok(()) };
+        let taken = self.store.claim(granted, now).await?;
+        let taken = taken.map_err(|refused| Stop::Known(Box::new(refused)))?;
+        life.take(Event::Claimed(taken));
+        Ok(())
+    }
+
+    async fn gate(&self, life: &mut Life, contract: &Contract) {
+        let State::Claimed(claimed) = &life.state else { return };
+        let proposal = claimed.granted().proposal();
+        let event = match write(contract) {
+            Err(refused) => Event::Refused(Box::new(refused)),
+            Ok(body) => {
+                let subject = &proposal.asked().subject;
+                let read =
+                    self.driver.state(subject, contract, &body.reads, proposal.arguments()).await;
+                let decided = read.and_then(|state| {
+                    let facts = facts(contract, body, proposal, &state, self.clock.now());
+                    gate::decide(claimed, &facts)
+                });
+                match decided {
+                    Ok(clearance) => Event::Cleared(Box::new(clearance)),
+                    Err(refused) => Event::Refused(Box::new(refused)),
+                }
+            }
+        };
+        life.take(event);
+    }
+
+    fn prepare(&self, life: &mut Life, contract: &Contract) {
+        let State::Cleared(cleared) = &life.state else { return };
+        let tenant = &cleared.claimed().granted().proposal().asked().subject.tenant;
+        let intent = self
+            .driver
+            .account(tenant, contract)
+            .and_then(|account| dispatch::prepare(cleared, contract, account, self.clock.now()));
+        life.take(match intent {
+            Ok(intent) => Event::Intended(Box::new(intent)),
+            Err(refused) => Event::Refused(Box::new(refused)),
+        });
+    }
+
+    /// INTENT FIRST: no byte leaves before the journal has the intent.
+    async fn send(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
+        let first = matches!(&life.state, State::Sent(d) if d.attempts().len() == 1);
+        match life.flush(&*self.store).await {
+            Ok(()) => {}
+            // Nothing was sent yet: the action was not begun.
+            Err(error) if first => return Err(error.into()),
+            Err(error) => self.flush_later(life, error).await,
+        }
+        if let State::Sent(dispatch) = &life.state {
+            let result = self.driver.send(dispatch, contract).await;
+            life.take(Event::Answered(Box::new(result)));
+        }
+        Ok(())
+    }
+
+    async fn look(&self, life: &mut Life, contract: &Contract) {
+        if let State::Answered(dispatch) | State::Looking(dispatch, _) = &life.state {
+            let look = self.driver.look(dispatch, contract).await;
+            life.take(Event::Looked(Box::new(look)));
+        }
+    }
+
+    /// RECEIPT BEFORE REPLY. What was sent is never forgotten: the commit is tried
+    /// until it holds.
+    async fn seal(&self, life: &mut Life, contract: &Contract) {
+        let id = countersign_shared::ids::ReceiptId::from_uuid(uuid::Uuid::now_v7());
+        let Some(leaf) = seal::seal(&life.state, contract, &id, self.clock.now()) else { return };
+        life.take(Event::Sealed(id));
+        loop {
+            let events = life.waiting.clone();
+            match self.store.seal(leaf.clone(), Some((life.seq, events, &life.state))).await {
+                Ok(index) => {
+                    life.heard();
+                    life.leaf = Some(index);
+                    self.sealed.notify_one();
+                    return;
+                }
+                Err(error) => self.again(&error).await,
+            }
+        }
+    }
+
+    async fn wait(&self, life: &mut Life, at: Timestamp, now: Timestamp) {
+        if at.duration_since(now) > WORTH_A_COMMIT {
+            if let Err(error) = life.flush(&*self.store).await {
+                tracing::warn!(%error, "a step waits unrecorded; a restart would look again");
+            }
+        }
+        self.clock.until(at).await;
+    }
+
+    async fn flush_later(&self, life: &mut Life, mut error: StoreError) {
+        loop {
+            self.again(&error).await;
+            match life.flush(&*self.store).await {
+                Ok(()) => return,
+                Err(next) => error = next,
+            }
+        }
+    }
+
+    async fn again(&self, error: &StoreError) {
+        tracing::error!(%error, "the store does not take a commit that must not be lost; trying again");
+        tokio::time::sleep(COMMIT_AGAIN).await;
+    }
+
+    fn contract(&self, tool: &str) -> Result<Arc<Contract>, Stop> {
+        self.catalog.tools.get(tool).cloned().ok_or_else(|| {
+            let message = format!("no contract named `{tool}` is active");
+            Stop::Known(Box::new(Refused::new(Code::ToolUnknown, message)))
+        })
+    }
+}
+
+/// The write part of a contract.
+///
+/// # Errors
+/// `RULE_ERROR` for a read.
+pub fn write(contract: &Contract) -> Result<&WriteBody, Refused> {
+    match &contract.body {
+        Body::Write(write) => Ok(write),
+        Body::Read(_) => Err(Refused::new(Code::RuleError, format!("{} is a read", contract.tool))),
+    }
+}
+
+impl Life {
+    /// Begins with events that the journal has not heard.
+    ///
+    /// # Errors
+    /// When they cannot follow each other.
+    pub fn begin(events: Vec<Event>) -> Result<Self, lifecycle::Illegal> {
+        let state = lifecycle::fold(events.clone())?;
+        Ok(Self { state, waiting: events, seq: 0, leaf: None })
+    }
+
+    /// Goes on where a journal ends.
+    ///
+    /// # Errors
+    /// When its events cannot follow each other.
+    pub fn resume(journal: Vec<Event>) -> Result<Self, lifecycle::Illegal> {
+        let seq = u64::try_from(journal.len()).unwrap_or(u64::MAX);
+        let state = lifecycle::fold(journal)?;
+        Ok(Self { state, waiting: Vec::new(), seq, leaf: None })
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Its receipt's index in the log, if it was sealed just now.
+    #[must_use]
+    pub fn leaf(&self) -> Option<u64> {
+        self.leaf
+    }
+
+    /// The action's id.
+    #[must_use]
+    pub fn action(&self) -> &ActionId {
+        self.state.proposal().action()
+    }
+
+    /// Takes one step.
+    pub fn take(&mut self, event: Event) {
+        let before = self.state.clone();
+        match lifecycle::next(Some(before), event.clone()) {
+            Ok(state) => {
+                self.state = state;
+                self.waiting.push(event);
+            }
+            // Only a fault of ours leads here; the state stays and the step is not taken.
+            Err(illegal) => tracing::error!(%illegal, "a step that cannot be taken"),
+        }
+    }
+
+    /// Makes every step so far durable.
+    ///
+    /// # Errors
+    /// When the store did not take them; they stay to be flushed.
+    pub async fn flush(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        if !self.waiting.is_empty() {
+            store.append(self.seq, self.waiting.clone(), &self.state).await?;
+            self.heard();
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self) {
+        self.seq += u64::try_from(self.waiting.len()).unwrap_or(0);
+        self.waiting.clear();
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

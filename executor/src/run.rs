@@ -1,0 +1,116 @@
+//! Puts the executor together and serves until told to stop.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use countersign_proto::v1::{audit_server::AuditServer, executor_server::ExecutorServer};
+use countersign_shared::mtls::{
+    ConnectionLimits, HandshakeLimits, Material, MaterialFiles, bind, serve_until, server,
+};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::connector::Connections;
+use crate::desk::Desk;
+use crate::driver::Driver;
+use crate::peer::Authorize;
+use crate::pipeline::Pipeline;
+use crate::ports::{Clock, Store, SystemClock};
+use crate::service::{audit::AuditService, executor::ExecutorService};
+use crate::store::sqlite::Sqlite;
+use crate::subject::Subjects;
+use crate::vault::Vault;
+use crate::{log, packs, status};
+
+/// How long calls under way may take to end after the signal to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// Largest request, in bytes.
+const LARGEST_REQUEST: usize = 1024 * 1024;
+
+/// Runs the executor until `stop` resolves.
+///
+/// # Errors
+/// Whatever keeps it from starting, with what to do about it.
+pub async fn run(
+    config: Config,
+    ready_file: Option<&Path>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let material = Material::open(MaterialFiles {
+        cert: config.tls.cert.clone(),
+        key: config.tls.key.clone(),
+        ca: config.tls.ca.clone(),
+        crl: config.tls.crl.clone(),
+    })?;
+    let (desk, store) = desk(&config)?;
+    let carried_on = desk.recover().await?;
+    if carried_on > 0 {
+        tracing::info!(carried_on, "actions of an earlier process are carried on");
+    }
+    let incoming = bind(address(&config.listen)?, material, HandshakeLimits::default())
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let grpc = incoming.local_addr()?;
+    let admin = status::serve(address(&config.admin)?, store).await?;
+    announce(ready_file, grpc, admin)?;
+    tracing::info!(%grpc, %admin, tools = desk.pipeline.catalog.tools.len(), "executor ready");
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ExecutorServer<ExecutorService>>().await;
+    health.set_serving::<AuditServer<AuditService>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
+        .build_v1()?;
+    let executor = ExecutorServer::new(ExecutorService::new(desk.clone()));
+    let router = server(ConnectionLimits::default())
+        .layer(Authorize::new(config.callers))
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(executor.max_decoding_message_size(LARGEST_REQUEST))
+        .add_service(AuditServer::new(AuditService::new(desk)));
+    serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
+    tracing::info!("executor stopped");
+    Ok(())
+}
+
+fn desk(config: &Config) -> anyhow::Result<(Desk, Arc<dyn Store>)> {
+    let catalog = Arc::new(packs::load(&config.packs).map_err(|problems| {
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the packs do not load:\n{}", lines.join("\n"))
+    })?);
+    let vault = Vault::open(&config.credentials)?;
+    let connections =
+        Connections::build(&config.connections, &catalog, &vault).map_err(|problems| {
+            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            anyhow!("{}", lines.join("\n"))
+        })?;
+    let key = Arc::new(log::key(&config.log)?);
+    std::fs::create_dir_all(&config.state)
+        .with_context(|| format!("cannot create {}", config.state.display()))?;
+    let store = Sqlite::open(&config.state.join("executor.db"), Arc::clone(&key))?;
+    let sealed = Arc::new(Notify::new());
+    let folder = config.state.join("log");
+    tokio::spawn(log::publish(folder, key, store.log_source(), Arc::clone(&sealed)));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store: Arc<dyn Store> = Arc::new(store);
+    let driver = Driver::new(Arc::clone(&catalog), connections, Arc::clone(&clock));
+    let pipeline = Pipeline { catalog, driver, store: Arc::clone(&store), clock, sealed };
+    let subjects = Arc::new(Subjects::load(config)?);
+    Ok((Desk { pipeline, subjects, running: crate::running::Running::default() }, store))
+}
+
+fn address(text: &str) -> anyhow::Result<SocketAddr> {
+    text.parse().with_context(|| format!("`{text}` is not host:port"))
+}
+
+/// Tells whoever started the process where it listens: written whole, then moved.
+fn announce(file: Option<&Path>, grpc: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let text = json!({ "grpc": grpc.to_string(), "admin": admin.to_string() }).to_string();
+    let part = file.with_extension("part");
+    std::fs::write(&part, text).with_context(|| format!("cannot write {}", part.display()))?;
+    std::fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,5 @@
+//! The gRPC face. Each method verifies the subject, turns messages into the core's
+//! types and back, and decides nothing.
+
+pub mod audit;
+pub mod executor;

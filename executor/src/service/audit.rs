@@ -1,0 +1,174 @@
+//! `countersign.v1.Audit`. An auditor reads every tenant; a planner what belongs
+//! to the subject whose token it presents.
+
+use countersign_proto::v1::{self, audit_server::Audit};
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+use countersign_shared::tlog::checkpoint::Checkpoint;
+use countersign_shared::tlog::note::Note;
+use countersign_shared::tlog::proof::LogProof;
+use tonic::{Request, Response, Status};
+
+use super::executor::caller;
+use crate::desk::{Desk, Turned};
+use crate::peer::{Caller, Role};
+use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
+
+/// Receipts of a page where the caller names no size.
+const PAGE: u32 = 50;
+/// Most receipts of a page.
+const LARGEST_PAGE: u32 = 500;
+
+/// Serves auditors, and planners for their subjects.
+pub struct AuditService {
+    desk: Desk,
+}
+
+impl AuditService {
+    /// In front of a desk.
+    #[must_use]
+    pub fn new(desk: Desk) -> Self {
+        Self { desk }
+    }
+
+    /// What the caller may see at all.
+    fn view(&self, caller: &Caller, token: &str) -> Result<ReceiptQuery, Status> {
+        let owner = match caller.role {
+            Role::Auditor => None,
+            Role::Planner => {
+                let now = self.desk.pipeline.clock.now();
+                let subject =
+                    self.desk.subjects.verify(token, &caller.id, now).map_err(Turned::from)?;
+                Some((subject.tenant, subject.issuer, subject.id))
+            }
+        };
+        Ok(ReceiptQuery { owner, ..ReceiptQuery::default() })
+    }
+
+    async fn one(&self, view: ReceiptQuery, id: &str) -> Result<SealedReceipt, Status> {
+        let missing =
+            || Refusal::new(Code::NotFound, "no such receipt for this caller").into_status();
+        let id = id.parse().map_err(|_| missing())?;
+        let query = ReceiptQuery { id: Some(id), limit: 1, ..view };
+        let found = self.desk.pipeline.store.receipts(query).await.map_err(|e| failed(&e))?;
+        found.into_iter().next().ok_or_else(missing)
+    }
+
+    async fn checkpoint(&self) -> Result<(String, Checkpoint), Status> {
+        let text = self.desk.pipeline.store.checkpoint().await.map_err(|e| failed(&e))?;
+        if text.is_empty() {
+            return Err(Refusal::new(Code::NotFound, "the log is empty").into_status());
+        }
+        let damaged = |e: &dyn std::fmt::Display| failed(&StoreError::Damaged(e.to_string()));
+        let note = Note::parse(text.as_bytes()).map_err(|e| damaged(&e))?;
+        let checkpoint = Checkpoint::parse(note.text()).map_err(|e| damaged(&e))?;
+        Ok((text, checkpoint))
+    }
+}
+
+fn failed(error: &StoreError) -> Status {
+    tracing::error!(%error, "the history cannot be read");
+    match error {
+        StoreError::OutOfRange => {
+            Refusal::new(Code::NotFound, "the log does not reach that far").into_status()
+        }
+        StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Conflict => {
+            Refusal::new(Code::StoreUnavailable, "the history cannot be read now").into_status()
+        }
+    }
+}
+
+fn receipt(sealed: SealedReceipt) -> v1::Receipt {
+    v1::Receipt { receipt_id: sealed.id.to_string(), leaf_index: sealed.index, body: sealed.body }
+}
+
+#[tonic::async_trait]
+impl Audit for AuditService {
+    async fn get_receipt(
+        &self,
+        request: Request<v1::GetReceiptRequest>,
+    ) -> Result<Response<v1::GetReceiptResponse>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let view = self.view(&caller, &wire.subject_token)?;
+        let sealed = self.one(view, &wire.receipt_id).await?;
+        Ok(Response::new(v1::GetReceiptResponse { receipt: Some(receipt(sealed)) }))
+    }
+
+    async fn list_receipts(
+        &self,
+        request: Request<v1::ListReceiptsRequest>,
+    ) -> Result<Response<v1::ListReceiptsResponse>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let given = |text: String| Some(text).filter(|t| !t.is_empty());
+        let before = match given(wire.page_token) {
+            None => None,
+            Some(token) => Some(token.parse().map_err(|_| {
+                Refusal::new(Code::ArgumentInvalid, "page_token is not one of ours").into_status()
+            })?),
+        };
+        let limit = if wire.page_size == 0 { PAGE } else { wire.page_size.min(LARGEST_PAGE) };
+        let view = self.view(&caller, &wire.subject_token)?;
+        let tenant = given(wire.tenant).filter(|_| caller.role == Role::Auditor);
+        let query = ReceiptQuery {
+            tenant,
+            external_ref: given(wire.external_ref),
+            tool: given(wire.tool),
+            before,
+            limit,
+            ..view
+        };
+        let found = self.desk.pipeline.store.receipts(query).await.map_err(|e| failed(&e))?;
+        let full = u32::try_from(found.len()).is_ok_and(|n| n == limit);
+        let last = found.last().filter(|_| full).map(|s| s.index.to_string());
+        Ok(Response::new(v1::ListReceiptsResponse {
+            receipts: found.into_iter().map(receipt).collect(),
+            next_page_token: last.unwrap_or_default(),
+        }))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        _request: Request<v1::GetCheckpointRequest>,
+    ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
+        let (checkpoint, _) = self.checkpoint().await?;
+        Ok(Response::new(v1::GetCheckpointResponse { checkpoint }))
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: Request<v1::GetInclusionProofRequest>,
+    ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let view = self.view(&caller, &wire.subject_token)?;
+        let sealed = self.one(view, &wire.receipt_id).await?;
+        let (text, checkpoint) = self.checkpoint().await?;
+        let store = &self.desk.pipeline.store;
+        let path =
+            store.inclusion(sealed.index, checkpoint.size()).await.map_err(|e| failed(&e))?;
+        let checkpoint = Note::parse(text.as_bytes())
+            .map_err(|e| failed(&StoreError::Damaged(e.to_string())))?;
+        let proof = LogProof { index: sealed.index, path, checkpoint, extra: None };
+        Ok(Response::new(v1::GetInclusionProofResponse { tlog_proof: proof.to_string() }))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<v1::GetConsistencyProofRequest>,
+    ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
+        let wire = request.into_inner();
+        let (_, checkpoint) = self.checkpoint().await?;
+        let to_size = if wire.to_size == 0 { checkpoint.size() } else { wire.to_size };
+        // A size that no checkpoint names is nothing to prove anything about.
+        if wire.from_size == 0 || wire.from_size > to_size || to_size > checkpoint.size() {
+            let message = format!("sizes run from 1 to {}", checkpoint.size());
+            return Err(Refusal::new(Code::ArgumentInvalid, message).into_status());
+        }
+        let store = &self.desk.pipeline.store;
+        let hashes = store.consistency(wire.from_size, to_size).await.map_err(|e| failed(&e))?;
+        let hashes = hashes.into_iter().map(Vec::from).collect();
+        Ok(Response::new(v1::GetConsistencyProofResponse { to_size, hashes }))
+    }
+}

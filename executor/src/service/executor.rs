@@ -1,0 +1,242 @@
+//! `countersign.v1.Executor`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_core::contract::{self, Body, Confirm, Contract};
+use countersign_core::lifecycle::State;
+use countersign_proto::v1::{self, execute_request::Target, executor_server::Executor};
+use countersign_shared::codes::Code;
+use countersign_shared::ids::ReceiptId;
+use countersign_shared::receipt::Receipt;
+use countersign_shared::refusal::Refusal;
+use futures_util::{Stream, stream};
+use tokio_stream::StreamExt as _;
+use tonic::{Request, Response, Status};
+
+use crate::desk::{self, Desk, Turned};
+use crate::peer::Caller;
+use crate::ports::{Named, ReceiptQuery};
+use crate::running::Step;
+use crate::wire;
+
+/// How long `Execute` waits before it answers with an action still under way.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Serves planners.
+pub struct ExecutorService {
+    desk: Desk,
+}
+
+impl ExecutorService {
+    /// In front of a desk.
+    #[must_use]
+    pub fn new(desk: Desk) -> Self {
+        Self { desk }
+    }
+
+    fn request(
+        &self,
+        caller: &Caller,
+        token: &str,
+        words: Vec<v1::AttestedMessage>,
+        conversation: &str,
+    ) -> Result<desk::Request, Turned> {
+        let now = self.desk.pipeline.clock.now();
+        let subject = self.desk.subjects.verify(token, &caller.id, now)?;
+        let said = wire::said(words);
+        let messages = self.desk.subjects.words(&said, &subject, conversation, now)?;
+        Ok(desk::Request { caller: caller.id.to_string(), subject, messages })
+    }
+
+    async fn action(&self, request: &desk::Request, step: &Step) -> Result<v1::Action, Status> {
+        action(&self.desk, request, step).await
+    }
+}
+
+/// Who calls, as the table let them through.
+pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    request
+        .extensions()
+        .get::<Caller>()
+        .cloned()
+        .ok_or_else(|| Refusal::new(Code::CallerNotAllowed, "no verified caller").into_status())
+}
+
+/// An action with the words of its receipt (NO CLAIM WITHOUT A RECEIPT).
+async fn action(desk: &Desk, request: &desk::Request, step: &Step) -> Result<v1::Action, Status> {
+    let (mut said, mut index) = (String::new(), step.leaf.unwrap_or_default());
+    if let Some(id) = step.state.receipt() {
+        let (receipt, at) = receipt(desk, request, id).await?;
+        (said, index) = (receipt.said, at);
+    } else if !matches!(*step.state, State::Proposed(_)) {
+        "I've started on that and I'm still checking that it worked.".clone_into(&mut said);
+    }
+    Ok(wire::action(&step.state, said, index))
+}
+
+async fn receipt(
+    desk: &Desk,
+    request: &desk::Request,
+    id: &ReceiptId,
+) -> Result<(Receipt, u64), Status> {
+    let who = &request.subject;
+    let query = ReceiptQuery {
+        id: Some(id.clone()),
+        owner: Some((who.tenant.clone(), who.issuer.clone(), who.id.clone())),
+        limit: 1,
+        ..ReceiptQuery::default()
+    };
+    let unreadable = |message: String| {
+        tracing::error!(%message, receipt = %id, "a receipt cannot be read");
+        Refusal::new(Code::StoreUnavailable, "the receipt cannot be read now").into_status()
+    };
+    let found = desk.pipeline.store.receipts(query).await.map_err(|e| unreadable(e.to_string()))?;
+    let sealed = found.into_iter().next().ok_or_else(|| unreadable("not found".to_owned()))?;
+    let receipt = serde_json::from_slice(&sealed.body).map_err(|e| unreadable(e.to_string()))?;
+    Ok((receipt, sealed.index))
+}
+
+#[tonic::async_trait]
+impl Executor for ExecutorService {
+    async fn list_tools(
+        &self,
+        request: Request<v1::ListToolsRequest>,
+    ) -> Result<Response<v1::ListToolsResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = self.request(&caller, &request.into_inner().subject_token, vec![], "")?;
+        // Only tools whose backend this tenant has.
+        let usable = |c: &&Arc<Contract>| {
+            self.desk.pipeline.driver.account(&request.subject.tenant, c).is_ok()
+        };
+        let tools = self.desk.pipeline.catalog.tools.values().filter(usable).map(|c| tool(c));
+        Ok(Response::new(v1::ListToolsResponse { tools: tools.collect() }))
+    }
+
+    async fn propose(
+        &self,
+        request: Request<v1::ProposeRequest>,
+    ) -> Result<Response<v1::ProposeResponse>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let plan = wire.plan.unwrap_or_default();
+        let conversation = plan.conversation_id.clone();
+        let request = self.request(&caller, &wire.subject_token, wire.messages, &conversation)?;
+        let plan = wire::plan(plan).map_err(Turned::from)?;
+        let made = self.desk.propose(&request, &plan).await?;
+        Ok(Response::new(v1::ProposeResponse { proposal: Some(wire::proposal(&made)) }))
+    }
+
+    async fn execute(
+        &self,
+        request: Request<v1::ExecuteRequest>,
+    ) -> Result<Response<v1::ExecuteResponse>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let done = match wire.target {
+            None => return Err(Refusal::new(Code::PlanInvalid, "no target is set").into_status()),
+            Some(Target::ProposalId(id)) => {
+                let request = self.request(&caller, &wire.subject_token, vec![], "")?;
+                let id = id.parse().map_err(|_| {
+                    Refusal::new(Code::NotFound, "no such proposal of this subject").into_status()
+                })?;
+                let waiting = self.desk.execute_proposal(&request, &id, &wire.confirmation);
+                let step = match tokio::time::timeout(WAIT, waiting).await {
+                    Ok(step) => step?,
+                    Err(_) => self.desk.standing(&request, Named::Proposal(id)).await?,
+                };
+                let action = self.action(&request, &step).await?;
+                v1::ExecuteResponse { observations: vec![], action: Some(action) }
+            }
+            Some(Target::Plan(plan)) => {
+                let conversation = plan.conversation_id.clone();
+                let request =
+                    self.request(&caller, &wire.subject_token, wire.messages, &conversation)?;
+                let plan = wire::plan(plan).map_err(Turned::from)?;
+                let done = self.desk.execute_plan(&request, &plan).await?;
+                let action = match &done.action {
+                    Some(step) => Some(self.action(&request, step).await?),
+                    None => None,
+                };
+                let observations = done.observations.iter().map(wire::observation).collect();
+                v1::ExecuteResponse { observations, action }
+            }
+        };
+        Ok(Response::new(done))
+    }
+
+    async fn get_action(
+        &self,
+        request: Request<v1::GetActionRequest>,
+    ) -> Result<Response<v1::GetActionResponse>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let request = self.request(&caller, &wire.subject_token, vec![], "")?;
+        let step = self.desk.standing(&request, Named::Action(action_id(&wire.action_id)?)).await?;
+        let action = self.action(&request, &step).await?;
+        Ok(Response::new(v1::GetActionResponse { action: Some(action) }))
+    }
+
+    type WatchActionStream =
+        Pin<Box<dyn Stream<Item = Result<v1::WatchActionResponse, Status>> + Send>>;
+
+    async fn watch_action(
+        &self,
+        request: Request<v1::WatchActionRequest>,
+    ) -> Result<Response<Self::WatchActionStream>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let request = self.request(&caller, &wire.subject_token, vec![], "")?;
+        let id = action_id(&wire.action_id)?;
+        // Whose it is, before anything is followed.
+        let now = self.desk.standing(&request, Named::Action(id.clone())).await?;
+        let follow = self.desk.running.follow(&id);
+        let desk = self.desk.clone();
+        let shown = self.action(&request, &now).await?;
+        let first = stream::iter([Ok(v1::WatchActionResponse { action: Some(shown) })]);
+        let Some(follow) = follow else { return Ok(Response::new(Box::pin(first))) };
+        let steps = tokio_stream::wrappers::WatchStream::from_changes(follow);
+        let rest = steps.filter_map(|step| step).then(move |step| {
+            let (desk, request) = (desk.clone(), request.clone());
+            async move {
+                let action = action(&desk, &request, &step).await?;
+                Ok(v1::WatchActionResponse { action: Some(action) })
+            }
+        });
+        Ok(Response::new(Box::pin(first.chain(rest))))
+    }
+}
+
+fn action_id(text: &str) -> Result<countersign_shared::ids::ActionId, Status> {
+    text.parse()
+        .map_err(|_| Refusal::new(Code::NotFound, "no such action of this subject").into_status())
+}
+
+fn tool(contract: &Contract) -> v1::Tool {
+    let (read, confirm, floor, label, say) = match &contract.body {
+        Body::Read(read) => {
+            let text = |p: &Option<countersign_core::expr::Prose>| {
+                p.as_ref().map_or_else(String::new, |p| p.source().to_owned())
+            };
+            (true, false, 0.0, text(&read.label), text(&read.say))
+        }
+        Body::Write(write) => {
+            let confirm = write.confirm == Confirm::Customer;
+            (false, confirm, write.confidence.floor, String::new(), String::new())
+        }
+    };
+    v1::Tool {
+        name: contract.tool.clone(),
+        summary: contract.summary.clone(),
+        read,
+        arguments_json: contract::arguments_json(contract).to_string(),
+        output_json: contract::output_json(contract).to_string(),
+        examples: contract.examples.clone(),
+        needs_confirmation: confirm,
+        confidence_floor: floor,
+        label,
+        contract_digest: contract.digest.clone(),
+        say,
+    }
+}

@@ -1,0 +1,3 @@
+//! The executor's durable memory.
+
+pub mod sqlite;

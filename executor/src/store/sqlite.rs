@@ -1,0 +1,228 @@
+//! One process owns the file: claims are reserved in memory and become durable
+//! with the intent, so that a write costs two commits.
+//!
+//! ```text
+//! claim ──reserve──▶ append (Claimed, Cleared, Intended) ──▶ … ──▶ seal (…, Sealed + leaf)
+//!            in memory      first commit                            second commit
+//! ```
+//!
+//! One thread writes; what waits for it shares its commit.
+
+mod claims;
+mod history;
+mod rows;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use countersign_core::claim::{Latest, Taken};
+use countersign_core::error::Refused;
+use countersign_core::grant::Granted;
+use countersign_core::lifecycle::{Event, State};
+use countersign_core::resolve::{Evidence, Observation};
+use countersign_core::seal::Leaf;
+use countersign_core::subject::Subject;
+use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
+use countersign_shared::tlog::key::LogKey;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::ports::{Named, ReceiptQuery, SealedReceipt, Store, StoreError};
+
+use claims::Reservations;
+pub use history::LogSource;
+use writer::Writer;
+
+/// Version of the layout, in `PRAGMA user_version`.
+const LAYOUT: i64 = 1;
+
+/// The store in one SQLite file.
+pub struct Sqlite {
+    writer: Writer,
+    readers: Arc<Readers>,
+    reserved: Mutex<Reservations>,
+}
+
+/// Connections that only read.
+pub(crate) struct Readers {
+    path: std::path::PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens or creates the store.
+    ///
+    /// # Errors
+    /// When the file cannot be used, is of another layout, or belongs to a log with
+    /// another key.
+    pub fn open(path: &Path, log: Arc<LogKey>) -> Result<Self, StoreError> {
+        let connection = open_for_writing(path)?;
+        let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() });
+        let writer = Writer::start(connection, log)?;
+        Ok(Self { writer, readers, reserved: Mutex::default() })
+    }
+
+    /// Where the published log is fed from.
+    #[must_use]
+    pub fn log_source(&self) -> LogSource {
+        LogSource::new(Arc::clone(&self.readers))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = Arc::clone(&self.readers);
+        let done = tokio::task::spawn_blocking(move || readers.with(job)).await;
+        done.map_err(|e| StoreError::Unavailable(e.to_string()))?
+    }
+}
+
+fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // A second executor on the same file would not see our reservations.
+    connection.pragma_update(None, "locking_mode", "normal")?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        0 => {
+            connection.execute_batch(&format!(
+                "BEGIN; {} PRAGMA user_version = {LAYOUT}; COMMIT;",
+                include_str!("sqlite/schema.sql")
+            ))?;
+        }
+        LAYOUT => {}
+        other => {
+            return Err(StoreError::Damaged(format!(
+                "layout {other} of {}; this executor knows layout {LAYOUT}",
+                path.display()
+            )));
+        }
+    }
+    Ok(connection)
+}
+
+impl Readers {
+    pub(crate) fn with<T>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.idle.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => Connection::open_with_flags(
+                &self.path,
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )?,
+        };
+        let answer = job(&connection);
+        self.idle.lock().push(connection);
+        answer
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn claim(
+        &self,
+        granted: &Granted,
+        now: Timestamp,
+    ) -> Result<Result<Taken, Refused>, StoreError> {
+        let mut reserved = self.reserved.lock();
+        self.readers.with(|db| reserved.claim(db, granted, now))
+    }
+
+    async fn known(&self, intent: &str) -> Result<Option<Latest>, StoreError> {
+        let reserved = self.reserved.lock();
+        self.readers.with(|db| reserved.latest(db, intent))
+    }
+
+    fn release(&self, action: &ActionId) {
+        self.reserved.lock().release(action);
+    }
+
+    async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
+        let row = rows::Row::of(state);
+        self.writer.write(move |batch| rows::append(batch.db(), &row, seq, &events)).await
+    }
+
+    async fn seal(
+        &self,
+        leaf: Leaf,
+        action: Option<(u64, Vec<Event>, &State)>,
+    ) -> Result<u64, StoreError> {
+        let action = action.map(|(seq, events, state)| (seq, events, rows::Row::of(state)));
+        self.writer
+            .write(move |batch| {
+                if let Some((seq, events, row)) = &action {
+                    rows::append(batch.db(), row, *seq, events)?;
+                }
+                batch.log(&leaf)
+            })
+            .await
+    }
+
+    async fn observe(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        seen: Observation,
+    ) -> Result<(), StoreError> {
+        let (owner, conversation) = (owner.clone(), conversation.to_owned());
+        self.writer
+            .write(move |batch| rows::observe(batch.db(), &owner, &conversation, &seen))
+            .await
+    }
+
+    async fn evidence(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        observations: Vec<ObservationId>,
+        receipts: Vec<ReceiptId>,
+    ) -> Result<Evidence, StoreError> {
+        let (owner, conversation) = (owner.clone(), conversation.to_owned());
+        self.read(move |db| rows::evidence(db, &owner, &conversation, &observations, &receipts))
+            .await
+    }
+
+    async fn journal(&self, owner: &Subject, action: Named) -> Result<Vec<Event>, StoreError> {
+        let owner = owner.clone();
+        self.read(move |db| rows::journal(db, &owner, &action)).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        self.read(rows::unfinished).await
+    }
+
+    async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
+        self.read(move |db| history::receipts(db, &query)).await
+    }
+
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        self.read(history::checkpoint).await
+    }
+
+    async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.read(move |db| history::inclusion(db, index, size)).await
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.read(move |db| history::consistency(db, from, to)).await
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Who holds which intent and which object: what memory reserves and what the
+//! file remembers, asked together (AT MOST ONE EFFECT).
+
+use std::collections::HashMap;
+
+use countersign_core::claim::{self, Latest, Taken};
+use countersign_core::error::Refused;
+use countersign_core::grant::Granted;
+use countersign_core::lifecycle::Outcome;
+use countersign_shared::ids::ActionId;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::ports::StoreError;
+
+/// Claims between `claim` and the end of the action.
+#[derive(Default)]
+pub(super) struct Reservations {
+    intents: HashMap<String, ActionId>,
+    objects: HashMap<String, ActionId>,
+}
+
+impl Reservations {
+    /// One decision, made under the mutex that guards `self`.
+    pub(super) fn claim(
+        &mut self,
+        db: &Connection,
+        granted: &Granted,
+        now: Timestamp,
+    ) -> Result<Result<Taken, Refused>, StoreError> {
+        let proposal = granted.proposal();
+        let latest = self.latest(db, proposal.intent())?;
+        let holder = self.holder(db, proposal.locks())?;
+        let taken = claim::decide(granted, latest.as_ref(), holder.as_ref(), now);
+        if taken.is_ok() {
+            let action = proposal.action().clone();
+            self.intents.insert(proposal.intent().to_owned(), action.clone());
+            for object in proposal.locks() {
+                self.objects.insert(object.clone(), action.clone());
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The newest action that claimed the intent.
+    pub(super) fn latest(
+        &self,
+        db: &Connection,
+        intent: &str,
+    ) -> Result<Option<Latest>, StoreError> {
+        let stored = stored(db, intent)?;
+        match self.intents.get(intent) {
+            Some(action) => Ok(Some(Latest {
+                action: action.clone(),
+                occasion: stored.as_ref().map_or(0, |l| l.occasion),
+                outcome: None,
+                receipt: None,
+            })),
+            None => Ok(stored),
+        }
+    }
+
+    fn holder(&self, db: &Connection, objects: &[String]) -> Result<Option<ActionId>, StoreError> {
+        for object in objects {
+            if let Some(action) = self.objects.get(object) {
+                return Ok(Some(action.clone()));
+            }
+            let row: Option<String> = db
+                .prepare_cached("SELECT action_id FROM locks WHERE object = ?1")?
+                .query_row(params![object], |row| row.get(0))
+                .optional()?;
+            if let Some(action) = row {
+                return action.parse().map(Some).map_err(damaged);
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn release(&mut self, action: &ActionId) {
+        self.intents.retain(|_, holder| holder != action);
+        self.objects.retain(|_, holder| holder != action);
+    }
+}
+
+fn stored(db: &Connection, intent: &str) -> Result<Option<Latest>, StoreError> {
+    type Row = (String, u32, Option<String>, Option<String>);
+    let row: Option<Row> = db
+        .prepare_cached(
+            "SELECT action_id, occasion, outcome, receipt_id FROM actions
+             WHERE intent = ?1 AND occasion IS NOT NULL ORDER BY occasion DESC LIMIT 1",
+        )?
+        .query_row(params![intent], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+        .optional()?;
+    let Some((action, occasion, outcome, receipt)) = row else { return Ok(None) };
+    Ok(Some(Latest {
+        action: action.parse().map_err(damaged)?,
+        occasion,
+        outcome: outcome.map(|o| named(&o)).transpose()?,
+        receipt: receipt.map(|r| r.parse().map_err(damaged)).transpose()?,
+    }))
+}
+
+fn named(outcome: &str) -> Result<Outcome, StoreError> {
+    [Outcome::Applied, Outcome::NotApplied, Outcome::Unknown, Outcome::Refused]
+        .into_iter()
+        .find(|o| o.name() == outcome)
+        .ok_or_else(|| StoreError::Damaged(format!("outcome `{outcome}`")))
+}
+
+pub(super) fn damaged(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}

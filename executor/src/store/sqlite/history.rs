@@ -1,0 +1,190 @@
+//! Leaves, tree nodes and the checkpoint as rows.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use countersign_core::seal::Leaf;
+use countersign_shared::tlog::checkpoint::Checkpoint;
+use countersign_shared::tlog::folder::Source;
+use countersign_shared::tlog::key::{LogKey, Signer as _};
+use countersign_shared::tlog::merkle::{HashReader, Node, Tree};
+use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::Readers;
+use super::claims::damaged;
+use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
+
+/// The tree's right edge as the file has it, checked against its own checkpoint.
+pub(super) fn load(db: &Connection, log: &LogKey) -> Result<Tree, StoreError> {
+    let size: i64 = db.query_row("SELECT count(*) FROM leaves", [], |r| r.get(0))?;
+    let tree = Tree::load(u64::try_from(size).map_err(damaged)?, &Nodes(db))?;
+    let note = checkpoint(db)?;
+    if note.is_empty() {
+        return if size == 0 { Ok(tree) } else { Err(StoreError::Damaged("no checkpoint".into())) };
+    }
+    let (checkpoint, _) = Checkpoint::open(note.as_bytes(), &log.verifier_key())
+        .map_err(|e| StoreError::Damaged(format!("checkpoint: {e}")))?;
+    if (checkpoint.size(), checkpoint.root()) == (tree.size(), &tree.root()) {
+        return Ok(tree);
+    }
+    Err(StoreError::Damaged("the log does not lead to its own checkpoint".to_owned()))
+}
+
+pub(super) fn insert(
+    db: &Connection,
+    index: u64,
+    leaf: &Leaf,
+    nodes: &[Node],
+) -> Result<(), StoreError> {
+    let receipt = &leaf.receipt;
+    db.prepare_cached(
+        "INSERT INTO leaves (idx, receipt_id, tenant, issuer, subject, tool, external_ref, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        i64::try_from(index).map_err(damaged)?,
+        receipt.receipt_id,
+        receipt.tenant,
+        receipt.asked.issuer,
+        receipt.asked.subject,
+        receipt.tool,
+        receipt.asked.external_ref,
+        leaf.bytes,
+    ])?;
+    let mut insert =
+        db.prepare_cached("INSERT INTO nodes (level, idx, hash) VALUES (?1, ?2, ?3)")?;
+    for node in nodes {
+        let index = i64::try_from(node.index).map_err(damaged)?;
+        insert.execute(params![node.level, index, node.hash])?;
+    }
+    Ok(())
+}
+
+pub(super) fn set_checkpoint(db: &Connection, size: u64, note: &str) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO checkpoint (one, size, note) VALUES (1, ?1, ?2)
+         ON CONFLICT (one) DO UPDATE SET size = ?1, note = ?2",
+    )?
+    .execute(params![i64::try_from(size).map_err(damaged)?, note])?;
+    Ok(())
+}
+
+pub(super) fn checkpoint(db: &Connection) -> Result<String, StoreError> {
+    let note = db.query_row("SELECT note FROM checkpoint", [], |r| r.get(0)).optional()?;
+    Ok(note.unwrap_or_default())
+}
+
+pub(super) fn inclusion(
+    db: &Connection,
+    index: u64,
+    size: u64,
+) -> Result<Vec<[u8; 32]>, StoreError> {
+    inclusion_path(index, size, &Nodes(db)).map_err(out_of_range)
+}
+
+pub(super) fn consistency(
+    db: &Connection,
+    from: u64,
+    to: u64,
+) -> Result<Vec<[u8; 32]>, StoreError> {
+    consistency_path(from, to, &Nodes(db)).map_err(out_of_range)
+}
+
+fn out_of_range(error: PathError<StoreError>) -> StoreError {
+    match error {
+        PathError::OutOfRange { .. } => StoreError::OutOfRange,
+        PathError::Read(error) => error,
+    }
+}
+
+pub(super) fn receipts(
+    db: &Connection,
+    query: &ReceiptQuery,
+) -> Result<Vec<SealedReceipt>, StoreError> {
+    let mut sql = "SELECT receipt_id, idx, body FROM leaves WHERE 1".to_owned();
+    let mut values: Vec<rusqlite::types::Value> = Vec::new();
+    let mut narrow = |column: &str, value: rusqlite::types::Value| {
+        values.push(value);
+        sql.push_str(&format!(" AND {column} ?{}", values.len()));
+    };
+    if let Some(id) = &query.id {
+        narrow("receipt_id =", id.to_string().into());
+    }
+    if let Some((tenant, issuer, subject)) = &query.owner {
+        narrow("tenant =", tenant.clone().into());
+        narrow("issuer =", issuer.clone().into());
+        narrow("subject =", subject.clone().into());
+    }
+    if let Some(tenant) = &query.tenant {
+        narrow("tenant =", tenant.clone().into());
+    }
+    if let Some(external_ref) = &query.external_ref {
+        narrow("external_ref =", external_ref.clone().into());
+    }
+    if let Some(tool) = &query.tool {
+        narrow("tool =", tool.clone().into());
+    }
+    if let Some(before) = query.before {
+        narrow("idx <", i64::try_from(before).map_err(damaged)?.into());
+    }
+    sql.push_str(&format!(" ORDER BY idx DESC LIMIT {}", query.limit));
+    let mut select = db.prepare_cached(&sql)?;
+    let mut rows = select.query(params_from_iter(values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(SealedReceipt {
+            id: row.get::<_, String>(0)?.parse().map_err(damaged)?,
+            index: u64::try_from(row.get::<_, i64>(1)?).map_err(damaged)?,
+            body: row.get(2)?,
+        });
+    }
+    Ok(found)
+}
+
+struct Nodes<'a>(&'a Connection);
+
+impl HashReader for Nodes<'_> {
+    type Error = StoreError;
+
+    fn hash(&self, level: u8, index: u64) -> Result<[u8; 32], StoreError> {
+        let index = i64::try_from(index).map_err(damaged)?;
+        self.0
+            .prepare_cached("SELECT hash FROM nodes WHERE level = ?1 AND idx = ?2")?
+            .query_row(params![level, index], |r| r.get(0))
+            .optional()?
+            .ok_or_else(|| StoreError::Damaged(format!("tree node {level}/{index} is missing")))
+    }
+}
+
+/// Feeds the published log folder.
+pub struct LogSource {
+    readers: Arc<Readers>,
+}
+
+impl LogSource {
+    pub(super) fn new(readers: Arc<Readers>) -> Self {
+        Self { readers }
+    }
+}
+
+impl Source for LogSource {
+    type Error = StoreError;
+
+    fn checkpoint(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let note = self.readers.with(checkpoint)?;
+        Ok(Some(note.into_bytes()).filter(|n| !n.is_empty()))
+    }
+
+    fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.readers.with(|db| {
+            let mut select = db.prepare_cached(
+                "SELECT body FROM leaves WHERE idx >= ?1 AND idx < ?2 ORDER BY idx",
+            )?;
+            let start = i64::try_from(range.start).map_err(damaged)?;
+            let end = i64::try_from(range.end).map_err(damaged)?;
+            let rows = select.query_map(params![start, end], |r| r.get(0))?;
+            rows.collect::<Result<_, _>>().map_err(Into::into)
+        })
+    }
+}

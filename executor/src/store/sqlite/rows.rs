@@ -1,0 +1,210 @@
+//! Actions, journals and observations as rows.
+
+use countersign_core::lifecycle::{Event, Outcome, State};
+use countersign_core::proposal::Proposal;
+use countersign_core::resolve::{Evidence, Observation};
+use countersign_core::subject::Subject;
+use countersign_shared::ids::{ObservationId, ReceiptId};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value as Json;
+
+use super::claims::damaged;
+use crate::ports::{Named, StoreError};
+
+/// The columns that follow from a state.
+pub(super) struct Row {
+    proposal: Box<Proposal>,
+    occasion: Option<u32>,
+    state: &'static str,
+    outcome: Option<Outcome>,
+    receipt: Option<ReceiptId>,
+}
+
+impl Row {
+    pub(super) fn of(state: &State) -> Self {
+        Self {
+            proposal: Box::new(state.proposal().clone()),
+            occasion: occasion(state),
+            state: state.name(),
+            outcome: state.outcome(),
+            receipt: state.receipt().cloned(),
+        }
+    }
+}
+
+fn occasion(state: &State) -> Option<u32> {
+    match state {
+        State::Proposed(_) | State::Granted(_) => None,
+        State::Claimed(c) => Some(c.occasion()),
+        State::Cleared(c) => Some(c.claimed().occasion()),
+        State::Sent(d) | State::Answered(d) | State::Looking(d, _) => {
+            Some(d.cleared().claimed().occasion())
+        }
+        State::Settled(s) | State::Sealed(s, _) => Some(s.dispatch.cleared().claimed().occasion()),
+        State::Refused(s) | State::SealedRefusal(s, _) => s.key.as_ref().map(|(_, o)| *o),
+    }
+}
+
+/// Appends to a journal and brings the columns and locks in line.
+pub(super) fn append(
+    db: &Connection,
+    row: &Row,
+    seq: u64,
+    events: &[Event],
+) -> Result<(), StoreError> {
+    upsert(db, row)?;
+    let action = row.proposal.action().as_str();
+    let mut insert =
+        db.prepare_cached("INSERT INTO journal (action_id, seq, event) VALUES (?1, ?2, ?3)")?;
+    for (at, event) in (seq..).zip(events) {
+        let text = serde_json::to_string(event).map_err(damaged)?;
+        let at = i64::try_from(at).map_err(damaged)?;
+        insert.execute(params![action, at, text]).map_err(conflict)?;
+    }
+    locks(db, row)
+}
+
+/// A second writer of the same place in a journal loses.
+fn conflict(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::Conflict,
+        _ => error.into(),
+    }
+}
+
+fn upsert(db: &Connection, row: &Row) -> Result<(), StoreError> {
+    let (p, who) = (&row.proposal, &row.proposal.asked().subject);
+    db.prepare_cached(
+        "INSERT INTO actions (action_id, proposal_id, tenant, issuer, subject, tool, intent,
+                              occasion, state, outcome, receipt_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (action_id) DO UPDATE SET
+            occasion = ?8, state = ?9, outcome = ?10, receipt_id = ?11",
+    )?
+    .execute(params![
+        p.action().as_str(),
+        p.id().as_str(),
+        who.tenant,
+        who.issuer,
+        who.id,
+        p.tool(),
+        p.intent(),
+        row.occasion,
+        row.state,
+        row.outcome.map(Outcome::name),
+        row.receipt.as_ref().map(ReceiptId::as_str),
+    ])
+    .map_err(conflict)?;
+    Ok(())
+}
+
+/// Held from the claim until the outcome is known; `unknown` is not known.
+fn locks(db: &Connection, row: &Row) -> Result<(), StoreError> {
+    let action = row.proposal.action().as_str();
+    let held = row.occasion.is_some() && row.outcome.is_none_or(|o| o == Outcome::Unknown);
+    if !held {
+        db.prepare_cached("DELETE FROM locks WHERE action_id = ?1")?.execute(params![action])?;
+        return Ok(());
+    }
+    let mut insert = db.prepare_cached(
+        "INSERT INTO locks (object, action_id) VALUES (?1, ?2)
+         ON CONFLICT (object) DO UPDATE SET action_id = action_id WHERE action_id = ?2",
+    )?;
+    for object in row.proposal.locks() {
+        if insert.execute(params![object, action])? == 0 {
+            return Err(StoreError::Conflict);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn journal(
+    db: &Connection,
+    owner: &Subject,
+    named: &Named,
+) -> Result<Vec<Event>, StoreError> {
+    let (column, id) = match named {
+        Named::Action(id) => ("action_id", id.as_str()),
+        Named::Proposal(id) => ("proposal_id", id.as_str()),
+    };
+    let found: Option<String> = db
+        .prepare_cached(&format!(
+            "SELECT action_id FROM actions
+             WHERE {column} = ?1 AND tenant = ?2 AND issuer = ?3 AND subject = ?4"
+        ))?
+        .query_row(params![id, owner.tenant, owner.issuer, owner.id], |r| r.get(0))
+        .optional()?;
+    found.map_or_else(|| Ok(Vec::new()), |action| events(db, &action))
+}
+
+fn events(db: &Connection, action: &str) -> Result<Vec<Event>, StoreError> {
+    let mut select =
+        db.prepare_cached("SELECT event FROM journal WHERE action_id = ?1 ORDER BY seq")?;
+    let texts = select.query_map(params![action], |r| r.get::<_, String>(0))?;
+    texts.map(|text| serde_json::from_str(&text?).map_err(damaged)).collect()
+}
+
+pub(super) fn unfinished(db: &Connection) -> Result<Vec<Vec<Event>>, StoreError> {
+    let mut select = db.prepare_cached(
+        "SELECT action_id FROM actions WHERE state NOT IN ('proposed', 'sealed')",
+    )?;
+    let ids = select.query_map([], |r| r.get::<_, String>(0))?;
+    ids.map(|id| events(db, &id?)).collect()
+}
+
+pub(super) fn observe(
+    db: &Connection,
+    owner: &Subject,
+    conversation: &str,
+    seen: &Observation,
+) -> Result<(), StoreError> {
+    let body = serde_json::to_string(seen).map_err(damaged)?;
+    db.prepare_cached(
+        "INSERT INTO observations (observation_id, tenant, issuer, subject, conversation, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        seen.id.as_str(),
+        owner.tenant,
+        owner.issuer,
+        owner.id,
+        conversation,
+        body
+    ])?;
+    Ok(())
+}
+
+pub(super) fn evidence(
+    db: &Connection,
+    owner: &Subject,
+    conversation: &str,
+    observations: &[ObservationId],
+    receipts: &[ReceiptId],
+) -> Result<Evidence, StoreError> {
+    let mut evidence = Evidence::default();
+    let mut seen = db.prepare_cached(
+        "SELECT body FROM observations WHERE observation_id = ?1
+         AND tenant = ?2 AND issuer = ?3 AND subject = ?4 AND conversation = ?5",
+    )?;
+    for id in observations {
+        let who = params![id.as_str(), owner.tenant, owner.issuer, owner.id, conversation];
+        let body: Option<String> = seen.query_row(who, |r| r.get(0)).optional()?;
+        if let Some(body) = body {
+            evidence.observations.insert(id.clone(), serde_json::from_str(&body).map_err(damaged)?);
+        }
+    }
+    let mut sealed = db.prepare_cached(
+        "SELECT body FROM leaves WHERE receipt_id = ?1
+         AND tenant = ?2 AND issuer = ?3 AND subject = ?4",
+    )?;
+    for id in receipts {
+        let who = params![id.as_str(), owner.tenant, owner.issuer, owner.id];
+        let body: Option<Vec<u8>> = sealed.query_row(who, |r| r.get(0)).optional()?;
+        if let Some(body) = body {
+            let receipt: Json = serde_json::from_slice(&body).map_err(damaged)?;
+            let output = receipt.get("output").cloned().unwrap_or_default();
+            evidence.receipts.insert(id.clone(), output);
+        }
+    }
+    Ok(evidence)
+}

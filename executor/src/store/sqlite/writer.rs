@@ -1,0 +1,160 @@
+//! The one thread that writes: takes what waits, up to a bound, and commits it
+//! together. Each operation stands in a savepoint of its own, so that one that
+//! fails takes nothing with it.
+//!
+//! Commit order: (1) operations, (2) the checkpoint over the leaves they added,
+//! signed, (3) COMMIT, (4) the callers hear.
+
+use std::sync::Arc;
+
+use countersign_core::seal::Leaf;
+use countersign_shared::tlog::checkpoint::Checkpoint;
+use countersign_shared::tlog::key::{LogKey, Signer as _};
+use countersign_shared::tlog::merkle::{Tree, leaf_hash};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::history;
+use crate::ports::StoreError;
+
+/// Most operations that wait; more are turned away.
+const QUEUE: usize = 1024;
+/// Most operations of one commit.
+const BATCH: usize = 256;
+
+/// The queue in front of the writing thread.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+}
+
+/// One commit in the making.
+pub(super) struct Batch<'a> {
+    db: &'a Connection,
+    tree: &'a mut Tree,
+}
+
+/// An operation that waits for its commit.
+trait Job: Send {
+    /// Does it; `false` where it failed and was undone.
+    fn run(&mut self, batch: &mut Batch<'_>) -> bool;
+    /// Tells the caller, after the commit.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Waiting<T, F> {
+    work: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl Writer {
+    pub(super) fn start(db: Connection, log: Arc<LogKey>) -> Result<Self, StoreError> {
+        let tree = history::load(&db, &log)?;
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || run(&db, tree, &log, jobs))
+            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        Ok(Self { queue })
+    }
+
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, done) = oneshot::channel();
+        let job = Box::new(Waiting { work: Some(work), result: None, answer });
+        let gone = |_| StoreError::Unavailable("the writing thread has stopped".to_owned());
+        self.queue.send(job).await.map_err(|_| gone(()))?;
+        done.await.map_err(|_| gone(()))?
+    }
+}
+
+impl Batch<'_> {
+    pub(super) fn db(&self) -> &Connection {
+        self.db
+    }
+
+    /// Appends a leaf to the log and answers with its index.
+    pub(super) fn log(&mut self, leaf: &Leaf) -> Result<u64, StoreError> {
+        let index = self.tree.size();
+        let nodes = self.tree.append(leaf_hash(&leaf.bytes));
+        history::insert(self.db, index, leaf, &nodes)?;
+        Ok(index)
+    }
+}
+
+impl<T, F> Job for Waiting<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, batch: &mut Batch<'_>) -> bool {
+        self.result = self.work.take().map(|work| work(batch));
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let result = match (committed, self.result) {
+            (Err(error), Some(Ok(_)) | None) => Err(error),
+            (_, Some(result)) => result,
+            (Ok(()), None) => Err(StoreError::Unavailable("not run".to_owned())),
+        };
+        // A caller that has gone changes nothing: what is committed stands.
+        let _ = self.answer.send(result);
+    }
+}
+
+fn run(db: &Connection, mut tree: Tree, log: &LogKey, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    let mut batch = Vec::new();
+    loop {
+        let taken = jobs.blocking_recv();
+        let Some(first) = taken else { return };
+        batch.push(first);
+        while batch.len() < BATCH {
+            let Ok(next) = jobs.try_recv() else { break };
+            batch.push(next);
+        }
+        let before = tree.clone();
+        let committed = commit(db, &mut tree, log, &mut batch);
+        if let Err(error) = &committed {
+            tracing::error!(%error, "a commit failed; nothing of it was done");
+            tree = before;
+            let _ = db.execute_batch("ROLLBACK");
+        }
+        for job in batch.drain(..) {
+            job.answer(committed.clone());
+        }
+    }
+}
+
+fn commit(
+    db: &Connection,
+    tree: &mut Tree,
+    log: &LogKey,
+    jobs: &mut [Box<dyn Job>],
+) -> Result<(), StoreError> {
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    let size = tree.size();
+    for job in jobs {
+        let before = tree.clone();
+        db.execute_batch("SAVEPOINT job")?;
+        if job.run(&mut Batch { db, tree }) {
+            db.execute_batch("RELEASE job")?;
+        } else {
+            *tree = before;
+            db.execute_batch("ROLLBACK TO job; RELEASE job")?;
+        }
+    }
+    if tree.size() > size {
+        let failed =
+            |e: &dyn std::fmt::Display| StoreError::Unavailable(format!("checkpoint: {e}"));
+        let key = log.verifier_key();
+        let checkpoint =
+            Checkpoint::new(key.name(), tree.size(), tree.root()).map_err(|e| failed(&e))?;
+        let note = checkpoint.sign(log).map_err(|e| failed(&e))?;
+        history::set_checkpoint(db, tree.size(), &note.to_string())?;
+    }
+    db.execute_batch("COMMIT")?;
+    Ok(())
+}

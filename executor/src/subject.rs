@@ -1,0 +1,207 @@
+//! Verifies the subject's token and derives the tenant from it, never from the
+//! caller.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use countersign_core::error::Refused;
+use countersign_core::resolve::Message;
+use countersign_core::signed::{Keyring, Voice};
+use countersign_core::subject::Subject;
+use countersign_shared::attest::{AUDIENCE, MessageClaims, text_digest};
+use countersign_shared::codes::Code;
+use countersign_shared::mtls::{SpiffeId, SpiffePattern};
+use jiff::Timestamp;
+use jsonwebtoken::DecodingKey;
+use serde_json::Value as Json;
+
+use crate::config::{Config, PublicKey};
+
+/// Longest message, in bytes.
+const LONGEST_MESSAGE: usize = 16 * 1024;
+/// Most messages of one request.
+const MOST_MESSAGES: usize = 50;
+
+/// Everyone who may vouch for a subject or for words.
+#[derive(Debug)]
+pub struct Subjects {
+    issuers: Keyring,
+    frontends: Keyring,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    issuer: String,
+    audience: String,
+    claims: Vec<String>,
+    planners: Vec<SpiffePattern>,
+}
+
+/// A key file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {message}: put an Ed25519 public key there, PEM")]
+pub struct KeyFileError {
+    path: PathBuf,
+    message: String,
+}
+
+/// A message as it came in.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// The frontend's id for it.
+    pub id: String,
+    /// What the user wrote.
+    pub text: String,
+    /// The frontend's signature over it.
+    pub attestation: String,
+}
+
+impl Subjects {
+    /// Reads every public key that the configuration names.
+    ///
+    /// # Errors
+    /// The first file that is no Ed25519 public key.
+    pub fn load(config: &Config) -> Result<Self, KeyFileError> {
+        let mut all =
+            Self { issuers: Keyring::default(), frontends: Keyring::default(), rules: Vec::new() };
+        for issuer in &config.issuers {
+            all.issuers.add(Voice {
+                issuer: issuer.issuer.clone(),
+                audience: issuer.audience.clone(),
+                tenant: issuer.tenant.clone(),
+                keys: keys(&issuer.keys)?,
+            });
+            all.rules.push(Rule {
+                issuer: issuer.issuer.clone(),
+                audience: issuer.audience.clone(),
+                claims: issuer.claims.clone(),
+                planners: issuer.planners.clone(),
+            });
+        }
+        for frontend in &config.frontends {
+            all.frontends.add(Voice {
+                issuer: frontend.id.clone(),
+                audience: AUDIENCE.to_owned(),
+                tenant: frontend.tenant.clone(),
+                keys: keys(&frontend.keys)?,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Who signs confirmations.
+    #[must_use]
+    pub fn frontends(&self) -> &Keyring {
+        &self.frontends
+    }
+
+    /// Verifies a subject's token for a calling planner.
+    ///
+    /// # Errors
+    /// `SUBJECT_UNVERIFIED`, `TENANT_NOT_ALLOWED`.
+    pub fn verify(
+        &self,
+        token: &str,
+        caller: &SpiffeId,
+        now: Timestamp,
+    ) -> Result<Subject, Refused> {
+        let unverified = |why: &str| Refused::new(Code::SubjectUnverified, why);
+        let (voice, claims) =
+            self.issuers.statement(token, now).map_err(|e| unverified(&e.to_string()))?;
+        // A token that never ends is no proof of who is there now.
+        if claims.get("exp").is_none() {
+            return Err(unverified("the token has no exp"));
+        }
+        let id = text(&claims, "sub").ok_or_else(|| unverified("the token has no sub"))?;
+        let rule = self
+            .rules
+            .iter()
+            .find(|r| r.issuer == voice.issuer && r.audience == voice.audience)
+            .ok_or_else(|| unverified("no rule for this issuer"))?;
+        if !rule.planners.iter().any(|p| p.matches(caller)) {
+            let message = format!("{caller} may not act for tenant {}", voice.tenant);
+            return Err(Refused::new(Code::TenantNotAllowed, message));
+        }
+        let taken = |name: &String| text(&claims, name).map(|value| (name.clone(), value));
+        Ok(Subject {
+            tenant: voice.tenant.clone(),
+            issuer: voice.issuer.clone(),
+            id,
+            claims: rule.claims.iter().filter_map(taken).collect(),
+            verified_at: now,
+        })
+    }
+
+    /// Verifies that a frontend of the subject's tenant heard these words from the
+    /// subject, in this conversation.
+    ///
+    /// # Errors
+    /// `MESSAGE_UNATTESTED`, `PLAN_TOO_LARGE`.
+    pub fn words(
+        &self,
+        said: &[Said],
+        subject: &Subject,
+        conversation: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Message>, Refused> {
+        if said.len() > MOST_MESSAGES {
+            return Err(Refused::new(
+                Code::PlanTooLarge,
+                format!("at most {MOST_MESSAGES} messages"),
+            ));
+        }
+        said.iter().map(|one| self.word(one, subject, conversation, now)).collect()
+    }
+
+    fn word(
+        &self,
+        said: &Said,
+        subject: &Subject,
+        conversation: &str,
+        now: Timestamp,
+    ) -> Result<Message, Refused> {
+        let unattested = |why: &str| {
+            Refused::new(Code::MessageUnattested, format!("message {}: {why}", said.id))
+        };
+        if said.text.len() > LONGEST_MESSAGE {
+            return Err(Refused::new(
+                Code::PlanTooLarge,
+                format!("message {} is too long", said.id),
+            ));
+        }
+        let claims: MessageClaims = self
+            .frontends
+            .verify(&subject.tenant, &said.attestation, now)
+            .map_err(|e| unattested(&e.to_string()))?;
+        let same = claims.sub == subject.id
+            && claims.conv == conversation
+            && claims.mid == said.id
+            && claims.sha256 == text_digest(&said.text);
+        if !same {
+            return Err(unattested("signed for other words, another subject or conversation"));
+        }
+        let signed_at =
+            Timestamp::from_second(claims.iat).map_err(|_| unattested("iat is no time"))?;
+        Ok(Message {
+            id: said.id.clone(),
+            text: said.text.clone(),
+            frontend: claims.iss,
+            signed_at,
+        })
+    }
+}
+
+fn text(claims: &Json, name: &str) -> Option<String> {
+    claims.get(name).and_then(Json::as_str).filter(|s| !s.is_empty()).map(str::to_owned)
+}
+
+fn keys(files: &[PublicKey]) -> Result<BTreeMap<String, DecodingKey>, KeyFileError> {
+    let read = |key: &PublicKey| {
+        let failed = |message: String| KeyFileError { path: key.file.clone(), message };
+        let pem = std::fs::read(&key.file).map_err(|e| failed(e.to_string()))?;
+        let decoded = DecodingKey::from_ed_pem(&pem).map_err(|e| failed(e.to_string()))?;
+        Ok((key.kid.clone(), decoded))
+    };
+    files.iter().map(read).collect()
+}

@@ -1,0 +1,172 @@
+//! `planner.yaml`: everything a deployment decides. Unknown keys are refused;
+//! relative paths count from the file's folder.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_shared::mtls::{MaterialFiles, SpiffeId, SpiffePattern};
+use serde::Deserialize;
+use url::Url;
+
+/// The planner's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// gRPC address, `host:port`; port 0 takes a free one.
+    pub listen: String,
+    /// Address of the plain HTTP status pages (`/healthz`, `/readyz`).
+    pub admin: String,
+    /// Own certificate and whom to trust.
+    pub tls: MaterialFiles,
+    /// Frontends that may call.
+    pub callers: Vec<SpiffePattern>,
+    /// The executor.
+    pub executor: ExecutorConfig,
+    /// What reads messages.
+    #[serde(default)]
+    pub model: ModelConfig,
+}
+
+/// Where the executor is and who it must be.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecutorConfig {
+    /// `host:port`.
+    pub address: String,
+    /// Its SPIFFE id; any other workload there is refused.
+    pub id: SpiffeId,
+}
+
+/// What reads messages.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ModelConfig {
+    /// The built-in reader: no network.
+    #[default]
+    Offline,
+    /// A server that speaks OpenAI's Chat Completions.
+    Openai(OpenaiConfig),
+}
+
+/// An OpenAI-compatible server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenaiConfig {
+    /// Base URL, such as `https://api.openai.com/v1`.
+    #[serde(deserialize_with = "url")]
+    pub url: Url,
+    /// The model's name.
+    pub name: String,
+    /// File with the API key. Absent: none is sent.
+    #[serde(default)]
+    pub api_key_file: Option<PathBuf>,
+    /// Longest wait for one answer, such as `30s`.
+    #[serde(default = "thirty_seconds", deserialize_with = "duration")]
+    pub timeout: Duration,
+}
+
+fn thirty_seconds() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn url<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    let span: jiff::SignedDuration = text.parse().map_err(serde::de::Error::custom)?;
+    Duration::try_from(span).map_err(serde::de::Error::custom)
+}
+
+impl Config {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read or says something that is not understood.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let parsed = serde_saphyr::from_str::<Self>(&text);
+        let mut config = parsed.map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            error: error.to_string(),
+        })?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        config.resolve(&folder);
+        Ok(config)
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let tls = &mut self.tls;
+        let key = match &mut self.model {
+            ModelConfig::Offline => None,
+            ModelConfig::Openai(openai) => openai.api_key_file.as_mut(),
+        };
+        let paths =
+            [Some(&mut tls.cert), Some(&mut tls.key), Some(&mut tls.ca), tls.crl.as_mut(), key];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(&path);
+        }
+    }
+}
+
+/// Why a configuration does not load.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(
+        "cannot read {path}: {error}. Name the file with --config, or write one with `countersign init`"
+    )]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file does not say what a planner needs.
+    #[error("{path} is not a planner's configuration: {error}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        error: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use super::*;
+
+    const BASE: &str = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ntls: { cert: tls.crt, key: /k/tls.key, ca: ca.crt }\n\
+        callers: [ 'spiffe://demo/frontend' ]\nexecutor: { address: '127.0.0.1:7443', id: 'spiffe://demo/executor' }\n";
+
+    fn load(more: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("planner.yaml");
+        std::fs::write(&path, format!("{BASE}{more}")).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_offline_model_is_the_default_and_paths_are_resolved() {
+        let config = load("").unwrap();
+        assert!(matches!(config.model, ModelConfig::Offline));
+        assert!(config.tls.cert.is_absolute() && config.tls.cert.ends_with("tls.crt"));
+        assert_eq!(config.tls.key, Path::new("/k/tls.key"));
+    }
+
+    #[test]
+    fn a_model_server_is_read_and_unknown_keys_are_refused() {
+        let config = load("model: { kind: openai, url: 'http://127.0.0.1:1/v1', name: m, api_key_file: key, timeout: 5s }\n").unwrap();
+        let ModelConfig::Openai(openai) = config.model else { panic!("not openai") };
+        assert_eq!(openai.timeout, Duration::from_secs(5));
+        assert!(openai.api_key_file.unwrap().is_absolute());
+        assert!(load("model: { kind: offline }\n").is_ok());
+        assert!(load("extra: 1\n").is_err());
+        assert!(load("model: { kind: openai, url: 'http://x/', name: m, colour: red }\n").is_err());
+    }
+}

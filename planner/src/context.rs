@@ -1,0 +1,185 @@
+//! Reads through the executor, bounded per turn, their observations kept for
+//! references.
+
+use std::collections::BTreeMap;
+
+use countersign_proto::v1::{
+    Argument, AttestedMessage, Confidence, ExecuteRequest, ModelUse, Observation, Plan,
+    RecommendedAction, Step, argument, execute_request,
+};
+use serde_json::Value as Json;
+
+use crate::executor::{CallError, Executor};
+
+/// Reads that one turn may make.
+pub const MAX_READS: usize = 8;
+/// Observations kept per conversation; the oldest go first.
+const MAX_KEPT: usize = 40;
+
+/// What identifies a turn to the executor.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The subject's token.
+    pub token: &'a str,
+    /// The conversation.
+    pub conversation_id: &'a str,
+    /// The frontend's ticket; may be empty.
+    pub external_ref: &'a str,
+    /// Attested messages that spans may point into.
+    pub messages: &'a [AttestedMessage],
+}
+
+impl Asker<'_> {
+    /// The messages that these steps point into, and no others: an old one may
+    /// have expired.
+    #[must_use]
+    pub fn messages_of(&self, steps: &[Step]) -> Vec<AttestedMessage> {
+        let mut ids = Vec::new();
+        for argument in steps.iter().flat_map(|s| s.arguments.values()) {
+            collect(argument, &mut ids);
+        }
+        self.messages.iter().filter(|m| ids.contains(&m.message_id)).cloned().collect()
+    }
+}
+
+fn collect(argument: &Argument, ids: &mut Vec<String>) {
+    use argument::Source;
+    match &argument.source {
+        Some(Source::Utterance(span)) => ids.push(span.message_id.clone()),
+        Some(Source::List(list)) => list.items.iter().for_each(|a| collect(a, ids)),
+        Some(Source::Fields(fields)) => fields.fields.values().for_each(|a| collect(a, ids)),
+        Some(
+            Source::Claim(_) | Source::Observation(_) | Source::Receipt(_) | Source::ModelJson(_),
+        )
+        | None => {}
+    }
+}
+
+/// Makes the reads of one turn.
+pub struct Reader<'a> {
+    executor: &'a dyn Executor,
+    /// Who asks.
+    pub asker: Asker<'a>,
+    /// Observations of the conversation, oldest first.
+    pub observations: &'a mut Vec<Observation>,
+    usage: ModelUse,
+    made: Vec<(Step, String)>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader with the whole budget of a turn.
+    pub fn new(
+        executor: &'a dyn Executor,
+        asker: Asker<'a>,
+        observations: &'a mut Vec<Observation>,
+        usage: ModelUse,
+    ) -> Self {
+        Self { executor, asker, observations, usage, made: Vec::new() }
+    }
+
+    /// Reads once; the same read of the same turn is answered from before.
+    ///
+    /// # Errors
+    /// What the executor said, or [`ReadStop::TooMany`].
+    pub async fn read(
+        &mut self,
+        tool: &str,
+        arguments: BTreeMap<String, Argument>,
+    ) -> Result<Observation, ReadStop> {
+        let step = Step {
+            id: "r1".to_owned(),
+            tool: tool.to_owned(),
+            arguments: arguments.into_iter().collect(),
+        };
+        if let Some(known) = self.known(&step) {
+            return Ok(known);
+        }
+        if self.made.len() >= MAX_READS {
+            return Err(ReadStop::TooMany);
+        }
+        let request = self.request(step.clone());
+        let answer = self.executor.execute(request).await?;
+        let lost = || CallError::Lost("the answer holds no observation".to_owned());
+        let observation = answer.observations.into_iter().next().ok_or_else(lost)?;
+        self.made.push((step, observation.observation_id.clone()));
+        self.observations.push(observation.clone());
+        let surplus = self.observations.len().saturating_sub(MAX_KEPT);
+        self.observations.drain(..surplus);
+        Ok(observation)
+    }
+
+    fn known(&self, step: &Step) -> Option<Observation> {
+        let (_, id) = self.made.iter().find(|(made, _)| made == step)?;
+        self.observations.iter().find(|o| o.observation_id == *id).cloned()
+    }
+
+    fn request(&self, step: Step) -> ExecuteRequest {
+        let steps = vec![step];
+        ExecuteRequest {
+            subject_token: self.asker.token.to_owned(),
+            messages: self.asker.messages_of(&steps),
+            target: Some(execute_request::Target::Plan(Plan {
+                conversation_id: self.asker.conversation_id.to_owned(),
+                external_ref: self.asker.external_ref.to_owned(),
+                steps,
+                confidence: Some(Confidence {
+                    score: 1.0,
+                    uncertainty_reason: String::new(),
+                    recommended_action: RecommendedAction::Proceed.into(),
+                }),
+                model: Some(self.usage.clone()),
+                after_receipt_id: String::new(),
+            })),
+            confirmation: String::new(),
+        }
+    }
+}
+
+/// Why a read gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadStop {
+    /// The executor's answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The turn's reads are used up.
+    #[error("more than {MAX_READS} reads in one turn")]
+    TooMany,
+}
+
+/// The value of an observation.
+#[must_use]
+pub fn value(observation: &Observation) -> Json {
+    serde_json::from_str(&observation.value_json).unwrap_or(Json::Null)
+}
+
+/// Pointers that a pattern with `*` stands for in a value, in order.
+#[must_use]
+pub fn pointers(value: &Json, pattern: &str) -> Vec<String> {
+    let Some((before, after)) = pattern.split_once("/*") else {
+        return value
+            .pointer(pattern)
+            .filter(|v| !v.is_null())
+            .map(|_| pattern.to_owned())
+            .into_iter()
+            .collect();
+    };
+    let length = value.pointer(before).and_then(Json::as_array).map_or(0, Vec::len);
+    (0..length).flat_map(|at| pointers(value, &format!("{before}/{at}{after}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_star_stands_for_each_element() {
+        let value = json!({"orders": [{"id": "a", "lines": [{"id": 1}, {"id": 2}]}, {"id": "b", "lines": []}]});
+        assert_eq!(pointers(&value, "/orders/*/id"), ["/orders/0/id", "/orders/1/id"]);
+        assert_eq!(
+            pointers(&value, "/orders/*/lines/*/id"),
+            ["/orders/0/lines/0/id", "/orders/0/lines/1/id"]
+        );
+        assert!(pointers(&value, "/nothing/*/id").is_empty());
+    }
+}

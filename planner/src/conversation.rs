@@ -1,0 +1,198 @@
+//! Conversations in memory: where each stands, one turn at a time.
+//!
+//! ```text
+//!              ┌────────────── ask ──────────────▶ Choosing ──answer──┐
+//! Listening ───┼─ propose ─▶ Confirming ─signed yes─▶ (carried out) ──┼─▶ Listening
+//!     ▲        └─ already done ─▶ Repeating ─"again"─▶ Confirming     │
+//!     │                                  └─ end unknown ─▶ Checking ──┘
+//!     └───────────────── no, or something new ◀── any ────────────────
+//! ```
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign_proto::v1::{AttestedMessage, Card, Observation};
+use parking_lot::Mutex;
+
+use crate::assemble::choose::Candidate;
+use crate::assemble::{Question, Task};
+
+mod carry;
+pub mod turn;
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod paraphrases;
+#[cfg(test)]
+mod tests;
+
+/// Messages of a conversation that spans may point into and models may see.
+const MAX_MESSAGES: usize = 12;
+
+/// Where a conversation stands.
+#[derive(Debug, Default)]
+pub enum Stage {
+    /// Nothing waits.
+    #[default]
+    Listening,
+    /// We asked which, or for a detail.
+    Choosing(Box<Choosing>),
+    /// A card is shown.
+    Confirming(Box<Confirming>),
+    /// It was done before; "again" opens a new card.
+    Repeating(Box<Repeating>),
+    /// An action was handed over and its end is not known.
+    Checking(Box<Checking>),
+}
+
+/// A task that waits for the customer's word.
+#[derive(Debug)]
+pub struct Choosing {
+    /// The task.
+    pub task: Task,
+    /// What we asked.
+    pub question: Question,
+    /// Answers that did not help so far.
+    pub misses: u32,
+}
+
+/// A proposal that waits for a signed yes.
+#[derive(Debug)]
+pub struct Confirming {
+    /// The tool.
+    pub tool: String,
+    /// The card as the executor rendered it.
+    pub card: Card,
+    /// To propose anew where the state moved.
+    pub task: Task,
+    /// The earlier receipt that the card shows. Empty the first time.
+    pub after_receipt_id: String,
+}
+
+/// What was done before.
+#[derive(Debug)]
+pub struct Repeating {
+    /// The task.
+    pub task: Task,
+    /// The first receipt.
+    pub receipt_id: String,
+}
+
+/// An action whose end is not known.
+#[derive(Debug)]
+pub struct Checking {
+    /// The tool; empty where only the proposal is known.
+    pub tool: String,
+    /// The proposal it came from.
+    pub proposal_id: String,
+    /// The action, once named.
+    pub action_id: Option<String>,
+    /// The yes, to ask the executor about the same proposal again.
+    pub confirmation: String,
+}
+
+/// One conversation.
+#[derive(Debug, Default)]
+pub struct Conversation {
+    /// Where it stands.
+    pub stage: Stage,
+    /// The newest messages, oldest first.
+    pub messages: Vec<AttestedMessage>,
+    /// What was read, oldest first.
+    pub observations: Vec<Observation>,
+    /// What the last turn was about, by argument name.
+    pub focus: BTreeMap<String, Candidate>,
+    /// What was done and is known, one line each, for models.
+    pub so_far: Vec<String>,
+    /// How many of the newest messages were not understood yet.
+    pub open_messages: usize,
+}
+
+impl Conversation {
+    /// Adds a message; an id seen before replaces its text, as in a frontend's retry.
+    pub fn hear(&mut self, message: AttestedMessage) {
+        self.messages.retain(|m| m.message_id != message.message_id);
+        self.messages.push(message);
+        let surplus = self.messages.len().saturating_sub(MAX_MESSAGES);
+        self.messages.drain(..surplus);
+    }
+
+    /// Keeps a line for models; the oldest go first.
+    pub fn remember(&mut self, line: String) {
+        self.so_far.push(line);
+        let surplus = self.so_far.len().saturating_sub(MAX_MESSAGES);
+        self.so_far.drain(..surplus);
+    }
+}
+
+/// How many conversations are kept, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// At most this many; the one idle longest goes first.
+    pub count: usize,
+    /// One that was idle for longer is forgotten.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { count: 10_000, idle: Duration::from_secs(3600) }
+    }
+}
+
+/// All conversations, each behind its own lock.
+#[derive(Debug, Default)]
+pub struct Conversations {
+    limits: Limits,
+    kept: Mutex<HashMap<String, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    conversation: Arc<tokio::sync::Mutex<Conversation>>,
+    touched: Instant,
+}
+
+impl Conversations {
+    /// None yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, kept: Mutex::default() }
+    }
+
+    /// The conversation of this key, new where there is none. Lock it for a turn.
+    pub fn enter(&self, key: &str, now: Instant) -> Arc<tokio::sync::Mutex<Conversation>> {
+        let mut kept = self.kept.lock();
+        if !kept.contains_key(key) {
+            self.make_room(&mut kept, now);
+        }
+        let entry = kept
+            .entry(key.to_owned())
+            .or_insert_with(|| Kept { conversation: Arc::default(), touched: now });
+        entry.touched = now;
+        Arc::clone(&entry.conversation)
+    }
+
+    /// Forgets the old; where all are young, the one idle longest. A conversation
+    /// in the middle of a turn stays.
+    fn make_room(&self, kept: &mut HashMap<String, Kept>, now: Instant) {
+        if kept.len() < self.limits.count {
+            return;
+        }
+        let busy = |k: &Kept| Arc::strong_count(&k.conversation) > 1;
+        kept.retain(|_, k| busy(k) || now.duration_since(k.touched) < self.limits.idle);
+        while kept.len() >= self.limits.count {
+            let idle = kept.iter().filter(|(_, k)| !busy(k)).min_by_key(|(_, k)| k.touched);
+            let Some(oldest) = idle.map(|(key, _)| key.clone()) else { return };
+            kept.remove(&oldest);
+        }
+    }
+
+    /// How many are kept.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.kept.lock().len()
+    }
+}

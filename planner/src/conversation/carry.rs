@@ -1,0 +1,358 @@
+//! From a prepared write to its end: proposal, card, the signed yes, the receipt.
+
+use countersign_proto::v1::{
+    Action, GrantKind, Intent, Outcome, Proposal, RecommendedAction, TurnAction,
+};
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+
+use super::turn::{Ending, Engine, Scene, ask, awaiting, refused_action};
+use super::{Checking, Confirming, Conversation, Repeating, Stage};
+use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
+use crate::context::Reader;
+use crate::executor::{CallError, is_sealed};
+use crate::model::Objection;
+use crate::submit::{self, Ended, Write, carry_out, confidence};
+use crate::{reply, subject};
+
+impl Engine {
+    /// Proposes; what needs no grant is carried out at once. Objections to the
+    /// plan's form come back, for a repair.
+    pub(super) async fn propose(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        task: Task,
+        ready: Prepared,
+        after_receipt_id: &str,
+    ) -> Result<Ending, Vec<Objection>> {
+        let score = task.score * ready.sureness;
+        let tool = scene.toolbox.get(&task.call.tool);
+        if tool.is_some_and(|t| score < t.floor) {
+            let action = TurnAction {
+                tool: task.call.tool.clone(),
+                code: Code::ConfidenceTooLow.name().to_owned(),
+                ..TurnAction::default()
+            };
+            return Ok(Ending {
+                confidence: confidence(score, &task.doubt, RecommendedAction::Escalate),
+                actions: vec![action],
+                ..Ending::says(Intent::Escalate, reply::escalate(tool, &task.doubt))
+            });
+        }
+        scene.progress("proposing", "checking whether this can be done");
+        let sure = confidence(score, &task.doubt, RecommendedAction::Proceed);
+        let write = Write {
+            tool: &task.call.tool,
+            arguments: ready.arguments,
+            confidence: sure.clone(),
+            usage: task.usage.clone(),
+            after_receipt_id,
+        };
+        conversation.focus = ready.focus;
+        let ending = match submit::propose(self.executor.as_ref(), &scene.asker, write).await {
+            Ok(proposal) => {
+                self.granted_or_shown(scene, conversation, task, proposal, after_receipt_id).await
+            }
+            Err(CallError::Refused(refusal)) => not_proposed(conversation, task, &refusal)?,
+            Err(error) => Ending::says(Intent::Action, reply::not_answered(&error)),
+        };
+        Ok(Ending { confidence: sure, ..ending })
+    }
+
+    async fn granted_or_shown(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        task: Task,
+        proposal: Proposal,
+        after_receipt_id: &str,
+    ) -> Ending {
+        let tool = task.call.tool.clone();
+        if proposal.needs.is_empty() {
+            return self.carried(scene, conversation, &proposal.proposal_id, "", Some(task)).await;
+        }
+        let for_customer = proposal.needs.iter().all(|n| *n == i32::from(GrantKind::Customer));
+        let Some(card) = proposal.card.filter(|_| for_customer) else {
+            return Ending::says(
+                Intent::Escalate,
+                reply::escalate(scene.toolbox.get(&tool), "it needs somebody else's approval"),
+            );
+        };
+        conversation.remember(format!("waiting for the customer's confirmation: {tool}"));
+        let text = card.text.clone();
+        let waiting = Confirming {
+            tool: tool.clone(),
+            card: card.clone(),
+            task,
+            after_receipt_id: after_receipt_id.to_owned(),
+        };
+        conversation.stage = Stage::Confirming(Box::new(waiting));
+        Ending {
+            card: Some(card),
+            actions: vec![awaiting(&tool)],
+            ..Ending::says(Intent::Action, text)
+        }
+    }
+
+    /// A signed yes arrived. It names its proposal, so it counts also where this
+    /// planner has forgotten the conversation; the executor judges it.
+    pub(super) async fn confirmed(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        confirmation: &str,
+    ) -> Ending {
+        let stage = std::mem::take(&mut conversation.stage);
+        let waiting = match stage {
+            Stage::Confirming(waiting) => Some(*waiting),
+            Stage::Listening | Stage::Choosing(_) | Stage::Repeating(_) | Stage::Checking(_) => {
+                None
+            }
+        };
+        let shown = waiting.as_ref().map(|w| w.card.proposal_id.clone());
+        let Some(proposal_id) = subject::confirmed_proposal(confirmation).or_else(|| shown.clone())
+        else {
+            return Ending::says(
+                Intent::Clarify,
+                reply::refused(&Refusal::new(Code::ConfirmationInvalid, "")),
+            );
+        };
+        let same = shown.as_deref() == Some(proposal_id.as_str());
+        let (task, card, after) = match waiting.filter(|_| same) {
+            Some(w) => (Some(w.task), Some(w.card), w.after_receipt_id),
+            None => (None, None, String::new()),
+        };
+        let ending =
+            self.carried(scene, conversation, &proposal_id, confirmation, task.clone()).await;
+        let code = ending.actions.first().map(|a| a.code.clone()).unwrap_or_default();
+        match task {
+            Some(task)
+                if code == Code::StateChanged.name() || code == Code::ProposalExpired.name() =>
+            {
+                let again = self.proposed(scene, conversation, task, &after).await;
+                Ending { reply: format!("{}\n{}", reply::LOOK_AGAIN, again.reply), ..again }
+            }
+            // Nothing was handed over: the card stays answerable.
+            Some(task) if ending.actions.is_empty() => {
+                if let Some(card) = card {
+                    let waiting = Confirming {
+                        tool: task.call.tool.clone(),
+                        card,
+                        task,
+                        after_receipt_id: after,
+                    };
+                    conversation.stage = Stage::Confirming(Box::new(waiting));
+                }
+                ending
+            }
+            Some(_) | None => ending,
+        }
+    }
+
+    /// Assembles on fresh reads and proposes.
+    pub(super) async fn proposed(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        task: Task,
+        after_receipt_id: &str,
+    ) -> Ending {
+        let Some(tool) = scene.toolbox.get(&task.call.tool) else {
+            return Ending::says(
+                Intent::Action,
+                reply::refused(&Refusal::new(Code::ToolUnknown, "")),
+            );
+        };
+        let mut observations = std::mem::take(&mut conversation.observations);
+        let mut reader =
+            Reader::new(self.executor.as_ref(), scene.asker, &mut observations, task.usage.clone());
+        let assembled = assemble(&task, tool, scene.toolbox, &mut reader).await;
+        drop(reader);
+        conversation.observations = observations;
+        let tool = tool.name.clone();
+        let done = match assembled {
+            Ok(Assembled::Ready(ready)) => {
+                self.propose(scene, conversation, task, ready, after_receipt_id).await
+            }
+            Ok(Assembled::Ask(question)) => return ask(conversation, task, question),
+            Err(Stop::Objections(objections)) => Err(objections),
+            Err(Stop::Read(stop)) => {
+                tracing::info!(%tool, %stop, "cannot propose anew");
+                return Ending::says(Intent::Action, reply::NO_ANSWER);
+            }
+        };
+        done.unwrap_or_else(|objections| {
+            let refusal = objections
+                .first()
+                .and_then(|o| Code::by_name(&o.code))
+                .unwrap_or(Code::PlanInvalid);
+            Ending::says(Intent::Action, reply::refused(&Refusal::new(refusal, "")))
+        })
+    }
+
+    async fn carried(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        proposal_id: &str,
+        confirmation: &str,
+        task: Option<Task>,
+    ) -> Ending {
+        scene.progress("executing", "doing it and checking the result");
+        let ended =
+            carry_out(self.executor.as_ref(), scene.asker.token, proposal_id, confirmation).await;
+        let tool = task.as_ref().map(|t| t.call.tool.clone()).unwrap_or_default();
+        let doubt = |action_id: Option<String>| {
+            let checking = Checking {
+                tool: tool.clone(),
+                proposal_id: proposal_id.to_owned(),
+                action_id,
+                confirmation: confirmation.to_owned(),
+            };
+            Stage::Checking(Box::new(checking))
+        };
+        match ended {
+            Ended::Action(action) => {
+                if !is_sealed(&action) {
+                    conversation.stage = doubt(Some(action.action_id.clone()));
+                }
+                conversation.remember(known(&action));
+                about(&action)
+            }
+            Ended::Refused(refusal) => after_refusal(conversation, task, &tool, &refusal),
+            Ended::NotHandedOver => Ending::says(Intent::Action, reply::UNREACHABLE),
+            Ended::InDoubt { action_id } => {
+                let action = TurnAction {
+                    tool: tool.clone(),
+                    action_id: action_id.clone().unwrap_or_default(),
+                    code: Code::InFlight.name().to_owned(),
+                    ..TurnAction::default()
+                };
+                conversation.stage = doubt(action_id);
+                Ending {
+                    actions: vec![action],
+                    ..Ending::says(Intent::Action, reply::STILL_CHECKED)
+                }
+            }
+        }
+    }
+
+    /// Looks whether an action that was in doubt has ended meanwhile.
+    pub(super) async fn checked(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+    ) -> Option<Ending> {
+        let Stage::Checking(checking) = &conversation.stage else { return None };
+        let token = scene.asker.token;
+        let ending = match &checking.action_id {
+            Some(id) => self
+                .executor
+                .action(token, id)
+                .await
+                .ok()
+                .map(|action| (is_sealed(&action), about(&action))),
+            None => match carry_out(
+                self.executor.as_ref(),
+                token,
+                &checking.proposal_id,
+                &checking.confirmation,
+            )
+            .await
+            {
+                Ended::Action(action) => Some((is_sealed(&action), about(&action))),
+                Ended::Refused(refusal) => {
+                    let action = refused_action(&checking.tool, &refusal);
+                    Some((
+                        true,
+                        Ending {
+                            actions: vec![action],
+                            ..Ending::says(Intent::Action, reply::refused(&refusal))
+                        },
+                    ))
+                }
+                Ended::NotHandedOver | Ended::InDoubt { .. } => None,
+            },
+        };
+        match ending {
+            Some((true, ending)) => {
+                conversation.stage = Stage::Listening;
+                Some(ending)
+            }
+            Some((false, ending)) => Some(ending),
+            None => Some(Ending::says(Intent::Action, reply::STILL_CHECKED)),
+        }
+    }
+}
+
+/// What an action shows of itself.
+fn about(action: &Action) -> Ending {
+    let shown = TurnAction {
+        tool: action.tool.clone(),
+        outcome: action.outcome,
+        receipt_id: action.receipt_id.clone(),
+        code: action.code.clone(),
+        action_id: action.action_id.clone(),
+    };
+    let intent = if action.escalated { Intent::Escalate } else { Intent::Action };
+    Ending { actions: vec![shown], ..Ending::says(intent, reply::acted(action)) }
+}
+
+fn known(action: &Action) -> String {
+    let outcome = match action.outcome() {
+        Outcome::Applied => "applied",
+        Outcome::NotApplied => "not applied",
+        Outcome::Refused => "refused",
+        Outcome::Unknown | Outcome::Unspecified => "outcome not known",
+    };
+    format!("{}: {outcome}, receipt {}", action.tool, action.receipt_id)
+}
+
+/// A refused dry run: an objection to its form, or an answer for the customer.
+fn not_proposed(
+    conversation: &mut Conversation,
+    task: Task,
+    refusal: &Refusal,
+) -> Result<Ending, Vec<Objection>> {
+    let mendable =
+        ["ARGUMENT_", "REFERENCE_", "SPAN_", "PLAN_"].iter().any(|p| refusal.code.starts_with(p));
+    if mendable && task.usage.model != crate::model::offline::NAME && task.usage.repairs == 0 {
+        let objection = |at: &str, problem: &str| Objection {
+            code: refusal.code.clone(),
+            at: at.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let mut found: Vec<Objection> =
+            refusal.violations.iter().map(|(field, text)| objection(field, text)).collect();
+        if found.is_empty() {
+            found.push(objection("plan", &refusal.message));
+        }
+        return Err(found);
+    }
+    let tool = task.call.tool.clone();
+    Ok(after_refusal(conversation, Some(task), &tool, refusal))
+}
+
+fn after_refusal(
+    conversation: &mut Conversation,
+    task: Option<Task>,
+    tool: &str,
+    refusal: &Refusal,
+) -> Ending {
+    let intent = if refusal.code == Code::ConfidenceTooLow.name() {
+        Intent::Escalate
+    } else {
+        Intent::Action
+    };
+    if let (true, Some(task), Some(receipt_id)) =
+        (reply::is_earlier(&refusal.code), task, refusal.receipt_id.clone())
+    {
+        conversation.stage = Stage::Repeating(Box::new(Repeating { task, receipt_id }));
+    }
+    conversation.remember(format!("{tool}: refused, {}", refusal.code));
+    Ending {
+        actions: vec![refused_action(tool, refusal)],
+        ..Ending::says(intent, reply::refused(refusal))
+    }
+}

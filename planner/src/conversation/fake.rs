@@ -1,0 +1,360 @@
+//! A hand-written executor for tests: a small shop, a script of troubles, and a
+//! record of everything it was asked.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "tests"
+)]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use countersign_proto::v1::*;
+use countersign_shared::refusal::Refusal;
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+
+use super::Limits;
+use super::turn::Engine;
+use crate::executor::{CallError, Executor};
+use crate::model::Model;
+use crate::model::offline::Offline;
+
+pub(crate) const TOKEN: &str = "e30.eyJpc3MiOiJpIiwic3ViIjoiYWRhIn0.c2ln";
+
+/// What was proposed: tool and resolved arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Proposed {
+    pub(crate) tool: String,
+    pub(crate) arguments: BTreeMap<String, Json>,
+    pub(crate) after: String,
+}
+
+#[derive(Default)]
+pub(crate) struct Shop {
+    /// Order number to titles with quantities.
+    pub(crate) orders: Vec<(u32, Vec<(String, i64)>)>,
+    pub(crate) observations: BTreeMap<String, Json>,
+    pub(crate) proposed: Vec<Proposed>,
+    pub(crate) executed: Vec<(String, String)>,
+    pub(crate) reads: Vec<String>,
+    /// Answers of the next calls, instead of the usual ones.
+    pub(crate) propose_script: VecDeque<CallError>,
+    pub(crate) execute_script: VecDeque<Result<Action, CallError>>,
+    pub(crate) list_script: VecDeque<CallError>,
+    pub(crate) watch_script: VecDeque<Action>,
+    pub(crate) no_confirmation: bool,
+}
+
+pub(crate) struct FakeExecutor {
+    pub(crate) shop: Mutex<Shop>,
+    tools: Vec<Tool>,
+}
+
+impl FakeExecutor {
+    pub(crate) fn new(orders: &[(u32, &[(&str, i64)])]) -> Arc<Self> {
+        let lines = |l: &[(&str, i64)]| l.iter().map(|(t, q)| ((*t).to_owned(), *q)).collect();
+        let orders = orders.iter().map(|(n, l)| (*n, lines(l))).collect();
+        Self::with_tools(orders, tools(include_str!("../../testdata/shopify_tools.json")))
+    }
+
+    pub(crate) fn with_tools(
+        orders: Vec<(u32, Vec<(String, i64)>)>,
+        tools: Vec<Tool>,
+    ) -> Arc<Self> {
+        Arc::new(Self { shop: Mutex::new(Shop { orders, ..Shop::default() }), tools })
+    }
+
+    pub(crate) fn proposed(&self) -> Vec<Proposed> {
+        self.shop.lock().proposed.clone()
+    }
+
+    fn resolve(&self, argument: &Argument, messages: &[AttestedMessage]) -> Json {
+        match argument.source.as_ref().expect("a source") {
+            argument::Source::Claim(name) => json!({ "claim": name }),
+            argument::Source::Observation(r) => {
+                let shop = self.shop.lock();
+                let value = shop.observations.get(&r.observation_id).expect("a known observation");
+                value.pointer(&r.pointer).expect("a pointer that resolves").clone()
+            }
+            argument::Source::Receipt(r) => json!(r.receipt_id),
+            argument::Source::Utterance(s) => {
+                let message = messages
+                    .iter()
+                    .find(|m| m.message_id == s.message_id)
+                    .expect("the message is sent along");
+                json!(message.text[s.start as usize..s.end as usize])
+            }
+            argument::Source::ModelJson(text) => serde_json::from_str(text).unwrap(),
+            argument::Source::List(list) => {
+                list.items.iter().map(|a| self.resolve(a, messages)).collect()
+            }
+            argument::Source::Fields(f) => {
+                f.fields.iter().map(|(k, a)| (k.clone(), self.resolve(a, messages))).collect()
+            }
+        }
+    }
+
+    fn arguments(&self, step: &Step, messages: &[AttestedMessage]) -> BTreeMap<String, Json> {
+        step.arguments.iter().map(|(k, a)| (k.clone(), self.resolve(a, messages))).collect()
+    }
+
+    fn read(
+        &self,
+        tool: &str,
+        arguments: &BTreeMap<String, Json>,
+    ) -> Result<(Json, String), CallError> {
+        let mut shop = self.shop.lock();
+        shop.reads.push(tool.to_owned());
+        let order = |(number, _): &(u32, Vec<(String, i64)>)| {
+            json!({"id": format!("gid://shopify/Order/{number}"), "name": format!("#{number}"),
+                   "total": {"amount": "20.00", "currency": "USD"}, "placed": "2026-11-01T10:00:00Z"})
+        };
+        let by_id = |shop: &Shop| {
+            let id =
+                arguments.get("order_id").and_then(Json::as_str).unwrap_or_default().to_owned();
+            shop.orders
+                .iter()
+                .find(|(n, _)| id.ends_with(&n.to_string()))
+                .cloned()
+                .expect("an order id that exists")
+        };
+        match tool {
+            "shopify.list_orders" => Ok((
+                json!({"orders": shop.orders.iter().map(order).collect::<Vec<_>>()}),
+                "Your orders.".into(),
+            )),
+            "shopify.find_order" => {
+                let number = arguments["number"].as_str().unwrap().to_owned();
+                let found: Vec<Json> = shop
+                    .orders
+                    .iter()
+                    .filter(|(n, _)| n.to_string() == number)
+                    .map(order)
+                    .collect();
+                if found.is_empty() {
+                    let say = "I cannot find that order among your orders.".to_owned();
+                    return Err(refused(Refusal {
+                        code: "ORDER_NOT_FOUND".into(),
+                        say,
+                        ..Refusal::default()
+                    }));
+                }
+                Ok((json!({"orders": found}), format!("Order #{number}.")))
+            }
+            "shopify.get_order" => {
+                let (number, lines) = by_id(&shop);
+                let line = |(at, (title, quantity)): (usize, &(String, i64))| json!({"id": format!("gid://shopify/LineItem/{number}{at}"), "title": title, "quantity": quantity, "refundable": quantity});
+                let lines: Vec<Json> = lines.iter().enumerate().map(line).collect();
+                Ok((
+                    json!({"id": format!("gid://shopify/Order/{number}"), "name": format!("#{number}"), "lines": lines}),
+                    String::new(),
+                ))
+            }
+            "shopify.track_shipment" => {
+                let (number, _) = by_id(&shop);
+                Ok((
+                    json!({"name": format!("#{number}")}),
+                    format!("Order #{number} is on its way."),
+                ))
+            }
+            other => panic!("unexpected read {other}"),
+        }
+    }
+}
+
+pub(crate) fn refused(refusal: Refusal) -> CallError {
+    CallError::Refused(Box::new(refusal))
+}
+
+/// Tools of a fixture file.
+pub(crate) fn tools(json: &str) -> Vec<Tool> {
+    let listed: Vec<Json> = serde_json::from_str(json).unwrap();
+    let text = |t: &Json, k: &str| t[k].as_str().unwrap_or_default().to_owned();
+    let tool = |t: &Json| Tool {
+        name: text(t, "name"),
+        summary: text(t, "summary"),
+        read: t["read"].as_bool().unwrap(),
+        arguments_json: t["arguments"].to_string(),
+        output_json: t["output"].to_string(),
+        examples: t["examples"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e.as_str().unwrap().to_owned())
+            .collect(),
+        needs_confirmation: t["needs_confirmation"].as_bool().unwrap(),
+        confidence_floor: t["confidence_floor"].as_f64().unwrap(),
+        label: text(t, "label"),
+        ..Tool::default()
+    };
+    listed.iter().map(tool).collect()
+}
+
+pub(crate) fn sealed(outcome: Outcome, said: &str) -> Action {
+    Action {
+        action_id: "act_1".into(),
+        tool: "shopify.cancel_order".into(),
+        state: ActionState::Sealed.into(),
+        outcome: outcome.into(),
+        said: said.into(),
+        receipt_id: "rcp_1".into(),
+        ..Action::default()
+    }
+}
+
+#[async_trait]
+impl Executor for FakeExecutor {
+    async fn list_tools(&self, _token: &str) -> Result<Vec<Tool>, CallError> {
+        match self.shop.lock().list_script.pop_front() {
+            Some(error) => Err(error),
+            None => Ok(self.tools.clone()),
+        }
+    }
+
+    async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {
+        if let Some(error) = self.shop.lock().propose_script.pop_front() {
+            return Err(error);
+        }
+        let plan = request.plan.unwrap();
+        assert_eq!(plan.steps.len(), 1);
+        let step = plan.steps.into_iter().next().unwrap();
+        let arguments = self.arguments(&step, &request.messages);
+        let mut shop = self.shop.lock();
+        shop.proposed.push(Proposed {
+            tool: step.tool.clone(),
+            arguments,
+            after: plan.after_receipt_id,
+        });
+        let proposal_id = format!("prp_{}", shop.proposed.len());
+        let text = format!(
+            "{} {}?",
+            step.tool,
+            shop.proposed.last().unwrap().arguments.get("order_id").unwrap_or(&Json::Null)
+        );
+        let needs = if shop.no_confirmation { vec![] } else { vec![GrantKind::Customer.into()] };
+        let card = Card {
+            proposal_id: proposal_id.clone(),
+            text,
+            commitment: "c0".into(),
+            expires_at: None,
+        };
+        Ok(Proposal {
+            proposal_id,
+            tool: step.tool,
+            card: Some(card),
+            needs,
+            ..Proposal::default()
+        })
+    }
+
+    async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError> {
+        match request.target.unwrap() {
+            execute_request::Target::Plan(plan) => {
+                let step = &plan.steps[0];
+                let arguments = self.arguments(step, &request.messages);
+                let (value, said) = self.read(&step.tool, &arguments)?;
+                let mut shop = self.shop.lock();
+                let id = format!("obs_{}", shop.observations.len() + 1);
+                shop.observations.insert(id.clone(), value.clone());
+                let observation = Observation {
+                    observation_id: id,
+                    tool: step.tool.clone(),
+                    value_json: value.to_string(),
+                    said,
+                    ..Observation::default()
+                };
+                Ok(ExecuteResponse { observations: vec![observation], action: None })
+            }
+            execute_request::Target::ProposalId(id) => {
+                let mut shop = self.shop.lock();
+                shop.executed.push((id, request.confirmation));
+                let scripted = shop.execute_script.pop_front();
+                let action = scripted.unwrap_or_else(|| {
+                    Ok(sealed(Outcome::Applied, "It is cancelled. Receipt rcp_1."))
+                })?;
+                Ok(ExecuteResponse { observations: vec![], action: Some(action) })
+            }
+        }
+    }
+
+    async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {
+        self.watch(token, action_id, Duration::ZERO).await
+    }
+
+    async fn watch(
+        &self,
+        _token: &str,
+        _action_id: &str,
+        _patience: Duration,
+    ) -> Result<Action, CallError> {
+        self.shop.lock().watch_script.pop_front().ok_or_else(|| CallError::Lost("no news".into()))
+    }
+}
+
+/// One conversation with an engine.
+pub(crate) struct Talk {
+    engine: Engine,
+    sent: usize,
+    conversation: usize,
+    pub(crate) card: Option<Card>,
+}
+
+impl Talk {
+    pub(crate) fn offline(executor: &Arc<FakeExecutor>) -> Self {
+        Self::with(executor, Arc::new(Offline))
+    }
+
+    pub(crate) fn with(executor: &Arc<FakeExecutor>, model: Arc<dyn Model>) -> Self {
+        let engine = Engine::new(Arc::<FakeExecutor>::clone(executor), model, Limits::default());
+        Self { engine, sent: 0, conversation: 1, card: None }
+    }
+
+    /// Another conversation with the same engine.
+    pub(crate) fn anew(&mut self) {
+        self.conversation += 1;
+    }
+
+    pub(crate) async fn say(&mut self, text: &str) -> Turn {
+        self.send(text, String::new()).await
+    }
+
+    /// Says yes with a confirmation for the card shown last.
+    pub(crate) async fn confirm(&mut self) -> Turn {
+        self.send("yes", "signed".to_owned()).await
+    }
+
+    pub(crate) async fn send(&mut self, text: &str, confirmation: String) -> Turn {
+        self.sent += 1;
+        let message = AttestedMessage {
+            message_id: format!("m{}", self.sent),
+            text: text.to_owned(),
+            attestation: String::new(),
+        };
+        let request = ConverseRequest {
+            subject_token: TOKEN.into(),
+            conversation_id: format!("c{}", self.conversation),
+            message: Some(message),
+            confirmation,
+            external_ref: String::new(),
+        };
+        let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        self.engine.turn(request, &events).await;
+        self.card = None;
+        let mut last = None;
+        while let Ok(event) = seen.try_recv() {
+            match event.event.unwrap() {
+                converse_response::Event::Card(card) => self.card = Some(card),
+                converse_response::Event::Turn(turn) => last = Some(turn),
+                converse_response::Event::Progress(_) => {}
+            }
+        }
+        last.expect("a turn ends with its result")
+    }
+}

@@ -1,0 +1,300 @@
+//! Whole conversations with the offline model against the hand-written executor.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "tests"
+)]
+
+use std::time::{Duration, Instant};
+
+use countersign_proto::v1::{Action, ActionState, Intent, Outcome};
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+use serde_json::json;
+
+use super::fake::{FakeExecutor, Talk, refused, sealed};
+use super::{Conversations, Limits};
+use crate::executor::CallError;
+use crate::reply;
+
+const TWO: &[(u32, &[(&str, i64)])] =
+    &[(1001, &[("Rain jacket", 1), ("Wool scarf", 1)]), (1004, &[("Enamel mug", 3)])];
+const ONE: &[(u32, &[(&str, i64)])] = &[(1001, &[("Rain jacket", 1)])];
+
+#[tokio::test]
+async fn cancel_is_proposed_confirmed_and_told_from_the_receipt() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("please cancel my order #1001").await;
+    assert_eq!(turn.intent(), Intent::Action);
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION");
+    assert_eq!(turn.reply, talk.card.clone().unwrap().text);
+    assert!(turn.confidence.unwrap().score >= 0.95);
+    assert_eq!(executor.proposed()[0].arguments["order_id"], json!("gid://shopify/Order/1001"));
+    let turn = talk.confirm().await;
+    assert_eq!(turn.reply, "It is cancelled. Receipt rcp_1.");
+    assert_eq!(
+        (turn.actions[0].outcome(), turn.actions[0].receipt_id.as_str()),
+        (Outcome::Applied, "rcp_1")
+    );
+    assert_eq!(executor.shop.lock().executed, [("prp_1".to_owned(), "signed".to_owned())]);
+}
+
+#[tokio::test]
+async fn without_a_number_two_orders_are_asked_about() {
+    for (answer, number) in [
+        ("the second one", "1004"),
+        ("#1001", "1001"),
+        ("1004 please", "1004"),
+        ("the first", "1001"),
+    ] {
+        let executor = FakeExecutor::new(TWO);
+        let mut talk = Talk::offline(&executor);
+        let turn = talk.say("cancel my recent order please").await;
+        assert_eq!(turn.intent(), Intent::Clarify);
+        assert!(turn.reply.contains("#1001") && turn.reply.contains("#1004"), "{}", turn.reply);
+        assert!(executor.proposed().is_empty());
+        let turn = talk.say(answer).await;
+        assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION", "{answer}: {}", turn.reply);
+        assert_eq!(
+            executor.proposed()[0].arguments["order_id"],
+            json!(format!("gid://shopify/Order/{number}"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_a_number_the_only_order_is_taken() {
+    let executor = FakeExecutor::new(ONE);
+    let turn = Talk::offline(&executor).say("I want to cancel my order").await;
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION", "{}", turn.reply);
+}
+
+#[tokio::test]
+async fn a_number_that_is_not_theirs_is_never_replaced_by_one_that_is() {
+    let executor = FakeExecutor::new(ONE);
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("cancel order #1999").await;
+    assert_eq!(turn.actions[0].code, "ORDER_NOT_FOUND");
+    let turn = talk.say("please cancel 1999 for me").await;
+    assert!(executor.proposed().is_empty(), "{}", turn.reply);
+}
+
+#[tokio::test]
+async fn two_order_numbers_are_asked_about() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("cancel order #1001 and order #1004").await;
+    assert_eq!(turn.intent(), Intent::Clarify, "{}", turn.reply);
+    talk.say("#1004").await;
+    assert_eq!(executor.proposed()[0].arguments["order_id"], json!("gid://shopify/Order/1004"));
+}
+
+#[tokio::test]
+async fn the_named_item_is_refunded_and_no_other() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("the jacket from order #1001 is torn, I want my money back").await;
+    let lines = executor.proposed()[0].arguments["lines"].clone();
+    assert_eq!(lines.as_array().unwrap().len(), 1);
+    assert_eq!(lines[0]["line_id"], json!("gid://shopify/LineItem/10010"));
+}
+
+#[tokio::test]
+async fn an_open_item_is_asked_about_and_all_of_them_are_all() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("refund order #1001").await;
+    assert!(
+        turn.reply.contains("Rain jacket") && turn.reply.contains("Wool scarf"),
+        "{}",
+        turn.reply
+    );
+    talk.say("all of them").await;
+    assert_eq!(executor.proposed()[0].arguments["lines"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_stated_number_of_pieces_is_what_is_refunded() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("refund 2 of the mugs from order #1004").await;
+    assert_eq!(executor.proposed()[0].arguments["lines"][0]["quantity"], json!(2));
+}
+
+#[tokio::test]
+async fn a_no_drops_the_card_and_a_yes_in_words_is_not_signed() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    let turn = talk.say("yes").await;
+    assert!(turn.reply.starts_with(reply::CONFIRM_ON_CARD));
+    assert!(talk.card.is_some());
+    assert_eq!(talk.say("no, leave it").await.reply, reply::DROPPED);
+    assert!(executor.shop.lock().executed.is_empty());
+}
+
+#[tokio::test]
+async fn a_changed_mind_proposes_the_new_wish() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    talk.say("actually no, cancel order #1004 instead").await;
+    assert_eq!(
+        executor.proposed().last().unwrap().arguments["order_id"],
+        json!("gid://shopify/Order/1004")
+    );
+}
+
+#[tokio::test]
+async fn it_means_what_was_spoken_of_last() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("where is order #1004?").await;
+    assert_eq!(
+        (turn.intent(), turn.reply.as_str()),
+        (Intent::Question, "Order #1004 is on its way.")
+    );
+    let turn = talk.say("then cancel it please").await;
+    assert_eq!(
+        executor.proposed()[0].arguments["order_id"],
+        json!("gid://shopify/Order/1004"),
+        "{}",
+        turn.reply
+    );
+}
+
+#[tokio::test]
+async fn a_refused_proposal_is_told_in_the_executors_words() {
+    let executor = FakeExecutor::new(TWO);
+    let refusal = Refusal {
+        code: "ORDER_FULFILLED".into(),
+        say: "It has already shipped.".into(),
+        receipt_id: Some("rcp_7".into()),
+        ..Refusal::default()
+    };
+    executor.shop.lock().propose_script.push_back(refused(refusal));
+    let turn = Talk::offline(&executor).say("cancel order #1001").await;
+    assert_eq!(turn.reply, "It has already shipped.");
+    assert_eq!(
+        (turn.actions[0].code.as_str(), turn.actions[0].receipt_id.as_str()),
+        ("ORDER_FULFILLED", "rcp_7")
+    );
+}
+
+#[tokio::test]
+async fn done_before_shows_the_first_receipt_and_again_carries_it() {
+    let executor = FakeExecutor::new(TWO);
+    let refusal =
+        Refusal { receipt_id: Some("rcp_1".into()), ..Refusal::new(Code::AlreadyDone, "") };
+    executor.shop.lock().propose_script.push_back(refused(refusal));
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("cancel order #1001").await;
+    assert_eq!(
+        (turn.actions[0].code.as_str(), turn.actions[0].receipt_id.as_str()),
+        ("ALREADY_DONE", "rcp_1")
+    );
+    talk.say("do it again").await;
+    assert_eq!(executor.proposed()[0].after, "rcp_1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_is_asked_about_until_the_receipt() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    {
+        let mut shop = executor.shop.lock();
+        let in_flight =
+            Refusal { action_id: Some("act_1".into()), ..Refusal::new(Code::InFlight, "") };
+        shop.execute_script =
+            [Err(CallError::Lost("deadline".into())), Err(refused(in_flight))].into();
+        shop.watch_script = [sealed(Outcome::Applied, "It is cancelled.")].into();
+    }
+    assert_eq!(talk.confirm().await.reply, "It is cancelled.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_end_is_told_as_unknown_and_as_known_once_it_is() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    let unsealed = Action {
+        action_id: "act_1".into(),
+        state: ActionState::Verifying.into(),
+        ..Action::default()
+    };
+    executor.shop.lock().execute_script = [Ok(unsealed.clone())].into();
+    executor.shop.lock().watch_script = [unsealed.clone(), unsealed].into();
+    assert_eq!(talk.confirm().await.reply, reply::STILL_CHECKED);
+    assert_eq!(talk.say("and now?").await.reply, reply::STILL_CHECKED);
+    executor.shop.lock().watch_script = [sealed(Outcome::Applied, "It is cancelled.")].into();
+    assert_eq!(talk.say("hello?").await.reply, "It is cancelled.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_executor_claims_nothing_and_the_card_survives() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    executor.shop.lock().list_script.push_back(CallError::Unreachable("refused".into()));
+    assert_eq!(talk.say("cancel order #1001").await.reply, reply::UNREACHABLE);
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().execute_script = [Err(CallError::Unreachable("refused".into()))].into();
+    let turn = talk.confirm().await;
+    assert_eq!((turn.reply.as_str(), turn.actions.len()), (reply::UNREACHABLE, 0));
+    assert_eq!(talk.confirm().await.reply, "It is cancelled. Receipt rcp_1.");
+}
+
+#[tokio::test]
+async fn a_changed_state_shows_a_new_card() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().execute_script =
+        [Err(refused(Refusal::new(Code::StateChanged, "")))].into();
+    let turn = talk.confirm().await;
+    assert!(turn.reply.starts_with(reply::LOOK_AGAIN), "{}", turn.reply);
+    assert_eq!(talk.card.unwrap().proposal_id, "prp_2");
+}
+
+#[tokio::test]
+async fn what_needs_no_grant_is_carried_out_at_once() {
+    let executor = FakeExecutor::new(TWO);
+    executor.shop.lock().no_confirmation = true;
+    let turn = Talk::offline(&executor).say("cancel order #1001").await;
+    assert_eq!(turn.actions[0].outcome(), Outcome::Applied);
+}
+
+#[tokio::test]
+async fn people_get_people_and_questions_do_nothing() {
+    for (text, intent) in [
+        ("I want to speak to a human", Intent::Escalate),
+        ("how long do refunds take?", Intent::Question),
+        ("can I still cancel if it was packed already?", Intent::Question),
+        ("do not cancel my order #1001", Intent::Clarify),
+        ("hello", Intent::Clarify),
+    ] {
+        let executor = FakeExecutor::new(TWO);
+        let turn = Talk::offline(&executor).say(text).await;
+        assert_eq!(turn.intent(), intent, "{text}: {}", turn.reply);
+        assert!(executor.proposed().is_empty());
+    }
+}
+
+#[test]
+fn conversations_are_bounded_in_number_and_age() {
+    let limits = Limits { count: 2, idle: Duration::from_secs(10) };
+    let all = Conversations::new(limits);
+    let start = Instant::now();
+    let busy = all.enter("a", start);
+    all.enter("b", start + Duration::from_secs(1));
+    all.enter("c", start + Duration::from_secs(2));
+    assert_eq!(all.count(), 2, "b went: a is in a turn");
+    drop(busy);
+    all.enter("d", start + Duration::from_secs(60));
+    assert_eq!(all.count(), 1, "the idle ones went");
+}

@@ -1,0 +1,188 @@
+//! The executor as the planner sees it: a port, so that conversations are tested
+//! against a hand-written one, and its gRPC client.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use countersign_proto::v1::executor_client::ExecutorClient;
+use countersign_proto::v1::{
+    Action, ActionState, ExecuteRequest, ExecuteResponse, GetActionRequest, ListToolsRequest,
+    Proposal, ProposeRequest, Tool, WatchActionRequest,
+};
+use countersign_shared::refusal::Refusal;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+/// Reads and dry runs end after this; nothing depends on them having ended.
+const ADVISORY_PATIENCE: Duration = Duration::from_secs(30);
+/// Waiting for an action's result before watching it instead.
+const EXECUTE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a planner may ask of an executor.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// The tools of the subject. Fails where the token does not verify, so every
+    /// turn starts with it.
+    async fn list_tools(&self, token: &str) -> Result<Vec<Tool>, CallError>;
+    /// Dry run.
+    async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError>;
+    /// Reads, or carries out a proposal.
+    async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError>;
+    /// One action as it stands.
+    async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError>;
+    /// The action when it is sealed, or as it was last seen after `patience`.
+    async fn watch(
+        &self,
+        token: &str,
+        action_id: &str,
+        patience: Duration,
+    ) -> Result<Action, CallError>;
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// The executor said no, with a code.
+    #[error("{}: {}", .0.code, .0.message)]
+    Refused(Box<Refusal>),
+    /// The call never reached it: nothing happened.
+    #[error("the executor cannot be reached: {0}")]
+    Unreachable(String),
+    /// The call may have reached it and the answer is missing. For a write this
+    /// says nothing about the outcome (FOUR OUTCOMES).
+    #[error("the executor's answer was lost: {0}")]
+    Lost(String),
+}
+
+impl CallError {
+    fn from_status(status: &Status) -> Self {
+        if let Some(refusal) = Refusal::from_status(status) {
+            return Self::Refused(Box::new(refusal));
+        }
+        let text = format!("{:?}: {}", status.code(), status.message());
+        if status.code() == Code::Unavailable && never_connected(status) {
+            Self::Unreachable(text)
+        } else {
+            Self::Lost(text)
+        }
+    }
+
+    /// The refusal, where it is one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Unreachable(_) | Self::Lost(_) => None,
+        }
+    }
+}
+
+/// Only a failed connect proves that nothing was sent.
+fn never_connected(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.to_string().contains("error trying to connect")
+            || error.to_string() == "tcp connect error"
+        {
+            return true;
+        }
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && matches!(
+                io.kind(),
+                std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
+            )
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The executor over gRPC.
+#[derive(Debug, Clone)]
+pub struct GrpcExecutor {
+    client: ExecutorClient<Channel>,
+}
+
+impl GrpcExecutor {
+    /// Over a channel that dials the one expected workload.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
+        Self { client: ExecutorClient::new(channel) }
+    }
+
+    /// Whether it can be reached now: any answer counts, also a refusal.
+    pub async fn reachable(&self) -> bool {
+        let asked = self.list_tools("").await;
+        !matches!(asked, Err(CallError::Unreachable(_) | CallError::Lost(_)))
+    }
+}
+
+fn timed<T>(message: T, patience: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(patience);
+    request
+}
+
+#[async_trait]
+impl Executor for GrpcExecutor {
+    async fn list_tools(&self, token: &str) -> Result<Vec<Tool>, CallError> {
+        let request = ListToolsRequest { subject_token: token.to_owned() };
+        let answer = self.client.clone().list_tools(timed(request, ADVISORY_PATIENCE)).await;
+        answer.map(|a| a.into_inner().tools).map_err(|s| CallError::from_status(&s))
+    }
+
+    async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {
+        let answer = self.client.clone().propose(timed(request, ADVISORY_PATIENCE)).await;
+        let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
+        answer.proposal.ok_or_else(|| CallError::Lost("the answer holds no proposal".to_owned()))
+    }
+
+    async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError> {
+        let answer = self.client.clone().execute(timed(request, EXECUTE_PATIENCE)).await;
+        answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
+    }
+
+    async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {
+        let request =
+            GetActionRequest { subject_token: token.to_owned(), action_id: action_id.to_owned() };
+        let answer = self.client.clone().get_action(timed(request, ADVISORY_PATIENCE)).await;
+        let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
+        answer.action.ok_or_else(|| CallError::Lost("the answer holds no action".to_owned()))
+    }
+
+    async fn watch(
+        &self,
+        token: &str,
+        action_id: &str,
+        patience: Duration,
+    ) -> Result<Action, CallError> {
+        let request =
+            WatchActionRequest { subject_token: token.to_owned(), action_id: action_id.to_owned() };
+        let mut seen = None;
+        let mut client = self.client.clone();
+        let watching = async {
+            let mut states = client.watch_action(request).await?.into_inner();
+            while let Some(change) = states.message().await? {
+                seen = change.action.or(seen.take());
+                if seen.as_ref().is_some_and(is_sealed) {
+                    break;
+                }
+            }
+            Ok::<(), Status>(())
+        };
+        let ended = tokio::time::timeout(patience, watching).await;
+        match (seen, ended) {
+            (Some(action), _) => Ok(action),
+            (None, Ok(Err(status))) => Err(CallError::from_status(&status)),
+            (None, Ok(Ok(())) | Err(_)) => self.action(token, action_id).await,
+        }
+    }
+}
+
+/// Whether the action's receipt is in the log.
+#[must_use]
+pub fn is_sealed(action: &Action) -> bool {
+    action.state() == ActionState::Sealed
+}

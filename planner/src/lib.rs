@@ -1,0 +1,33 @@
+//! The planner: reads a conversation, asks the executor, and holds no privilege.
+//!
+//! ```text
+//! frontend ──service──▶ conversation ──triage──▶ answer to a card or a question of ours
+//!                            │                        │
+//!                            ▼                        ▼
+//!                      model ◀─prompt/parse    assemble ──context──▶ reads (executor)
+//!                            └──decision──────────────▶│
+//!                                                      ▼
+//!                                submit ──propose/execute──▶ executor ──▶ reply
+//! ```
+//!
+//! What is absent: credentials, backend clients, and any sentence of a model in
+//! front of a customer (NO CLAIM WITHOUT A RECEIPT).
+
+pub mod assemble;
+pub mod config;
+pub mod confine;
+pub mod context;
+pub mod conversation;
+pub mod executor;
+pub mod model;
+pub mod parse;
+pub mod peer;
+pub mod prompt;
+pub mod reply;
+pub mod run;
+pub mod service;
+pub mod status;
+pub mod subject;
+pub mod submit;
+pub mod tools;
+pub mod triage;

@@ -1,0 +1,78 @@
+//! The planner's process.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use countersign_planner::config::Config;
+use countersign_planner::confine::{Confined, Needs, confine};
+use countersign_planner::run::{model, run};
+use countersign_shared::telemetry::{self, LogFormat};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Turns conversations into plans and asks the executor; holds no credential of
+/// any backend.
+///
+/// Frontends call it over mutual TLS (countersign.v1.Planner). It connects to the
+/// executor and, if one is configured, to a model server; where the kernel has
+/// Landlock it cannot connect anywhere else, nor read files that are not its own.
+///
+/// A configuration looks like this:
+///
+///   listen: 127.0.0.1:7444
+///   admin: 127.0.0.1:7445            # /healthz and /readyz, plain HTTP
+///   tls: { cert: tls.crt, key: tls.key, ca: ca.crt }
+///   callers: [ "spiffe://example.org/frontend" ]
+///   executor: { address: "127.0.0.1:7443", id: "spiffe://example.org/executor" }
+///   model: { kind: offline }         # or: { kind: openai, url: "http://127.0.0.1:8000/v1", name: my-model }
+///
+/// RUST_LOG chooses what is logged, such as RUST_LOG=debug.
+#[derive(Parser)]
+#[command(name = "planner", version, verbatim_doc_comment)]
+struct Args {
+    /// The configuration, usually planner.yaml.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Write the addresses it listens on into this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match start(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Confines itself while there is one thread, then starts the others.
+fn start(args: &Args) -> anyhow::Result<()> {
+    telemetry::init(LogFormat::Json)?;
+    let config = Config::load(&args.config)?;
+    let model = model(&config.model)?;
+    match confine(&Needs::of(&config, args.ready_file.as_deref()))? {
+        Confined::Fully => tracing::info!(confined = "fully", "own files and own peers only"),
+        Confined::Partly => {
+            tracing::warn!(confined = "partly", "this kernel enforces only part of the confinement")
+        }
+        Confined::Not => tracing::warn!(
+            confined = "not",
+            "this kernel has no Landlock: rely on file permissions and network policy"
+        ),
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        run(config, model, args.ready_file.as_deref(), stop).await
+    })
+}

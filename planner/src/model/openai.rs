@@ -1,0 +1,176 @@
+//! Any server that speaks OpenAI's Chat Completions. One call, one bounded repair,
+//! every answer validated here.
+
+use std::time::{Duration, Instant};
+
+use async_openai::Client;
+use async_trait::async_trait;
+use countersign_proto::v1::ModelUse;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::{Decided, Model, Objection, Unusable, View};
+use crate::config::OpenaiConfig;
+use crate::{parse, prompt};
+use endpoint::{Endpoint, OneCall};
+
+mod endpoint;
+#[cfg(test)]
+mod tests;
+
+pub use endpoint::EndpointError;
+
+/// Longest answer asked for, in tokens.
+const MAX_ANSWER_TOKENS: u32 = 1200;
+
+/// A model behind a Chat Completions server.
+pub struct Openai {
+    client: Client<Endpoint>,
+    name: String,
+    timeout: Duration,
+}
+
+impl Openai {
+    /// For a configured server.
+    ///
+    /// # Errors
+    /// When the key's file cannot be read or no TLS client can be made.
+    pub fn new(config: &OpenaiConfig) -> Result<Self, EndpointError> {
+        let call = OneCall::new(config)?;
+        // The service is set last: an http client set after it would bring hidden retries back.
+        let client =
+            Client::build(call.client().clone(), Endpoint::new(config)?).with_http_service(call);
+        Ok(Self { client, name: config.name.clone(), timeout: config.timeout })
+    }
+
+    async fn ask(
+        &self,
+        messages: &[Json],
+        schema: &Json,
+        usage: &mut ModelUse,
+    ) -> Result<String, String> {
+        let format = json!({ "type": "json_schema", "json_schema": { "name": "decision", "strict": true, "schema": schema } });
+        let request = json!({
+            "model": self.name,
+            "messages": messages,
+            "response_format": format,
+            "temperature": 0,
+            "max_tokens": MAX_ANSWER_TOKENS,
+            "stream": false,
+        });
+        let asked = Instant::now();
+        let chat = self.client.chat();
+        let answered =
+            tokio::time::timeout(self.timeout, chat.create_byot::<Json, Completion>(request)).await;
+        let waited = u32::try_from(asked.elapsed().as_millis()).unwrap_or(u32::MAX);
+        usage.latency_ms = usage.latency_ms.saturating_add(waited);
+        let completion = match answered {
+            Ok(Ok(completion)) => completion,
+            Ok(Err(error)) => return Err(endpoint::in_short(&error)),
+            Err(_elapsed) => return Err(format!("no answer within {:?}", self.timeout)),
+        };
+        usage.input_tokens = usage.input_tokens.saturating_add(completion.usage.prompt_tokens);
+        usage.output_tokens =
+            usage.output_tokens.saturating_add(completion.usage.completion_tokens);
+        completion.text().ok_or_else(|| "the answer holds no text".to_owned())
+    }
+}
+
+#[async_trait]
+impl Model for Openai {
+    async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
+        let mut usage = ModelUse { model: self.name.clone(), ..ModelUse::default() };
+        let unusable =
+            |reason: String, usage: ModelUse| Unusable { reason, usage: Box::new(usage) };
+        let answer = match prompt::Answer::of(view.toolbox) {
+            Ok(answer) => answer,
+            Err(reason) => return Err(unusable(reason, usage)),
+        };
+        let mut messages = vec![
+            json!({ "role": "system", "content": prompt::system(view.toolbox) }),
+            json!({ "role": "user", "content": prompt::data(view) }),
+        ];
+        if !view.objections.is_empty() {
+            messages.push(json!({ "role": "user", "content": prompt::repair(view.objections) }));
+        }
+        loop {
+            let text = match self.ask(&messages, &answer.schema, &mut usage).await {
+                Ok(text) => text,
+                Err(reason) => return Err(unusable(reason, usage)),
+            };
+            match parse::read(&text, &answer, view.toolbox) {
+                Ok(decision) => return Ok(Decided { decision, usage }),
+                // One repair in all: none is left where the objections came from outside.
+                Err(objections) if usage.repairs == 0 && view.objections.is_empty() => {
+                    usage.repairs = 1;
+                    messages.push(json!({ "role": "assistant", "content": cut(&text) }));
+                    messages
+                        .push(json!({ "role": "user", "content": prompt::repair(&objections) }));
+                }
+                Err(objections) => return Err(unusable(told(&objections), usage)),
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(4000).collect()
+}
+
+fn told(objections: &[Objection]) -> String {
+    objections
+        .iter()
+        .map(|o| format!("{} {}: {}", o.code, o.at, o.problem))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// The part of an answer that is read, tolerantly: servers differ.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Completion {
+    choices: Vec<Choice>,
+    #[serde(deserialize_with = "lenient")]
+    usage: Usage,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Choice {
+    message: Message,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    content: Json,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct Usage {
+    prompt_tokens: u32,
+    completion_tokens: u32,
+}
+
+fn lenient<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Usage, D::Error> {
+    let json = Json::deserialize(from)?;
+    Ok(serde_json::from_value(json).unwrap_or_default())
+}
+
+impl Completion {
+    /// The text, also where it comes in parts.
+    fn text(&self) -> Option<String> {
+        match &self.choices.first()?.message.content {
+            Json::String(text) => Some(text.clone()),
+            Json::Array(parts) => {
+                Some(parts.iter().filter_map(|p| p.get("text").and_then(Json::as_str)).collect())
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => None,
+        }
+    }
+}

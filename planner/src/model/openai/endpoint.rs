@@ -1,0 +1,177 @@
+//! The way to a model server: one request, no retries, no redirects, no proxy, a
+//! time limit and a size limit. Nothing is read from the environment.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_openai::config::Config;
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::OpenaiConfig;
+
+/// Largest answer read, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Why no way to the model server could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The API key's file.
+    #[error(
+        "cannot read the model's API key {0}: {1}. Write the key into that file or remove api_key_file"
+    )]
+    Key(String, std::io::Error),
+    /// TLS.
+    #[error("no TLS client for the model server: {0}")]
+    Tls(String),
+}
+
+/// Address and key.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    base: String,
+    key: SecretString,
+}
+
+impl Endpoint {
+    pub(super) fn new(config: &OpenaiConfig) -> Result<Self, EndpointError> {
+        let key = match &config.api_key_file {
+            Some(file) => std::fs::read_to_string(file)
+                .map_err(|error| EndpointError::Key(file.display().to_string(), error))?,
+            None => String::new(),
+        };
+        let base = config.url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { base, key: SecretString::from(key.trim().to_owned()) })
+    }
+}
+
+impl Config for Endpoint {
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let key = self.key.expose_secret();
+        if !key.is_empty()
+            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {key}"))
+        {
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        headers
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
+    fn api_base(&self) -> &str {
+        &self.base
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.key
+    }
+}
+
+/// Sends a request exactly once.
+#[derive(Clone)]
+pub(super) struct OneCall {
+    client: reqwest::Client,
+}
+
+impl OneCall {
+    pub(super) fn new(config: &OpenaiConfig) -> Result<Self, EndpointError> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .timeout(config.timeout)
+            .build()
+            .map_err(|error| EndpointError::Tls(error.to_string()))?;
+        Ok(Self { client })
+    }
+
+    pub(super) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+}
+
+fn tls() -> Result<rustls::ClientConfig, EndpointError> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions = versions.map_err(|error| EndpointError::Tls(error.to_string()))?;
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// An answer that is no success. Its body stays out of it: servers echo prompts.
+#[derive(Debug, thiserror::Error)]
+#[error("the model server answered {status}")]
+struct Failed {
+    status: u16,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the model server's answer is larger than {MAX_BODY} bytes")]
+struct TooLarge;
+
+impl tower::Service<HttpRequestFactory> for OneCall {
+    type Response = reqwest::Response;
+    type Error = OpenAIError;
+    type Future = Pin<Box<dyn Future<Output = Result<reqwest::Response, OpenAIError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), OpenAIError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
+        let client = self.client.clone();
+        Box::pin(async move {
+            let mut response =
+                client.execute(request.build().await?).await.map_err(OpenAIError::Reqwest)?;
+            // Error bodies are not read at all: some servers' codes do not even parse.
+            if !response.status().is_success() {
+                return Err(OpenAIError::Boxed(Box::new(Failed {
+                    status: response.status().as_u16(),
+                })));
+            }
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(OpenAIError::Reqwest)? {
+                body.extend_from_slice(&chunk);
+                if body.len() > MAX_BODY {
+                    return Err(OpenAIError::Boxed(Box::new(TooLarge)));
+                }
+            }
+            Ok(http::Response::new(body).into())
+        })
+    }
+}
+
+/// An error without customers' words or keys in it.
+pub(super) fn in_short(error: &OpenAIError) -> String {
+    match error {
+        OpenAIError::Reqwest(error) if error.is_timeout() => "no answer in time".to_owned(),
+        OpenAIError::Reqwest(error) if error.is_connect() => {
+            "the model server cannot be reached".to_owned()
+        }
+        OpenAIError::Reqwest(_) => "the connection to the model server broke".to_owned(),
+        OpenAIError::Boxed(error) => error.to_string(),
+        OpenAIError::JSONDeserialize(_, _) => "the answer is no chat completion".to_owned(),
+        OpenAIError::ApiError(error) => {
+            format!("the model server answered {}", error.status_code.as_u16())
+        }
+        OpenAIError::FileSaveError(_)
+        | OpenAIError::FileReadError(_)
+        | OpenAIError::StreamError(_)
+        | OpenAIError::InvalidArgument(_) => "the request could not be made".to_owned(),
+    }
+}

@@ -1,0 +1,240 @@
+//! Whole conversations against a hand-written model server on loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json as Body, Router};
+use countersign_proto::v1::Intent;
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+
+use super::Openai;
+use crate::config::OpenaiConfig;
+use crate::conversation::fake::{FakeExecutor, Talk, refused};
+
+/// What the server does next.
+enum Next {
+    Says(String),
+    Status(u16, Json),
+    Hangs,
+}
+
+#[derive(Default)]
+struct Server {
+    next: Mutex<VecDeque<Next>>,
+    seen: Mutex<Vec<Json>>,
+}
+
+async fn complete(State(server): State<Arc<Server>>, Body(request): Body<Json>) -> Response {
+    server.seen.lock().push(request);
+    let next = server.next.lock().pop_front().expect("an answer is scripted for every request");
+    match next {
+        Next::Says(text) => {
+            let usage = json!({ "prompt_tokens": 100, "completion_tokens": 10 });
+            Body(json!({ "choices": [{ "message": { "content": text } }], "usage": usage }))
+                .into_response()
+        }
+        Next::Status(status, body) => {
+            (StatusCode::from_u16(status).unwrap(), Body(body)).into_response()
+        }
+        Next::Hangs => std::future::pending().await,
+    }
+}
+
+struct Scene {
+    executor: Arc<FakeExecutor>,
+    server: Arc<Server>,
+    talk: Talk,
+}
+
+impl Scene {
+    async fn new(next: Vec<Next>) -> Self {
+        let server = Arc::new(Server { next: Mutex::new(next.into()), ..Server::default() });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/", listener.local_addr().unwrap()).parse().unwrap();
+        let router = Router::new()
+            .route("/v1/chat/completions", post(complete))
+            .with_state(Arc::clone(&server));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let config = OpenaiConfig {
+            url,
+            name: "test-model".into(),
+            api_key_file: None,
+            timeout: Duration::from_millis(700),
+        };
+        let executor = FakeExecutor::new(&[
+            (1001, &[("Rain jacket", 1), ("Wool scarf", 1)]),
+            (1004, &[("Mug", 2)]),
+        ]);
+        let talk = Talk::with(&executor, Arc::new(Openai::new(&config).unwrap()));
+        Self { executor, server, talk }
+    }
+
+    fn requests(&self) -> Vec<Json> {
+        self.server.seen.lock().clone()
+    }
+}
+
+fn says(json: &Json) -> Next {
+    Next::Says(json.to_string())
+}
+
+fn answer(intent: &str, calls: Json) -> Json {
+    json!({ "intent": intent, "confidence": 0.97, "uncertainty_reason": "", "recommended_action": "proceed", "calls": calls })
+}
+
+fn cancel(order: Json) -> Json {
+    json!({ "tool": "shopify.cancel_order", "arguments": { "order_id": order } })
+}
+
+#[tokio::test]
+async fn a_good_answer_is_proposed_with_references_only() {
+    let mut scene =
+        Scene::new(vec![says(&answer("action", json!([cancel(json!({ "quote": "#1004" }))])))])
+            .await;
+    let turn = scene.talk.say("cancel #1004 please").await;
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION", "{}", turn.reply);
+    assert_eq!(
+        scene.executor.proposed()[0].arguments["order_id"],
+        json!("gid://shopify/Order/1004")
+    );
+    let usage = turn.model.unwrap();
+    assert_eq!((usage.model.as_str(), usage.input_tokens, usage.repairs), ("test-model", 100, 0));
+    let request = &scene.requests()[0];
+    assert_eq!(request["response_format"]["json_schema"]["strict"], json!(true));
+    let system = request["messages"][0]["content"].as_str().unwrap();
+    assert!(!system.contains("1004"), "the customer's words are no instructions");
+}
+
+#[tokio::test]
+async fn reads_come_first_where_the_model_wants_them() {
+    let read = json!({ "tool": "shopify.list_orders", "arguments": {} });
+    let chosen = cancel(json!({ "observed": "obs_1#/orders/1/id" }));
+    let mut scene = Scene::new(vec![
+        says(&answer("action", json!([read]))),
+        says(&answer("action", json!([chosen]))),
+    ])
+    .await;
+    scene.talk.say("cancel the newer one").await;
+    assert_eq!(
+        scene.executor.proposed()[0].arguments["order_id"],
+        json!("gid://shopify/Order/1004")
+    );
+    let shown = scene.requests()[1]["messages"][1]["content"].as_str().unwrap().to_owned();
+    assert!(shown.contains("obs_1"));
+}
+
+#[tokio::test]
+async fn fences_and_prose_around_the_json_are_borne() {
+    let text =
+        format!("Of course!\n```json\n{}\n```", answer("action", json!([cancel(json!(null))])));
+    let mut scene = Scene::new(vec![Next::Says(text)]).await;
+    let turn = scene.talk.say("cancel #1001").await;
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION", "{}", turn.reply);
+}
+
+#[tokio::test]
+async fn prose_is_repaired_once_and_never_shown() {
+    let good = answer("action", json!([cancel(json!(null))]));
+    let mut scene =
+        Scene::new(vec![Next::Says("I have cancelled your order!".into()), says(&good)]).await;
+    let turn = scene.talk.say("cancel #1001").await;
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION", "{}", turn.reply);
+    assert_eq!(turn.model.unwrap().repairs, 1);
+    assert!(!turn.reply.contains("have cancelled"));
+    assert!(scene.requests()[1]["messages"].to_string().contains("PLAN_INVALID"));
+}
+
+#[tokio::test]
+async fn garbage_twice_ends_honestly() {
+    let mut scene =
+        Scene::new(vec![Next::Says("{{{".into()), Next::Says("Your order is cancelled.".into())])
+            .await;
+    let turn = scene.talk.say("cancel #1001").await;
+    assert_eq!(turn.actions[0].code, "MODEL_UNUSABLE");
+    assert_eq!(turn.reply, Code::ModelUnusable.page().say);
+    assert_eq!(scene.requests().len(), 2);
+    assert!(scene.executor.proposed().is_empty());
+}
+
+#[tokio::test]
+async fn two_writes_in_one_plan_are_sent_back() {
+    let both = answer("action", json!([cancel(json!(null)), cancel(json!(null))]));
+    let mut scene = Scene::new(vec![says(&both), says(&both)]).await;
+    let turn = scene.talk.say("cancel #1001 and #1004").await;
+    assert_eq!(turn.actions[0].code, "MODEL_UNUSABLE");
+    assert!(scene.requests()[1]["messages"].to_string().contains("PLAN_TOO_MANY_WRITES"));
+    assert!(scene.executor.proposed().is_empty());
+}
+
+#[tokio::test]
+async fn made_up_references_and_typed_ids_do_not_hold() {
+    let made_up = answer("action", json!([cancel(json!({ "observed": "obs_9#/orders/0/id" }))]));
+    let not_said = answer("action", json!([cancel(json!({ "quote": "#7777" }))]));
+    let mut scene = Scene::new(vec![says(&made_up), says(&not_said)]).await;
+    let turn = scene.talk.say("cancel #1001").await;
+    assert_eq!(turn.actions[0].code, "MODEL_UNUSABLE", "{}", turn.reply);
+    assert!(scene.requests()[1]["messages"].to_string().contains("REFERENCE_UNKNOWN"));
+    let typed = answer("action", json!([cancel(json!({ "value": "gid://shopify/Order/1001" }))]));
+    let unknown = answer("action", json!([{ "tool": "shopify.delete_shop", "arguments": {} }]));
+    let mut scene = Scene::new(vec![says(&typed), says(&unknown)]).await;
+    assert_eq!(scene.talk.say("cancel #1001").await.actions[0].code, "MODEL_UNUSABLE");
+    assert!(scene.executor.proposed().is_empty());
+}
+
+#[tokio::test]
+async fn the_executors_objection_is_repaired_once() {
+    let good = answer("action", json!([cancel(json!(null))]));
+    let mut scene = Scene::new(vec![says(&good), says(&good)]).await;
+    let objection = Refusal {
+        violations: vec![("steps/w1/order_id".into(), "no such span".into())],
+        ..Refusal::new(Code::SpanInvalid, "")
+    };
+    scene.executor.shop.lock().propose_script.push_back(refused(objection));
+    let turn = scene.talk.say("cancel #1001").await;
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION", "{}", turn.reply);
+    assert!(scene.requests()[1]["messages"].to_string().contains("no such span"));
+}
+
+#[tokio::test]
+async fn troubles_of_the_server_are_one_request_and_an_honest_reply() {
+    let integer = json!({ "error": { "message": "no", "code": 429 } });
+    for next in [
+        Next::Status(429, json!({ "error": { "message": "slow down", "code": "rate_limit" } })),
+        Next::Status(400, integer),
+        Next::Status(500, json!("oops")),
+        Next::Hangs,
+    ] {
+        let mut scene = Scene::new(vec![next]).await;
+        let turn = scene.talk.say("cancel #1001").await;
+        assert_eq!(
+            (turn.intent(), turn.actions[0].code.as_str()),
+            (Intent::Clarify, "MODEL_UNUSABLE")
+        );
+        assert_eq!(scene.requests().len(), 1, "nothing is retried behind our back");
+    }
+}
+
+#[tokio::test]
+async fn endless_reads_are_bounded() {
+    let read = answer("action", json!([{ "tool": "shopify.list_orders", "arguments": {} }]));
+    let mut scene = Scene::new((0..20).map(|_| says(&read)).collect()).await;
+    let turn = scene.talk.say("cancel it").await;
+    assert_eq!(turn.actions[0].code, "MODEL_UNUSABLE");
+    assert!(scene.requests().len() <= 6);
+}

@@ -1,0 +1,222 @@
+//! What the customer is told. Only three kinds of sentence exist: the executor's
+//! own (`said`, `say`, the card), fixed ones, and questions made of labels. No
+//! model writes here: NO CLAIM WITHOUT A RECEIPT.
+
+use countersign_proto::v1::{Action, Observation, Outcome};
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+use serde_json::Value as Json;
+
+use crate::assemble::Question;
+use crate::assemble::label::{filled, shown};
+use crate::context::value;
+use crate::executor::CallError;
+use crate::tools::{ToolSpec, Toolbox};
+
+/// The executor cannot be reached and nothing was asked of it.
+pub const UNREACHABLE: &str =
+    "I can't reach our systems right now, so nothing has been done. Please try again in a moment.";
+/// A read or dry run got no answer; neither has an effect.
+pub const NO_ANSWER: &str = "I got no answer from our systems just now. Nothing has been changed. Please try again in a moment.";
+/// An action was handed over and its end is not known.
+pub const STILL_CHECKED: &str = "This is still being checked. I can't tell you yet whether it went through. Ask me again in a moment.";
+/// The customer dropped it.
+pub const DROPPED: &str = "All right, I have not done that.";
+/// A yes in words where a signed one is needed.
+pub const CONFIRM_ON_CARD: &str =
+    "Please confirm it on the card itself; a yes in the chat is not enough.";
+/// The state moved between card and yes.
+pub const LOOK_AGAIN: &str =
+    "Something changed in the meantime, so nothing has been done. This is how it looks now:";
+/// No answer in the tools.
+const NOT_ANSWERABLE: &str = "I can't answer that from what I can look up here.";
+/// Nothing was understood.
+const NOT_UNDERSTOOD: &str = "I'm not sure what you would like me to do.";
+/// A person is needed.
+const FOR_A_COLLEAGUE: &str = "This is one for a colleague. I have not done anything myself.";
+
+/// Words for a refusal: the executor's, else those of the code, else honest ones.
+#[must_use]
+pub fn refused(refusal: &Refusal) -> String {
+    let mut text = if !refusal.say.is_empty() {
+        refusal.say.clone()
+    } else if let Some(code) = Code::by_name(&refusal.code) {
+        code.page().say.to_owned()
+    } else {
+        format!("That was refused ({}).", refusal.code)
+    };
+    if let Some(receipt) =
+        refusal.receipt_id.as_ref().filter(|id| is_earlier(&refusal.code) && !text.contains(*id))
+    {
+        text.push_str(&format!(" Receipt {receipt}."));
+    }
+    if is_earlier(&refusal.code) {
+        text.push_str(" If you want it done once more, say \"again\".");
+    }
+    text
+}
+
+/// Whether the code tells of the same thing done before.
+#[must_use]
+pub fn is_earlier(code: &str) -> bool {
+    code == Code::AlreadyDone.name()
+}
+
+/// Words for a call without an answer, made before anything could have happened.
+#[must_use]
+pub fn not_answered(error: &CallError) -> String {
+    match error {
+        CallError::Refused(refusal) => refused(refusal),
+        CallError::Unreachable(_) => UNREACHABLE.to_owned(),
+        CallError::Lost(_) => NO_ANSWER.to_owned(),
+    }
+}
+
+/// Words for an action: what its receipt says, else what its outcome allows.
+#[must_use]
+pub fn acted(action: &Action) -> String {
+    if !action.said.is_empty() {
+        return action.said.clone();
+    }
+    let sealed = crate::executor::is_sealed(action);
+    match action.outcome() {
+        Outcome::Applied if sealed => format!("Done. Receipt {}.", action.receipt_id),
+        Outcome::NotApplied if sealed => "That did not happen. Nothing was changed.".to_owned(),
+        Outcome::Refused => {
+            let refusal = Refusal { code: action.code.clone(), ..Refusal::default() };
+            refused(&refusal)
+        }
+        Outcome::Unknown if sealed => {
+            "I can't tell whether this went through. A colleague has to check it.".to_owned()
+        }
+        Outcome::Applied | Outcome::NotApplied | Outcome::Unknown | Outcome::Unspecified => {
+            STILL_CHECKED.to_owned()
+        }
+    }
+}
+
+/// Words for a read: the contract's, else its results by their label.
+#[must_use]
+pub fn read(tool: &ToolSpec, observation: &Observation) -> String {
+    if !observation.said.is_empty() {
+        return observation.said.clone();
+    }
+    let read = value(observation);
+    let list = read.as_object().and_then(|fields| fields.values().find_map(Json::as_array));
+    let elements = list.cloned().unwrap_or_else(|| vec![read.clone()]);
+    let lines: Vec<String> = elements
+        .iter()
+        .filter_map(|e| filled(&tool.label, e))
+        .map(|l| format!("- {}", shown(&l)))
+        .collect();
+    match lines.as_slice() {
+        [] => "I looked it up, but there is nothing I can show you from it.".to_owned(),
+        found => format!("This is what I found:\n{}", found.join("\n")),
+    }
+}
+
+/// Asks what only the customer can say.
+#[must_use]
+pub fn ask(question: &Question) -> String {
+    let about = question.about.trim_end_matches(['.', '?']);
+    if question.candidates.is_empty() {
+        return format!("I need one more detail: {}.", lowered(about));
+    }
+    let options: Vec<String> = question
+        .candidates
+        .iter()
+        .enumerate()
+        .map(|(at, c)| format!("{}. {}", at + 1, c.label))
+        .collect();
+    let all = if question.many && question.candidates.len() > 1 {
+        "\nYou can also say \"all of them\"."
+    } else {
+        ""
+    };
+    match options.as_slice() {
+        [only] => format!("Do you mean this one?\n{only}"),
+        several => format!("{about}: which one do you mean?\n{}{all}", several.join("\n")),
+    }
+}
+
+fn lowered(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// The question is not for these tools.
+#[must_use]
+pub fn question(toolbox: &Toolbox) -> String {
+    format!("{NOT_ANSWERABLE}{}", abilities(toolbox))
+}
+
+/// Asks back.
+#[must_use]
+pub fn clarify(toolbox: &Toolbox) -> String {
+    format!("{NOT_UNDERSTOOD} Nothing has been done.{}", abilities(toolbox))
+}
+
+fn abilities(toolbox: &Toolbox) -> String {
+    let each: Vec<String> = toolbox
+        .asked_for()
+        .take(8)
+        .map(|t| format!("- {}", t.summary.trim_end_matches('.')))
+        .collect();
+    if each.is_empty() {
+        String::new()
+    } else {
+        format!("\nHere is what I can help with:\n{}", each.join("\n"))
+    }
+}
+
+/// For a person, with what was understood.
+#[must_use]
+pub fn escalate(understood: Option<&ToolSpec>, doubt: &str) -> String {
+    let mut text = FOR_A_COLLEAGUE.to_owned();
+    if let Some(tool) = understood {
+        text.push_str(&format!(" What I understood: {}.", tool.in_words()));
+    }
+    if !doubt.is_empty() {
+        text.push_str(&format!(" Why I stopped: {doubt}."));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_proto::v1::ActionState;
+
+    #[test]
+    fn nothing_is_claimed_before_the_receipt() {
+        let mut action = Action { outcome: Outcome::Applied.into(), ..Action::default() };
+        action.set_state(ActionState::Verifying);
+        assert_eq!(acted(&action), STILL_CHECKED);
+        action.set_state(ActionState::Sealed);
+        action.receipt_id = "rcp_1".to_owned();
+        assert_eq!(acted(&action), "Done. Receipt rcp_1.");
+    }
+
+    #[test]
+    fn unknown_is_neither_success_nor_failure() {
+        let mut action = Action { outcome: Outcome::Unknown.into(), ..Action::default() };
+        action.set_state(ActionState::Sealed);
+        let text = acted(&action);
+        assert!(!text.contains("Done") && !text.contains("Nothing was changed"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_speaks_the_executors_words_first() {
+        let mut refusal = Refusal {
+            code: "ORDER_FULFILLED".into(),
+            say: "It has shipped.".into(),
+            ..Refusal::default()
+        };
+        assert_eq!(refused(&refusal), "It has shipped.");
+        refusal.say.clear();
+        assert!(refused(&refusal).contains("ORDER_FULFILLED"));
+        let earlier =
+            Refusal { receipt_id: Some("rcp_9".into()), ..Refusal::new(Code::AlreadyDone, "") };
+        assert!(refused(&earlier).contains("Receipt rcp_9."));
+    }
+}

@@ -1,0 +1,99 @@
+//! Puts the planner together and serves until told to stop.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use countersign_proto::v1::planner_server::PlannerServer;
+use countersign_shared::mtls::{
+    ConnectionLimits, HandshakeLimits, Material, bind, channel, serve_until, server,
+};
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, ModelConfig};
+use crate::conversation::Limits;
+use crate::conversation::turn::Engine;
+use crate::executor::GrpcExecutor;
+use crate::model::Model;
+use crate::model::offline::Offline;
+use crate::model::openai::Openai;
+use crate::peer::Authorize;
+use crate::service::PlannerService;
+use crate::status;
+
+/// How long turns under way may take to end after the signal to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// Largest request, in bytes.
+const LARGEST_REQUEST: usize = 256 * 1024;
+
+/// Builds the configured model. Reads the API key, so do it before confining.
+///
+/// # Errors
+/// When the key's file cannot be read.
+pub fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
+    match config {
+        ModelConfig::Offline => Ok(Arc::new(Offline)),
+        ModelConfig::Openai(openai) => Ok(Arc::new(Openai::new(openai)?)),
+    }
+}
+
+/// Runs the planner until `stop` resolves.
+///
+/// # Errors
+/// Whatever keeps it from starting, with what to do about it.
+pub async fn run(
+    config: Config,
+    model: Arc<dyn Model>,
+    ready_file: Option<&Path>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let material = Material::open(config.tls.clone())?;
+    let executor =
+        channel(&config.executor.address, Arc::clone(&material), config.executor.id.clone())?;
+    let incoming = bind(address(&config.listen)?, material, HandshakeLimits::default())
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let grpc = incoming.local_addr()?;
+    let admin = status::serve(address(&config.admin)?, executor.clone())
+        .await
+        .with_context(|| format!("cannot listen on {}", config.admin))?;
+    let turns = TaskTracker::new();
+    let engine =
+        Engine::new(Arc::new(GrpcExecutor::new(executor)), Arc::clone(&model), Limits::default());
+    let planner = PlannerServer::new(PlannerService::new(Arc::new(engine), turns.clone()));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<PlannerServer<PlannerService>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
+        .build_v1()?;
+    announce(ready_file, grpc, admin)?;
+    tracing::info!(%grpc, %admin, model = model.name(), "planner ready");
+    let router = server(ConnectionLimits::default())
+        .layer(Authorize::new(config.callers))
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(planner.max_decoding_message_size(LARGEST_REQUEST));
+    serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
+    turns.close();
+    if tokio::time::timeout(GRACE, turns.wait()).await.is_err() {
+        tracing::warn!("stopped with turns under way: their actions go on in the executor");
+    }
+    tracing::info!("planner stopped");
+    Ok(())
+}
+
+fn address(text: &str) -> anyhow::Result<SocketAddr> {
+    text.parse().with_context(|| format!("`{text}` is not an address such as 127.0.0.1:7444"))
+}
+
+/// Tells whoever started the process where it listens: written whole, then moved.
+fn announce(file: Option<&Path>, grpc: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let text = json!({ "grpc": grpc.to_string(), "admin": admin.to_string() }).to_string();
+    let part = file.with_extension("part");
+    std::fs::write(&part, text).with_context(|| format!("cannot write {}", part.display()))?;
+    std::fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))
+}

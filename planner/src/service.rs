@@ -1,0 +1,131 @@
+//! The gRPC face: checks a request's form, runs the turn in a task of its own and
+//! streams its events. A frontend that hangs up does not stop a turn midway.
+
+use std::sync::Arc;
+
+use countersign_proto::v1::planner_server::Planner;
+use countersign_proto::v1::{ConverseRequest, ConverseResponse};
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status};
+
+use crate::conversation::turn::Engine;
+
+/// Turns under way at once; further ones are refused, to be tried again.
+const MAX_TURNS: usize = 512;
+const MAX_TEXT: usize = 16 * 1024;
+const MAX_TOKEN: usize = 16 * 1024;
+const MAX_ID: usize = 128;
+
+/// Answers frontends.
+#[derive(Clone)]
+pub struct PlannerService {
+    engine: Arc<Engine>,
+    room: Arc<Semaphore>,
+    turns: TaskTracker,
+}
+
+impl PlannerService {
+    /// Over an engine. `turns` tells when the last turn has ended.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, turns: TaskTracker) -> Self {
+        Self { engine, room: Arc::new(Semaphore::new(MAX_TURNS)), turns }
+    }
+}
+
+#[tonic::async_trait]
+impl Planner for PlannerService {
+    type ConverseStream = std::pin::Pin<
+        Box<dyn tokio_stream::Stream<Item = Result<ConverseResponse, Status>> + Send>,
+    >;
+
+    async fn converse(
+        &self,
+        request: Request<ConverseRequest>,
+    ) -> Result<Response<Self::ConverseStream>, Status> {
+        let request = request.into_inner();
+        check(&request).map_err(Refusal::into_status)?;
+        let overloaded =
+            |_full| Refusal::new(Code::Overloaded, "too many turns at once").into_status();
+        let place = Arc::clone(&self.room).try_acquire_owned().map_err(overloaded)?;
+        let (events, stream) = mpsc::unbounded_channel();
+        let engine = Arc::clone(&self.engine);
+        self.turns.spawn(async move {
+            engine.turn(request, &events).await;
+            drop(place);
+        });
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(stream).map(Ok))))
+    }
+}
+
+/// The form of a request; what it says is judged by the executor.
+fn check(request: &ConverseRequest) -> Result<(), Refusal> {
+    let mut violations = Vec::new();
+    let mut wrong =
+        |field: &str, problem: &str| violations.push((field.to_owned(), problem.to_owned()));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+    let id = &request.conversation_id;
+    if id.is_empty() || id.len() > MAX_ID || !id.chars().all(plain) {
+        wrong("conversation_id", "write 1 to 128 characters of A-Z a-z 0-9 . _ : -");
+    }
+    if request.subject_token.is_empty() || request.subject_token.len() > MAX_TOKEN {
+        wrong("subject_token", "send the subject's token, up to 16 KiB");
+    }
+    if request.confirmation.len() > MAX_TOKEN {
+        wrong("confirmation", "send at most 16 KiB");
+    }
+    if request.external_ref.len() > MAX_ID {
+        wrong("external_ref", "send at most 128 bytes");
+    }
+    match &request.message {
+        Some(message) if message.message_id.is_empty() || message.message_id.len() > MAX_ID => {
+            wrong("message.message_id", "give each message an id of up to 128 bytes");
+        }
+        Some(message) if message.text.len() > MAX_TEXT || message.attestation.len() > MAX_TOKEN => {
+            wrong("message", "send at most 16 KiB of text");
+        }
+        None if request.confirmation.is_empty() => {
+            wrong("message", "send a message or a confirmation")
+        }
+        Some(_) | None => {}
+    }
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal { violations, ..Refusal::new(Code::ArgumentInvalid, "the request is malformed") })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use countersign_proto::v1::AttestedMessage;
+
+    #[test]
+    fn every_malformed_field_is_named() {
+        let message =
+            AttestedMessage { message_id: "m".into(), text: "hi".into(), attestation: "a".into() };
+        let good = ConverseRequest {
+            subject_token: "t".into(),
+            conversation_id: "c.1:a_b-c".into(),
+            message: Some(message),
+            ..ConverseRequest::default()
+        };
+        assert!(check(&good).is_ok());
+        let bad = ConverseRequest {
+            conversation_id: "a b".into(),
+            external_ref: "x".repeat(129),
+            ..ConverseRequest::default()
+        };
+        let fields: Vec<_> =
+            check(&bad).unwrap_err().violations.into_iter().map(|(field, _)| field).collect();
+        assert_eq!(fields, ["conversation_id", "subject_token", "external_ref", "message"]);
+        let only_yes = ConverseRequest { message: None, confirmation: "y".into(), ..good };
+        assert!(check(&only_yes).is_ok());
+    }
+}

@@ -1,0 +1,44 @@
+//! Plain HTTP for probes, on its own port: kubelet speaks no mutual TLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+/// A probe waits this long for the executor.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Serves `/healthz` (the process lives) and `/readyz` (the executor answers)
+/// until the process ends.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn serve(address: SocketAddr, executor: Channel) -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    let router = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .with_state(executor);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the status pages have stopped");
+        }
+    });
+    Ok(bound)
+}
+
+async fn ready(State(executor): State<Channel>) -> (StatusCode, Json<Value>) {
+    let mut health = HealthClient::new(executor);
+    let asked = tokio::time::timeout(PATIENCE, health.check(HealthCheckRequest::default())).await;
+    let why = match asked {
+        Ok(Ok(_)) => return (StatusCode::OK, Json(json!({ "ready": true }))),
+        Ok(Err(status)) => format!("the executor answers {:?}", status.code()),
+        Err(_elapsed) => "the executor does not answer".to_owned(),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "why": why })))
+}

@@ -1,0 +1,142 @@
+//! What a message is to what we were waiting for: an answer, a no, or something new.
+
+use crate::assemble::Question;
+use crate::assemble::choose::{Chosen, answer};
+use crate::assemble::label::numbers;
+use crate::conversation::Stage;
+use crate::model::offline::phrase::LEXICON;
+use crate::model::offline::text::words;
+use crate::model::{Decision, Want, offline};
+use crate::tools::Toolbox;
+
+/// What to do with a message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// Something new: the model reads it.
+    New,
+    /// These candidates, by index.
+    Picked(Vec<usize>),
+    /// More words for the task that waits.
+    Detail,
+    /// Not that, after all.
+    Drop,
+    /// A yes in words while a card waits.
+    UnsignedYes,
+    /// Once more, although it was done before.
+    Again,
+    /// No answer to our question.
+    Unclear,
+}
+
+/// A reading this sure counts as a new wish while we wait for something else.
+const NEW_WISH: f64 = 0.6;
+
+/// Decides what the message is.
+#[must_use]
+pub fn triage(stage: &Stage, text: &str, toolbox: &Toolbox) -> Heard {
+    match stage {
+        Stage::Listening | Stage::Checking(_) => Heard::New,
+        Stage::Repeating(waiting) => {
+            let other = new_wish(&offline::read(text, toolbox), &waiting.task.call.tool);
+            if other {
+                Heard::New
+            } else if says(text, AGAIN) && !says(text, NO) {
+                Heard::Again
+            } else if is_no(text) {
+                Heard::Drop
+            } else {
+                Heard::New
+            }
+        }
+        Stage::Confirming(waiting) => confirming(text, &waiting.tool, toolbox),
+        Stage::Choosing(waiting) => {
+            choosing(text, &waiting.question, &waiting.task.call.tool, toolbox)
+        }
+    }
+}
+
+fn confirming(text: &str, tool: &str, toolbox: &Toolbox) -> Heard {
+    let reading = offline::read(text, toolbox);
+    if new_wish(&reading, tool) {
+        return Heard::New;
+    }
+    let same = matches!(&reading.want, Want::Tool(call) if call.tool == tool);
+    if same && !numbers(text, &[]).is_empty() {
+        Heard::New
+    } else if is_no(text) {
+        Heard::Drop
+    } else if same || says(text, YES) {
+        Heard::UnsignedYes
+    } else {
+        Heard::Unclear
+    }
+}
+
+fn choosing(text: &str, question: &Question, tool: &str, toolbox: &Toolbox) -> Heard {
+    let reading = offline::read(text, toolbox);
+    if new_wish(&reading, tool) {
+        return Heard::New;
+    }
+    if question.candidates.is_empty() {
+        return if is_no(text) { Heard::Drop } else { Heard::Detail };
+    }
+    match answer(&question.candidates, text, question.many) {
+        Chosen::These(indexes) => Heard::Picked(indexes),
+        Chosen::All => Heard::Picked((0..question.candidates.len()).collect()),
+        Chosen::NoneOfThem => Heard::Drop,
+        Chosen::Unclear if question.candidates.len() == 1 && says(text, YES) => {
+            Heard::Picked(vec![0])
+        }
+        Chosen::Unclear if is_no(text) => Heard::Drop,
+        Chosen::Unclear if !numbers(text, &[]).is_empty() => Heard::Detail,
+        Chosen::Unclear => Heard::Unclear,
+    }
+}
+
+/// Whether a reading is a wish for something else than what waits.
+fn new_wish(reading: &Decision, waiting: &str) -> bool {
+    match &reading.want {
+        Want::Tool(call) => call.tool != waiting && reading.score >= NEW_WISH,
+        Want::Escalate | Want::Question => true,
+        Want::Reads(_) | Want::Clarify => false,
+    }
+}
+
+const YES: &[&str] = &[
+    "yes", "ye", "ok", "okay", "sure", "confirm", "correct", "right", "exactly", "go", "do",
+    "please", "pleas", "agree", "y",
+];
+const NO: &[&str] = &[
+    "no", "not", "never", "stop", "wait", "drop", "forget", "leav", "nah", "neither", "n", "abort",
+];
+const AGAIN: &[&str] = &["again", "repeat", "anyway", "another", "twice", "once"];
+
+fn says(text: &str, list: &[&str]) -> bool {
+    words(text, LEXICON.known()).iter().any(|w| list.contains(&w.stem.as_str()))
+}
+
+/// A no without a yes beside it: "no problem, yes please" is no no.
+fn is_no(text: &str) -> bool {
+    let said = words(text, LEXICON.known());
+    let first = |list: &[&str]| said.iter().position(|w| list.contains(&w.stem.as_str()));
+    match (first(NO), first(&["yes", "ye", "sure", "confirm"])) {
+        (Some(_), None) => true,
+        (Some(no), Some(yes)) => no < yes && !text.to_lowercase().contains("no problem"),
+        (None, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_no_is_a_no() {
+        for text in ["no", "No, leave it", "don't", "stop", "please do not", "nope"] {
+            assert!(is_no(text), "{text}");
+        }
+        for text in ["yes", "ok do it", "yes, no doubt about it", "no problem, yes"] {
+            assert!(!is_no(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What both services must agree on, and nothing else: ids, money, codes, what is
+//! signed, the log's proofs; with feature `net` also mTLS, refusals on the wire
+//! and telemetry.
+
+pub mod attest;
+pub mod codes;
+pub mod ids;
+pub mod money;
+#[cfg(feature = "net")]
+pub mod mtls;
+pub mod receipt;
+#[cfg(feature = "net")]
+pub mod refusal;
+#[cfg(feature = "net")]
+pub mod telemetry;
+pub mod tlog;

@@ -1,0 +1,30 @@
+//! Mutual TLS between the services: who is on the other end, proved by certificate.
+//!
+//! ```text
+//! files ──Material::open──▶ Material ──bind──▶ Incoming ──▶ PeerStream ──▶ PeerIdentity
+//!   ▲                          │                              (in each request's extensions)
+//!   └── read again each second ┴──channel──▶ Channel (dials only the expected SpiffeId)
+//! ```
+//!
+//! What is absent: TLS 1.2, anonymous clients, session resumption, early data, and host names.
+//! A peer is its SPIFFE id, on both sides, and nothing else.
+
+mod identity;
+mod material;
+
+mod contents;
+mod verify;
+
+mod listener;
+mod serve;
+
+mod connect;
+
+pub use connect::{AddressError, channel};
+pub use identity::{IdentityError, SpiffeId, SpiffePattern};
+pub use listener::{HandshakeLimits, Incoming, PeerIdentity, PeerStream, bind};
+pub use material::{Material, MaterialError, MaterialFiles};
+pub use serve::{ConnectionLimits, StopSignal, serve_until, server};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Dialling a service by address and believing it by identity.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+
+use super::identity::SpiffeId;
+use super::material::Material;
+
+/// For reaching the peer and finishing the handshake, together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A channel to the one workload `expected` at `address` (`host:port`).
+///
+/// It dials at the first call and again whenever the connection is gone, each time with the
+/// material of that moment. A call that cannot reach the peer fails with `UNAVAILABLE`; any other
+/// workload at that address is refused in the handshake.
+///
+/// # Errors
+/// When `address` is not `host:port`.
+pub fn channel(
+    address: &str,
+    material: Arc<Material>,
+    expected: SpiffeId,
+) -> Result<Channel, AddressError> {
+    let bad = || AddressError(address.to_owned());
+    // Plain http to tonic: the encryption is below it, in `dial`.
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(address)
+        .path_and_query("/")
+        .build()
+        .map_err(|_| bad())?;
+    if uri.port_u16().is_none() || address.contains('@') {
+        return Err(bad());
+    }
+    let connector =
+        tower::service_fn(move |uri: Uri| dial(uri, Arc::clone(&material), expected.clone()));
+    Ok(Endpoint::from(uri)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .connect_with_connector_lazy(connector))
+}
+
+/// The address of a service is not of the form `host:port`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no address: write it like executor.example:7443")]
+pub struct AddressError(String);
+
+async fn dial(
+    uri: Uri,
+    material: Arc<Material>,
+    expected: SpiffeId,
+) -> std::io::Result<TokioIo<TlsStream<TcpStream>>> {
+    let address = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let config = material.client_config(&expected).map_err(std::io::Error::other)?;
+    // rustls asks for a name; identity is verified by SPIFFE id alone, and an IP address is the
+    // kind of name that is not sent to the peer.
+    let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into());
+    let stream = TlsConnector::from(Arc::new(config)).connect(nobody, stream).await?;
+    Ok(TokioIo::new(stream))
+}

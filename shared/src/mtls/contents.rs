@@ -1,0 +1,178 @@
+//! From PEM files to TLS configurations, all of one moment.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+
+use super::identity::{IdentityError, SpiffeId};
+use super::material::{MaterialError, MaterialFiles};
+use super::verify::{AnyWorkload, OnlyWorkload, Trust};
+
+const ALPN_HTTP2: &[u8] = b"h2";
+
+/// What the files held at one moment.
+pub(super) struct Contents {
+    cert: Vec<u8>,
+    key: Vec<u8>,
+    ca: Vec<u8>,
+    crl: Option<Vec<u8>>,
+}
+
+impl Contents {
+    pub(super) fn read(files: &MaterialFiles) -> Result<Self, MaterialError> {
+        Ok(Self {
+            cert: read(&files.cert)?,
+            key: read(&files.key)?,
+            ca: read(&files.ca)?,
+            crl: files.crl.as_deref().map(read).transpose()?,
+        })
+    }
+
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut all = Sha256::new();
+        for part in [&self.cert, &self.key, &self.ca, self.crl.as_ref().unwrap_or(&Vec::new())] {
+            all.update(Sha256::digest(part));
+        }
+        all.finalize().into()
+    }
+
+    pub(super) fn load(self, files: &MaterialFiles) -> Result<Loaded, MaterialError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let chain = certificates(&self.cert, &files.cert)?;
+        let id = chain
+            .first()
+            .ok_or(IdentityError::Certificate)
+            .and_then(SpiffeId::from_certificate)
+            .map_err(|error| MaterialError::Identity { path: files.cert.clone(), error })?;
+        let key = Arc::new(pair(chain, &self.key, files, &provider)?);
+        let trust = Arc::new(Trust::new(
+            authorities(&self.ca, &files.ca)?,
+            self.revocation_lists(files)?,
+            &provider,
+        ));
+        let server = Arc::new(server_config(&provider, &trust, &key)?);
+        Ok(Loaded { digest: self.digest(), id, provider, trust, key, server })
+    }
+
+    fn revocation_lists(
+        &self,
+        files: &MaterialFiles,
+    ) -> Result<Vec<CertRevocationList<'static>>, MaterialError> {
+        let (Some(pem), Some(path)) = (&self.crl, &files.crl) else {
+            return Ok(Vec::new());
+        };
+        let unusable = || MaterialError::Revocation(path.clone());
+        let lists = CertificateRevocationListDer::pem_slice_iter(pem)
+            .map(|der| {
+                let der = der.map_err(|_| unusable())?;
+                let list = OwnedCertRevocationList::from_der(&der).map_err(|_| unusable())?;
+                Ok(CertRevocationList::from(list))
+            })
+            .collect::<Result<Vec<_>, MaterialError>>()?;
+        if lists.is_empty() { Err(unusable()) } else { Ok(lists) }
+    }
+}
+
+/// One coherent set: own key, whom we believe, and the server side built from both.
+pub(super) struct Loaded {
+    digest: [u8; 32],
+    id: SpiffeId,
+    provider: Arc<CryptoProvider>,
+    trust: Arc<Trust>,
+    key: Arc<CertifiedKey>,
+    server: Arc<ServerConfig>,
+}
+
+impl Loaded {
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    pub(super) fn id(&self) -> &SpiffeId {
+        &self.id
+    }
+
+    pub(super) fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+
+    pub(super) fn client_config(&self, expected: &SpiffeId) -> Result<ClientConfig, rustls::Error> {
+        let verifier = OnlyWorkload { trust: Arc::clone(&self.trust), expected: expected.clone() };
+        let own = SingleCertAndKey::from(Arc::clone(&self.key));
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(Arc::new(own));
+        config.alpn_protocols = vec![ALPN_HTTP2.to_vec()];
+        // A resumed session would skip the certificates, and with them a revocation.
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+}
+
+fn server_config(
+    provider: &Arc<CryptoProvider>,
+    trust: &Arc<Trust>,
+    key: &Arc<CertifiedKey>,
+) -> Result<ServerConfig, rustls::Error> {
+    let own = SingleCertAndKey::from(Arc::clone(key));
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(Arc::new(AnyWorkload(Arc::clone(trust))))
+        .with_cert_resolver(Arc::new(own));
+    config.alpn_protocols = vec![ALPN_HTTP2.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, MaterialError> {
+    let path = path.as_ref();
+    std::fs::read(path).map_err(|error| MaterialError::Read { path: path.to_owned(), error })
+}
+
+/// PEM errors can quote a line of the file, which may be a misplaced key: they are dropped here
+/// (NO SECRET LEAVES).
+fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
+    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    match found {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) | Err(_) => Err(MaterialError::Certificate(path.to_owned())),
+    }
+}
+
+fn authorities(pem: &[u8], path: &Path) -> Result<RootCertStore, MaterialError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(pem, path)? {
+        roots.add(authority).map_err(|_| MaterialError::Certificate(path.to_owned()))?;
+    }
+    Ok(roots)
+}
+
+fn pair(
+    chain: Vec<CertificateDer<'static>>,
+    key_pem: &[u8],
+    files: &MaterialFiles,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, MaterialError> {
+    let unusable = || MaterialError::Key(files.key.clone());
+    let der = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| unusable())?;
+    let key = provider.key_provider.load_private_key(der).map_err(|_| unusable())?;
+    let pair = CertifiedKey::new(chain, key);
+    pair.keys_match().map_err(|_| MaterialError::Mismatch {
+        cert: files.cert.clone(),
+        key: files.key.clone(),
+    })?;
+    Ok(pair)
+}

@@ -1,0 +1,115 @@
+//! New files take effect without a restart, and broken ones not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::kit::{Authority, EXECUTOR, Issued, Leaf, PLANNER, Service, id, write};
+use crate::mtls::{Material, MaterialError, MaterialFiles};
+
+#[tokio::test]
+async fn a_new_certificate_counts_for_new_connections_while_old_ones_live() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let both = old.pem() + &new.pem();
+    let server_dir = old.folder(EXECUTOR, &both);
+    let server = Material::open(MaterialFiles::in_dir(server_dir.path())).unwrap();
+    let service = Service::start(Arc::clone(&server)).await;
+
+    let believes_old = old.material(PLANNER);
+    let mut before = service.client(&believes_old, EXECUTOR);
+    before.who_am_i().await.unwrap();
+    let _held = before.hold().await;
+
+    write(server_dir.path(), &new.issue(&Leaf::of(&[EXECUTOR])), &both);
+    assert!(server.reload().unwrap());
+
+    service.client(&believes_old, EXECUTOR).who_am_i().await.expect_err("old authority only");
+    let new_dir = old.folder(PLANNER, &new.pem());
+    let believes_new = Material::open(MaterialFiles::in_dir(new_dir.path())).unwrap();
+    service.client(&believes_new, EXECUTOR).who_am_i().await.expect("meets the new certificate");
+    before.who_am_i().await.expect("the old connection lives");
+}
+
+#[tokio::test]
+async fn an_authority_taken_away_is_believed_no_more() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let server_dir = old.folder(EXECUTOR, &(old.pem() + &new.pem()));
+    let server = Material::open(MaterialFiles::in_dir(server_dir.path())).unwrap();
+    let service = Service::start(Arc::clone(&server)).await;
+    let of_old = old.material(PLANNER);
+    let of_new_dir = new.folder(PLANNER, &old.pem());
+    let of_new = Material::open(MaterialFiles::in_dir(of_new_dir.path())).unwrap();
+
+    let mut before = service.client(&of_old, EXECUTOR);
+    before.who_am_i().await.unwrap();
+    std::fs::write(server_dir.path().join("ca.crt"), new.pem()).unwrap();
+    assert!(server.reload().unwrap());
+
+    service.client(&of_old, EXECUTOR).who_am_i().await.expect_err("its authority is gone");
+    service.client(&of_new, EXECUTOR).who_am_i().await.expect("its authority stays");
+    before.who_am_i().await.expect("the old connection lives");
+}
+
+#[tokio::test]
+async fn a_channel_dials_with_the_newest_material() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let service = Service::start(new.material(EXECUTOR)).await;
+    let dir = old.folder(PLANNER, &old.pem());
+    let planner = Material::open(MaterialFiles::in_dir(dir.path())).unwrap();
+    let mut client = service.client(&planner, EXECUTOR);
+    client.who_am_i().await.expect_err("nobody believes anybody yet");
+    write(dir.path(), &new.issue(&Leaf::of(&[PLANNER])), &new.pem());
+    assert!(planner.reload().unwrap());
+    assert_eq!(client.who_am_i().await.unwrap(), PLANNER);
+}
+
+#[tokio::test]
+async fn broken_files_leave_the_old_material_in_use() {
+    let ca = Authority::new("ca");
+    let dir = ca.folder(PLANNER, &ca.pem());
+    let material = Material::open(MaterialFiles::in_dir(dir.path())).unwrap();
+    let service = Service::start(ca.material(EXECUTOR)).await;
+    assert!(!material.reload().unwrap(), "nothing changed yet");
+
+    let good = ca.issue(&Leaf::of(&[PLANNER]));
+    let half = good.key.get(..good.key.len() / 2).unwrap().to_owned();
+    for (case, issued) in [
+        ("half a key", Issued { cert: good.cert.clone(), key: half }),
+        ("a key without its certificate", Issued { cert: ca.pem(), key: good.key.clone() }),
+    ] {
+        write(dir.path(), &issued, &ca.pem());
+        let error = material.reload().expect_err(case);
+        let shown = format!("{error} {error:?}");
+        assert!(!good.key.lines().any(|line| shown.contains(line)), "{case} shows the key");
+    }
+    write(dir.path(), &ca.issue(&Leaf::of(&[EXECUTOR])), &ca.pem());
+    let error = material.reload().expect_err("another identity");
+    assert!(matches!(error, MaterialError::OtherIdentity { .. }), "{error}");
+
+    assert_eq!(service.client(&material, EXECUTOR).who_am_i().await.unwrap(), PLANNER);
+}
+
+#[tokio::test]
+async fn changed_files_are_noticed_without_being_told() {
+    let ca = Authority::new("ca");
+    let dir = ca.folder(PLANNER, &ca.pem());
+    let material = Material::open(MaterialFiles::in_dir(dir.path())).unwrap();
+    let before = material.server_config();
+    write(dir.path(), &ca.issue(&Leaf::of(&[PLANNER])), &ca.pem());
+    let noticed = async {
+        while Arc::ptr_eq(&before, &material.server_config()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), noticed).await.expect("noticed");
+}
+
+#[tokio::test]
+async fn debug_output_shows_no_key() {
+    let ca = Authority::new("ca");
+    let dir = ca.folder(PLANNER, &ca.pem());
+    let material = Material::open(MaterialFiles::in_dir(dir.path())).unwrap();
+    let key = std::fs::read_to_string(dir.path().join("tls.key")).unwrap();
+    let shown = format!("{material:?} {:?}", material.client_config(&id(EXECUTOR)).unwrap());
+    assert!(shown.contains(PLANNER));
+    assert!(!key.lines().any(|line| shown.contains(line)), "{shown}");
+}

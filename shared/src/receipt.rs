@@ -1,0 +1,202 @@
+//! The record of a finished or refused action. Its JSON bytes are a leaf of the
+//! log, hashed as they stand: nobody has to serialise it again to verify it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::money::Money;
+
+/// Version of the layout below.
+pub const VERSION: u32 = 1;
+
+/// Who, what, why it was allowed, what was sent, what came back, how it was
+/// verified.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Layout version: [`VERSION`].
+    pub v: u32,
+    /// Its id: `rcp_…`.
+    pub receipt_id: String,
+    /// When it was sealed.
+    pub sealed_at: Timestamp,
+    /// `applied`, `not_applied`, `unknown` or `refused`.
+    pub outcome: String,
+    /// Stable code; empty for a plain `applied`.
+    pub code: String,
+    /// For engineers.
+    pub message: String,
+    /// What the customer may be told.
+    pub said: String,
+    /// What follows: `none`, `retry_later` or `person`.
+    pub next: String,
+    /// The tenant.
+    pub tenant: String,
+    /// The tool; empty where a plan named none that exists.
+    pub tool: String,
+    /// Digest of the contract; empty where there is none.
+    pub contract: String,
+    /// Digest of the pack; empty where there is none.
+    pub pack: String,
+    /// Digest of the proposal; empty where there was none.
+    pub proposal: String,
+    /// The proposal's id; empty where there was none.
+    pub proposal_id: String,
+    /// The action's id; empty where there was none.
+    pub action_id: String,
+    /// The idempotency key, also the marker; empty before the claim.
+    pub key: String,
+    /// Which time this intent was carried out, from 0.
+    pub occasion: u32,
+    /// Who asked, for whom.
+    pub asked: Asked,
+    /// Each argument with its source.
+    pub arguments: Vec<Argument>,
+    /// Money that moves.
+    pub money: Option<Money>,
+    /// Each gate with the facts it saw: those of the proposal for a refusal there,
+    /// else those under the lock.
+    pub gates: Vec<Gate>,
+    /// Each human's yes.
+    pub grants: Vec<Grant>,
+    /// Where it was sent.
+    pub backend: Option<Backend>,
+    /// Each sending.
+    pub attempts: Vec<Attempt>,
+    /// State that the gates saw, narrowed to what the contract uses.
+    pub before: Json,
+    /// What the last look read.
+    pub after: Json,
+    /// How the outcome was established.
+    pub verification: Verification,
+    /// Ids and facts that the effect yielded.
+    pub output: Json,
+}
+
+/// Who asked, for whom, in which conversation.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Asked {
+    /// The calling workload's SPIFFE id.
+    pub caller: String,
+    /// Who vouches for the subject.
+    pub issuer: String,
+    /// The subject.
+    pub subject: String,
+    /// The conversation.
+    pub conversation: String,
+    /// The caller's ticket.
+    pub external_ref: String,
+    /// Messages that the plan rests on: id, frontend, SHA-256 of the text.
+    pub messages: Vec<Message>,
+    /// The planner's confidence, 0 to 1.
+    pub confidence: f64,
+    /// Why not surer.
+    pub uncertainty_reason: String,
+    /// What the planner recommended.
+    pub recommended_action: String,
+    /// The model, as the planner reports it.
+    pub model: String,
+    /// Tokens read.
+    pub input_tokens: u32,
+    /// Tokens written.
+    pub output_tokens: u32,
+    /// Milliseconds spent waiting for the model.
+    pub latency_ms: u32,
+    /// Repair rounds of the model.
+    pub repairs: u32,
+    /// Why another model answered; may be empty.
+    pub fallback: String,
+}
+
+/// An attested message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The frontend's id for it.
+    pub id: String,
+    /// The frontend that signed it.
+    pub frontend: String,
+    /// Hex SHA-256 of its text.
+    pub sha256: String,
+}
+
+/// One resolved argument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Argument {
+    /// Path: `lines[0].quantity`.
+    pub path: String,
+    /// Value.
+    pub value: Json,
+    /// Kind of source.
+    pub from: String,
+    /// Which one.
+    pub at: String,
+}
+
+/// One gate's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// The gate, or the precondition's code.
+    pub gate: String,
+    /// Whether it let the action through.
+    pub passed: bool,
+    /// What it saw.
+    pub facts: Json,
+}
+
+/// One human's yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// `customer`.
+    pub kind: String,
+    /// Who.
+    pub by: String,
+    /// Through which frontend.
+    pub frontend: String,
+    /// When.
+    pub at: Timestamp,
+    /// Digest of the card they saw.
+    pub card: String,
+    /// The card's text.
+    pub text: String,
+    /// The signed yes.
+    pub jws: String,
+}
+
+/// Where a request went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    /// The pack.
+    pub pack: String,
+    /// The backend account.
+    pub account: String,
+    /// The credential's id, never its value.
+    pub credential: String,
+    /// Hex SHA-256 of the request's exact bytes.
+    pub request: String,
+}
+
+/// One sending.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// When it was about to be sent.
+    pub at: Timestamp,
+    /// When its end was known.
+    pub ended_at: Option<Timestamp>,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// How it was judged, with what the backend said.
+    pub verdict: Json,
+}
+
+/// How an outcome was established.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Verification {
+    /// `response`, `replay`, `read_back`.
+    pub evidence: Vec<String>,
+    /// How often it was read back.
+    pub looks: u32,
+    /// What the last look saw: the rule with expected beside found.
+    pub sight: Json,
+}

@@ -1,0 +1,114 @@
+//! Answers that never came: one effect at most, and the outcome told as it is.
+
+use countersign_proto::v1::Outcome;
+use countersign_tests::sandbox::{Fault, FaultSpec};
+
+use super::action_flow::receipt;
+use super::support::pair::Pair;
+use super::support::plans::Desk;
+
+async fn cancel_with(fault: impl Into<FaultSpec>) -> (Pair, countersign_proto::v1::Action) {
+    let pair = Pair::executor_only().await;
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let proposal = desk.propose_cancel("1001").await.unwrap();
+    let yes = desk.yes(&proposal);
+    pair.sandbox.fault(fault);
+    let done = desk.execute(&proposal, &yes).await.unwrap();
+    (pair, done)
+}
+
+fn cancellations(pair: &Pair) -> usize {
+    pair.effects().iter().filter(|e| e.kind == "order_cancelled").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_is_found_by_its_marker() {
+    let (pair, done) = cancel_with(Fault::LostReply).await;
+    assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
+    assert_eq!((pair.mutations(), cancellations(&pair)), (1, 1), "never sent twice");
+    assert_eq!(receipt(&pair, &done).await.verification.evidence, ["read_back"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_error_after_the_effect_is_found() {
+    let (pair, done) = cancel_with(Fault::ErrorAfter).await;
+    assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
+    assert_eq!((pair.mutations(), cancellations(&pair)), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_too_slow_is_found() {
+    let (pair, done) = cancel_with(Fault::Slow).await;
+    assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
+    assert_eq!((pair.mutations(), cancellations(&pair)), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_of_a_refund_is_replayed_with_the_same_key() {
+    use super::support::plans::{fields, list, model, seen, step};
+    let pair = Pair::executor_only().await;
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let order = desk.order("1001").await.unwrap();
+    let id = || seen(&order, "/orders/0/id");
+    let whole = desk.read(step("shopify.get_order", vec![("order_id", id())])).await.unwrap();
+    let line = fields(vec![
+        ("line_id", seen(&whole, "/lines/0/id")),
+        ("quantity", model(&serde_json::json!(1))),
+    ]);
+    let arguments = vec![("order_id", id()), ("lines", list(vec![line]))];
+    let proposal = desk.propose(step("shopify.refund_lines", arguments)).await.unwrap();
+    let yes = desk.yes(&proposal);
+    pair.sandbox.fault(Fault::LostReply);
+    let done = desk.execute(&proposal, &yes).await.unwrap();
+    assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
+    assert_eq!(done.attempts, 2);
+    let refunds = pair.effects().iter().filter(|e| e.kind == "refund_created").count();
+    assert_eq!(refunds, 1, "sent twice, done once");
+    let evidence = receipt(&pair, &done).await.verification.evidence;
+    assert_eq!(evidence, ["replay", "read_back"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_rate_limited_waits_and_goes_through() {
+    let (pair, done) = cancel_with(Fault::RateLimited).await;
+    assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
+    assert_eq!((done.attempts, cancellations(&pair)), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_revoked_credential_is_not_applied() {
+    let (pair, done) = cancel_with(Fault::RevokedCredential).await;
+    assert_eq!((done.outcome(), done.code.as_str()), (Outcome::NotApplied, "CREDENTIAL_REJECTED"));
+    assert_eq!(cancellations(&pair), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_survives_a_killed_executor() {
+    let mut pair = Pair::executor_only().await;
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let proposal = desk.propose_cancel("1001").await.unwrap();
+    let yes = desk.yes(&proposal);
+    pair.sandbox.fault(Fault::Slow);
+    let mut client = desk.client.clone();
+    let (token, id) = (desk.who.token.clone(), proposal.proposal_id.clone());
+    let call = tokio::spawn(async move {
+        let request = countersign_proto::v1::ExecuteRequest {
+            subject_token: token,
+            target: Some(countersign_proto::v1::execute_request::Target::ProposalId(id)),
+            messages: vec![],
+            confirmation: yes,
+        };
+        client.execute(request).await
+    });
+    // The request is with the shop; its answer is not here yet.
+    while pair.mutations() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    drop(desk);
+    pair.restart_executor();
+    assert!(call.await.unwrap().is_err(), "the first caller heard nothing");
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let done = desk.execute(&proposal, "").await.unwrap();
+    assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
+    assert_eq!((pair.mutations(), cancellations(&pair)), (1, 1));
+}

@@ -1,0 +1,20 @@
+//! Whole-system tests: a sandbox shop, an executor and a planner as processes of
+//! their own, speaking real mutual TLS. Each module can be called by its name:
+//! `cargo nextest run action_flow`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+mod support;
+
+mod action_flow;
+mod cross_subject;
+mod lost_reply;
+mod lying_backend;
+mod refusals;

@@ -1,0 +1,272 @@
+//! A sandbox, an executor and a planner in a folder that goes with the test.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use countersign::pki::{Role, init_ca, issue};
+use countersign_proto::v1::audit_client::AuditClient;
+use countersign_proto::v1::executor_client::ExecutorClient;
+use countersign_proto::v1::planner_client::PlannerClient;
+use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
+use countersign_tests::sandbox::{Config, Effect, Sandbox};
+use serde_json::Value;
+use tempfile::TempDir;
+use tonic::transport::Channel;
+
+use super::bins;
+use super::people::{Customer, Signer};
+
+const DOMAIN: &str = "test.countersign.internal";
+pub const ISSUER: &str = "https://shop.test.invalid";
+
+/// The pair with everything around it; all of it stops when dropped.
+pub struct Pair {
+    pub dir: TempDir,
+    pub sandbox: Sandbox,
+    pub issuer: Signer,
+    pub frontend: Signer,
+    /// A second tenant's issuer: same shop software, another shop.
+    pub other_issuer: Signer,
+    executor: Service,
+    planner: Option<Service>,
+}
+
+struct Service {
+    child: Child,
+    grpc: String,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Pair {
+    /// Sandbox and executor.
+    pub async fn executor_only() -> Self {
+        let dir = TempDir::new().unwrap();
+        let sandbox = Sandbox::start(Config::default()).await.unwrap();
+        let (issuer, frontend, other_issuer) = (Signer::new(1), Signer::new(2), Signer::new(3));
+        lay_out(dir.path(), sandbox.base_url(), &issuer, &frontend, &other_issuer);
+        let executor = start("executor", dir.path());
+        Self { dir, sandbox, issuer, frontend, other_issuer, executor, planner: None }
+    }
+
+    /// All three.
+    pub async fn start() -> Self {
+        let mut pair = Self::executor_only().await;
+        let config = planner_config(&pair.executor.grpc);
+        fs::write(pair.path("planner.yaml"), config).unwrap();
+        pair.planner = Some(start("planner", pair.dir.path()));
+        pair
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Kills the executor without a word and starts another on the same folder.
+    pub fn restart_executor(&mut self) {
+        self.kill_executor();
+        self.executor = start("executor", self.dir.path());
+    }
+
+    pub fn kill_executor(&mut self) {
+        self.executor.child.kill().unwrap();
+        self.executor.child.wait().unwrap();
+    }
+
+    pub fn planner_pid(&self) -> u32 {
+        self.planner.as_ref().unwrap().child.id()
+    }
+
+    pub fn executor_address(&self) -> &str {
+        &self.executor.grpc
+    }
+
+    pub fn customer(&self, number: u32) -> Customer {
+        let (email, id) = who(number);
+        self.issuer.customer(ISSUER, &email, &id)
+    }
+
+    /// The same person at another tenant.
+    pub fn elsewhere(&self, number: u32) -> Customer {
+        let (email, id) = who(number);
+        self.other_issuer.customer("https://other.test.invalid", &email, &id)
+    }
+
+    pub fn channel(&self, role: Role) -> Channel {
+        let material = material(&self.path("pki"), role);
+        let expected: SpiffeId = format!("spiffe://{DOMAIN}/executor").parse().unwrap();
+        channel(&self.executor.grpc, material, expected).unwrap()
+    }
+
+    /// The executor as the planner sees it.
+    pub fn executor(&self) -> ExecutorClient<Channel> {
+        ExecutorClient::new(self.channel(Role::Planner))
+    }
+
+    pub fn audit(&self, role: Role) -> AuditClient<Channel> {
+        AuditClient::new(self.channel(role))
+    }
+
+    /// The planner as a chat frontend sees it.
+    pub fn planner(&self) -> PlannerClient<Channel> {
+        let material = material(&self.path("pki"), Role::Frontend);
+        let expected: SpiffeId = format!("spiffe://{DOMAIN}/planner").parse().unwrap();
+        let address = &self.planner.as_ref().unwrap().grpc;
+        PlannerClient::new(channel(address, material, expected).unwrap())
+    }
+
+    /// Effects that really happened, those of staff left out.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.sandbox.ledger().into_iter().filter(|e| !e.staff).collect()
+    }
+
+    /// Mutations that reached the shop.
+    pub fn mutations(&self) -> usize {
+        self.sandbox.requests().iter().filter(|r| r.kind == "mutation").count()
+    }
+
+    pub fn log_key(&self) -> String {
+        fs::read_to_string(self.path("log.pub")).unwrap()
+    }
+}
+
+fn who(number: u32) -> (String, String) {
+    (format!("customer{number}@example.com"), format!("gid://shopify/Customer/{number}"))
+}
+
+fn material(pki: &Path, role: Role) -> std::sync::Arc<Material> {
+    Material::open(MaterialFiles::in_dir(&pki.join(role.as_str()))).unwrap()
+}
+
+fn start(name: &str, dir: &Path) -> Service {
+    let ready = dir.join(format!("{name}.ready"));
+    let _ = fs::remove_file(&ready);
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join(format!("{name}.log")))
+        .unwrap();
+    let mut child = Command::new(bins::dir().join(name))
+        .arg("--config")
+        .arg(dir.join(format!("{name}.yaml")))
+        .arg("--ready-file")
+        .arg(&ready)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    loop {
+        if let Ok(text) = fs::read_to_string(&ready) {
+            let said: Value = serde_json::from_str(&text).unwrap();
+            return Service { child, grpc: said["grpc"].as_str().unwrap().to_owned() };
+        }
+        let gone = child.try_wait().unwrap();
+        if gone.is_some() || began.elapsed() > Duration::from_secs(60) {
+            let _ = child.kill();
+            let log = fs::read_to_string(dir.join(format!("{name}.log"))).unwrap();
+            panic!("{name} did not start ({gone:?}):\n{log}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn lay_out(dir: &Path, shop: String, issuer: &Signer, frontend: &Signer, other: &Signer) {
+    let pki = dir.join("pki");
+    init_ca(&pki, DOMAIN).unwrap();
+    for role in [Role::Executor, Role::Planner, Role::Frontend, Role::Auditor] {
+        issue(&pki, role, &pki).unwrap();
+    }
+    let credentials = dir.join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    fs::set_permissions(&credentials, fs::Permissions::from_mode(0o700)).unwrap();
+    let secret = credentials.join("shopify_token");
+    fs::write(&secret, "sandbox-token\n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(dir.join("issuer.pem"), issuer.public_pem()).unwrap();
+    fs::write(dir.join("other.pem"), other.public_pem()).unwrap();
+    fs::write(dir.join("frontend.pem"), frontend.public_pem()).unwrap();
+    let log = Signer::new(4);
+    fs::write(dir.join("log.pem"), log.secret_pem()).unwrap();
+    fs::set_permissions(dir.join("log.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(dir.join("log.pub"), log_key()).unwrap();
+    fs::write(dir.join("executor.yaml"), executor_config(&shop)).unwrap();
+}
+
+fn log_key() -> String {
+    use countersign_shared::tlog::key::{LogKey, Signer as _};
+    let secret = ed25519_dalek::SigningKey::from_bytes(&[4; 32]);
+    LogKey::new("test.countersign/log", secret).unwrap().verifier_key().to_string()
+}
+
+fn executor_config(shop: &str) -> String {
+    let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/packs/shopify");
+    let packs = packs.display();
+    let connection = |tenant: &str| {
+        format!(
+            r#"  - tenant: {tenant}
+    pack: shopify
+    account: sandbox-shop
+    base_url: "{shop}"
+    credential: shopify_token
+    egress: {{ hosts: ["127.0.0.1"], private_networks: ["127.0.0.0/8"], plain_http: true }}
+"#
+        )
+    };
+    let connections = format!("{}{}", connection("demo-shop"), connection("other-shop"));
+    format!(
+        r#"listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+tls: {{ cert: pki/executor/tls.crt, key: pki/executor/tls.key, ca: pki/executor/ca.crt }}
+state: state
+packs: ["{packs}"]
+credentials: credentials
+log: {{ origin: test.countersign/log, key: log.pem }}
+callers:
+  planners: ["spiffe://{DOMAIN}/planner"]
+  auditors: ["spiffe://{DOMAIN}/auditor"]
+issuers:
+  - issuer: "{ISSUER}"
+    audience: countersign
+    tenant: demo-shop
+    keys: [{{ kid: dev, file: issuer.pem }}]
+    claims: [email, customer_id]
+    planners: ["spiffe://{DOMAIN}/planner"]
+  - issuer: "https://other.test.invalid"
+    audience: countersign
+    tenant: other-shop
+    keys: [{{ kid: dev, file: other.pem }}]
+    claims: [email, customer_id]
+    planners: ["spiffe://{DOMAIN}/planner"]
+frontends:
+  - id: demo-frontend
+    tenant: demo-shop
+    keys: [{{ kid: dev, file: frontend.pem }}]
+  - id: demo-frontend
+    tenant: other-shop
+    keys: [{{ kid: dev, file: frontend.pem }}]
+connections:
+{connections}"#
+    )
+}
+
+fn planner_config(executor: &str) -> String {
+    format!(
+        r#"listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+tls: {{ cert: pki/planner/tls.crt, key: pki/planner/tls.key, ca: pki/planner/ca.crt }}
+callers: ["spiffe://{DOMAIN}/frontend"]
+executor: {{ address: "{executor}", id: "spiffe://{DOMAIN}/executor" }}
+model: {{ kind: offline }}
+"#
+    )
+}
