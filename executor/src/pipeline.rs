@@ -188,10 +188,10 @@ impl Pipeline {
     }
 
     async fn wait(&self, life: &mut Life, at: Timestamp, now: Timestamp) {
-        if at.duration_since(now) > WORTH_A_COMMIT {
-            if let Err(error) = life.flush(&*self.store).await {
-                tracing::warn!(%error, "a step waits unrecorded; a restart would look again");
-            }
+        if at.duration_since(now) > WORTH_A_COMMIT
+            && let Err(error) = life.flush(&*self.store).await
+        {
+            tracing::warn!(%error, "a step waits unrecorded; a restart would look again");
         }
         self.clock.until(at).await;
     }

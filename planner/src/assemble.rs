@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use crate::context::{ReadStop, Reader, pointers, value};
+use crate::model::offline::postal::house_numbers;
 use crate::model::{Call, Given, Objection};
 use crate::subject;
 use crate::tools::{ArgumentSpec, Source, ToolSpec, Toolbox};
@@ -284,11 +285,15 @@ impl Builder<'_, '_> {
     fn stated(&self, name: &str, spec: &ArgumentSpec) -> Result<Option<Found>, Break> {
         for said in &self.task.said {
             let mut found = extract(spec, said);
-            found.retain(|f| !self.is_used(f));
+            found.retain(|f| {
+                !self.is_used(f) && (spec.role.is_some() || !is_house_number(said, &f.range))
+            });
             let meant: Vec<Found> =
                 found.iter().filter(|f| !self.is_shunned(said, &f.range)).cloned().collect();
             let mut distinct: Vec<Found> = Vec::new();
-            for one in if meant.is_empty() { found } else { meant } {
+            // What is only said to stay as it is does not name the object.
+            let spare = if spec.role.is_some() { found } else { Vec::new() };
+            for one in if meant.is_empty() { spare } else { meant } {
                 if !distinct.iter().any(|d| d.value == one.value) {
                     distinct.push(one);
                 }
@@ -325,6 +330,7 @@ impl Builder<'_, '_> {
     fn shunned(&self, said: &Said) -> Vec<Range<usize>> {
         let first = self.task.said.last().is_some_and(|s| s.message_id == said.message_id);
         let mut ranges = if first { self.task.call.shunned.clone() } else { Vec::new() };
+        ranges.extend(house_numbers(&said.text));
         ranges.extend(
             self.used.iter().filter(|(id, _)| *id == said.message_id).map(|(_, r)| r.clone()),
         );
@@ -473,6 +479,10 @@ fn ask_which(name: &str, spec: &ArgumentSpec, candidates: Vec<Candidate>) -> Bre
 fn question(name: &str, spec: &ArgumentSpec, candidates: Vec<Candidate>, many: bool) -> Question {
     let about = if spec.about.is_empty() { name.replace('_', " ") } else { spec.about.clone() };
     Question { name: name.to_owned(), about, candidates, many }
+}
+
+fn is_house_number(said: &Said, range: &Range<usize>) -> bool {
+    house_numbers(&said.text).contains(range)
 }
 
 fn stated_candidate(found: &Found) -> Candidate {

@@ -103,23 +103,23 @@ fn new_wish(reading: &Decision, waiting: &str) -> bool {
 }
 
 const YES: &[&str] = &[
-    "yes", "ye", "ok", "okay", "sure", "confirm", "correct", "right", "exactly", "go", "do",
-    "please", "pleas", "agree", "y",
+    "yes", "ok", "okay", "sure", "confirm", "correct", "right", "exactly", "go", "do", "please",
+    "agree", "y",
 ];
 const NO: &[&str] = &[
-    "no", "not", "never", "stop", "wait", "drop", "forget", "leav", "nah", "neither", "n", "abort",
+    "no", "not", "never", "stop", "wait", "drop", "forget", "leave", "nah", "neither", "n", "abort",
 ];
 const AGAIN: &[&str] = &["again", "repeat", "anyway", "another", "twice", "once"];
 
 fn says(text: &str, list: &[&str]) -> bool {
-    words(text, LEXICON.known()).iter().any(|w| list.contains(&w.stem.as_str()))
+    words(text, LEXICON.known()).iter().any(|w| list.contains(&w.spelled.as_str()))
 }
 
 /// A no without a yes beside it: "no problem, yes please" is no no.
 fn is_no(text: &str) -> bool {
     let said = words(text, LEXICON.known());
-    let first = |list: &[&str]| said.iter().position(|w| list.contains(&w.stem.as_str()));
-    match (first(NO), first(&["yes", "ye", "sure", "confirm"])) {
+    let first = |list: &[&str]| said.iter().position(|w| list.contains(&w.spelled.as_str()));
+    match (first(NO), first(&["yes", "sure", "confirm"])) {
         (Some(_), None) => true,
         (Some(no), Some(yes)) => no < yes && !text.to_lowercase().contains("no problem"),
         (None, _) => false,

@@ -10,6 +10,7 @@ mod backend;
 mod check;
 mod documents;
 mod live;
+mod new;
 mod reads;
 mod recorded;
 mod rehearsal;
@@ -36,6 +37,8 @@ use crate::command::{FAILED, OK};
 pub enum Command {
     /// Name every problem of packs at once, with file, line and column.
     Check(check::Args),
+    /// Draft a commented pack, from nothing or from an OpenAPI description.
+    New(new::Args),
     /// Print the JSON Schema of a file format, for editors.
     Schema {
         /// Which format.
@@ -64,6 +67,7 @@ pub enum Format {
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     let good = match command {
         Command::Check(args) => check::run(&args)?,
+        Command::New(args) => new::run(&args)?,
         Command::Schema { format } => print_schema(format)?,
         Command::Try(args) => block_on(live::run(&args))?,
         Command::Test(args) => block_on(recorded::run(&args))?,

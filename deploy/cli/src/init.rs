@@ -47,8 +47,8 @@ pub(crate) fn write(dir: &Path) -> anyhow::Result<()> {
     if let Some(taken) = taken.map(|name| dir.join(name)).into_iter().find(|path| path.exists()) {
         anyhow::bail!("{} is there already: take another folder, or move it away", taken.display());
     }
-    for (folder, mode) in [(".", 0o755), ("credentials", 0o700), ("state", 0o700), ("keys", 0o755)]
-    {
+    make_folder(dir, 0o755)?;
+    for (folder, mode) in [("credentials", 0o700), ("state", 0o700), ("keys", 0o755)] {
         make_folder(&dir.join(folder), mode)?;
     }
     make_file(&dir.join("executor.yaml"), EXECUTOR, 0o644)?;

@@ -96,12 +96,30 @@ pub fn rivals(mentions: &[Mention]) -> bool {
         .any(|(at, m)| mentions.iter().skip(at + 1).any(|other| other.word == m.word))
 }
 
+/// Candidates that a message leaves out by name: "everything except the mug".
+#[must_use]
+pub fn left_out(candidates: &[Candidate], message: &str) -> Vec<usize> {
+    let said = words(message, LEXICON.known());
+    let spared: Vec<&Word> =
+        said.iter().enumerate().filter(|(at, _)| is_denied(&said, *at)).map(|(_, w)| w).collect();
+    let names = |c: &Candidate| {
+        words(&c.text, LEXICON.known()).iter().any(|t| spared.iter().any(|w| alike(w, t)))
+    };
+    candidates.iter().enumerate().filter(|(_, c)| names(c)).map(|(at, _)| at).collect()
+}
+
+/// "Not the two mugs", "except the scarf".
 fn is_denied(said: &[Word], at: usize) -> bool {
-    said.iter()
-        .take(at)
-        .rev()
-        .take(2)
-        .any(|w| matches!(w.stem.as_str(), "not" | "except" | "without"))
+    const BETWEEN: &[&str] =
+        &["the", "my", "a", "this", "thi", "that", "those", "these", "for", "two", "three", "both"];
+    let mut before = said.iter().take(at).rev().take(4);
+    let first = before.find(|w| !w.number && !BETWEEN.contains(&w.stem.as_str()));
+    let spared = |w: &Word| match w.stem.as_str() {
+        "not" | "except" | "without" | "no" => true,
+        "but" => whole(said),
+        _other => false,
+    };
+    first.is_some_and(spared)
 }
 
 /// Whether two words of goods are the same, give or take a letter.
@@ -122,7 +140,7 @@ const PLAIN: &[&str] = &[
 #[must_use]
 pub fn answer(candidates: &[Candidate], message: &str, many: bool) -> Chosen {
     let said = words(message, LEXICON.known());
-    let has = |list: &[&str]| said.iter().any(|w| list.contains(&w.stem.as_str()));
+    let has = |list: &[&str]| said.iter().any(|w| list.contains(&w.spelled.as_str()));
     let mentions = mentioned(candidates, message, &[]);
     if !mentions.is_empty() && !rivals(&mentions) && (many || mentions.len() == 1) {
         return Chosen::These(mentions.into_iter().map(|m| m.candidate).collect());
@@ -153,17 +171,17 @@ pub fn whole(said: &[Word]) -> bool {
         "everything",
         "both",
         "whole",
-        "entir",
-        "complet",
+        "entire",
+        "complete",
         "completely",
         "full",
         "fully",
         "every",
         "each",
         "rest",
-        "remain",
+        "remaining",
     ];
-    said.iter().any(|w| all.contains(&w.stem.as_str()))
+    said.iter().any(|w| all.contains(&w.spelled.as_str()))
 }
 
 const PLACES: &[&[&str]] = &[
@@ -248,6 +266,9 @@ mod tests {
         let both = mentioned(&goods, "refund the jacket and the mug", &[]);
         assert_eq!(both.iter().map(|m| m.candidate).collect::<Vec<_>>(), [0, 2]);
         assert!(!rivals(&both));
+        let all_but = "refund everything but the mug";
+        assert_eq!(left_out(&goods, all_but), [2]);
+        assert!(mentioned(&goods, all_but, &[]).is_empty());
         let one = mentioned(&goods, "refund the jacket, not the scarf", &[]);
         assert_eq!(one.iter().map(|m| m.candidate).collect::<Vec<_>>(), [0]);
     }

@@ -117,8 +117,8 @@ pub fn bears_number(candidate: &Candidate) -> bool {
 /// Whether a message points back to what was spoken of: "it", "that one".
 #[must_use]
 pub fn points_back(text: &str) -> bool {
-    const BACK: &[&str] = &["it", "that", "this", "thi", "them", "same", "one"];
-    words(text, LEXICON.known()).iter().any(|w| BACK.contains(&w.stem.as_str()))
+    const BACK: &[&str] = &["it", "that", "this", "them", "same", "one"];
+    words(text, LEXICON.known()).iter().any(|w| BACK.contains(&w.spelled.as_str()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use countersign_proto::v1::Argument;
 use serde_json::{Value as Json, json};
 
-use super::choose::{Candidate, Mention, mentioned, rivals, whole};
+use super::choose::{Candidate, Mention, left_out, mentioned, rivals, whole};
 use super::{ArgumentSpec, Break, Builder, Given, Source, fields_of, list_of, question, typed};
 use crate::model::offline::phrase::LEXICON;
 use crate::model::offline::text::{Word, words};
@@ -108,7 +108,12 @@ impl Builder<'_, '_> {
         match open.as_slice() {
             [only] => Ok(vec![Line { count: everything(&newest, only), candidate: only.clone() }]),
             [] => Err(Break::Ask(question(name, spec, open, true))),
-            several if whole(&newest) => Ok(several.iter().map(all_of).collect()),
+            several if whole(&newest) => {
+                let spared =
+                    self.task.said.first().map(|s| left_out(several, &s.text)).unwrap_or_default();
+                let meant = several.iter().enumerate().filter(|(at, _)| !spared.contains(at));
+                Ok(meant.map(|(_, candidate)| all_of(candidate)).collect())
+            }
             _several => Err(Break::Ask(question(name, spec, open, true))),
         }
     }

@@ -204,7 +204,6 @@ fn debug_one() {
     for text in std::fs::read_to_string("/tmp/dbg.txt").unwrap_or_default().lines() {
         let heard = crate::model::offline::hear::hear(text);
         let meant = crate::model::offline::weigh::Meant::in_message(&heard);
-        let profiles = crate::model::offline::weigh::Profiles::of(&toolbox);
         println!("== {text}");
         for c in &heard.clauses {
             println!(
@@ -220,7 +219,8 @@ fn debug_one() {
         println!(
             "   meant {:?}\n   fits {:?}\n   {:?}",
             meant.0,
-            profiles
+            toolbox
+                .profiles()
                 .fits(&heard, &meant)
                 .iter()
                 .map(|f| format!("{} {:.2}", f.tool, f.weight))

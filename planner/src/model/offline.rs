@@ -10,13 +10,16 @@ use crate::tools::Toolbox;
 use hear::{Clause, Heard, hear};
 use lexicon::Notion;
 use weigh::{Fit, Meant, TOPICS};
+use wish::{is_conditional, is_wished};
 
 mod deny;
 pub mod hear;
 pub mod lexicon;
 pub mod phrase;
+pub mod postal;
 pub mod text;
 pub mod weigh;
+mod wish;
 
 /// The offline model.
 #[derive(Debug, Default, Clone, Copy)]
@@ -52,18 +55,16 @@ pub fn read(text: &str, toolbox: &Toolbox) -> Decision {
         return decision;
     }
     let best = fits.first().map_or(0.0, |fit| fit.weight);
+    let undecided = meant.of(Notion::Unsure) > 0.0 && !decided_after_all(&heard);
+    if undecided && meant.of(Notion::General) <= 1.0 {
+        return plain(Want::Clarify, 0.8, "the customer is undecided");
+    }
     if is_general(&heard, &meant, best) {
         return plain(Want::Question, 0.9, "");
     }
-    if meant.of(Notion::Unsure) > 0.0 && !decided_after_all(&heard) {
-        return plain(Want::Clarify, 0.8, "the customer is undecided");
-    }
     match fits.first().filter(|fit| fit.weight >= HEARD_NOTHING) {
         Some(_) if are_rivals(&fits) => plain(Want::Clarify, 0.6, &doubt(&fits)),
-        Some(fit) => {
-            let part = meant.of(Notion::Partial) > 0.0 && !takes_parts(toolbox, &fit.tool);
-            tool(fit, &fits, &heard, part)
-        }
+        Some(fit) => tool(fit, &fits, &heard, reservation(fit, &heard, &meant, toolbox)),
         None => plain(Want::Clarify, 0.7, "no wish was recognised"),
     }
 }
@@ -80,7 +81,7 @@ fn for_a_person(meant: &Meant, fits: &[Fit]) -> Option<Decision> {
     }
     let grave = meant.of(Notion::Grave);
     // Anger beside a clear wish is answered by fulfilling the wish.
-    (grave >= 1.0 && topic < 0.8).then(|| plain(Want::Escalate, 0.9, ""))
+    (grave >= 2.0 || (grave >= 1.0 && topic < 0.8)).then(|| plain(Want::Escalate, 0.9, ""))
 }
 
 /// A question about how things are, rather than about something of one's own.
@@ -91,6 +92,7 @@ fn is_general(heard: &Heard, meant: &Meant, best: f64) -> bool {
     if !heard.clauses.iter().any(|c| c.asks) {
         return false;
     }
+    let favour = heard.clauses.iter().any(|c| c.asks_favour);
     let wished = heard
         .clauses
         .iter()
@@ -103,7 +105,7 @@ fn is_general(heard: &Heard, meant: &Meant, best: f64) -> bool {
     let particular = heard.clauses.iter().any(|c| (c.specific || own_affairs(c)) && topical(c));
     strong
         || (weak && (!particular || hypothetical(heard)))
-        || (best < HEARD_NOTHING && asks_something(heard))
+        || (best < HEARD_NOTHING && !favour && asks_something(heard))
 }
 
 /// "Which orders do I have", "when can I expect it": about the speaker's own things.
@@ -143,12 +145,32 @@ fn takes_parts(toolbox: &Toolbox, tool: &str) -> bool {
     toolbox.get(tool).is_some_and(|t| t.arguments.values().any(|a| a.items.is_some()))
 }
 
-fn tool(fit: &Fit, fits: &[Fit], heard: &Heard, part: bool) -> Decision {
+/// What speaks against acting on a fit, and how much of the score it leaves. Reads
+/// do no harm and have none.
+fn reservation(
+    fit: &Fit,
+    heard: &Heard,
+    meant: &Meant,
+    toolbox: &Toolbox,
+) -> Option<(f64, &'static str)> {
+    if toolbox.get(&fit.tool).is_none_or(|tool| tool.read) {
+        return None;
+    }
+    if meant.of(Notion::Partial) > 0.0 && !takes_parts(toolbox, &fit.tool) {
+        return Some((0.6, "only a part seems to be meant"));
+    }
+    if !is_wished(heard) {
+        return Some((0.75, "it is spoken of rather than asked for"));
+    }
+    is_conditional(heard).then_some((0.8, "it depends on something that is not known yet"))
+}
+
+fn tool(fit: &Fit, fits: &[Fit], heard: &Heard, reservation: Option<(f64, &str)>) -> Decision {
     let rival = fits.iter().find(|other| other.tool != fit.tool).map_or(0.0, |other| other.weight);
     let margin = ((fit.weight - rival) / fit.weight).clamp(0.0, 1.0);
     let strength = fit.weight.min(1.0).sqrt();
-    let whole = if part { 0.6 } else { 1.0 };
-    let score = PLAIN * strength * whole * (0.55 + 0.45 * (margin / 0.5).min(1.0));
+    let left = reservation.map_or(1.0, |(left, _)| left);
+    let score = PLAIN * strength * left * (0.55 + 0.45 * (margin / 0.5).min(1.0));
     let range = |c: &Clause| c.range.clone();
     let off = |c: &&Clause| c.has(Notion::Keep) || (!c.denied.is_empty() && !topical(c));
     let call = Call {
@@ -157,10 +179,10 @@ fn tool(fit: &Fit, fits: &[Fit], heard: &Heard, part: bool) -> Decision {
         shunned: heard.clauses.iter().filter(off).map(range).collect(),
         ..Call::default()
     };
-    let doubt = match score {
-        sure if sure >= 0.9 => String::new(),
-        _unsure if part => "only a part seems to be meant".to_owned(),
-        _unsure => doubt(fits),
+    let doubt = match reservation {
+        Some((_, why)) => why.to_owned(),
+        None if score >= 0.9 => String::new(),
+        None => doubt(fits),
     };
     Decision { want: Want::Tool(call), score, doubt }
 }

@@ -8,12 +8,15 @@
     clippy::panic,
     clippy::string_slice,
     clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    missing_docs,
     reason = "tests"
 )]
 
 mod support;
 
 mod action_flow;
+mod crash_points;
 mod cross_subject;
 mod lost_reply;
 mod lying_backend;

@@ -43,7 +43,7 @@ fn good(out: &mut impl Write, verified: &Verified, args: &VerifyArgs) -> io::Res
     let checkpoint = &verified.checkpoint;
     writeln!(out, "{} verifies.", args.dir.display())?;
     writeln!(out, "  log      {}", checkpoint.origin())?;
-    writeln!(out, "  entries  {}, each one a receipt", verified.leaves)?;
+    writeln!(out, "  entries  {}, every one a receipt", verified.leaves)?;
     writeln!(out, "  root     {}", STANDARD.encode(checkpoint.root()))?;
     if args.checkpoint.is_some() {
         writeln!(out, "  history  extends the earlier checkpoint")?;

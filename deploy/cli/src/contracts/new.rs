@@ -39,7 +39,7 @@ pub struct Args {
 
 /// The protocols of packs.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// REST, JSON or forms.
     Http,
     /// One GraphQL end point.
@@ -50,7 +50,11 @@ fn name(text: &str) -> Result<String, String> {
     let first = text.starts_with(|c: char| c.is_ascii_lowercase());
     let rest = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     let sound = first && rest && text.len() <= 40;
-    if sound { Ok(text.to_owned()) } else { Err("use small letters, digits and _, beginning with a letter".to_owned()) }
+    if sound {
+        Ok(text.to_owned())
+    } else {
+        Err("use small letters, digits and _, beginning with a letter".to_owned())
+    }
 }
 
 /// Writes the draft and lists what is to be decided.
@@ -93,7 +97,8 @@ fn report(out: &mut impl Write, folder: &Path, files: &Files) -> io::Result<()> 
     for (path, line, what) in &decisions {
         writeln!(out, "  {folder}/{path}:{line}: {what}")?;
     }
-    let errors = load::pack(files).problems.iter().filter(|p| p.severity == Severity::Error).count();
+    let errors =
+        load::pack(files).problems.iter().filter(|p| p.severity == Severity::Error).count();
     let left = match errors {
         0 => "It loads as it is.".to_owned(),
         n => format!("It does not load yet: {n} places are open."),

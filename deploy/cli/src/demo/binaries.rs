@@ -13,6 +13,8 @@ const NAMES: [&str; 3] = ["executor", "planner", "sandbox"];
 /// The programs.
 #[derive(Debug, Clone)]
 pub(super) struct Binaries {
+    /// This program.
+    pub(super) own: PathBuf,
     pub(super) executor: PathBuf,
     pub(super) planner: PathBuf,
     pub(super) sandbox: PathBuf,
@@ -22,6 +24,7 @@ pub(super) struct Binaries {
 /// same source.
 pub(super) fn find() -> anyhow::Result<Binaries> {
     let own = env::current_exe().context("cannot tell where this program is")?;
+    // Asked before building: a program that was replaced while it runs no longer knows its place.
     let beside = own.parent().context("this program lies in no folder")?;
     let release = beside.file_name() == Some(OsStr::new("release"));
     if let Some(cargo) = env::var_os("CARGO") {
@@ -35,7 +38,7 @@ pub(super) fn find() -> anyhow::Result<Binaries> {
         );
     }
     let [executor, planner, sandbox] = NAMES.map(|name| beside.join(name));
-    Ok(Binaries { executor, planner, sandbox })
+    Ok(Binaries { own, executor, planner, sandbox })
 }
 
 fn build(cargo: &OsStr, release: bool) -> anyhow::Result<()> {
@@ -54,9 +57,11 @@ fn build(cargo: &OsStr, release: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All of the workspace, as `cargo run` at its top selects it: the same features, built once.
+/// This program is among them although it runs: what all of them use is then built once, in the one
+/// way in which `cargo run` has built it already.
 fn command(release: bool) -> Vec<&'static str> {
-    let bins = NAMES.into_iter().flat_map(|name| ["--bin", name]);
+    let names = ["countersign"].into_iter().chain(NAMES);
+    let bins = names.flat_map(|name| ["--bin", name]);
     let release = release.then_some("--release");
     ["cargo", "build", "--workspace"].into_iter().chain(release).chain(bins).collect()
 }
@@ -70,7 +75,7 @@ mod tests {
         let line = command(true).join(" ");
         assert_eq!(
             line,
-            "cargo build --workspace --release --bin executor --bin planner --bin sandbox"
+            "cargo build --workspace --release --bin countersign --bin executor --bin planner --bin sandbox"
         );
         assert!(!command(false).contains(&"--release"));
     }

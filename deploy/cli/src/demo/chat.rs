@@ -15,8 +15,7 @@ use crate::receipts::{Filter, table};
 /// Receipts that `/receipts` lists.
 const LISTED: u32 = 50;
 
-const HELP: &str = "\
-  yes         sign the card shown last and have it carried out
+const HELP: &str = "  yes         sign the card shown last and have it carried out
   /receipts   list the receipts so far
   /verify     check the log that they are in
   /ledger     list what really happened in the sandbox shop
@@ -55,7 +54,7 @@ impl<'a> Chat<'a> {
                 "" => {}
                 "/quit" | "/exit" => break,
                 command if command.starts_with('/') => self.command(command).await?,
-                _ => self.turn(&line, matches!(lines, Lines::Said(_))).await?,
+                _ => self.turn(&line, lines.need_echo()).await?,
             }
         }
         Ok(self.went_well)
@@ -131,6 +130,14 @@ impl<'a> Chat<'a> {
 }
 
 impl Lines {
+    /// Whether nobody sees the line as it is typed.
+    fn need_echo(&self) -> bool {
+        match self {
+            Self::Said(_) => true,
+            Self::Typed { prompt, .. } => !prompt,
+        }
+    }
+
     async fn next(&mut self) -> io::Result<Option<String>> {
         match self {
             Self::Said(lines) => Ok(lines.next()),

@@ -3,8 +3,8 @@
 //! A process of its own holds one end of a pipe and the demo the other. When the demo ends in any
 //! way, the pipe closes; then whatever is left of the process group is ended.
 
-use std::env;
 use std::io::{self, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -44,9 +44,8 @@ pub fn guard(args: &GuardArgs) -> anyhow::Result<ExitCode> {
 pub(super) struct Guard(Child);
 
 impl Guard {
-    /// Starts a guard over a process group.
-    pub(super) fn over(group: u32) -> anyhow::Result<Self> {
-        let own = env::current_exe().context("cannot tell where this program is")?;
+    /// Starts a guard over a process group; `own` is this program.
+    pub(super) fn over(group: u32, own: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(own);
         command.arg("demo-guard").arg(group.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

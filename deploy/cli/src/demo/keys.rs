@@ -20,7 +20,7 @@ pub(super) const ORIGIN: &str = "demo.countersign.internal/log";
 /// Name of the shop's credential, and of the files that hold it.
 pub(super) const TOKEN: &str = "shopify_token";
 /// Certificates of one demo live no longer.
-const DAYS: u16 = 7;
+const DAYS: u16 = 30;
 
 /// Who is who.
 #[derive(Debug, Clone)]

@@ -53,7 +53,9 @@ pub(super) fn turn(spoken: &Spoken) -> String {
     }
     match &spoken.turn {
         Ok(turn) => {
-            parts.push(said("shop", &turn.reply));
+            // A reply that is the card's own text is shown once, in the box.
+            let is_card = spoken.card.as_ref().is_some_and(|card| card.text == turn.reply);
+            parts.push(said("shop", if is_card { "Please confirm:" } else { &turn.reply }));
             parts.extend(turn.actions.iter().map(|action| format!("{:<10}[{}]", "", told(action))));
         }
         Err(failed) => {
@@ -79,7 +81,7 @@ fn card(shown: &Shown) -> String {
     let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
     let (edge, pad) = ("─".repeat(width + 2), " ".repeat(10));
     let middle: Vec<_> = lines.iter().map(|line| format!("{pad}│ {line:<width$} │")).collect();
-    let until = shown.expires_at.strftime("%T UTC");
+    let until = shown.expires_at.strftime("%F %H:%M UTC");
     format!(
         "{pad}┌{edge}┐\n{}\n{pad}└{edge}┘\n{pad}Say yes to sign exactly this, until {until}. Anything else leaves it.",
         middle.join("\n"),

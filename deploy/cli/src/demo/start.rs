@@ -60,7 +60,7 @@ pub(super) async fn all(
     let packs = packs(state)?;
     let model = model(state, args)?;
     let users = Users::separate(state)?;
-    let mut starter = Starter { state, users, running };
+    let mut starter = Starter { state, own: &binaries.own, users, running };
     let url = starter.sandbox(&binaries.sandbox).await?;
     let text = configs::executor(state, &identities, &packs, &url);
     let executor = starter.service(Who::Executor, &binaries.executor, &text).await?;
@@ -101,6 +101,7 @@ fn model(state: &Path, args: &Args) -> anyhow::Result<Model> {
 
 struct Starter<'a> {
     state: &'a Path,
+    own: &'a Path,
     users: Users,
     running: &'a mut Running,
 }
@@ -157,7 +158,7 @@ impl Starter<'_> {
         })?;
         if self.running.guard.is_none() {
             // The first process leads the group that the others join.
-            self.running.guard = Some(Guard::over(child.pid())?);
+            self.running.guard = Some(Guard::over(child.pid(), self.own)?);
         }
         self.running.children.push(child);
         self.running.children.last_mut().context("nothing was started")

@@ -73,7 +73,8 @@ fn verify(place: &Place, live: bool) -> anyhow::Result<Log> {
 pub(super) fn verdict(log: &Log) -> String {
     match log {
         Log::Empty => "Log: empty, nothing was sealed.".to_owned(),
-        Log::Good(good) => format!("Log: verifies, {} entries, each one a receipt.", good.leaves),
+        Log::Good(good) if good.leaves == 1 => "Log: verifies; it holds 1 receipt.".to_owned(),
+        Log::Good(good) => format!("Log: verifies; it holds {} receipts.", good.leaves),
         Log::Bad(bad) => format!("Log: does NOT verify: {bad}"),
     }
 }

@@ -67,7 +67,13 @@ impl Users {
         }
         match give(state) {
             Ok(()) => Ok(Self::Separate),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // InvalidInput: a user namespace in which these numbers do not exist.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+                ) =>
+            {
                 Ok(Self::One(format!("this root may not give files away ({error})")))
             }
             Err(error) => Err(error).context("cannot give the processes their folders"),

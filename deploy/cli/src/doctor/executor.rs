@@ -112,7 +112,7 @@ fn backends(report: &mut Report, config: &Config) {
             return;
         }
     };
-    report.good("packs", format!("{} tools in {} packs", catalog.tools.len(), config.packs.len()));
+    report.good("packs", format!("{} tools", catalog.tools.len()));
     if let Some(vault) = &vault {
         connections(report, config, &catalog, vault);
     }

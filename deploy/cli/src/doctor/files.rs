@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
 use ed25519_dalek::pkcs8::DecodePublicKey;
@@ -38,6 +38,8 @@ pub(super) fn public_key(report: &mut Report, place: &str, path: &Path) {
 
 /// The store's folder: ours to write, and not on a network.
 pub(super) fn state(report: &mut Report, place: &str, path: &Path) {
+    // Without the `.` of a folder that is the configuration's own.
+    let path: PathBuf = path.components().collect();
     let shown = path.display();
     let Some(there) = path.ancestors().find(|path| path.is_dir()) else {
         return report.wrong(

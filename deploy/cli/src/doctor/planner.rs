@@ -13,13 +13,7 @@ use super::{certificate, files};
 pub(super) fn look(report: &mut Report, file: &Path) {
     let config = match Config::load(file) {
         Ok(config) => config,
-        Err(error) => {
-            return report.wrong(
-                "planner",
-                error.to_string(),
-                "`countersign init DIR` writes one that is right",
-            );
-        }
+        Err(error) => return report.wrong("planner", error.to_string(), ""),
     };
     report.good("planner", format!("{} is well formed", file.display()));
     for (place, text) in [("listen", &config.listen), ("admin", &config.admin)] {

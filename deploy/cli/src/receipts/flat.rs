@@ -43,6 +43,7 @@ fn walk(path: String, value: &Json, found: &mut Vec<(String, String)>) {
         }
         Json::Null if path.is_empty() => {}
         Json::Null => found.push((path, "nothing".to_owned())),
+        Json::String(text) if text.is_empty() => {}
         Json::String(text) => found.push((path, shortened(text))),
         Json::Bool(_) | Json::Number(_) => found.push((path, value.to_string())),
     }

@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 use super::{Logged, flat};
 use crate::text::{one_line, printable, wrap};
 
-/// Characters of a line of running text.
-const WIDTH: usize = 88;
+/// Characters of the left column, and of a line beside it.
+const NAME: usize = 26;
+const WIDTH: usize = 78;
 /// Lines of state shown on each side.
 const STATE_LINES: usize = 30;
 
@@ -91,8 +92,8 @@ impl<W: Write> Page<'_, W> {
         let refused = receipt.outcome == "refused";
         self.head(if refused { "Why it was refused" } else { "Why it was allowed" })?;
         for Gate { gate, passed, facts } in &receipt.gates {
-            let answer = if *passed { "yes" } else { "NO " };
-            self.line(gate, &format!("{answer}  {}", flat::sentence(facts)))?;
+            let answer = if *passed { "yes" } else { "NO" };
+            self.line(gate, &format!("{answer}{}", ruled(facts)))?;
         }
         for grant in &receipt.grants {
             let (by, at) = (&grant.by, grant.at.strftime("%F %T UTC"));
@@ -138,9 +139,31 @@ impl<W: Write> Page<'_, W> {
         }
         self.line("by", &verification.evidence.join(", ").replace('_', " "))?;
         self.line("looks", &verification.looks.to_string())?;
-        self.line("saw", &flat::sentence(&verification.sight))?;
+        self.sight(&verification.sight)?;
         let output = flat::lines(&receipt.output);
         output.iter().try_for_each(|(path, value)| self.line(path, value))
+    }
+
+    /// What the last look saw: for a mismatch, what was expected beside what was found.
+    fn sight(&mut self, sight: &Json) -> io::Result<()> {
+        let Some((kind, seen)) = sight.as_object().and_then(|sight| sight.iter().next()) else {
+            return Ok(());
+        };
+        let words = match kind.as_str() {
+            "right" => "our own effect, and it is what was asked for",
+            "wrong" => "our own effect, and it is NOT what was asked for",
+            "pending" => "our own effect, not finished",
+            "failed" => "our own effect, and the backend says that it failed",
+            "absent" => "nothing of ours",
+            "many" => "more than one effect of ours",
+            "unreadable" => "nothing: the read failed",
+            other => other,
+        };
+        self.line("saw", words)?;
+        match seen.get("facts") {
+            Some(facts) => self.line("by the rule", ruled(facts).trim_start_matches("; ")),
+            None => self.line("that is", &flat::sentence(seen)),
+        }
     }
 
     fn state(&mut self, title: &str, state: &Json) -> io::Result<()> {
@@ -168,9 +191,19 @@ impl<W: Write> Page<'_, W> {
         let Some(first) = lines.next().filter(|first| !first.is_empty()) else {
             return Ok(());
         };
-        writeln!(self.out, "  {:<13} {first}", one_line(name))?;
-        lines.try_for_each(|line| writeln!(self.out, "  {:<13} {line}", ""))
+        writeln!(self.out, "  {:<NAME$} {first}", one_line(name))?;
+        lines.try_for_each(|line| writeln!(self.out, "  {:<NAME$} {line}", ""))
     }
+}
+
+/// A rule, and what it saw.
+fn ruled(facts: &Json) -> String {
+    let mut facts = facts.clone();
+    let rule = facts.as_object_mut().and_then(|facts| facts.shift_remove("rule"));
+    let rule = rule.as_ref().and_then(Json::as_str).map(|rule| format!("; {rule}"));
+    let saw =
+        Some(flat::sentence(&facts)).filter(|saw| !saw.is_empty()).map(|saw| format!("; {saw}"));
+    [rule, saw].into_iter().flatten().collect()
 }
 
 fn outcome(receipt: &Receipt) -> String {
@@ -216,11 +249,12 @@ mod tests {
             "USD 123.50",
             "gid://shopify/Order/1001   (from observation obs_1 /orders/0/id)",
             "customer1 of demo-shop, vouched for by https://shop.demo.invalid",
-            "yes  rule = state.order.fulfilled == false",
+            "yes; state.order.fulfilled == false",
             "Cancel order #1001?",
             "with the credential shopify_token",
             "HTTP 200 after 45 ms",
             "read back",
+            "our own effect, and it is what was asked for",
             "verified: entry 3",
         ] {
             assert!(text.contains(part), "{part}:\n{text}");

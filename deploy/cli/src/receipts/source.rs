@@ -15,7 +15,7 @@ use crate::demo::place::Place;
 
 /// Where receipts are read from; exactly one of `--state`, `--log` and `--executor`.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = true)]
+#[group(id = "from", required = true, args = ["state", "log", "executor"])]
 pub(crate) struct SourceArgs {
     /// State folder of a demo, running or ended.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["log", "executor", "tls", "executor_id", "key"])]

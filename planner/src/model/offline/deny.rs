@@ -6,7 +6,10 @@ use super::lexicon::Notion;
 use super::phrase::Hit;
 use super::text::Word;
 
-const DENIERS: &[&str] = &["not", "never", "without", "no", "nor", "neither", "nearly", "almost"];
+const DENIERS: &[&str] = &[
+    "not", "never", "without", "no", "nor", "neither", "nearly", "almost", "refus", "against",
+    "avoid",
+];
 /// Words after which a denial before them no longer reaches.
 const BLOCKERS: &[&str] = &["just", "so", "pleas", "then", "becaus", "sinc", "instead", "only"];
 /// Verbs whose denial reaches into what is said or thought.
@@ -20,6 +23,14 @@ pub(super) fn is_denied(words: &[Word], found: &[Hit], hit: &Hit) -> bool {
     let stems: Vec<&str> = before.iter().map(|w| w.stem.as_str()).collect();
     let contrasts = |w: &[&str]| matches!(w, ["instead" | "rather", "of" | "than" | "then"]);
     if stems.rchunks(4).next().is_some_and(|near| near.windows(2).any(contrasts)) {
+        return true;
+    }
+    let dropped = |other: &Hit| {
+        other.notion == Notion::Retract
+            && other.words.end <= hit.words.start
+            && hit.words.start <= other.words.end + 3
+    };
+    if found.iter().any(dropped) || is_qualified(words, hit) {
         return true;
     }
     if asks_politely(&stems) {
@@ -36,6 +47,26 @@ pub(super) fn is_denied(words: &[Word], found: &[Hit], hit: &Hit) -> bool {
         }
     }
     false
+}
+
+/// "Don't ship it with DHL", "I don't want it to be late": how, not whether.
+fn is_qualified(words: &[Word], hit: &Hit) -> bool {
+    let inside = words.get(hit.words.clone()).unwrap_or_default();
+    if hit.notion != Notion::Cancel || !inside.iter().any(|w| w.stem == "not") {
+        return false;
+    }
+    let after: Vec<&str> = words.iter().skip(hit.words.end).map(|w| w.stem.as_str()).collect();
+    let how = |s: &&str| {
+        matches!(
+            *s,
+            "on" | "with" | "via" | "befor" | "until" | "without" | "by" | "email" | "e" | "mail"
+        )
+    };
+    let next = words
+        .iter()
+        .skip(hit.words.end)
+        .find(|w| !w.number && !matches!(w.stem.as_str(), "order" | "it"));
+    next.is_some_and(|w| w.stem == "to") || after.iter().take(4).any(how)
 }
 
 /// "…I want": a wish of its own, unless it is what was not said or thought.

@@ -9,6 +9,7 @@ use regex::Regex;
 use super::deny::{is_denied, is_report};
 use super::lexicon::Notion;
 use super::phrase::{Hit, LEXICON};
+use super::postal;
 use super::text::{Word, without_quotes, words};
 
 /// A message taken apart.
@@ -56,23 +57,8 @@ pub fn hear(message: &str) -> Heard {
     let mut clauses: Vec<Clause> =
         split(&text).into_iter().filter_map(|r| clause(&text, r)).collect();
     take_back(&mut clauses);
-    Heard { clauses, postal: POSTAL.is_match(&text) }
+    Heard { clauses, postal: postal::is_address(&text) }
 }
-
-/// Streets and post codes of a few common forms.
-static POSTAL: LazyLock<Regex> = LazyLock::new(|| {
-    const FORMS: &str = concat!(
-        r"\b\d+[a-zA-Z]?\s+(?:[A-Z][\w.'’-]*\s+){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Way|Boulevard|Blvd",
-        r"|Court|Ct|Close|Grove|Mews|Terrace|Place|Pl|Square|Sq|Row|Crescent|Parkway|Pkwy|Hill|Gardens|Park|Highway|Hwy)\b",
-        r"|\b[A-Z]{1,2}\d[A-Z\d]?\s*\d[A-Z]{2}\b",
-        r"|\b[A-Z]{2},?\s+\d{5}(?:-\d{4})?\b",
-        r"|\b\p{Lu}[\p{L}-]*(?:straße|strasse|str\.|weg|platz|gasse|allee|laan|straat)\s*\d+",
-        r"|\b(?:Rua|Rue|Via|Calle|Avenida|Plaza|Piazza|Avenue)\s+[\p{L}\s'’.-]{2,40}\d+",
-        r"|,\s*\d{4,5}(?:-\d{3})?\s+\p{Lu}\p{L}+",
-    );
-    #[expect(clippy::unwrap_used, reason = "a constant, compiled by a test")]
-    Regex::new(FORMS).unwrap()
-});
 
 /// Byte ranges between marks and contrasts.
 fn split(text: &str) -> Vec<Range<usize>> {
@@ -124,7 +110,7 @@ fn asks(stems: &[&str]) -> bool {
         opening.as_slice(),
         ["how" | "what" | "wher" | "when" | "which" | "who" | "why", ..]
             | [
-                "do" | "doe"
+                "doe"
                     | "is"
                     | "are"
                     | "can"
@@ -151,11 +137,12 @@ fn asks(stems: &[&str]) -> bool {
                     | "one"
                     | "anyone"
             ]
+            | ["do" | "did", "i" | "you" | "my" | "we" | "they" | "your" | "customer" | "people"]
             | ["is" | "will" | "doe" | "did" | "has" | "can", "it"]
-    )
+    ) || stems.windows(2).any(|pair| matches!(pair, ["how", "to"]))
 }
 
-const FILLERS: &[&str] = &[
+pub(super) const FILLERS: &[&str] = &[
     "hi",
     "hello",
     "hey",
@@ -183,8 +170,6 @@ const FILLERS: &[&str] = &[
     "afternoon",
     "or",
     "guy",
-    "to",
-    "i",
     "instead",
 ];
 
@@ -214,7 +199,7 @@ pub(super) fn acts(notion: Notion) -> bool {
     matches!(notion, Notion::Cancel | Notion::Refund | Notion::Return | Notion::Address)
 }
 
-const THINGS: &[&str] = &[
+pub(super) const THINGS: &[&str] = &[
     "order",
     "parcel",
     "packag",
@@ -254,7 +239,10 @@ fn specific(words: &[Word]) -> bool {
 /// Where a clause takes something back: a phrase of it, or nothing but "not yet".
 fn retraction(clause: &Clause) -> Option<usize> {
     let only: Vec<&str> = clause.words.iter().map(|w| w.stem.as_str()).collect();
-    if matches!(only.as_slice(), ["not", "yet" | "now" | "today"]) {
+    if matches!(
+        only.as_slice(),
+        ["not", "yet" | "now" | "today"] | ["never" | "wait"] | ["no", "no" | "wait"]
+    ) {
         return Some(0);
     }
     clause.hits.iter().find(|h| h.notion == Notion::Retract).map(|h| h.words.start)

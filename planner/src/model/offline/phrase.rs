@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::lexicon::{Notion, PHRASES};
+use super::lexicon::{Notion, phrases};
 use super::text::{Word, stem};
 
 /// The key of phrases that begin with a number.
@@ -84,10 +84,8 @@ pub struct Hit {
 impl Lexicon {
     fn compile() -> Self {
         let mut lexicon = Self { by_first: HashMap::new(), known: BTreeSet::new() };
-        for (notion, weight, phrases) in PHRASES {
-            for phrase in *phrases {
-                lexicon.add(*notion, *weight, phrase);
-            }
+        for (notion, weight, phrase) in phrases() {
+            lexicon.add(notion, weight, phrase);
         }
         lexicon
     }
@@ -142,6 +140,7 @@ impl Lexicon {
         let inside = |hit: &Hit| {
             hits.iter().any(|other| {
                 other.notion != hit.notion
+                    && hit.notion < Notion::Human
                     && other.words.len() > hit.words.len()
                     && other.words.start <= hit.words.start
                     && hit.words.end <= other.words.end

@@ -72,6 +72,15 @@ const OPENED: &[(&str, &str)] = &[
     ("cos", "because"),
     ("cuz", "because"),
     ("nope", "no"),
+    ("wat", "what"),
+    ("wats", "what is"),
+    ("abt", "about"),
+    ("ya", "you"),
+    ("yr", "your"),
+    ("ppl", "people"),
+    ("canx", "cancel"),
+    ("addy", "address"),
+    ("b4", "before"),
     ("yep", "yes"),
     ("yeah", "yes"),
     ("yup", "yes"),
@@ -113,6 +122,7 @@ fn push(text: &str, range: Range<usize>, known: &BTreeSet<String>, found: &mut V
         let stem = match number {
             true => part.to_owned(),
             false if part.len() < 5 => stem(part),
+            false if COMMON.contains(&part) => stem(part),
             false => mended(stem(part), known),
         };
         found.push(Word { stem, range: range.clone(), number, spelled: part.to_owned() });
@@ -188,7 +198,7 @@ fn undouble(stem: &mut String) {
 
 /// The one known word within one letter of a misspelt one, or the word itself.
 fn mended(stem: String, known: &BTreeSet<String>) -> String {
-    if known.contains(&stem) || COMMON.contains(&stem.as_str()) {
+    if known.contains(&stem) {
         return stem;
     }
     let close =
@@ -205,9 +215,9 @@ const COMMON: &[&str] = &[
     "there", "these", "those", "their", "other", "house", "think", "thing", "great", "price",
     "place", "black", "white", "brown", "green", "quick", "sweater", "light", "right", "night",
     "might", "could", "would", "should", "about", "after", "again", "since", "still", "while",
-    "which", "mine", "side", "coat", "card", "care", "truck", "trick", "strange", "stick", "stock",
-    "chance", "charge", "older", "border", "clan", "sand", "hope", "line", "love", "move", "store",
-    "story", "plate", "place", "date",
+    "which", "mine", "side", "coat", "count", "card", "care", "truck", "trick", "strange", "stick",
+    "stock", "chance", "charge", "older", "border", "clan", "sand", "hope", "line", "love", "move",
+    "store", "story", "plate", "place", "date",
 ];
 
 /// Whether two words are one insertion, deletion, substitution or swap apart.

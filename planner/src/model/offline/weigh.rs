@@ -36,14 +36,25 @@ impl Meant {
         // "I changed my mind, don't cancel": a faint sign does not outlive the denial.
         let denied =
             |notion| heard.clauses.iter().flat_map(|c| &c.denied).any(|hit| hit.notion == notion);
+        // Where something is asked or asked for, the rest only surrounds it.
+        let spoken = heard.clauses.iter().any(is_speech_act);
         for clause in &heard.clauses {
-            let told = if clause.has(Notion::Past) { 0.3 } else { 1.0 };
+            let told = match clause {
+                past if past.has(Notion::Past) => 0.3,
+                aside if spoken && !is_speech_act(aside) => 0.4,
+                _said => 1.0,
+            };
+            let counts = |notion: Notion| if TOPICS.contains(&notion) { told } else { 1.0 };
             for hit in clause.hits.iter().filter(|hit| hit.weight >= 1.0 || !denied(hit.notion)) {
                 let strength: &mut f64 = meant.entry(hit.notion).or_default();
-                *strength = strength.max(hit.weight * told);
+                *strength = strength.max(hit.weight * counts(hit.notion));
             }
         }
-        if heard.postal {
+        // "Is my address 5 Elm Street?" asks about it; it is not a wish for it.
+        let asked = |c: &Clause| c.asks && c.denied.iter().any(|hit| hit.notion == Notion::Address);
+        let idle = !spoken && !heard.clauses.iter().any(asked);
+        let meant_here = idle || meant.contains_key(&Notion::Address);
+        if heard.postal && meant_here {
             let strength: &mut f64 = meant.entry(Notion::Address).or_default();
             *strength = strength.max(1.0) + 0.2;
         }
@@ -94,6 +105,15 @@ fn is_order_number(word: &Word) -> bool {
 /// Notions that name something to be done.
 const ACTS: &[Notion] = &[Notion::Cancel, Notion::Refund, Notion::Return, Notion::Address];
 
+/// A clause that asks or asks for something that tools are about.
+fn is_speech_act(clause: &Clause) -> bool {
+    (clause.asks || clause.requests)
+        && clause
+            .hits
+            .iter()
+            .any(|hit| TOPICS.contains(&hit.notion) && hit.notion != Notion::Defect)
+}
+
 /// Notions that tell tools apart; the others shape the kind of message.
 pub const TOPICS: &[Notion] = &[
     Notion::Cancel,
@@ -116,6 +136,8 @@ pub struct Profiles {
 #[derive(Debug)]
 struct Profile {
     tool: String,
+    /// It changes something: what it hardly means must not reach it.
+    writes: bool,
     notions: BTreeMap<Notion, f64>,
     examples: Vec<BTreeSet<String>>,
 }
@@ -136,10 +158,6 @@ impl Profiles {
         Self { tools, spread }
     }
 
-    pub fn notions(&self) -> Vec<(String, BTreeMap<Notion, f64>)> {
-        self.tools.iter().map(|t| (t.tool.clone(), t.notions.clone())).collect()
-    }
-
     /// Fit of every tool, best first; ties by name.
     #[must_use]
     pub fn fits(&self, heard: &Heard, meant: &Meant) -> Vec<Fit> {
@@ -147,8 +165,8 @@ impl Profiles {
             heard.clauses.iter().filter(|c| c.denied.is_empty()).flat_map(content).collect();
         let elsewhere = elsewhere(heard);
         let fit = |t: &Profile| {
-            let foreign =
-                elsewhere.iter().any(|stem| !t.examples.iter().any(|e| e.contains(*stem)));
+            let foreign = t.writes
+                && elsewhere.iter().any(|stem| !t.examples.iter().any(|e| e.contains(*stem)));
             let fit = self.fit(t, meant, &said);
             Fit { weight: if foreign { fit.weight * FOREIGN_SHARE } else { fit.weight }, ..fit }
         };
@@ -190,7 +208,6 @@ const ELSEWHERE: &[&str] = &[
     "replace",
     "replacement",
     "exchange",
-    "swap",
     "label",
     "invoice",
     "password",
@@ -220,7 +237,8 @@ fn elsewhere(heard: &Heard) -> Vec<&String> {
                 .rev()
                 .take(4)
                 .any(|w| matches!(w.stem.as_str(), "not" | "no" | "without"));
-            let named = ELSEWHERE.iter().any(|e| stem(e) == word.stem);
+            let named =
+                !word.spelled.ends_with("ed") && ELSEWHERE.iter().any(|e| stem(e) == word.stem);
             if (named && !denied) || is_turned(clause, at, word) {
                 found.push(&word.stem);
             }
@@ -264,7 +282,7 @@ fn profile(tool: &ToolSpec) -> Profile {
     }
     let often = |count: f64| (2.5 * count / tool.examples.len().max(1) as f64).min(1.0);
     let notions = counts.into_iter().map(|(n, count)| (n, often(count))).collect();
-    Profile { tool: tool.name.clone(), notions, examples }
+    Profile { tool: tool.name.clone(), writes: !tool.read, notions, examples }
 }
 
 /// A notion that several tools' examples share says less about each.

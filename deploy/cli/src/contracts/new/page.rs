@@ -81,7 +81,8 @@ pub(super) fn snake(text: &str) -> String {
     let mut before = ' ';
     for c in text.chars() {
         if c.is_ascii_alphanumeric() {
-            let starts = c.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit());
+            let starts =
+                c.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit());
             if starts || (!before.is_ascii_alphanumeric() && !out.is_empty()) {
                 out.push('_');
             }
@@ -95,8 +96,17 @@ pub(super) fn snake(text: &str) -> String {
 
 /// `payments` as `payment`.
 pub(super) fn singular(word: &str) -> String {
-    let ends = [("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("ss", "ss"), ("us", "us"), ("s", "")];
-    let found = ends.iter().find_map(|(end, with)| Some(format!("{}{with}", word.strip_suffix(end)?)));
+    let ends = [
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("ss", "ss"),
+        ("us", "us"),
+        ("s", ""),
+    ];
+    let found =
+        ends.iter().find_map(|(end, with)| Some(format!("{}{with}", word.strip_suffix(end)?)));
     found.filter(|w| !w.is_empty()).unwrap_or_else(|| word.to_owned())
 }
 
@@ -115,14 +125,29 @@ mod tests {
         ] {
             assert_eq!(snake(given), ours);
         }
-        for (many, one) in [("payments", "payment"), ("addresses", "address"), ("boxes", "box"), ("entries", "entry"), ("status", "status"), ("data", "data")] {
+        for (many, one) in [
+            ("payments", "payment"),
+            ("addresses", "address"),
+            ("boxes", "box"),
+            ("entries", "entry"),
+            ("status", "status"),
+            ("data", "data"),
+        ] {
             assert_eq!(singular(many), one);
         }
     }
 
     #[test]
     fn texts_are_quoted_where_they_must_be() {
-        for (text, scalar_) in [("a b", "a b"), ("no", "\"no\""), ("1", "\"1\""), ("a: b", "\"a: b\""), ("#x", "\"#x\""), ("=args.a", "=args.a"), ("", "\"\"")] {
+        for (text, scalar_) in [
+            ("a b", "a b"),
+            ("no", "\"no\""),
+            ("1", "\"1\""),
+            ("a: b", "\"a: b\""),
+            ("#x", "\"#x\""),
+            ("=args.a", "=args.a"),
+            ("", "\"\""),
+        ] {
             assert_eq!(scalar(text), scalar_);
         }
         assert_eq!(sentence("  A {b}\n c. ", 80), "A b c.");

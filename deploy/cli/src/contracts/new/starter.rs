@@ -14,7 +14,10 @@ const GRAPHQL: &[(&str, &str)] = &[
     ("contracts/get_order.yaml", include_str!("starter/graphql/contracts/get_order.yaml")),
     ("contracts/cancel_order.yaml", include_str!("starter/graphql/contracts/cancel_order.yaml")),
     ("documents/get_order.graphql", include_str!("starter/graphql/documents/get_order.graphql")),
-    ("documents/cancel_order.graphql", include_str!("starter/graphql/documents/cancel_order.graphql")),
+    (
+        "documents/cancel_order.graphql",
+        include_str!("starter/graphql/documents/cancel_order.graphql"),
+    ),
     ("recorded/cancel_order.json", include_str!("starter/graphql/recorded/cancel_order.json")),
 ];
 

@@ -1,0 +1,105 @@
+//! The backend: a till with one read and one write end point, as fast as it gets.
+//! It remembers every effect.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// What every sale was paid with.
+pub const PAID: &str = "5.00";
+
+/// Requests and effects of one side.
+#[derive(Debug, Default, Clone)]
+pub struct Ledger {
+    pub reads: u64,
+    pub writes: u64,
+    /// Keys of the refunds of each sale.
+    pub refunds: BTreeMap<u64, Vec<String>>,
+}
+
+type Ledgers = Arc<Mutex<BTreeMap<String, Ledger>>>;
+
+/// A running till. Its first path segment says for whom it works.
+pub struct Till {
+    address: SocketAddr,
+    ledgers: Ledgers,
+}
+
+#[derive(Deserialize)]
+struct Refund {
+    amount: String,
+    note: String,
+}
+
+impl Till {
+    pub async fn start() -> Self {
+        let ledgers = Ledgers::default();
+        let router = Router::new()
+            .route("/{side}/sales/{id}", get(sale))
+            .route("/{side}/sales/{id}/refunds", post(refund))
+            .with_state(Arc::clone(&ledgers));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, ledgers }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn ledger(&self, side: &str) -> Ledger {
+        self.ledgers.lock().get(side).cloned().unwrap_or_default()
+    }
+}
+
+async fn sale(
+    State(ledgers): State<Ledgers>,
+    Path((side, id)): Path<(String, u64)>,
+    headers: HeaderMap,
+) -> (StatusCode, Json<Value>) {
+    if !known(&headers) {
+        return (StatusCode::UNAUTHORIZED, Json(Value::Null));
+    }
+    let mut ledgers = ledgers.lock();
+    let ledger = ledgers.entry(side).or_default();
+    ledger.reads += 1;
+    let refunds = ledger.refunds.get(&id).map(Vec::as_slice).unwrap_or_default();
+    let marks: Vec<_> = refunds
+        .iter()
+        .map(|key| json!({ "key": key, "amount": PAID, "currency": "USD" }))
+        .collect();
+    let sale = json!({
+        "id": id.to_string(), "owner": "ann", "open": true, "paid": PAID, "currency": "USD",
+        "marks": marks,
+    });
+    (StatusCode::OK, Json(sale))
+}
+
+async fn refund(
+    State(ledgers): State<Ledgers>,
+    Path((side, id)): Path<(String, u64)>,
+    headers: HeaderMap,
+    Json(refund): Json<Refund>,
+) -> (StatusCode, Json<Value>) {
+    if !known(&headers) || refund.amount != PAID {
+        return (StatusCode::BAD_REQUEST, Json(Value::Null));
+    }
+    let mut ledgers = ledgers.lock();
+    let ledger = ledgers.entry(side).or_default();
+    ledger.writes += 1;
+    ledger.refunds.entry(id).or_default().push(refund.note);
+    (StatusCode::CREATED, Json(json!({ "sale": id.to_string() })))
+}
+
+fn known(headers: &HeaderMap) -> bool {
+    headers.get("authorization").is_some_and(|v| v.as_bytes() == b"Bearer till-token")
+}

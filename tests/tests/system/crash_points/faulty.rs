@@ -1,0 +1,213 @@
+//! A store that fails, or takes its process with it, at one durable step.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use countersign_core::claim::{Latest, Taken};
+use countersign_core::error::Refused;
+use countersign_core::grant::Granted;
+use countersign_core::lifecycle::{Event, State};
+use countersign_core::resolve::{Evidence, Observation};
+use countersign_core::seal::Leaf;
+use countersign_core::subject::Subject;
+use countersign_executor::ports::{Named, ReceiptQuery, SealedReceipt, Store, StoreError};
+use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// What happens at a durable step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It fails and nothing persisted.
+    FailsBefore,
+    /// It persisted, and the caller is told that it failed.
+    FailsAfter,
+    /// The process is gone, nothing persisted.
+    CrashBefore,
+    /// It persisted, and the process is gone.
+    CrashAfter,
+}
+
+impl How {
+    pub const ALL: [Self; 4] =
+        [Self::FailsBefore, Self::FailsAfter, Self::CrashBefore, Self::CrashAfter];
+
+    pub fn crashes(self) -> bool {
+        matches!(self, Self::CrashBefore | Self::CrashAfter)
+    }
+}
+
+/// The real store, with one fault in it.
+pub struct Faulty {
+    inner: Arc<dyn Store>,
+    fault: Option<(u32, How)>,
+    steps: AtomicU32,
+    gone: AtomicBool,
+    /// Rung when the process is gone.
+    pub crashed: Notify,
+    /// Mutations that reached the shop so far.
+    mutations: Box<dyn Fn() -> usize + Send + Sync>,
+    /// What was seen that must never be.
+    pub wrong: Mutex<Vec<String>>,
+}
+
+impl Faulty {
+    pub fn new(
+        inner: Arc<dyn Store>,
+        fault: Option<(u32, How)>,
+        mutations: impl Fn() -> usize + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            inner,
+            fault,
+            steps: AtomicU32::new(0),
+            gone: AtomicBool::new(false),
+            crashed: Notify::new(),
+            mutations: Box::new(mutations),
+            wrong: Mutex::default(),
+        }
+    }
+
+    /// Whether the step of the fault was reached.
+    pub fn met(&self) -> bool {
+        self.fault.is_some_and(|(at, _)| self.steps.load(Ordering::SeqCst) >= at)
+    }
+
+    async fn durable<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.alive().await;
+        let step = self.steps.fetch_add(1, Ordering::SeqCst) + 1;
+        let how = self.fault.filter(|(at, _)| *at == step).map(|(_, how)| how);
+        let failed = || Err(StoreError::Unavailable("as the test wants it".to_owned()));
+        match how {
+            None => work.await,
+            Some(How::FailsBefore) => failed(),
+            Some(How::FailsAfter) => {
+                work.await?;
+                failed()
+            }
+            Some(How::CrashBefore) => self.crash().await,
+            Some(How::CrashAfter) => {
+                work.await?;
+                self.crash().await
+            }
+        }
+    }
+
+    async fn crash<T>(&self) -> T {
+        self.gone.store(true, Ordering::SeqCst);
+        self.crashed.notify_one();
+        std::future::pending().await
+    }
+
+    /// After the crash nothing of the process goes on.
+    async fn alive(&self) {
+        if self.gone.load(Ordering::SeqCst) {
+            std::future::pending().await
+        }
+    }
+
+    /// INTENT FIRST, seen from the journal's side: what is only now about to be
+    /// written down has not been sent.
+    fn intent_first(&self, events: &[Event], state: &State) {
+        let sent = (self.mutations)();
+        let begins = |e: &&Event| matches!(e, Event::Intended(_) | Event::Resent(_));
+        if !events.iter().any(|e| begins(&e)) {
+            return;
+        }
+        if let State::Sent(dispatch) = state
+            && sent >= dispatch.attempts().len()
+        {
+            let attempts = dispatch.attempts().len();
+            self.wrong.lock().push(format!("{sent} sent before attempt {attempts} was durable"));
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn claim(
+        &self,
+        granted: &Granted,
+        now: Timestamp,
+    ) -> Result<Result<Taken, Refused>, StoreError> {
+        self.alive().await;
+        self.inner.claim(granted, now).await
+    }
+
+    async fn known(&self, intent: &str) -> Result<Option<Latest>, StoreError> {
+        self.alive().await;
+        self.inner.known(intent).await
+    }
+
+    fn release(&self, action: &ActionId) {
+        self.inner.release(action);
+    }
+
+    async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
+        self.intent_first(&events, state);
+        self.durable(self.inner.append(seq, events, state)).await
+    }
+
+    async fn seal(
+        &self,
+        leaf: Leaf,
+        action: Option<(u64, Vec<Event>, &State)>,
+    ) -> Result<u64, StoreError> {
+        self.durable(self.inner.seal(leaf, action)).await
+    }
+
+    async fn observe(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        seen: Observation,
+    ) -> Result<(), StoreError> {
+        self.durable(self.inner.observe(owner, conversation, seen)).await
+    }
+
+    async fn evidence(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        observations: Vec<ObservationId>,
+        receipts: Vec<ReceiptId>,
+    ) -> Result<Evidence, StoreError> {
+        self.alive().await;
+        self.inner.evidence(owner, conversation, observations, receipts).await
+    }
+
+    async fn journal(&self, owner: &Subject, action: Named) -> Result<Vec<Event>, StoreError> {
+        self.alive().await;
+        self.inner.journal(owner, action).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        self.alive().await;
+        self.inner.unfinished().await
+    }
+
+    async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
+        self.alive().await;
+        self.inner.receipts(query).await
+    }
+
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        self.alive().await;
+        self.inner.checkpoint().await
+    }
+
+    async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.alive().await;
+        self.inner.inclusion(index, size).await
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.alive().await;
+        self.inner.consistency(from, to).await
+    }
+}
