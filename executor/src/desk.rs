@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::pipeline::{Life, Pipeline, Stop, write};
 use crate::ports::{Named, StoreError};
-use crate::running::{Running, Step};
+use crate::running::{Progress, Running, Step};
 use crate::subject::Subjects;
 
 /// Where every request arrives.
@@ -207,13 +207,18 @@ impl Desk {
         self.carry_out(life).await
     }
 
-    /// Starts an action in a task of its own and waits for its end. The task goes on
-    /// when the caller does not.
+    /// Starts an action, or waits for the one that runs.
     async fn carry_out(&self, life: Life) -> Result<Step, Turned> {
+        match self.running.start(life.action()) {
+            Some(progress) => self.under_way(life, progress).await,
+            None => self.known(life).await,
+        }
+    }
+
+    /// Runs an action in a task of its own and waits for its end. The task goes on
+    /// when the caller does not.
+    async fn under_way(&self, life: Life, progress: Progress) -> Result<Step, Turned> {
         let action = life.action().clone();
-        let Some(progress) = self.running.start(&action) else {
-            return self.known(life).await;
-        };
         let desk = self.clone();
         let task = tokio::spawn(async move {
             let action = life.action().clone();
@@ -238,17 +243,40 @@ impl Desk {
         ended(life)
     }
 
-    /// A repeat: what is known of an action that was begun before.
+    /// A repeat: what is known of an action that was begun before. One that nobody
+    /// is at, because its first commit stood although the store said that it failed,
+    /// is carried on like one of an earlier process.
     async fn known(&self, life: Life) -> Result<Step, Turned> {
-        if let Some(mut follow) = self.running.follow(life.action()) {
-            while follow.changed().await.is_ok() {}
-            let owner = life.state().proposal().asked().subject.clone();
-            let named = Named::Action(life.action().clone());
-            let journal = self.pipeline.store.journal(&owner, named).await;
-            let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
-            return ended(Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?);
+        if life.state().receipt().is_some() {
+            return ended(life);
         }
-        ended(life)
+        let Some(progress) = self.running.start(life.action()) else {
+            if let Some(mut follow) = self.running.follow(life.action()) {
+                while follow.changed().await.is_ok() {}
+            }
+            return ended(self.again(&life).await?);
+        };
+        // Read once more, now that nobody else writes it.
+        let again = self.again(&life).await;
+        match again {
+            Ok(mut now) if unfinished(now.state()) => {
+                crate::recovery::mend(&mut now, self.pipeline.clock.now());
+                self.under_way(now, progress).await
+            }
+            other => {
+                self.running.end(life.action());
+                ended(other?)
+            }
+        }
+    }
+
+    /// An action as its journal has it now.
+    async fn again(&self, life: &Life) -> Result<Life, Turned> {
+        let owner = &life.state().proposal().asked().subject;
+        let named = Named::Action(life.action().clone());
+        let journal = self.pipeline.store.journal(owner, named).await;
+        let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
+        Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))
     }
 
     async fn make(&self, request: &Request, plan: &Plan) -> Result<Proposal, Refused> {
@@ -399,6 +427,12 @@ impl Desk {
             }
         }
     }
+}
+
+/// Begun and without a receipt: somebody has to carry it on.
+fn unfinished(state: &State) -> bool {
+    let begun = !matches!(state, State::Proposed(_) | State::Granted(_));
+    begun && state.receipt().is_none()
 }
 
 /// An action that has come as far as it goes for now.

@@ -9,6 +9,7 @@ use countersign_shared::tlog::key::{LogKey, Signer as _};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Log;
 
@@ -37,25 +38,35 @@ pub fn key(config: &Log) -> Result<LogKey, LogKeyError> {
     LogKey::new(&config.origin, secret).map_err(|e| failed(e.to_string()))
 }
 
-/// Publishes whenever `sealed` rings, until the process ends.
-pub async fn publish<S>(folder: PathBuf, key: Arc<LogKey>, source: S, sealed: Arc<Notify>)
-where
+/// Publishes whenever `sealed` rings, and once more when told to stop.
+pub async fn publish<S>(
+    folder: PathBuf,
+    key: Arc<LogKey>,
+    source: S,
+    sealed: Arc<Notify>,
+    stop: CancellationToken,
+) where
     S: Source + Send + 'static,
 {
-    let mut work = Some((Publisher::new(&folder, key.verifier_key()), source));
+    let mut work = (Publisher::new(&folder, key.verifier_key()), source);
     loop {
-        let Some((mut publisher, source)) = work.take() else { return };
+        let last = stop.is_cancelled();
         let done = tokio::task::spawn_blocking(move || {
-            let published = publisher.publish(&source).map_err(|e| e.to_string());
-            (publisher, source, published)
+            let published = work.0.publish(&work.1).map_err(|e| e.to_string());
+            (work, published)
         });
-        let Ok((publisher, source, published)) = done.await else { return };
+        let Ok((back, published)) = done.await else { return };
         if let Err(error) = published {
             tracing::error!(%error, folder = %folder.display(), "the log folder was not brought up to date");
         }
-        work = Some((publisher, source));
+        if last {
+            return;
+        }
+        work = back;
         // Rings, or a while: a failure mends itself without a new receipt.
-        let _ = tokio::time::timeout(AGAIN, sealed.notified()).await;
-        tokio::time::sleep(GATHER).await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tokio::time::timeout(AGAIN, sealed.notified()) => tokio::time::sleep(GATHER).await,
+        }
     }
 }

@@ -18,13 +18,13 @@ use countersign_core::effect::{Ask, ask};
 use countersign_core::error::Refused;
 use countersign_core::gate;
 use countersign_core::lifecycle::{self, Event, State};
-use countersign_core::seal;
+use countersign_core::seal::{self, Leaf};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 
 use crate::driver::{Driver, facts};
-use crate::ports::{Clock, Store, StoreError};
+use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
 use crate::running::Progress;
 
 /// Waits longer than this are worth a commit of their own.
@@ -175,16 +175,30 @@ impl Pipeline {
         life.take(Event::Sealed(id));
         loop {
             let events = life.waiting.clone();
-            match self.store.seal(leaf.clone(), Some((life.seq, events, &life.state))).await {
-                Ok(index) => {
-                    life.heard();
-                    life.leaf = Some(index);
-                    self.sealed.notify_one();
-                    return;
-                }
-                Err(error) => self.again(&error).await,
-            }
+            let sealed = self.store.seal(leaf.clone(), Some((life.seq, events, &life.state))).await;
+            let index = match sealed {
+                Ok(index) => index,
+                Err(error) => match self.logged(&leaf).await {
+                    Some(index) => index,
+                    None => {
+                        self.again(&error).await;
+                        continue;
+                    }
+                },
+            };
+            life.heard();
+            life.leaf = Some(index);
+            self.sealed.notify_one();
+            return;
         }
+    }
+
+    /// The index of a leaf whose commit stands although its answer was lost.
+    async fn logged(&self, leaf: &Leaf) -> Option<u64> {
+        let id = leaf.receipt.receipt_id.parse().ok();
+        let query = ReceiptQuery { id, limit: 1, ..ReceiptQuery::default() };
+        let found = self.store.receipts(query).await.ok()?.into_iter().next()?;
+        (found.id.to_string() == leaf.receipt.receipt_id).then_some(found.index)
     }
 
     async fn wait(&self, life: &mut Life, at: Timestamp, now: Timestamp) {
@@ -286,17 +300,40 @@ impl Life {
     /// # Errors
     /// When the store did not take them; they stay to be flushed.
     pub async fn flush(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        if !self.waiting.is_empty() {
-            store.append(self.seq, self.waiting.clone(), &self.state).await?;
-            self.heard();
+        if self.waiting.is_empty() {
+            return Ok(());
         }
+        if let Err(error) = store.append(self.seq, self.waiting.clone(), &self.state).await {
+            self.catch_up(store).await;
+            return if self.waiting.is_empty() { Ok(()) } else { Err(error) };
+        }
+        self.heard();
         Ok(())
+    }
+
+    /// A commit whose answer was lost stands all the same: what the journal has of
+    /// the waiting steps waits no longer.
+    async fn catch_up(&mut self, store: &dyn Store) {
+        let proposal = self.state.proposal();
+        let named = Named::Action(proposal.action().clone());
+        let Ok(journal) = store.journal(&proposal.asked().subject, named).await else { return };
+        let from = usize::try_from(self.seq).unwrap_or(usize::MAX);
+        let stored = journal.iter().skip(from).zip(&self.waiting);
+        let known = stored.take_while(|(theirs, ours)| same(theirs, ours)).count();
+        self.waiting.drain(..known);
+        self.seq += u64::try_from(known).unwrap_or(0);
     }
 
     fn heard(&mut self) {
         self.seq += u64::try_from(self.waiting.len()).unwrap_or(0);
         self.waiting.clear();
     }
+}
+
+/// Whether a journaled event is ours, as the journal reads it back.
+fn same(stored: &Event, ours: &Event) -> bool {
+    let text = serde_json::to_string(ours);
+    text.and_then(|text| serde_json::from_str::<Event>(&text)).is_ok_and(|ours| ours == *stored)
 }
 
 impl From<StoreError> for Stop {

@@ -1,6 +1,7 @@
 //! Puts the executor together and serves until told to stop.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use countersign_shared::mtls::{
 };
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::connector::Connections;
@@ -20,6 +23,7 @@ use crate::driver::Driver;
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, Store, SystemClock};
+use crate::running::Running;
 use crate::service::{audit::AuditService, executor::ExecutorService};
 use crate::store::sqlite::Sqlite;
 use crate::subject::Subjects;
@@ -46,7 +50,7 @@ pub async fn run(
         ca: config.tls.ca.clone(),
         crl: config.tls.crl.clone(),
     })?;
-    let (desk, store) = desk(&config)?;
+    let Opened { desk, publisher, publishing } = open(&config)?;
     let carried_on = desk.recover().await?;
     if carried_on > 0 {
         tracing::info!(carried_on, "actions of an earlier process are carried on");
@@ -55,7 +59,7 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
-    let admin = status::serve(address(&config.admin)?, store).await?;
+    let admin = status::serve(address(&config.admin)?, Arc::clone(&desk.pipeline.store)).await?;
     announce(ready_file, grpc, admin)?;
     tracing::info!(%grpc, %admin, tools = desk.pipeline.catalog.tools.len(), "executor ready");
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -72,11 +76,29 @@ pub async fn run(
         .add_service(executor.max_decoding_message_size(LARGEST_REQUEST))
         .add_service(AuditServer::new(AuditService::new(desk)));
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
+    publishing.cancel();
+    if tokio::time::timeout(GRACE, publisher).await.is_err() {
+        tracing::warn!("the log folder lags behind; the next start brings it up to date");
+    }
     tracing::info!("executor stopped");
     Ok(())
 }
 
-fn desk(config: &Config) -> anyhow::Result<(Desk, Arc<dyn Store>)> {
+/// An executor that is not served yet.
+pub struct Opened {
+    /// Where requests arrive.
+    pub desk: Desk,
+    /// Brings the log folder up to date until `publishing` is cancelled.
+    pub publisher: JoinHandle<()>,
+    /// Ends the publisher after one last round.
+    pub publishing: CancellationToken,
+}
+
+/// Opens everything that the configuration names, and serves nothing.
+///
+/// # Errors
+/// Packs, credentials, connections, keys or a store that cannot be used.
+pub fn open(config: &Config) -> anyhow::Result<Opened> {
     let catalog = Arc::new(packs::load(&config.packs).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         anyhow!("the packs do not load:\n{}", lines.join("\n"))
@@ -88,18 +110,26 @@ fn desk(config: &Config) -> anyhow::Result<(Desk, Arc<dyn Store>)> {
             anyhow!("{}", lines.join("\n"))
         })?;
     let key = Arc::new(log::key(&config.log)?);
-    std::fs::create_dir_all(&config.state)
+    // Receipts are nobody else's to read.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.state)
         .with_context(|| format!("cannot create {}", config.state.display()))?;
     let store = Sqlite::open(&config.state.join("executor.db"), Arc::clone(&key))?;
     let sealed = Arc::new(Notify::new());
     let folder = config.state.join("log");
-    tokio::spawn(log::publish(folder, key, store.log_source(), Arc::clone(&sealed)));
+    let publishing = CancellationToken::new();
+    let source = store.log_source();
+    let rung = Arc::clone(&sealed);
+    let publisher = tokio::spawn(log::publish(folder, key, source, rung, publishing.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store: Arc<dyn Store> = Arc::new(store);
     let driver = Driver::new(Arc::clone(&catalog), connections, Arc::clone(&clock));
-    let pipeline = Pipeline { catalog, driver, store: Arc::clone(&store), clock, sealed };
+    let pipeline = Pipeline { catalog, driver, store, clock, sealed };
     let subjects = Arc::new(Subjects::load(config)?);
-    Ok((Desk { pipeline, subjects, running: crate::running::Running::default() }, store))
+    let desk = Desk { pipeline, subjects, running: Running::default() };
+    Ok(Opened { desk, publisher, publishing })
 }
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {

@@ -19,6 +19,9 @@ use crate::assemble::choose::Candidate;
 use crate::assemble::{Question, Task};
 
 mod carry;
+mod decide;
+mod ending;
+mod pursue;
 pub mod turn;
 
 #[cfg(test)]

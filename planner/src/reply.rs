@@ -135,6 +135,7 @@ pub fn ask(question: &Question) -> String {
     };
     match options.as_slice() {
         [only] => format!("Do you mean this one?\n{only}"),
+        several if about.starts_with("Which") => format!("{about}?\n{}{all}", several.join("\n")),
         several => format!("{about}: which one do you mean?\n{}{all}", several.join("\n")),
     }
 }

@@ -131,7 +131,7 @@ fn subject(tenant: &str, json: &Json, now: Timestamp) -> anyhow::Result<Subject>
     })
 }
 
-/// `shown` of a folder's name for people: as it was given.
+/// Folders, each with its name as it was given.
 fn named(dirs: &[PathBuf]) -> impl Iterator<Item = (&PathBuf, String)> {
     dirs.iter().map(|dir| (dir, dir.display().to_string()))
 }

@@ -152,7 +152,7 @@ fn answer(mut stream: &TcpStream) -> Option<String> {
                           "amount": 4200, "currency": "EUR" });
     let body = match line.split(' ').nth(1).unwrap() {
         "/v2/payments/pay_1" => payment,
-        "/v2/payments/pay_1/refunds" => json!([]),
+        "/v2/payments/pay_1/refunds" => json!({ "refunds": [] }),
         path if path.starts_with("/v2/customers/cus_1/payments") => json!({ "data": [payment] }),
         _ => Value::Null,
     };

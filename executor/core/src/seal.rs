@@ -268,23 +268,25 @@ fn next_step(settlement: &Settlement) -> &'static str {
 /// what the receipt holds.
 fn said(settled: &Settled, contract: &Contract, id: &ReceiptId) -> String {
     let settlement = &settled.settlement;
-    let by_code = || {
-        let pack = contract.pack.codes.get(&settlement.code).and_then(|c| c.say.clone());
-        pack.or_else(|| Code::by_name(&settlement.code).map(|c| c.page().say.to_owned()))
-    };
     let Body::Write(write) = &contract.body else { return String::new() };
-    let own = template(write, settlement.outcome).and_then(|t| fill(t, write, settled, id));
-    let plain = match settlement.outcome {
+    let own =
+        || template(write, settlement.outcome).and_then(|text| fill(text, write, settled, id));
+    // What the pack says of this very refusal is truer than its general sentence.
+    let pack = || contract.pack.codes.get(&settlement.code).and_then(|code| code.say.clone());
+    let builtin = || Code::by_name(&settlement.code).map(|code| code.page().say.to_owned());
+    let said = match settlement.outcome {
+        Outcome::Applied => own(),
+        Outcome::NotApplied | Outcome::Refused => pack().or_else(own).or_else(builtin),
+        Outcome::Unknown => own().or_else(builtin),
+    };
+    said.unwrap_or_else(|| plain(settlement.outcome).to_owned())
+}
+
+fn plain(outcome: Outcome) -> &'static str {
+    match outcome {
         Outcome::Applied => "Done.",
         Outcome::NotApplied | Outcome::Refused => "That was not done. Nothing was changed.",
         Outcome::Unknown => "I can't tell whether this went through. A colleague will check.",
-    };
-    // A code says more than a general sentence, except where all went well.
-    match settlement.outcome {
-        Outcome::Applied => own.unwrap_or_else(|| plain.to_owned()),
-        Outcome::NotApplied | Outcome::Unknown | Outcome::Refused => {
-            own.or_else(by_code).unwrap_or_else(|| plain.to_owned())
-        }
     }
 }
 

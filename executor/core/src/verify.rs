@@ -193,7 +193,7 @@ pub fn after(dispatch: &Dispatch, looks: &[Look], contract: &Contract, now: Time
         Sight::Failed { facts } => settle(
             Outcome::NotApplied,
             Code::BackendRefused.name(),
-            &format!("the backend took it and then failed: {facts}"),
+            &format!("the backend took it and then failed: {}", worded(facts)),
         ),
         Sight::Many { count } => settle(
             Outcome::Unknown,
@@ -206,7 +206,7 @@ pub fn after(dispatch: &Dispatch, looks: &[Look], contract: &Contract, now: Time
         Sight::Wrong { facts } => again(
             Code::VerifyMismatch,
             visible(contract),
-            &format!("expected beside found: {facts}"),
+            &format!("expected beside found: {}", worded(facts)),
         ),
         Sight::Unreadable { why } => again(doubt(dispatch), verify.within, why),
         Sight::Absent { facts } => absent(dispatch, looks, contract, facts, now),
@@ -232,7 +232,7 @@ fn absent(
         Some(Verdict::Accepted { .. }) => settle(
             Outcome::Unknown,
             Code::VerifyMismatch.name(),
-            &format!("the backend said yes and the effect is not there: {facts}"),
+            &format!("the backend said yes and the effect is not there: {}", worded(facts)),
         ),
         // "Already so", and ours was the only request ever sent: somebody else's doing.
         Some(Verdict::Guard { code, message }) if !dispatch.in_doubt() => {
@@ -273,15 +273,32 @@ fn absent_in_doubt(
         return Next::Again(second);
     }
     if contract.effect.visible_within.is_some() && !contract.effect.irreversible {
-        let message = format!("the reply was lost; two looks found nothing: {facts}");
+        let message = format!("the reply was lost; two looks found nothing: {}", worded(facts));
         return settle(Outcome::NotApplied, Code::ReplyLost.name(), &message);
     }
-    let message = format!("the reply was lost and absence proves nothing here: {facts}");
+    let message = format!("the reply was lost and absence proves nothing here: {}", worded(facts));
     settle(Outcome::Unknown, Code::ReplyLost.name(), &message)
 }
 
 fn settle(outcome: Outcome, code: &str, message: &str) -> Next {
     Next::Settle(Settlement::new(outcome, code, message))
+}
+
+/// A rule and what it saw, for people: `found.amount == money; money = USD 5.00`.
+fn worded(facts: &Json) -> String {
+    let one = |value: &Json| match value {
+        Json::String(text) => text.clone(),
+        Json::Object(money) if money.len() == 2 && money.contains_key("currency") => {
+            let part = |name| money.get(name).and_then(Json::as_str).unwrap_or_default();
+            format!("{} {}", part("currency"), part("amount"))
+        }
+        other => other.to_string(),
+    };
+    let parts = facts.as_object().into_iter().flatten().map(|(name, value)| match name.as_str() {
+        "rule" => one(value),
+        path => format!("{path} = {}", one(value)),
+    });
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 /// When the last attempt ended, as far as is known.

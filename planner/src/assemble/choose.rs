@@ -6,7 +6,7 @@ use std::ops::Range;
 use countersign_proto::v1::Argument;
 use serde_json::Value as Json;
 
-use crate::model::offline::phrase::LEXICON;
+use crate::model::offline::phrase::{self, LEXICON};
 use crate::model::offline::text::{Word, near, stem, words};
 
 /// One thing that an argument could be.
@@ -44,12 +44,14 @@ pub fn mentioned(
 ) -> Vec<Mention> {
     let off =
         |range: &Range<usize>| shunned.iter().any(|s| s.start <= range.start && range.end <= s.end);
-    let said: Vec<Word> =
-        words(message, LEXICON.known()).into_iter().filter(|w| !off(&w.range)).collect();
+    let said = phrase::said(message);
+    let counts: Vec<bool> =
+        said.iter().enumerate().map(|(at, w)| !off(&w.range) && !is_denied(&said, at)).collect();
     let told: Vec<Vec<Word>> = candidates.iter().map(|c| words(&c.text, LEXICON.known())).collect();
-    let numbers =
-        by(&said, &told, |a, b| a.number && b.number && a.stem == b.stem && a.stem.len() >= 3);
-    if numbers.is_empty() { by(&said, &told, alike) } else { numbers }
+    let numbers = by(&said, &counts, &told, |a, b| {
+        a.number && b.number && a.stem == b.stem && a.stem.len() >= 3
+    });
+    if numbers.is_empty() { by(&said, &counts, &told, alike) } else { numbers }
 }
 
 /// A candidate and the word of the message that singled it out.
@@ -57,18 +59,21 @@ pub fn mentioned(
 pub struct Mention {
     /// Index of the candidate.
     pub candidate: usize,
-    /// Index of the first word that means it.
+    /// Index of the first word that means it, among [`phrase::said`].
     pub word: usize,
 }
 
-fn by(said: &[Word], told: &[Vec<Word>], same: impl Fn(&Word, &Word) -> bool) -> Vec<Mention> {
+fn by(
+    said: &[Word],
+    counts: &[bool],
+    told: &[Vec<Word>],
+    same: impl Fn(&Word, &Word) -> bool,
+) -> Vec<Mention> {
     let hits = |word: &Word, told: &[Word]| told.iter().any(|t| same(word, t));
-    let score = |told: &[Word]| said.iter().filter(|w| hits(w, told)).count();
+    let heard = || said.iter().zip(counts).enumerate().filter(|(_, (_, counts))| **counts);
+    let score = |told: &[Word]| heard().filter(|(_, (w, _))| hits(w, told)).count();
     let mut found: Vec<Mention> = Vec::new();
-    for (at, word) in said.iter().enumerate() {
-        if is_denied(said, at) {
-            continue;
-        }
+    for (at, (word, _)) in heard() {
         let meant: Vec<usize> =
             (0..told.len()).filter(|i| told.get(*i).is_some_and(|t| hits(word, t))).collect();
         let best = meant.iter().filter_map(|i| told.get(*i)).map(|t| score(t)).max().unwrap_or(0);
@@ -99,13 +104,31 @@ pub fn rivals(mentions: &[Mention]) -> bool {
 /// Candidates that a message leaves out by name: "everything except the mug".
 #[must_use]
 pub fn left_out(candidates: &[Candidate], message: &str) -> Vec<usize> {
-    let said = words(message, LEXICON.known());
+    let said = phrase::said(message);
     let spared: Vec<&Word> =
         said.iter().enumerate().filter(|(at, _)| is_denied(&said, *at)).map(|(_, w)| w).collect();
     let names = |c: &Candidate| {
         words(&c.text, LEXICON.known()).iter().any(|t| spared.iter().any(|w| alike(w, t)))
     };
     candidates.iter().enumerate().filter(|(_, c)| names(c)).map(|(at, _)| at).collect()
+}
+
+/// Whether a message names goods that the candidate is not: "the jacket" where
+/// only a mug was found. Then even an only candidate is asked about.
+#[must_use]
+pub fn names_other_goods(candidate: &Candidate, message: &str) -> bool {
+    const BEFORE: &[&str] =
+        &["the", "my", "a", "an", "this", "these", "those", "of", "two", "three", "both"];
+    let own = words(&candidate.text, LEXICON.known());
+    let said = phrase::said(message);
+    let strange =
+        |w: &Word| content(w) && !LEXICON.knows(&w.stem) && !own.iter().any(|o| alike(w, o));
+    said.windows(2).any(|pair| match pair {
+        [before, word] => {
+            (before.number || BEFORE.contains(&before.spelled.as_str())) && strange(word)
+        }
+        _shorter => false,
+    })
 }
 
 /// "Not the two mugs", "except the scarf".
@@ -124,10 +147,14 @@ fn is_denied(said: &[Word], at: usize) -> bool {
 
 /// Whether two words of goods are the same, give or take a letter.
 fn alike(a: &Word, b: &Word) -> bool {
-    let content = |w: &Word| !w.number && w.stem.len() >= 3 && !PLAIN.contains(&w.stem.as_str());
     content(a)
         && content(b)
         && (a.stem == b.stem || (a.stem.len() >= 5 && b.stem.len() >= 5 && near(&a.stem, &b.stem)))
+}
+
+/// Whether a word may name goods.
+fn content(word: &Word) -> bool {
+    !word.number && word.stem.len() >= 3 && !PLAIN.contains(&word.stem.as_str())
 }
 
 /// Words too common to single out goods.
@@ -139,7 +166,7 @@ const PLAIN: &[&str] = &[
 /// Reads an answer to "which one?".
 #[must_use]
 pub fn answer(candidates: &[Candidate], message: &str, many: bool) -> Chosen {
-    let said = words(message, LEXICON.known());
+    let said = phrase::said(message);
     let has = |list: &[&str]| said.iter().any(|w| list.contains(&w.spelled.as_str()));
     let mentions = mentioned(candidates, message, &[]);
     if !mentions.is_empty() && !rivals(&mentions) && (many || mentions.len() == 1) {
@@ -224,7 +251,7 @@ fn by_label(candidates: &[Candidate], said: &[Word]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
     use super::*;
 
@@ -258,6 +285,21 @@ mod tests {
         assert_eq!(answer(&goods, "the jacket", true), Chosen::Unclear);
         assert_eq!(answer(&goods, "all of them", true), Chosen::All);
         assert_eq!(answer(&goods, "neither", true), Chosen::NoneOfThem);
+    }
+
+    #[test]
+    fn other_goods_than_the_only_candidate_are_noticed() {
+        let mug = &candidates(&["Ceramic mug"])[0];
+        assert!(names_other_goods(mug, "the jacket is torn, I want my money back"));
+        assert!(names_other_goods(mug, "refund 2 plates please"));
+        for text in [
+            "the mug is torn",
+            "refund my order please",
+            "I want my money back for this",
+            "the first",
+        ] {
+            assert!(!names_other_goods(mug, text), "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::model::offline::text::{stem, words};
 impl Builder<'_, '_> {
     /// The source for what the model gave, `None` where it gave nothing usable
     /// here. What breaks a rule is objected to.
-    pub(super) fn from_model(
+    pub(super) fn as_given(
         &mut self,
         name: &str,
         spec: &ArgumentSpec,

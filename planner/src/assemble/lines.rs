@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use countersign_proto::v1::Argument;
 use serde_json::{Value as Json, json};
 
-use super::choose::{Candidate, Mention, left_out, mentioned, rivals, whole};
+use super::choose::{Candidate, Mention, left_out, mentioned, names_other_goods, rivals, whole};
 use super::{ArgumentSpec, Break, Builder, Given, Source, fields_of, list_of, question, typed};
-use crate::model::offline::phrase::LEXICON;
-use crate::model::offline::text::{Word, words};
+use crate::model::offline::phrase;
+use crate::model::offline::text::Word;
 
 /// One chosen element and how many of it were asked for.
 struct Line {
@@ -86,26 +86,25 @@ impl Builder<'_, '_> {
         for said in &self.task.said {
             // What the wish itself names comes before what is only told of.
             let inside = self.unheard(said);
-            let within = inside
-                .map(|off| (mentioned(&open, &said.text, &off), off))
-                .filter(|(m, _)| !m.is_empty());
-            let (mentions, shunned) = within.unwrap_or_else(|| {
-                let off = self.shunned(said);
-                (mentioned(&open, &said.text, &off), off)
-            });
+            let within =
+                inside.map(|off| mentioned(&open, &said.text, &off)).filter(|m| !m.is_empty());
+            let mentions =
+                within.unwrap_or_else(|| mentioned(&open, &said.text, &self.shunned(said)));
             if rivals(&mentions) {
                 let among =
                     mentions.iter().filter_map(|m| open.get(m.candidate).cloned()).collect();
                 return Err(Break::Ask(question(name, spec, among, true)));
             }
             if !mentions.is_empty() {
-                let counted = counts(&said.text, &mentions, &shunned);
+                let counted = counts(&said.text, &mentions);
                 return Ok(lines(&open, mentions, counted));
             }
         }
-        let newest =
-            self.task.said.first().map(|s| words(&s.text, LEXICON.known())).unwrap_or_default();
+        let newest = self.task.said.first().map(|s| phrase::said(&s.text)).unwrap_or_default();
         match open.as_slice() {
+            [only] if self.task.said.iter().any(|s| names_other_goods(only, &s.text)) => {
+                Err(Break::Ask(question(name, spec, open, true)))
+            }
             [only] => Ok(vec![Line { count: everything(&newest, only), candidate: only.clone() }]),
             [] => Err(Break::Ask(question(name, spec, open, true))),
             several if whole(&newest) => {
@@ -120,12 +119,11 @@ impl Builder<'_, '_> {
 
     fn picked(&self, open: &[Candidate], picked: &[Candidate]) -> Vec<Line> {
         let all = picked.len() > 1 && picked.len() == open.len();
-        let newest =
-            self.task.said.first().map(|s| words(&s.text, LEXICON.known())).unwrap_or_default();
+        let newest = self.task.said.first().map(|s| phrase::said(&s.text)).unwrap_or_default();
         let line = |c: &Candidate| {
             let count = self.task.said.iter().find_map(|said| {
                 let mentions = mentioned(std::slice::from_ref(c), &said.text, &[]);
-                counts(&said.text, &mentions, &[]).into_iter().next().flatten()
+                counts(&said.text, &mentions).into_iter().next().flatten()
             });
             let every = if all { all_of(c).count } else { everything(&newest, c) };
             Line { candidate: c.clone(), count: count.or(every) }
@@ -185,13 +183,8 @@ const NUMBERS: &[&str] =
     &["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
 /// The number that stands before each mention: "two of the mugs", "3 plates".
-fn counts(
-    text: &str,
-    mentions: &[Mention],
-    shunned: &[std::ops::Range<usize>],
-) -> Vec<Option<i64>> {
-    let off = |w: &Word| shunned.iter().any(|s| s.start <= w.range.start && w.range.end <= s.end);
-    let said: Vec<Word> = words(text, LEXICON.known()).into_iter().filter(|w| !off(w)).collect();
+fn counts(text: &str, mentions: &[Mention]) -> Vec<Option<i64>> {
+    let said = phrase::said(text);
     let number = |w: &Word| {
         let digits = w.stem.trim_end_matches('x');
         let spelled = || {
@@ -224,10 +217,10 @@ mod tests {
     #[test]
     fn counts_stand_before_what_they_count() {
         let at = |word| Mention { candidate: 0, word };
-        assert_eq!(counts("refund 2 of the mugs", &[at(4)], &[]), [Some(2)]);
-        assert_eq!(counts("refund three plates", &[at(2)], &[]), [Some(3)]);
-        assert_eq!(counts("from order 1004 the mug", &[at(4)], &[]), [None]);
-        assert_eq!(counts("the cap and 2 mugs", &[at(1), at(4)], &[]), [None, Some(2)]);
+        assert_eq!(counts("refund 2 of the mugs", &[at(4)]), [Some(2)]);
+        assert_eq!(counts("refund three plates", &[at(2)]), [Some(3)]);
+        assert_eq!(counts("from order 1004 the mug", &[at(4)]), [None]);
+        assert_eq!(counts("the cap and 2 mugs", &[at(1), at(4)]), [None, Some(2)]);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use countersign_proto::v1::{
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 
-use super::turn::{Ending, Engine, Scene, ask, awaiting, refused_action};
+use super::ending::{Ending, ask, awaiting, refused_action};
+use super::turn::{Engine, Scene};
 use super::{Checking, Confirming, Conversation, Repeating, Stage};
 use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
 use crate::context::Reader;
@@ -123,8 +124,12 @@ impl Engine {
             Some(w) => (Some(w.task), Some(w.card), w.after_receipt_id),
             None => (None, None, String::new()),
         };
-        let ending =
+        let mut ending =
             self.carried(scene, conversation, &proposal_id, confirmation, task.clone()).await;
+        if let Some(task) = &task {
+            ending.usage = task.usage.clone();
+            ending.confidence = confidence(task.score, &task.doubt, RecommendedAction::Proceed);
+        }
         let code = ending.actions.first().map(|a| a.code.clone()).unwrap_or_default();
         match task {
             Some(task)

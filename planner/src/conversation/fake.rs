@@ -164,6 +164,17 @@ impl FakeExecutor {
                     format!("Order #{number} is on its way."),
                 ))
             }
+            "payments.find_payment" | "payments.list_payments" => {
+                let wanted = arguments.get("reference").and_then(Json::as_str);
+                let all = [("1111", "5.00"), ("2222", "7.50")].map(|(number, amount)| {
+                    json!({"id": format!("p{number}"), "reference": format!("PAY-{number}"), "amount": {"amount": amount, "currency": "EUR"}})
+                });
+                let found: Vec<Json> = all
+                    .into_iter()
+                    .filter(|p| wanted.is_none_or(|w| p["reference"] == w))
+                    .collect();
+                Ok((json!({"payments": found}), String::new()))
+            }
             other => panic!("unexpected read {other}"),
         }
     }

@@ -197,35 +197,3 @@ fn everyday_messages() {
     );
     assert!(misses.len() * 100 <= lines.len() * 4);
 }
-
-#[test]
-fn debug_one() {
-    let toolbox = Toolbox::from_listed(&tools(TOOLS));
-    for text in std::fs::read_to_string("/tmp/dbg.txt").unwrap_or_default().lines() {
-        let heard = crate::model::offline::hear::hear(text);
-        let meant = crate::model::offline::weigh::Meant::in_message(&heard);
-        println!("== {text}");
-        for c in &heard.clauses {
-            println!(
-                "   {:?} asks={} requests={} specific={} hits={:?} denied={:?}",
-                c.words.iter().map(|w| w.stem.as_str()).collect::<Vec<_>>().join(" "),
-                c.asks,
-                c.requests,
-                c.specific,
-                c.hits.iter().map(|h| (h.notion, h.words.clone())).collect::<Vec<_>>(),
-                c.denied.iter().map(|h| h.notion).collect::<Vec<_>>()
-            );
-        }
-        println!(
-            "   meant {:?}\n   fits {:?}\n   {:?}",
-            meant.0,
-            toolbox
-                .profiles()
-                .fits(&heard, &meant)
-                .iter()
-                .map(|f| format!("{} {:.2}", f.tool, f.weight))
-                .collect::<Vec<_>>(),
-            read(text, &toolbox)
-        );
-    }
-}

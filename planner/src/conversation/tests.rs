@@ -16,7 +16,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use serde_json::json;
 
-use super::fake::{FakeExecutor, Talk, refused, sealed};
+use super::fake::{FakeExecutor, Talk, refused, sealed, tools};
 use super::{Conversations, Limits};
 use crate::executor::CallError;
 use crate::reply;
@@ -116,6 +116,21 @@ async fn an_open_item_is_asked_about_and_all_of_them_are_all() {
     );
     talk.say("all of them").await;
     assert_eq!(executor.proposed()[0].arguments["lines"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_only_item_is_not_taken_for_another_that_was_named() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("the jacket from order #1004 is torn, refund it please").await;
+    assert!(
+        turn.reply.contains("Do you mean this one?") && turn.reply.contains("Enamel mug"),
+        "{}",
+        turn.reply
+    );
+    assert!(executor.proposed().is_empty());
+    talk.say("no").await;
+    assert!(executor.proposed().is_empty());
 }
 
 #[tokio::test]
@@ -297,4 +312,64 @@ fn conversations_are_bounded_in_number_and_age() {
     drop(busy);
     all.enter("d", start + Duration::from_secs(60));
     assert_eq!(all.count(), 1, "the idle ones went");
+}
+
+/// Nothing about shops is built in: other tools work from their own declarations.
+mod other_tools {
+    use super::*;
+
+    fn executor() -> std::sync::Arc<FakeExecutor> {
+        FakeExecutor::with_tools(
+            Vec::new(),
+            tools(include_str!("../../testdata/stranger_tools.json")),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_stated_reference_is_found_without_an_extract_rule() {
+        let executor = executor();
+        let turn = Talk::offline(&executor)
+            .say("Please refund payment PAY-2222, I was billed twice")
+            .await;
+        assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION", "{}", turn.reply);
+        let proposed = executor.proposed();
+        assert_eq!(proposed[0].arguments["payment_id"], json!("p2222"));
+        assert_eq!(proposed[0].arguments["reason"], json!("duplicate"));
+    }
+
+    #[tokio::test]
+    async fn without_a_reference_the_payments_are_offered() {
+        let executor = executor();
+        let mut talk = Talk::offline(&executor);
+        let turn = talk.say("I'd like my money back").await;
+        assert!(
+            turn.reply.contains("PAY-1111, EUR 5.00") && turn.reply.contains("PAY-2222"),
+            "{}",
+            turn.reply
+        );
+        talk.say("the one over 7.50").await;
+        assert_eq!(executor.proposed()[0].arguments["payment_id"], json!("p2222"));
+        assert!(
+            !executor.proposed()[0].arguments.contains_key("reason"),
+            "the contract's constant stands"
+        );
+    }
+
+    #[tokio::test]
+    async fn words_that_no_lexicon_knows_work_from_the_examples() {
+        let executor = executor();
+        let mut talk = Talk::offline(&executor);
+        let turn = talk.say("please extend my loan").await;
+        assert_eq!(turn.intent(), Intent::Clarify);
+        assert_eq!(turn.reply, "I need one more detail: the number of your library card.");
+        talk.say("it's L12345").await;
+        assert_eq!(executor.proposed()[0].tool, "library.extend_loan");
+        assert_eq!(executor.proposed()[0].arguments["card"], json!("L12345"));
+    }
+
+    #[tokio::test]
+    async fn a_tools_own_results_are_listed_by_their_label() {
+        let turn = Talk::offline(&executor()).say("show my payments").await;
+        assert_eq!(turn.reply, "This is what I found:\n- PAY-1111, EUR 5.00\n- PAY-2222, EUR 7.50");
+    }
 }

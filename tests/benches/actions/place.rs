@@ -68,7 +68,7 @@ do:
   http:
     method: POST
     path: [sales, =args.id, refunds]
-    json: { amount: =decimal(money), note: =marker }
+    json: { amount: =money, note: =marker }
   accept: [201]
   key: { header: Idempotency-Key }
 verify:

@@ -102,7 +102,7 @@ fn every_point(scenario: Scenario) {
             assert!(at < PLENTY, "the flow has more steps than are plenty");
         }
     }
-    assert!(tried >= 3 * 4, "a flow has at least three durable steps, each lost four ways");
+    assert!(tried >= 4 * 6, "a flow has at least four durable steps, each lost six ways");
     println!(
         "{scenario:?}: {tried} crash points, {twice} more with a second crash in the recovery"
     );
@@ -158,7 +158,7 @@ fn live(machine: &Machine, scenario: Scenario, faults: &[Option<(u32, How)>]) ->
 /// What a customer's planner does until the action has its receipt: after each
 /// `STORE_UNAVAILABLE` it comes again.
 async fn pursue(hands: &Hands, scenario: Scenario, memory: &mut Memory) -> Option<v1::Action> {
-    for _ in 0..6 {
+    for _ in 0..9 {
         let proposal = match memory.proposal.clone() {
             Some(proposal) => proposal,
             None => {

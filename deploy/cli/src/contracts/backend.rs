@@ -91,10 +91,10 @@ impl Recording {
     /// `body` is an answer with another status than 200.
     pub(super) fn new(answers: &BTreeMap<String, Json>) -> Self {
         let each = answers.iter().map(|(tool, json)| {
-            let list = match json {
-                Json::Array(all) => all.iter().map(Answer::from).collect(),
-                one => vec![Answer::from(one)],
-            };
+            let list = json.as_array().map_or_else(
+                || vec![Answer::from(json)],
+                |all| all.iter().map(Answer::from).collect(),
+            );
             (tool.clone(), list)
         });
         Self { answers: each.collect(), ..Self::default() }

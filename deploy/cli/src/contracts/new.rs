@@ -101,6 +101,7 @@ fn report(out: &mut impl Write, folder: &Path, files: &Files) -> io::Result<()> 
         load::pack(files).problems.iter().filter(|p| p.severity == Severity::Error).count();
     let left = match errors {
         0 => "It loads as it is.".to_owned(),
+        1 => "It does not load yet: 1 place is open.".to_owned(),
         n => format!("It does not load yet: {n} places are open."),
     };
     writeln!(out, "\n{left} Next:\n  countersign contracts check {folder}")

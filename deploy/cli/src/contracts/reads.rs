@@ -1,17 +1,17 @@
-//! Reads as the executor makes them, from any source of answers: rendered, asked,
-//! projected, narrowed to the subject's own.
+//! Reads as the executor makes them, from any source of answers.
 
 use std::collections::BTreeMap;
 
 use countersign_core::answer::ReadFailure;
-use countersign_core::contract::{Body, Catalog, Contract, FreshRead, ReadBody, WriteBody};
+use countersign_core::contract::{Body, Catalog, Contract, FreshRead, WriteBody};
 use countersign_core::dispatch::Dispatch;
 use countersign_core::error::Refused;
 use countersign_core::expr::{Scope, Template};
-use countersign_core::gate::{by_pack, owns};
+use countersign_core::gate::by_pack;
+use countersign_core::observe;
 use countersign_core::request;
 use countersign_core::resolve::{Arguments, computed};
-use countersign_core::state::{State, pick};
+use countersign_core::state::State;
 use countersign_core::subject::Subject;
 use countersign_core::value::Value;
 use countersign_core::verify::{self, Look, Sight};
@@ -43,14 +43,8 @@ impl<S: Source> Reader<'_, S> {
         let Body::Read(read) = &contract.body else {
             return Err(rule(&contract.tool, &"not a read"));
         };
-        let value = self.read(contract, read, arguments).await?;
-        let value = own_part(value, read, &self.subject)?;
-        match &read.empty {
-            Some(empty) if is_nothing(&pick(&value, &empty.at)) => {
-                Err(by_pack(contract, &empty.code))
-            }
-            Some(_) | None => Ok(value),
-        }
+        let raw = self.read(contract, arguments).await?;
+        observe::observe(contract, read, &raw, &self.subject)
     }
 
     /// Every fresh read of a write.
@@ -89,13 +83,12 @@ impl<S: Source> Reader<'_, S> {
     /// Looks for the effect of a write.
     pub(super) async fn look(&mut self, write: &WriteBody, dispatch: &Dispatch) -> Look {
         let scope = dispatch.cleared().scope().with("response", dispatch.response());
+        let at = self.now;
         match self.look_at(write, &scope).await {
-            Ok(looked) => {
-                Look { at: self.now, sight: verify::judge(write, scope, &looked), looked }
-            }
+            Ok(looked) => Look { at, sight: verify::judge(write, scope, &looked), looked },
             Err(refused) => {
                 let sight = Sight::Unreadable { why: refused.to_string() };
-                Look { at: self.now, looked: Value::Null, sight }
+                Look { at, looked: Value::Null, sight }
             }
         }
     }
@@ -103,33 +96,22 @@ impl<S: Source> Reader<'_, S> {
     async fn look_at(&mut self, write: &WriteBody, scope: &Scope) -> Result<Value, Refused> {
         let tool = self.tool(&write.verify.look)?;
         let Body::Read(read) = &tool.body else { return Err(rule(&tool.tool, &"not a read")) };
-        self.read(tool, read, &with(&write.verify.with, scope, tool)?).await
+        let raw = self.read(tool, &with(&write.verify.with, scope, tool)?).await?;
+        observe::project(tool, read, &raw)
     }
 
-    async fn read(
-        &mut self,
-        contract: &Contract,
-        read: &ReadBody,
-        arguments: &Arguments,
-    ) -> Result<Value, Refused> {
+    async fn read(&mut self, contract: &Contract, arguments: &Arguments) -> Result<Json, Refused> {
         let scope = State::default().scope(arguments, &self.subject, self.now);
         let request =
             request::render(contract, &scope, None).map_err(|e| rule(&contract.tool, &e))?;
         let mut tries = 1;
-        let raw = loop {
+        loop {
             match self.source.read(contract, &request).await {
                 Err(failure) if failure.retryable && tries < TRIES => tries += 1,
                 Err(failure) => return Err(unread(contract, &failure)),
-                Ok(raw) => break raw,
+                Ok(raw) => return Ok(raw),
             }
-        };
-        read.output.project(&raw).map_err(|error| match &read.empty {
-            // What must be there and is not: there is no such object.
-            Some(empty) if error.lacks(&empty.at) => by_pack(contract, &empty.code),
-            Some(_) | None => {
-                Refused::new(Code::StateUnreadable, format!("{}: {error}", contract.tool))
-            }
-        })
+        }
     }
 }
 
@@ -137,21 +119,6 @@ impl<'a, S> Reader<'a, S> {
     fn tool(&self, name: &str) -> Result<&'a Contract, Refused> {
         let tool = self.catalog.tools.get(name).map(AsRef::as_ref);
         tool.ok_or_else(|| rule(name, &"no contract of this name"))
-    }
-}
-
-fn is_nothing(found: &Value) -> bool {
-    match found {
-        Value::Null => true,
-        Value::List(items) => items.is_empty(),
-        Value::Bool(_)
-        | Value::Int(_)
-        | Value::Decimal(_)
-        | Value::Str(_)
-        | Value::Time(_)
-        | Value::Duration(_)
-        | Value::Money(_)
-        | Value::Object(_) => false,
     }
 }
 
@@ -178,44 +145,6 @@ fn with(
         }
     }
     computed(values, contract)
-}
-
-/// SUBJECT OWNS IT: of a list, the elements that are.
-fn own_part(value: Value, read: &ReadBody, subject: &Subject) -> Result<Value, Refused> {
-    let Some(rule) = &read.subject else { return Ok(value) };
-    let owns = |owner: &Value| owns(rule, owner, subject);
-    let refuse = |code| Refused::new(code, "what was read is not provably the subject's");
-    narrow(value, &rule.path, &owns).map_err(refuse)
-}
-
-fn narrow(
-    value: Value,
-    path: &[String],
-    owns: &impl Fn(&Value) -> Result<(), Code>,
-) -> Result<Value, Code> {
-    match (path.split_first(), value) {
-        (None, owner) => owns(&owner).map(|()| owner),
-        (Some(_), Value::List(items)) => {
-            let keep = |item| narrow(item, path, owns).ok();
-            Ok(Value::List(items.into_iter().filter_map(keep).collect()))
-        }
-        (Some((name, rest)), Value::Object(mut fields)) => {
-            let inner = narrow(fields.remove(name).unwrap_or(Value::Null), rest, owns)?;
-            fields.insert(name.clone(), inner);
-            Ok(Value::Object(fields))
-        }
-        (
-            Some(_),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Int(_)
-            | Value::Decimal(_)
-            | Value::Str(_)
-            | Value::Time(_)
-            | Value::Duration(_)
-            | Value::Money(_),
-        ) => owns(&Value::Null).map(|()| Value::Null),
-    }
 }
 
 fn rule(what: &str, error: &dyn std::fmt::Display) -> Refused {

@@ -17,7 +17,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ProposalId};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::backend::Source;
@@ -56,10 +56,8 @@ pub(super) fn arguments(contract: &Contract, given: &Json) -> Result<Arguments, 
         refused.violations = wrong;
         return Err(refused);
     }
-    match values {
-        Json::Object(values) => computed(values, contract),
-        _ => computed(Map::new(), contract),
-    }
+    let values = values.as_object().cloned().unwrap_or_default();
+    computed(values, contract)
 }
 
 fn with_defaults(

@@ -106,10 +106,21 @@ pub(super) fn is_report(words: &[Word], hit: &Hit) -> bool {
     if past && !wished && hit.notion != Notion::Address {
         return true;
     }
+    // "It was sent to my old flat" tells where it went, "is my address…" asks about it.
+    let address = hit.notion == Notion::Address && !wished;
+    let passive = stems.iter().any(|s| matches!(*s, "was" | "were" | "been"));
+    let arrived =
+        first.is_some_and(|w| matches!(w.spelled.as_str(), "sent" | "delivered" | "shipped"));
+    if address && passive && arrived {
+        return true;
+    }
     let opening =
         stems.iter().find(|s| !matches!(**s, "so" | "and" | "but" | "hi" | "hello" | "hey" | "ok"));
-    let asks = opening
-        .is_some_and(|s| matches!(*s, "did" | "has" | "have" | "had" | "was" | "were" | "why"));
+    let asks = opening.is_some_and(|s| match *s {
+        "did" | "has" | "have" | "had" | "was" | "were" | "why" => true,
+        "is" | "doe" => address,
+        _other => false,
+    });
     asks && !asks_politely(&stems)
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::lexicon::{Notion, phrases};
-use super::text::{Word, stem};
+use super::text::{Word, stem, without_quotes, words};
 
 /// The key of phrases that begin with a number.
 const NUMBER: &str = "#";
@@ -15,11 +15,18 @@ const GAP: usize = 3;
 /// The compiled lexicon.
 pub static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::compile);
 
+/// The customer's own words of a message: quoted mail left out, spelling mended.
+#[must_use]
+pub fn said(message: &str) -> Vec<Word> {
+    words(&without_quotes(message), LEXICON.known())
+}
+
 /// Phrases by the stem that they begin with.
 #[derive(Debug)]
 pub struct Lexicon {
     by_first: HashMap<String, Vec<Phrase>>,
     known: BTreeSet<String>,
+    vocabulary: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +90,8 @@ pub struct Hit {
 
 impl Lexicon {
     fn compile() -> Self {
-        let mut lexicon = Self { by_first: HashMap::new(), known: BTreeSet::new() };
+        let mut lexicon =
+            Self { by_first: HashMap::new(), known: BTreeSet::new(), vocabulary: BTreeSet::new() };
         for (notion, weight, phrase) in phrases() {
             lexicon.add(notion, weight, phrase);
         }
@@ -97,16 +105,17 @@ impl Lexicon {
         });
         let Some(Part::OneOf(first)) = parts.next() else { return };
         let rest: Vec<Part> = parts.collect();
-        for part in &rest {
-            if let Part::OneOf(words) = part {
-                self.known
-                    .extend(words.iter().filter(|w| w.stem.len() >= 5).map(|w| w.stem.clone()));
-            }
-        }
-        for word in first {
+        let others = rest.iter().flat_map(|part| match part {
+            Part::OneOf(words) => words.as_slice(),
+            Part::Gap => &[],
+        });
+        for word in first.iter().chain(others) {
+            self.vocabulary.insert(word.stem.clone());
             if word.stem.len() >= 5 {
                 self.known.insert(word.stem.clone());
             }
+        }
+        for word in first {
             let phrase = Phrase { notion, weight, first: word.clone(), rest: rest.clone() };
             self.by_first.entry(word.stem.clone()).or_default().push(phrase);
         }
@@ -116,6 +125,12 @@ impl Lexicon {
     #[must_use]
     pub fn known(&self) -> &BTreeSet<String> {
         &self.known
+    }
+
+    /// Whether the stem is a word of support rather than a thing that is sold.
+    #[must_use]
+    pub fn knows(&self, stem: &str) -> bool {
+        self.vocabulary.contains(stem)
     }
 
     /// Every phrase in `words`, without those inside a longer one.
@@ -166,7 +181,6 @@ fn ending(rest: &[Part], words: &[Word], at: usize) -> Option<usize> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use super::super::text::words;
     use super::*;
 
     fn notions(text: &str) -> Vec<Notion> {

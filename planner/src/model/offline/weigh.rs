@@ -51,7 +51,9 @@ impl Meant {
             }
         }
         // "Is my address 5 Elm Street?" asks about it; it is not a wish for it.
-        let asked = |c: &Clause| c.asks && c.denied.iter().any(|hit| hit.notion == Notion::Address);
+        let asked = |c: &Clause| {
+            c.asks && !c.asks_favour && c.denied.iter().any(|hit| hit.notion == Notion::Address)
+        };
         let idle = !spoken && !heard.clauses.iter().any(asked);
         let meant_here = idle || meant.contains_key(&Notion::Address);
         if heard.postal && meant_here {

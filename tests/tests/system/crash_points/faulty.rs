@@ -17,6 +17,9 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+/// Calls that a store which is down turns away after the first.
+const DOWN: u32 = 3;
+
 /// What happens at a durable step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
@@ -24,6 +27,10 @@ pub enum How {
     FailsBefore,
     /// It persisted, and the caller is told that it failed.
     FailsAfter,
+    /// It and the next ones fail, and nothing persisted.
+    DownBefore,
+    /// It persisted, and the caller is told that it failed; the next ones fail.
+    DownAfter,
     /// The process is gone, nothing persisted.
     CrashBefore,
     /// It persisted, and the process is gone.
@@ -31,8 +38,14 @@ pub enum How {
 }
 
 impl How {
-    pub const ALL: [Self; 4] =
-        [Self::FailsBefore, Self::FailsAfter, Self::CrashBefore, Self::CrashAfter];
+    pub const ALL: [Self; 6] = [
+        Self::FailsBefore,
+        Self::FailsAfter,
+        Self::DownBefore,
+        Self::DownAfter,
+        Self::CrashBefore,
+        Self::CrashAfter,
+    ];
 
     pub fn crashes(self) -> bool {
         matches!(self, Self::CrashBefore | Self::CrashAfter)
@@ -81,12 +94,13 @@ impl Faulty {
     ) -> Result<T, StoreError> {
         self.alive().await;
         let step = self.steps.fetch_add(1, Ordering::SeqCst) + 1;
-        let how = self.fault.filter(|(at, _)| *at == step).map(|(_, how)| how);
-        let failed = || Err(StoreError::Unavailable("as the test wants it".to_owned()));
-        match how {
+        if self.down(step) {
+            return failed();
+        }
+        match self.fault.filter(|(at, _)| *at == step).map(|(_, how)| how) {
             None => work.await,
-            Some(How::FailsBefore) => failed(),
-            Some(How::FailsAfter) => {
+            Some(How::FailsBefore | How::DownBefore) => failed(),
+            Some(How::FailsAfter | How::DownAfter) => {
                 work.await?;
                 failed()
             }
@@ -96,6 +110,28 @@ impl Faulty {
                 self.crash().await
             }
         }
+    }
+
+    /// Whether the store is still down at this step, or for a reader now.
+    fn down(&self, step: u32) -> bool {
+        self.fault.is_some_and(|(at, how)| {
+            matches!(how, How::DownBefore | How::DownAfter) && (at + 1..=at + DOWN).contains(&step)
+        })
+    }
+
+    /// A read: none after the crash, none while the store is down.
+    async fn reads<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.alive().await;
+        let next = self.steps.load(Ordering::SeqCst) + 1;
+        if self.down(next) {
+            // Each look at a store that is down brings the end of it nearer.
+            self.steps.fetch_add(1, Ordering::SeqCst);
+            return failed();
+        }
+        work.await
     }
 
     async fn crash<T>(&self) -> T {
@@ -128,6 +164,10 @@ impl Faulty {
     }
 }
 
+fn failed<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("as the test wants it".to_owned()))
+}
+
 #[async_trait]
 impl Store for Faulty {
     async fn claim(
@@ -135,13 +175,11 @@ impl Store for Faulty {
         granted: &Granted,
         now: Timestamp,
     ) -> Result<Result<Taken, Refused>, StoreError> {
-        self.alive().await;
-        self.inner.claim(granted, now).await
+        self.reads(self.inner.claim(granted, now)).await
     }
 
     async fn known(&self, intent: &str) -> Result<Option<Latest>, StoreError> {
-        self.alive().await;
-        self.inner.known(intent).await
+        self.reads(self.inner.known(intent)).await
     }
 
     fn release(&self, action: &ActionId) {
@@ -177,37 +215,30 @@ impl Store for Faulty {
         observations: Vec<ObservationId>,
         receipts: Vec<ReceiptId>,
     ) -> Result<Evidence, StoreError> {
-        self.alive().await;
-        self.inner.evidence(owner, conversation, observations, receipts).await
+        self.reads(self.inner.evidence(owner, conversation, observations, receipts)).await
     }
 
     async fn journal(&self, owner: &Subject, action: Named) -> Result<Vec<Event>, StoreError> {
-        self.alive().await;
-        self.inner.journal(owner, action).await
+        self.reads(self.inner.journal(owner, action)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
-        self.alive().await;
-        self.inner.unfinished().await
+        self.reads(self.inner.unfinished()).await
     }
 
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
-        self.alive().await;
-        self.inner.receipts(query).await
+        self.reads(self.inner.receipts(query)).await
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {
-        self.alive().await;
-        self.inner.checkpoint().await
+        self.reads(self.inner.checkpoint()).await
     }
 
     async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.alive().await;
-        self.inner.inclusion(index, size).await
+        self.reads(self.inner.inclusion(index, size)).await
     }
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.alive().await;
-        self.inner.consistency(from, to).await
+        self.reads(self.inner.consistency(from, to)).await
     }
 }

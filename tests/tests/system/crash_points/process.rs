@@ -27,15 +27,15 @@ use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::folder::Publisher;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::verify::{Options, verify_folder};
-use countersign_tests::sandbox::{Effect, Sandbox};
+use countersign_tests::sandbox::{self, Effect, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::faulty::{Faulty, How};
-use crate::support::pair::Pair;
-use crate::support::people::Customer;
+use crate::support::pair::{ISSUER, lay_out};
+use crate::support::people::{Customer, Signer};
 use crate::support::plans::step;
 
 /// Conversation of everything here.
@@ -44,10 +44,24 @@ const TALK: &str = "c1";
 /// The sandbox, the people and the configuration; no executor yet.
 pub struct Machine {
     shop: Runtime,
-    pair: Arc<Pair>,
+    world: Arc<World>,
+    _dir: TempDir,
     catalog: Arc<Catalog>,
     config: Config,
     key: Arc<LogKey>,
+}
+
+/// The sandbox and those who sign.
+struct World {
+    sandbox: Sandbox,
+    issuer: Signer,
+    frontend: Signer,
+}
+
+impl World {
+    fn mutations(&self) -> usize {
+        self.sandbox.requests().iter().filter(|r| r.kind == "mutation").count()
+    }
 }
 
 /// A store's folder, and the time that passes around it.
@@ -71,7 +85,7 @@ pub enum Run<T> {
 pub struct Hands {
     service: ExecutorService,
     store: Arc<dyn Store>,
-    pair: Arc<Pair>,
+    world: Arc<World>,
     who: Customer,
     words: Mutex<Vec<v1::AttestedMessage>>,
 }
@@ -91,7 +105,7 @@ pub struct Truth {
 /// jumps alike, so that nothing there is earlier than it would be.
 struct Jumping {
     skipped: Mutex<SignedDuration>,
-    pair: Arc<Pair>,
+    world: Arc<World>,
 }
 
 #[async_trait]
@@ -104,7 +118,7 @@ impl Clock for Jumping {
         let wait = at.duration_since(self.now());
         if wait.is_positive() {
             *self.skipped.lock() += wait;
-            self.pair.sandbox.advance(wait.unsigned_abs());
+            self.world.sandbox.advance(wait.unsigned_abs());
         }
         tokio::task::yield_now().await;
     }
@@ -113,18 +127,21 @@ impl Clock for Jumping {
 impl Machine {
     pub fn new() -> Self {
         let shop = Runtime::new().unwrap();
-        let mut pair = shop.block_on(Pair::executor_only());
-        pair.kill_executor();
-        let config = Config::load(&pair.path("executor.yaml")).unwrap();
+        let sandbox = shop.block_on(Sandbox::start(sandbox::Config::default())).unwrap();
+        let dir = TempDir::new().unwrap();
+        let (issuer, frontend) = (Signer::new(1), Signer::new(2));
+        lay_out(dir.path(), sandbox.base_url(), &issuer, &frontend, &Signer::new(3));
+        let world = World { sandbox, issuer, frontend };
+        let config = Config::load(&dir.path().join("executor.yaml")).unwrap();
         let catalog = Arc::new(packs::load(&config.packs).unwrap());
         let key = Arc::new(log::key(&config.log).unwrap());
-        Self { shop, pair: Arc::new(pair), catalog, config, key }
+        Self { shop, world: Arc::new(world), _dir: dir, catalog, config, key }
     }
 
     /// A new shop and an empty store.
     pub fn life(&self) -> Life {
-        self.pair.sandbox.reset();
-        let clock = Jumping { skipped: Mutex::default(), pair: Arc::clone(&self.pair) };
+        self.world.sandbox.reset();
+        let clock = Jumping { skipped: Mutex::default(), world: Arc::clone(&self.world) };
         Life { dir: TempDir::new().unwrap(), clock: Arc::new(clock), wrong: Mutex::default() }
     }
 
@@ -140,14 +157,18 @@ impl Machine {
         let process = Runtime::new().unwrap();
         let ended = process.block_on(async {
             let (sqlite, _) = self.store(life);
-            let shop = Arc::clone(&self.pair);
+            let shop = Arc::clone(&self.world);
             let faulty = Arc::new(Faulty::new(sqlite, fault, move || shop.mutations()));
             let desk = self.desk(life, Arc::clone(&faulty) as Arc<dyn Store>);
             let hands = Hands {
                 store: Arc::clone(&faulty) as Arc<dyn Store>,
                 service: ExecutorService::new(desk.clone()),
-                pair: Arc::clone(&self.pair),
-                who: self.pair.customer(1),
+                world: Arc::clone(&self.world),
+                who: self.world.issuer.customer(
+                    ISSUER,
+                    "customer1@example.com",
+                    "gid://shopify/Customer/1",
+                ),
                 words: Mutex::default(),
             };
             let work = async {
@@ -181,8 +202,8 @@ impl Machine {
         let Run::Ended { answer: (again, receipts), .. } = looked else { panic!("no last look") };
         self.log_verifies(life, receipts.len() as u64);
         Truth {
-            effects: self.pair.effects(),
-            mutations: self.pair.mutations(),
+            effects: self.world.sandbox.ledger(),
+            mutations: self.world.mutations(),
             receipts,
             proposal_id: proposal.map(|p| p.proposal_id.clone()).unwrap_or_default(),
             again,
@@ -234,7 +255,7 @@ fn wish(proposal: Option<&v1::Proposal>) -> super::Wish {
 
 impl Hands {
     pub fn sandbox(&self) -> &Sandbox {
-        &self.pair.sandbox
+        &self.world.sandbox
     }
 
     /// Until nothing is left of an earlier process.
@@ -255,7 +276,7 @@ impl Hands {
 
     pub async fn order(&self, number: &str, turn: u32) -> Result<v1::Observation, tonic::Status> {
         let (id, text) = (format!("m{turn}"), format!("it is about order #{number}"));
-        *self.words.lock() = vec![self.pair.frontend.message(&self.who, TALK, &id, &text)];
+        *self.words.lock() = vec![self.world.frontend.message(&self.who, TALK, &id, &text)];
         let start = text.find(number).unwrap();
         let span = v1::UtteranceSpan {
             message_id: id,
@@ -293,7 +314,7 @@ impl Hands {
             subject_token: self.who.token.clone(),
             target: Some(Target::ProposalId(proposal.proposal_id.clone())),
             messages: vec![],
-            confirmation: self.pair.frontend.yes(&self.who, TALK, card),
+            confirmation: self.world.frontend.yes(&self.who, TALK, card),
         };
         let done = self.service.execute(by_planner(request)).await?.into_inner();
         Ok(done.action.unwrap())

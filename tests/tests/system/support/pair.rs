@@ -180,7 +180,8 @@ fn start(name: &str, dir: &Path) -> Service {
     }
 }
 
-fn lay_out(dir: &Path, shop: String, issuer: &Signer, frontend: &Signer, other: &Signer) {
+/// Keys, certificates, credentials and the executor's configuration.
+pub fn lay_out(dir: &Path, shop: String, issuer: &Signer, frontend: &Signer, other: &Signer) {
     let pki = dir.join("pki");
     init_ca(&pki, DOMAIN).unwrap();
     for role in [Role::Executor, Role::Planner, Role::Frontend, Role::Auditor] {

@@ -212,7 +212,13 @@ impl Argument {
             }
             Type::Object(_) | Type::List(_) => Vec::new(),
             _ if self.is_written_role() => vec![hole(&self.name)],
-            _ => Vec::new(),
+            Type::Id { .. }
+            | Type::Text(_)
+            | Type::Format(_)
+            | Type::OneOf(_)
+            | Type::Integer { .. }
+            | Type::Decimal
+            | Type::Bool => Vec::new(),
         }
     }
 
@@ -266,7 +272,15 @@ impl Argument {
             Type::Object(fields) if !self.required && fields.iter().any(Self::is_written_role) => {
                 None
             }
-            _ => Some(format!("={path}")),
+            Type::Id { .. }
+            | Type::Text(_)
+            | Type::Format(_)
+            | Type::OneOf(_)
+            | Type::Integer { .. }
+            | Type::Decimal
+            | Type::Bool
+            | Type::List(_)
+            | Type::Object(_) => Some(format!("={path}")),
         }
     }
 

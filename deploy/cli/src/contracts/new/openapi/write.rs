@@ -82,9 +82,9 @@ fn answer_id(document: &Document, operation: &Operation<'_>) -> Option<String> {
             .map(|f| f.at.clone())
     };
     id(&fields).or_else(|| {
-        fields.iter().find_map(|field| match &field.what {
-            What::Object(inner) => id(inner).map(|at| format!("{}{at}", field.at)),
-            _ => None,
+        fields.iter().find_map(|field| {
+            let What::Object(inner) = &field.what else { return None };
+            id(inner).map(|at| format!("{}{at}", field.at))
         })
     })
 }

@@ -1,0 +1,212 @@
+//! The model's part of a turn: it decides, asks for reads and decides again, within
+//! bounds, and mends a plan once.
+
+use countersign_proto::v1::{Intent, ModelUse, RecommendedAction};
+use countersign_shared::codes::Code;
+
+use super::Conversation;
+use super::ending::{Ending, objected, unusable};
+use super::turn::{Engine, Scene};
+use crate::assemble::span::Said;
+use crate::assemble::{Assembled, Stop, Task, assemble};
+use crate::context::{ReadStop, Reader};
+use crate::executor::CallError;
+use crate::model::{Call, Decision, Objection, Unusable, View, Want};
+use crate::reply;
+use crate::submit::confidence;
+
+/// Rounds of reads that a model may ask for before it decides.
+const MAX_READ_ROUNDS: usize = 4;
+
+impl Engine {
+    /// The model's part: decide, read, decide again; one repair.
+    pub(super) async fn decided(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        text: &str,
+    ) -> Ending {
+        let mut usage = ModelUse { model: self.model.name().to_owned(), ..ModelUse::default() };
+        let mut objections: Vec<Objection> = Vec::new();
+        for _round in 0..=MAX_READ_ROUNDS + 1 {
+            scene.progress("planning", "working out what is wanted");
+            let decision =
+                match self.ask_model(scene, conversation, text, &objections, &mut usage).await {
+                    Ok(decision) => decision,
+                    Err(error) => return unusable(&error, usage),
+                };
+            if let Want::Reads(calls) = &decision.want {
+                objections = self.read_for_model(scene, conversation, calls, &usage).await;
+                continue;
+            }
+            let mut ending = match self.follow(scene, conversation, decision, &usage).await {
+                Ok(ending) => ending,
+                Err(found)
+                    if usage.repairs == 0 && self.model.name() != crate::model::offline::NAME =>
+                {
+                    usage.repairs += 1;
+                    objections = found;
+                    continue;
+                }
+                Err(found) => return objected(&found, usage),
+            };
+            ending.usage = usage;
+            return ending;
+        }
+        unusable(
+            &Unusable { reason: "it kept asking for reads".to_owned(), usage: Box::default() },
+            usage,
+        )
+    }
+
+    async fn ask_model(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &Conversation,
+        text: &str,
+        objections: &[Objection],
+        usage: &mut ModelUse,
+    ) -> Result<Decision, Unusable> {
+        let before = conversation.messages.len().saturating_sub(1);
+        let earlier: Vec<String> =
+            conversation.messages.iter().take(before).map(|m| m.text.clone()).collect();
+        let view = View {
+            text,
+            earlier: &earlier,
+            so_far: &conversation.so_far,
+            toolbox: scene.toolbox,
+            observations: &conversation.observations,
+            objections,
+        };
+        let answered = self.model.decide(&view).await;
+        let spent = match &answered {
+            Ok(decided) => &decided.usage,
+            Err(unusable) => &unusable.usage,
+        };
+        usage.input_tokens += spent.input_tokens;
+        usage.output_tokens += spent.output_tokens;
+        usage.latency_ms += spent.latency_ms;
+        usage.repairs = (usage.repairs + spent.repairs).min(1);
+        answered.map(|decided| decided.decision)
+    }
+
+    async fn read_for_model(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        calls: &[Call],
+        usage: &ModelUse,
+    ) -> Vec<Objection> {
+        scene.progress("reading", "looking things up");
+        let mut objections = Vec::new();
+        for (at, call) in calls.iter().enumerate().take(crate::context::MAX_READS) {
+            let Some(tool) = scene.toolbox.get(&call.tool) else { continue };
+            let task = new_task(call.clone(), &plain_decision(), usage, conversation);
+            let mut observations = std::mem::take(&mut conversation.observations);
+            let mut reader =
+                Reader::new(self.executor.as_ref(), scene.asker, &mut observations, usage.clone());
+            let problem = match assemble(&task, tool, scene.toolbox, &mut reader).await {
+                Ok(Assembled::Ready(ready)) => {
+                    reader.read(&tool.name, ready.arguments).await.err().map(Stop::Read)
+                }
+                Ok(Assembled::Ask(question)) => {
+                    objections.push(Objection {
+                        code: Code::ArgumentMissing.name().to_owned(),
+                        at: format!("calls/{at}/{}", question.name),
+                        problem: question.about,
+                    });
+                    None
+                }
+                Err(stop) => Some(stop),
+            };
+            conversation.observations = observations;
+            match problem {
+                Some(Stop::Objections(found)) => objections.extend(found),
+                Some(Stop::Read(stop)) => objections.push(Objection {
+                    code: code_of(&stop),
+                    at: format!("calls/{at}"),
+                    problem: stop.to_string(),
+                }),
+                None => {}
+            }
+        }
+        objections
+    }
+
+    /// Turns a decision into an ending; objections to it come back for a repair.
+    async fn follow(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        decision: Decision,
+        usage: &ModelUse,
+    ) -> Result<Ending, Vec<Objection>> {
+        let plain = |intent, recommended, text: String| Ending {
+            confidence: confidence(decision.score, &decision.doubt, recommended),
+            ..Ending::says(intent, text)
+        };
+        let open = std::mem::take(&mut conversation.open_messages);
+        match &decision.want {
+            Want::Tool(call) => {
+                let mut task = new_task(call.clone(), &decision, usage, conversation);
+                let unread = conversation.messages.iter().rev().skip(1).take(open);
+                task.said.extend(
+                    unread.map(|m| Said { message_id: m.message_id.clone(), text: m.text.clone() }),
+                );
+                self.pursue_or_object(scene, conversation, task).await
+            }
+            Want::Question => Ok(plain(
+                Intent::Question,
+                RecommendedAction::Proceed,
+                reply::question(scene.toolbox),
+            )),
+            Want::Clarify | Want::Reads(_) => {
+                conversation.open_messages = (open + 1).min(3);
+                Ok(plain(
+                    Intent::Clarify,
+                    RecommendedAction::Clarify,
+                    reply::clarify(scene.toolbox),
+                ))
+            }
+            Want::Escalate => {
+                Ok(plain(Intent::Escalate, RecommendedAction::Escalate, reply::escalate(None, "")))
+            }
+        }
+    }
+}
+
+fn new_task(
+    call: Call,
+    decision: &Decision,
+    usage: &ModelUse,
+    conversation: &Conversation,
+) -> Task {
+    let newest = conversation.messages.last();
+    Task {
+        call,
+        score: decision.score,
+        doubt: decision.doubt.clone(),
+        usage: usage.clone(),
+        said: newest
+            .map(|m| Said { message_id: m.message_id.clone(), text: m.text.clone() })
+            .into_iter()
+            .collect(),
+        heard_in: newest.map(|m| m.message_id.clone()).unwrap_or_default(),
+        picks: Default::default(),
+        focus: conversation.focus.clone(),
+    }
+}
+
+fn plain_decision() -> Decision {
+    Decision { want: Want::Clarify, score: 1.0, doubt: String::new() }
+}
+
+fn code_of(stop: &ReadStop) -> String {
+    match stop {
+        ReadStop::Call(CallError::Refused(refusal)) => refusal.code.clone(),
+        ReadStop::Call(CallError::Unreachable(_) | CallError::Lost(_)) => {
+            Code::StateUnreadable.name().to_owned()
+        }
+        ReadStop::TooMany => Code::PlanTooLarge.name().to_owned(),
+    }
+}

@@ -1,0 +1,109 @@
+//! How a turn ends: the pieces of its result, and the endings that several roads
+//! lead to.
+
+use countersign_proto::v1::{Card, Confidence, Intent, ModelUse, RecommendedAction, TurnAction};
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+
+use super::{Choosing, Conversation, Stage};
+use crate::assemble::{Question, Task};
+use crate::model::{Objection, Unusable};
+use crate::reply;
+use crate::submit::confidence;
+
+/// Unhelpful answers to one question before a person takes over.
+const MAX_MISSES: u32 = 2;
+
+/// How a turn ends, before it becomes a message.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    pub(super) reply: String,
+    pub(super) intent: Intent,
+    pub(super) confidence: Confidence,
+    pub(super) actions: Vec<TurnAction>,
+    pub(super) usage: ModelUse,
+    pub(super) card: Option<Card>,
+}
+
+impl Ending {
+    pub(super) fn says(intent: Intent, reply: impl Into<String>) -> Self {
+        Self { reply: reply.into(), intent, ..Self::default() }
+    }
+}
+
+pub(super) fn ask(conversation: &mut Conversation, task: Task, question: Question) -> Ending {
+    let text = reply::ask(&question);
+    let why = format!("open: {}", question.name);
+    let score = task.score * 0.5;
+    conversation.stage = Stage::Choosing(Box::new(Choosing { task, question, misses: 0 }));
+    Ending {
+        confidence: confidence(score, &why, RecommendedAction::Clarify),
+        ..Ending::says(Intent::Clarify, text)
+    }
+}
+
+pub(super) fn ask_once_more(conversation: &mut Conversation, mut waiting: Choosing) -> Ending {
+    waiting.misses += 1;
+    if waiting.misses >= MAX_MISSES {
+        let why = format!("open: {}", waiting.question.name);
+        let ending = Ending::says(Intent::Escalate, reply::escalate(None, &why));
+        return Ending { confidence: confidence(0.0, &why, RecommendedAction::Escalate), ..ending };
+    }
+    let text = reply::ask(&waiting.question);
+    conversation.stage = Stage::Choosing(Box::new(waiting));
+    Ending {
+        confidence: confidence(0.3, "the answer fits none", RecommendedAction::Clarify),
+        ..Ending::says(Intent::Clarify, text)
+    }
+}
+
+/// News of an earlier action come first; a reply that only asks back adds nothing.
+pub(super) fn joined(news: Ending, ending: Ending) -> Ending {
+    if ending.intent == Intent::Clarify && ending.actions.is_empty() {
+        return Ending { usage: ending.usage, ..news };
+    }
+    let reply = format!("{}\n\n{}", news.reply, ending.reply);
+    let actions = news.actions.into_iter().chain(ending.actions).collect();
+    Ending { reply, actions, ..ending }
+}
+
+pub(super) fn unusable(error: &Unusable, usage: ModelUse) -> Ending {
+    tracing::warn!(reason = %error.reason, "the model gave no usable answer");
+    let action =
+        TurnAction { code: Code::ModelUnusable.name().to_owned(), ..TurnAction::default() };
+    Ending {
+        confidence: confidence(0.0, "no usable answer of the model", RecommendedAction::Clarify),
+        actions: vec![action],
+        usage,
+        ..Ending::says(Intent::Clarify, Code::ModelUnusable.page().say)
+    }
+}
+
+/// Objections that no repair mended.
+pub(super) fn objected(objections: &[Objection], usage: ModelUse) -> Ending {
+    let reason = objections
+        .iter()
+        .map(|o| format!("{} at {}: {}", o.code, o.at, o.problem))
+        .collect::<Vec<_>>()
+        .join("; ");
+    tracing::warn!(%reason, "the plan does not hold");
+    unusable(&Unusable { reason, usage: Box::default() }, usage)
+}
+
+pub(super) fn refused_action(tool: &str, refusal: &Refusal) -> TurnAction {
+    TurnAction {
+        tool: tool.to_owned(),
+        code: refusal.code.clone(),
+        receipt_id: refusal.receipt_id.clone().unwrap_or_default(),
+        action_id: refusal.action_id.clone().unwrap_or_default(),
+        ..TurnAction::default()
+    }
+}
+
+pub(super) fn awaiting(tool: &str) -> TurnAction {
+    TurnAction {
+        tool: tool.to_owned(),
+        code: Code::AwaitingConfirmation.name().to_owned(),
+        ..TurnAction::default()
+    }
+}

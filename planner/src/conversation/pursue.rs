@@ -1,0 +1,108 @@
+//! From a task to what can be done with it: an answer read out, a proposal, or a
+//! question back.
+
+use countersign_proto::v1::{Intent, RecommendedAction};
+use countersign_shared::codes::Code;
+
+use super::Conversation;
+use super::ending::{Ending, ask, objected, refused_action};
+use super::turn::{Engine, Scene};
+use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
+use crate::context::{ReadStop, Reader};
+use crate::model::Objection;
+use crate::reply;
+use crate::submit::confidence;
+use crate::tools::ToolSpec;
+
+impl Engine {
+    /// Goes on with a task; objections end it, since no model is asked here.
+    pub(super) async fn pursue(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        task: Task,
+    ) -> Ending {
+        let usage = task.usage.clone();
+        match self.pursue_or_object(scene, conversation, task).await {
+            Ok(ending) => Ending { usage, ..ending },
+            Err(objections) => objected(&objections, usage),
+        }
+    }
+
+    pub(super) async fn pursue_or_object(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        task: Task,
+    ) -> Result<Ending, Vec<Objection>> {
+        let Some(tool) = scene.toolbox.get(&task.call.tool) else {
+            return Err(vec![Objection {
+                code: Code::ToolUnknown.name().to_owned(),
+                at: "tool".to_owned(),
+                problem: format!("there is no tool {}", task.call.tool),
+            }]);
+        };
+        scene.progress("reading", "looking things up");
+        let mut observations = std::mem::take(&mut conversation.observations);
+        let mut reader =
+            Reader::new(self.executor.as_ref(), scene.asker, &mut observations, task.usage.clone());
+        let assembled = assemble(&task, tool, scene.toolbox, &mut reader).await;
+        let ending = match assembled {
+            Ok(Assembled::Ready(ready)) if tool.read => {
+                read_out(&task, tool, ready, &mut reader, conversation).await
+            }
+            other => {
+                drop(reader);
+                conversation.observations = observations;
+                return match other {
+                    Ok(Assembled::Ready(ready)) => {
+                        self.propose(scene, conversation, task, ready, "").await
+                    }
+                    Ok(Assembled::Ask(question)) => Ok(ask(conversation, task, question)),
+                    Err(Stop::Read(stop)) => Ok(read_failed(&task, tool, &stop)),
+                    Err(Stop::Objections(objections)) => Err(objections),
+                };
+            }
+        };
+        drop(reader);
+        conversation.observations = observations;
+        Ok(ending)
+    }
+}
+
+async fn read_out(
+    task: &Task,
+    tool: &ToolSpec,
+    ready: Prepared,
+    reader: &mut Reader<'_>,
+    conversation: &mut Conversation,
+) -> Ending {
+    match reader.read(&tool.name, ready.arguments).await {
+        Ok(observation) => {
+            conversation.focus = ready.focus;
+            Ending {
+                confidence: confidence(
+                    task.score * ready.sureness,
+                    &task.doubt,
+                    RecommendedAction::Proceed,
+                ),
+                ..Ending::says(Intent::Question, reply::read(tool, &observation))
+            }
+        }
+        Err(stop) => read_failed(task, tool, &stop),
+    }
+}
+
+fn read_failed(task: &Task, tool: &ToolSpec, stop: &ReadStop) -> Ending {
+    let intent = if tool.read { Intent::Question } else { Intent::Action };
+    let (text, refusal) = match stop {
+        ReadStop::Call(error) => (reply::not_answered(error), error.refusal()),
+        ReadStop::TooMany => (reply::escalate(Some(tool), "it needs too many look-ups"), None),
+    };
+    let actions = refusal.filter(|_| !tool.read).map(|r| refused_action(&tool.name, r));
+    Ending {
+        confidence: confidence(task.score, &task.doubt, RecommendedAction::Clarify),
+        actions: actions.into_iter().collect(),
+        ..Ending::says(intent, text)
+    }
+}
