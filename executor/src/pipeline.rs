@@ -181,6 +181,7 @@ impl Pipeline {
                 Err(error) => match self.logged(&leaf).await {
                     Some(index) => index,
                     None => {
+                        life.catch_up(&*self.store).await;
                         self.again(&error).await;
                         continue;
                     }

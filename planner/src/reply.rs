@@ -15,13 +15,13 @@ use crate::tools::{ToolSpec, Toolbox};
 
 /// The executor cannot be reached and nothing was asked of it.
 pub const UNREACHABLE: &str =
-    "I can't reach our systems right now, so nothing has been done. Please try again in a moment.";
+    "I can't reach our systems right now, so I could not start this. Please try again in a moment.";
 /// A read or dry run got no answer; neither has an effect.
-pub const NO_ANSWER: &str = "I got no answer from our systems just now. Nothing has been changed. Please try again in a moment.";
+pub const NO_ANSWER: &str = "I got no answer from our systems just now, so I have started nothing. Please try again in a moment.";
 /// An action was handed over and its end is not known.
 pub const STILL_CHECKED: &str = "This is still being checked. I can't tell you yet whether it went through. Ask me again in a moment.";
 /// The customer dropped it.
-pub const DROPPED: &str = "All right, I have not done that.";
+pub const DROPPED: &str = "All right, I leave that.";
 /// A yes in words where a signed one is needed.
 pub const CONFIRM_ON_CARD: &str =
     "Please confirm it on the card itself; a yes in the chat is not enough.";
@@ -31,9 +31,10 @@ pub const LOOK_AGAIN: &str =
 /// No answer in the tools.
 const NOT_ANSWERABLE: &str = "I can't answer that from what I can look up here.";
 /// Nothing was understood.
-const NOT_UNDERSTOOD: &str = "I'm not sure what you would like me to do.";
+const NOT_UNDERSTOOD: &str =
+    "I'm not sure what you would like me to do, so I have started nothing new.";
 /// A person is needed.
-const FOR_A_COLLEAGUE: &str = "This is one for a colleague. I have not done anything myself.";
+const FOR_A_COLLEAGUE: &str = "This is one for a colleague, so I have started nothing new.";
 
 /// Words for a refusal: the executor's, else those of the code, else honest ones.
 #[must_use]
@@ -154,7 +155,7 @@ pub fn question(toolbox: &Toolbox) -> String {
 /// Asks back.
 #[must_use]
 pub fn clarify(toolbox: &Toolbox) -> String {
-    format!("{NOT_UNDERSTOOD} Nothing has been done.{}", abilities(toolbox))
+    format!("{NOT_UNDERSTOOD}{}", abilities(toolbox))
 }
 
 fn abilities(toolbox: &Toolbox) -> String {
@@ -187,6 +188,30 @@ pub fn escalate(understood: Option<&ToolSpec>, doubt: &str) -> String {
 mod tests {
     use super::*;
     use countersign_proto::v1::ActionState;
+
+    /// An action may have run a message earlier: fixed sentences speak of this
+    /// message only.
+    #[test]
+    fn fixed_sentences_deny_nothing_that_may_have_happened() {
+        let toolbox = Toolbox::default();
+        for text in [
+            clarify(&toolbox),
+            question(&toolbox),
+            escalate(None, ""),
+            DROPPED.into(),
+            UNREACHABLE.into(),
+            NO_ANSWER.into(),
+        ] {
+            for claim in [
+                "othing has been done",
+                "othing was changed",
+                "othing has been changed",
+                "not done anything",
+            ] {
+                assert!(!text.contains(claim), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn nothing_is_claimed_before_the_receipt() {

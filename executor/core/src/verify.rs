@@ -292,7 +292,9 @@ fn worded(facts: &Json) -> String {
             let part = |name| money.get(name).and_then(Json::as_str).unwrap_or_default();
             format!("{} {}", part("currency"), part("amount"))
         }
-        other => other.to_string(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+            value.to_string()
+        }
     };
     let parts = facts.as_object().into_iter().flatten().map(|(name, value)| match name.as_str() {
         "rule" => one(value),

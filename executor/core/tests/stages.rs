@@ -252,10 +252,8 @@ fn absent() -> Sight {
 }
 
 fn outcome(asked: Ask) -> (Outcome, String) {
-    match asked {
-        Ask::Settle(settlement) => (settlement.outcome, settlement.code),
-        other => panic!("not settled: {other:?}"),
-    }
+    let Ask::Settle(settlement) = asked else { panic!("not settled: {asked:?}") };
+    (settlement.outcome, settlement.code)
 }
 
 #[test]

@@ -40,19 +40,17 @@ impl Builder<'_, '_> {
         let found = locate(quote, &self.task.said).ok_or_else(|| {
             Break::object("SPAN_INVALID", name, "the user's messages do not contain this quote")
         })?;
-        if !spec.accepts(Source::Utterance) {
+        let fits = super::span::fits(spec, &found.value);
+        let usable = spec.accepts(Source::Utterance) && fits;
+        if !usable && !spec.obtain.is_empty() {
             // Good for choosing among what is read, not for a value.
-            return if spec.obtain.is_empty() {
-                Err(Break::object(
-                    "REFERENCE_REQUIRED",
-                    name,
-                    "the user's words are not accepted here",
-                ))
-            } else {
-                Ok(None)
-            };
+            return Ok(None);
         }
-        if !super::span::fits(spec, &found.value) {
+        if !spec.accepts(Source::Utterance) {
+            let problem = "the user's words are not accepted here";
+            return Err(Break::object("REFERENCE_REQUIRED", name, problem));
+        }
+        if !fits {
             let problem = format!("{:?} does not fit {}", found.value, spec.schema);
             return Err(Break::object("ARGUMENT_INVALID", name, problem));
         }

@@ -195,3 +195,24 @@ fn doubt(fits: &[Fit]) -> String {
         [_] | [] | [_, _, ..] => "only a weak resemblance to known requests".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever is written, reading it ends, and what it points to is there.
+        #[test]
+        fn any_text_is_read(text in "(\\PC|cancel |refund |not |order |#1004 |\n> |, |\\? ){0,60}") {
+            let decision = read(&text, &Toolbox::default());
+            prop_assert!((0.0..=1.0).contains(&decision.score));
+            for clause in hear(&text).clauses {
+                prop_assert!(text.get(clause.range).is_some());
+                for word in clause.words {
+                    prop_assert!(text.get(word.range).is_some());
+                }
+            }
+        }
+    }
+}
