@@ -15,6 +15,8 @@ use crate::executor::{CallError, Executor};
 pub const MAX_READS: usize = 8;
 /// Observations kept per conversation; the oldest go first.
 const MAX_KEPT: usize = 40;
+/// Newest messages that a write is shown to rest on.
+const WORDS_SHOWN: usize = 10;
 
 /// What identifies a turn to the executor.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,17 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    /// The conversation's newest messages and those that the steps point into: what
+    /// a write's receipt shows that it rests on.
+    #[must_use]
+    pub fn words_behind(&self, steps: &[Step]) -> Vec<AttestedMessage> {
+        let pointed = self.messages_of(steps);
+        let old = self.messages.len().saturating_sub(WORDS_SHOWN);
+        let (old, newest) = self.messages.split_at_checked(old).unwrap_or((&[], self.messages));
+        let also = old.iter().filter(|m| pointed.iter().any(|p| p.message_id == m.message_id));
+        also.chain(newest).cloned().collect()
+    }
+
     /// The messages that these steps point into, and no others: an old one may
     /// have expired.
     #[must_use]

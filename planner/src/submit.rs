@@ -53,7 +53,7 @@ pub async fn propose(
     let steps = vec![step];
     let request = ProposeRequest {
         subject_token: asker.token.to_owned(),
-        messages: asker.messages_of(&steps),
+        messages: asker.words_behind(&steps),
         plan: Some(Plan {
             conversation_id: asker.conversation_id.to_owned(),
             external_ref: asker.external_ref.to_owned(),

@@ -24,7 +24,7 @@ async fn action_flow_cancels_once_and_proves_it() {
     assert!(effects.iter().all(|e| e.by == "sandbox" && e.name == "#1001"), "{effects:?}");
     assert_eq!(pair.mutations(), 1);
 
-    let receipt = receipt(&pair, &done).await;
+    let receipt = receipt(&pair, &done.receipt_id).await;
     assert_eq!(receipt.outcome, "applied");
     assert_eq!(receipt.asked.subject, "customer1@example.com");
     assert!(receipt.asked.caller.ends_with("/planner"));
@@ -58,6 +58,23 @@ async fn action_flow_answers_a_repeat_with_the_first_receipt() {
         assert_eq!(refused.receipt_id.as_deref(), Some(first.receipt_id.as_str()));
     }
     assert_eq!(pair.mutations(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn action_flow_is_watched_to_its_end() {
+    let pair = Pair::executor_only().await;
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let done = desk.cancel("1001").await.unwrap();
+    let request = v1::WatchActionRequest {
+        subject_token: desk.who.token.clone(),
+        action_id: done.action_id.clone(),
+    };
+    let mut steps = desk.client.watch_action(request).await.unwrap().into_inner();
+    let mut last = None;
+    while let Some(step) = steps.message().await.unwrap() {
+        last = step.action;
+    }
+    assert_eq!(last.unwrap().receipt_id, done.receipt_id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,6 +150,9 @@ async fn action_flow_holds_a_whole_conversation() {
     assert_eq!(turn.actions[0].outcome(), v1::Outcome::Applied, "{turn:?}");
     assert!(turn.reply.contains(&turn.actions[0].receipt_id), "{}", turn.reply);
     assert_eq!(pair.effects().iter().filter(|e| e.kind == "order_cancelled").count(), 1);
+    let receipt = receipt(&pair, &turn.actions[0].receipt_id).await;
+    assert_eq!(receipt.asked.messages[0].id, "m1", "the words that it rests on");
+    assert_eq!(receipt.asked.model, "offline");
     let third = converse(&pair, &who, "m3", "cancel order #1001", None).await.turn;
     assert_eq!(third.actions[0].code, "ALREADY_DONE", "{third:?}");
     assert_eq!(third.actions[0].receipt_id, turn.actions[0].receipt_id);
@@ -172,16 +192,16 @@ async fn converse(
 }
 
 /// An action's receipt, its place in the log proved against the public key.
-pub async fn receipt(pair: &Pair, action: &v1::Action) -> Receipt {
+pub async fn receipt(pair: &Pair, id: &str) -> Receipt {
     let mut audit = pair.audit(Role::Auditor);
     let request = v1::GetReceiptRequest {
         subject_token: String::new(),
-        receipt_id: action.receipt_id.clone(),
+        receipt_id: id.to_owned(),
     };
     let sealed = audit.get_receipt(request).await.unwrap().into_inner().receipt.unwrap();
     let request = v1::GetInclusionProofRequest {
         subject_token: String::new(),
-        receipt_id: action.receipt_id.clone(),
+        receipt_id: id.to_owned(),
     };
     let proof = audit.get_inclusion_proof(request).await.unwrap().into_inner().tlog_proof;
     let key = VerifierKey::parse(&pair.log_key()).unwrap();

@@ -26,7 +26,7 @@ async fn lost_reply_is_found_by_its_marker() {
     let (pair, done) = cancel_with(Fault::LostReply).await;
     assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
     assert_eq!((pair.mutations(), cancellations(&pair)), (1, 1), "never sent twice");
-    assert_eq!(receipt(&pair, &done).await.verification.evidence, ["read_back"]);
+    assert_eq!(receipt(&pair, &done.receipt_id).await.verification.evidence, ["read_back"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +64,7 @@ async fn lost_reply_of_a_refund_is_replayed_with_the_same_key() {
     assert_eq!(done.attempts, 2);
     let refunds = pair.effects().iter().filter(|e| e.kind == "refund_created").count();
     assert_eq!(refunds, 1, "sent twice, done once");
-    let evidence = receipt(&pair, &done).await.verification.evidence;
+    let evidence = receipt(&pair, &done.receipt_id).await.verification.evidence;
     assert_eq!(evidence, ["replay", "read_back"]);
 }
 

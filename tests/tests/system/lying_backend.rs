@@ -41,7 +41,7 @@ async fn lying_backend_half_an_effect_is_unknown_with_expected_beside_found() {
         (Outcome::Unknown, "VERIFY_MISMATCH"),
         "{done:?}"
     );
-    let receipt = receipt(&pair, &done).await;
+    let receipt = receipt(&pair, &done.receipt_id).await;
     let sight = receipt.verification.sight.to_string();
     assert!(sight.contains("looked.refunded") && sight.contains("130.00"), "{sight}");
     assert_eq!(receipt.next, "person");
