@@ -13,7 +13,7 @@ use countersign_core::contract::Contract;
 use countersign_core::error::Refused;
 use countersign_core::gate;
 use countersign_core::lifecycle::{Event, State};
-use countersign_core::plan::{Plan, Source, Step as PlanStep, admit};
+use countersign_core::plan::{Confidence, Plan, Source, Step as PlanStep, admit};
 use countersign_core::proposal::{self, Asked, Fresh, Proposal};
 use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resolve};
 use countersign_core::seal;
@@ -172,7 +172,7 @@ impl Desk {
         let life = Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?;
         // What is under way is further than its journal.
         let running = self.running.follow(life.action()).and_then(|f| f.borrow().clone());
-        Ok(running.unwrap_or_else(|| Step { state: Arc::new(life.state().clone()), leaf: None }))
+        Ok(running.unwrap_or_else(|| Step { state: life.standing(), leaf: None }))
     }
 
     /// Carries on by itself what an earlier process left; answers with how many.
@@ -187,7 +187,13 @@ impl Desk {
             crate::recovery::mend(&mut life, self.pipeline.clock.now());
             tracing::info!(action = %life.action(), state = life.state().name(), "carrying on");
             let desk = self.clone();
-            tokio::spawn(async move { desk.carry_out(life).await.map(drop) });
+            tokio::spawn(async move {
+                let action = life.action().clone();
+                if let Err(turned) = desk.carry_out(life).await {
+                    let why = turned.refused;
+                    tracing::error!(%action, %why, "an action in doubt was not carried on");
+                }
+            });
         }
         Ok(count)
     }
@@ -219,13 +225,17 @@ impl Desk {
     /// when the caller does not.
     async fn under_way(&self, life: Life, progress: Progress) -> Result<Step, Turned> {
         let action = life.action().clone();
+        // Another caller may have carried it further since its journal was read.
+        if life.seq() > 0 {
+            let owner = life.state().proposal().asked().subject.clone();
+            let journal = self.pipeline.store.journal(&owner, Named::Action(action.clone())).await;
+            let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
+            if u64::try_from(journal.len()).ok() != Some(life.seq()) {
+                return ended(Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?);
+            }
+        }
         let desk = self.clone();
-        let task = tokio::spawn(async move {
-            let action = life.action().clone();
-            let ended = desk.pipeline.run(life, &progress).await;
-            desk.running.end(&action);
-            ended
-        });
+        let task = tokio::spawn(async move { desk.pipeline.run(life, &progress).await });
         let life = match task.await {
             Ok(Ok(life)) => life,
             Ok(Err(Stop::Known(refused))) => {
@@ -263,10 +273,7 @@ impl Desk {
                 crate::recovery::mend(&mut now, self.pipeline.clock.now());
                 self.under_way(now, progress).await
             }
-            other => {
-                self.running.end(life.action());
-                ended(other?)
-            }
+            other => ended(other?),
         }
     }
 
@@ -444,20 +451,27 @@ fn ended(life: Life) -> Result<Step, Turned> {
             action: Some(stopped.proposal.action().clone()),
         });
     }
-    Ok(Step { state: Arc::new(life.state().clone()), leaf: life.leaf() })
+    Ok(Step { state: life.standing(), leaf: life.leaf() })
 }
 
 fn asked(request: &Request, plan: &Plan) -> Asked {
     Asked {
         caller: request.caller.clone(),
         subject: request.subject.clone(),
-        conversation: plan.conversation.clone(),
-        external_ref: plan.external_ref.clone(),
+        // A refused plan is receipted as well, whatever it holds.
+        conversation: plan.conversation.chars().take(128).collect(),
+        external_ref: plan.external_ref.chars().take(128).collect(),
         messages: request.messages.clone(),
-        confidence: plan.confidence.clone(),
+        confidence: told(&plan.confidence),
         model: plan.model.clone(),
         after_receipt: plan.after_receipt.clone(),
     }
+}
+
+/// JSON has no NaN and no infinity: a receipt with one could never be read again.
+fn told(confidence: &Confidence) -> Confidence {
+    let score = if confidence.score.is_finite() { confidence.score } else { 0.0 };
+    Confidence { score, ..confidence.clone() }
 }
 
 fn fresh() -> Fresh {

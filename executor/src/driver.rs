@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_core::answer::{self, ReadFailure, Sent};
+use countersign_core::answer::{self, Barrier, ReadFailure, Sent};
 use countersign_core::contract::{Body, Catalog, Contract, FreshRead};
 use countersign_core::dispatch::{Account, AttemptResult, Dispatch};
 use countersign_core::error::Refused;
@@ -20,8 +20,7 @@ use countersign_core::{observe, request};
 use countersign_shared::codes::Code;
 use serde_json::{Map, Value as Json};
 
-use crate::connector::Connections;
-use crate::ports::Clock;
+use crate::ports::{Backends, Clock};
 
 /// Tries of one read.
 const TRIES: u32 = 3;
@@ -32,15 +31,19 @@ const LONGEST: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Driver {
     catalog: Arc<Catalog>,
-    connections: Connections,
+    backends: Arc<dyn Backends>,
     clock: Arc<dyn Clock>,
 }
 
 impl Driver {
-    /// With every active contract and every connection.
+    /// With every active contract and every backend.
     #[must_use]
-    pub fn new(catalog: Arc<Catalog>, connections: Connections, clock: Arc<dyn Clock>) -> Self {
-        Self { catalog, connections, clock }
+    pub fn new(
+        catalog: Arc<Catalog>,
+        backends: impl Into<Arc<dyn Backends>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { catalog, backends: backends.into(), clock }
     }
 
     /// Carries out a read contract for a subject; what is not the subject's is left
@@ -105,18 +108,21 @@ impl Driver {
     /// # Errors
     /// `EGRESS_DENIED` where no connection is set up.
     pub fn account(&self, tenant: &str, contract: &Contract) -> Result<Account, Refused> {
-        let account = self.connections.account(tenant, &contract.pack.name).ok_or_else(|| {
+        self.backends.account(tenant, &contract.pack.name).ok_or_else(|| {
             let message = format!("no connection to {} for this tenant", contract.pack.name);
             Refused::new(Code::EgressDenied, message)
-        })?;
-        Ok(Account { account: account.account.clone(), credential: account.credential_id.clone() })
+        })
     }
 
     /// Sends the durable intent once.
     pub async fn send(&self, dispatch: &Dispatch, contract: &Contract) -> AttemptResult {
         let tenant = &dispatch.proposal().asked().subject.tenant;
-        let pack = &contract.pack;
-        let sent = self.connections.send(tenant, pack, dispatch.request(), pack.timeout).await;
+        let sent = match self.same_account(dispatch, contract) {
+            Ok(()) => self.backends.send(tenant, contract, dispatch.request()).await,
+            Err(refused) => {
+                Sent::NotSent { barrier: Barrier::Unreachable, why: refused.to_string() }
+            }
+        };
         let status = match &sent {
             Sent::Answered { status, .. } => Some(*status),
             Sent::NotSent { .. } | Sent::Lost { .. } => None,
@@ -137,11 +143,22 @@ impl Driver {
         }
     }
 
+    /// AT MOST ONE EFFECT: a key and a marker mean nothing at another account.
+    fn same_account(&self, dispatch: &Dispatch, contract: &Contract) -> Result<(), Refused> {
+        let now = self.account(&dispatch.proposal().asked().subject.tenant, contract)?;
+        if now.account == dispatch.account().account {
+            return Ok(());
+        }
+        let message = format!("the connection now goes to another account, {}", now.account);
+        Err(Refused::new(Code::EgressDenied, message))
+    }
+
     async fn read_back(
         &self,
         dispatch: &Dispatch,
         contract: &Contract,
     ) -> Result<(Scope, Value), Refused> {
+        self.same_account(dispatch, contract)?;
         let Body::Write(write) = &contract.body else { return Err(not_a_read(contract)) };
         let subject = &dispatch.proposal().asked().subject;
         let scope = dispatch.cleared().scope().with("response", dispatch.response());
@@ -165,13 +182,12 @@ impl Driver {
         let mut tries = 0;
         loop {
             tries += 1;
-            let timeout = contract.pack.timeout;
-            let raw = self.connections.read(&subject.tenant, contract, &request, timeout).await;
-            match raw {
+            match self.backends.read(&subject.tenant, contract, &request).await {
                 Ok(raw) => return Ok(raw),
                 Err(failure) if failure.retryable && tries < TRIES => {
                     let wait = failure.after.unwrap_or(Duration::from_millis(100) * (1 << tries));
-                    tokio::time::sleep(wait.min(LONGEST)).await;
+                    let again = self.clock.now().checked_add(wait.min(LONGEST));
+                    self.clock.until(again.unwrap_or(jiff::Timestamp::MAX)).await;
                 }
                 Err(failure) => return Err(unread(contract, &failure)),
             }

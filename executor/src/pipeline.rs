@@ -12,12 +12,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_core::answer::Verdict;
 use countersign_core::contract::{Body, Catalog, Contract, WriteBody};
-use countersign_core::dispatch;
+use countersign_core::dispatch::{self, AttemptResult};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::error::Refused;
 use countersign_core::gate;
 use countersign_core::lifecycle::{self, Event, State};
+use countersign_core::retry;
 use countersign_core::seal::{self, Leaf};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ActionId;
@@ -49,7 +51,8 @@ pub struct Pipeline {
 
 /// An action under way: where it stands, and what the journal has yet to hear.
 pub struct Life {
-    state: State,
+    /// Shared with those who follow the action.
+    state: Arc<State>,
     waiting: Vec<Event>,
     seq: u64,
     leaf: Option<u64>,
@@ -70,16 +73,15 @@ impl Pipeline {
     /// # Errors
     /// When nothing was begun.
     pub async fn run(&self, mut life: Life, progress: &Progress) -> Result<Life, Stop> {
-        let action = life.state.proposal().action().clone();
-        let ended = self.steps(&mut life, progress).await;
-        self.store.release(&action);
-        ended.map(|()| life)
+        let _held = Held { store: Arc::clone(&self.store), action: life.action().clone() };
+        self.steps(&mut life, progress).await?;
+        Ok(life)
     }
 
     async fn steps(&self, life: &mut Life, progress: &Progress) -> Result<(), Stop> {
         let contract = self.contract(life.state.proposal().tool())?;
         loop {
-            progress.tell(&life.state, life.leaf);
+            progress.tell(life.standing(), life.leaf);
             let now = self.clock.now();
             match ask(&life.state, &contract, now) {
                 Ask::AwaitGrants | Ask::Nothing => return Ok(()),
@@ -96,13 +98,13 @@ impl Pipeline {
                     self.look(life, &contract).await;
                 }
                 Ask::Settle(settlement) => life.take(Event::Settled(settlement)),
-                Ask::Seal => self.seal(life, &contract).await,
+                Ask::Seal => self.seal(life, &contract).await?,
             }
         }
     }
 
     async fn claim(&self, life: &mut Life, now: Timestamp) -> Result<(), Stop> {
-        let State::Granted(granted) = &life.state else { return Ok(()) };
+        let State::Granted(granted) = life.state() else { return Ok(()) };
         let taken = self.store.claim(granted, now).await?;
         let taken = taken.map_err(|refused| Stop::Known(Box::new(refused)))?;
         life.take(Event::Claimed(taken));
@@ -110,7 +112,7 @@ impl Pipeline {
     }
 
     async fn gate(&self, life: &mut Life, contract: &Contract) {
-        let State::Claimed(claimed) = &life.state else { return };
+        let State::Claimed(claimed) = life.state() else { return };
         let proposal = claimed.granted().proposal();
         let event = match write(contract) {
             Err(refused) => Event::Refused(Box::new(refused)),
@@ -132,7 +134,7 @@ impl Pipeline {
     }
 
     fn prepare(&self, life: &mut Life, contract: &Contract) {
-        let State::Cleared(cleared) = &life.state else { return };
+        let State::Cleared(cleared) = life.state() else { return };
         let tenant = &cleared.claimed().granted().proposal().asked().subject.tenant;
         let intent = self
             .driver
@@ -146,22 +148,29 @@ impl Pipeline {
 
     /// INTENT FIRST: no byte leaves before the journal has the intent.
     async fn send(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
-        let first = matches!(&life.state, State::Sent(d) if d.attempts().len() == 1);
+        let first = matches!(life.state(), State::Sent(d) if d.attempts().len() == 1);
         match life.flush(&*self.store).await {
             Ok(()) => {}
             // Nothing was sent yet: the action was not begun.
             Err(error) if first => return Err(error.into()),
             Err(error) => self.flush_later(life, error).await,
         }
-        if let State::Sent(dispatch) = &life.state {
-            let result = self.driver.send(dispatch, contract).await;
+        if let State::Sent(dispatch) = life.state() {
+            // The commit may have taken long: whether a resend is safe is asked again.
+            let result = if first || retry::may_send(dispatch, contract, self.clock.now()) {
+                self.driver.send(dispatch, contract).await
+            } else {
+                let why = "too late to send it again safely".to_owned();
+                let at = self.clock.now();
+                AttemptResult { at, status: None, verdict: Verdict::NotSent { why } }
+            };
             life.take(Event::Answered(Box::new(result)));
         }
         Ok(())
     }
 
     async fn look(&self, life: &mut Life, contract: &Contract) {
-        if let State::Answered(dispatch) | State::Looking(dispatch, _) = &life.state {
+        if let State::Answered(dispatch) | State::Looking(dispatch, _) = life.state() {
             let look = self.driver.look(dispatch, contract).await;
             life.take(Event::Looked(Box::new(look)));
         }
@@ -169,9 +178,11 @@ impl Pipeline {
 
     /// RECEIPT BEFORE REPLY. What was sent is never forgotten: the commit is tried
     /// until it holds.
-    async fn seal(&self, life: &mut Life, contract: &Contract) {
+    async fn seal(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
         let id = countersign_shared::ids::ReceiptId::from_uuid(uuid::Uuid::now_v7());
-        let Some(leaf) = seal::seal(&life.state, contract, &id, self.clock.now()) else { return };
+        let Some(leaf) = seal::seal(&life.state, contract, &id, self.clock.now()) else {
+            return Ok(());
+        };
         life.take(Event::Sealed(id));
         loop {
             let events = life.waiting.clone();
@@ -181,7 +192,12 @@ impl Pipeline {
                 Err(error) => match self.logged(&leaf).await {
                     Some(index) => index,
                     None => {
+                        let heard = life.seq;
                         life.catch_up(&*self.store).await;
+                        // Somebody else carried this action on: theirs is the truth.
+                        if error == StoreError::Conflict && life.seq == heard {
+                            return Err(error.into());
+                        }
                         self.again(&error).await;
                         continue;
                     }
@@ -190,7 +206,7 @@ impl Pipeline {
             life.heard();
             life.leaf = Some(index);
             self.sealed.notify_one();
-            return;
+            return Ok(());
         }
     }
 
@@ -234,6 +250,18 @@ impl Pipeline {
     }
 }
 
+/// However a run ends, what it reserved and did not make durable is given back.
+struct Held {
+    store: Arc<dyn Store>,
+    action: ActionId,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.store.release(&self.action);
+    }
+}
+
 /// The write part of a contract.
 ///
 /// # Errors
@@ -251,7 +279,7 @@ impl Life {
     /// # Errors
     /// When they cannot follow each other.
     pub fn begin(events: Vec<Event>) -> Result<Self, lifecycle::Illegal> {
-        let state = lifecycle::fold(events.clone())?;
+        let state = Arc::new(lifecycle::fold(events.clone())?);
         Ok(Self { state, waiting: events, seq: 0, leaf: None })
     }
 
@@ -261,7 +289,7 @@ impl Life {
     /// When its events cannot follow each other.
     pub fn resume(journal: Vec<Event>) -> Result<Self, lifecycle::Illegal> {
         let seq = u64::try_from(journal.len()).unwrap_or(u64::MAX);
-        let state = lifecycle::fold(journal)?;
+        let state = Arc::new(lifecycle::fold(journal)?);
         Ok(Self { state, waiting: Vec::new(), seq, leaf: None })
     }
 
@@ -269,6 +297,18 @@ impl Life {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The same, to be kept.
+    #[must_use]
+    pub fn standing(&self) -> Arc<State> {
+        Arc::clone(&self.state)
+    }
+
+    /// How many events its journal has heard.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
     }
 
     /// Its receipt's index in the log, if it was sealed just now.
@@ -285,10 +325,10 @@ impl Life {
 
     /// Takes one step.
     pub fn take(&mut self, event: Event) {
-        let before = self.state.clone();
+        let before = State::clone(&self.state);
         match lifecycle::next(Some(before), event.clone()) {
             Ok(state) => {
-                self.state = state;
+                self.state = Arc::new(state);
                 self.waiting.push(event);
             }
             // Only a fault of ours leads here; the state stays and the step is not taken.

@@ -1,16 +1,25 @@
 //! What the pipeline needs from outside, as whole operations. Each that writes
 //! says whether it did.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use countersign_core::answer::{ReadFailure, Sent};
 use countersign_core::claim::Taken;
+use countersign_core::contract::Contract;
+use countersign_core::dispatch::Account;
 use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
+use countersign_core::request::WireRequest;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::Subject;
 use countersign_shared::ids::{ActionId, ObservationId, ProposalId, ReceiptId};
 use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use crate::connector::Connections;
 
 /// Durable memory of the executor. A write is durable when its call returns `Ok`.
 #[async_trait]
@@ -136,6 +145,54 @@ pub enum StoreError {
     /// The log has no such leaf or size.
     #[error("the log does not reach that far")]
     OutOfRange,
+}
+
+/// Systems of record: where each tenant's requests go, and what comes back.
+#[async_trait]
+pub trait Backends: Send + Sync + 'static {
+    /// Names of the account and the credential behind a tenant's connection to a
+    /// pack; `None` where there is no such connection.
+    fn account(&self, tenant: &str, pack: &str) -> Option<Account>;
+
+    /// Sends a write, at most once (AT MOST ONE EFFECT).
+    async fn send(&self, tenant: &str, contract: &Contract, request: &WireRequest) -> Sent;
+
+    /// The raw answer to a read, with all its pages.
+    async fn read(
+        &self,
+        tenant: &str,
+        contract: &Contract,
+        request: &WireRequest,
+    ) -> Result<Json, ReadFailure>;
+}
+
+#[async_trait]
+impl Backends for Connections {
+    fn account(&self, tenant: &str, pack: &str) -> Option<Account> {
+        let account = Self::account(self, tenant, pack)?;
+        let (account, credential) = (account.account.clone(), account.credential_id.clone());
+        Some(Account { account, credential })
+    }
+
+    async fn send(&self, tenant: &str, contract: &Contract, request: &WireRequest) -> Sent {
+        let pack = &contract.pack;
+        Self::send(self, tenant, pack, request, pack.timeout).await
+    }
+
+    async fn read(
+        &self,
+        tenant: &str,
+        contract: &Contract,
+        request: &WireRequest,
+    ) -> Result<Json, ReadFailure> {
+        Self::read(self, tenant, contract, request, contract.pack.timeout).await
+    }
+}
+
+impl From<Connections> for Arc<dyn Backends> {
+    fn from(connections: Connections) -> Self {
+        Arc::new(connections)
+    }
 }
 
 /// Time, given from outside.

@@ -1,5 +1,6 @@
 //! Puts the executor together and serves until told to stop.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -50,6 +51,7 @@ pub async fn run(
         ca: config.tls.ca.clone(),
         crl: config.tls.crl.clone(),
     })?;
+    let _alone = alone(&config.state)?;
     let Opened { desk, publisher, publishing } = open(&config)?;
     let carried_on = desk.recover().await?;
     if carried_on > 0 {
@@ -84,6 +86,27 @@ pub async fn run(
     Ok(())
 }
 
+/// One process owns a state folder: a second would not see the first one's claims.
+fn alone(state: &Path) -> anyhow::Result<File> {
+    private_folder(state)?;
+    let path = state.join("executor.lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.try_lock().map_err(|_| {
+        anyhow!(
+            "another executor uses {}: stop it first, or give this one a folder of its own",
+            state.display()
+        )
+    })?;
+    Ok(file)
+}
+
+/// Receipts are nobody else's to read.
+fn private_folder(path: &Path) -> anyhow::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700);
+    folder.create(path).with_context(|| format!("cannot create {}", path.display()))
+}
+
 /// An executor that is not served yet.
 pub struct Opened {
     /// Where requests arrive.
@@ -110,12 +133,7 @@ pub fn open(config: &Config) -> anyhow::Result<Opened> {
             anyhow!("{}", lines.join("\n"))
         })?;
     let key = Arc::new(log::key(&config.log)?);
-    // Receipts are nobody else's to read.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&config.state)
-        .with_context(|| format!("cannot create {}", config.state.display()))?;
+    private_folder(&config.state)?;
     let store = Sqlite::open(&config.state.join("executor.db"), Arc::clone(&key))?;
     let sealed = Arc::new(Notify::new());
     let folder = config.state.join("log");

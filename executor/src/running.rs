@@ -19,13 +19,23 @@ pub struct Step {
 }
 
 /// Tells those who wait.
-#[derive(Clone)]
-pub struct Progress(watch::Sender<Option<Step>>);
+pub struct Progress {
+    tell: watch::Sender<Option<Step>>,
+    action: ActionId,
+    all: Running,
+}
 
 impl Progress {
     /// Tells of a step.
-    pub fn tell(&self, state: &State, leaf: Option<u64>) {
-        self.0.send_replace(Some(Step { state: Arc::new(state.clone()), leaf }));
+    pub fn tell(&self, state: Arc<State>, leaf: Option<u64>) {
+        self.tell.send_replace(Some(Step { state, leaf }));
+    }
+}
+
+/// However an action's task ends, it is not under way any more.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.all.0.lock().remove(&self.action);
     }
 }
 
@@ -43,12 +53,7 @@ impl Running {
         }
         let (tell, hear) = watch::channel(None);
         all.insert(action.clone(), hear);
-        Some(Progress(tell))
-    }
-
-    /// Takes an action off, once its end is durable or it was not begun.
-    pub fn end(&self, action: &ActionId) {
-        self.0.lock().remove(action);
+        Some(Progress { tell, action: action.clone(), all: self.clone() })
     }
 
     /// Follows an action that is under way.

@@ -19,6 +19,8 @@ use crate::config::{Config, PublicKey};
 
 /// Longest message, in bytes.
 const LONGEST_MESSAGE: usize = 16 * 1024;
+/// Longest id of a message, in bytes: receipts name it.
+const LONGEST_ID: usize = 128;
 /// Most messages of one request.
 const MOST_MESSAGES: usize = 50;
 
@@ -109,6 +111,10 @@ impl Subjects {
         let unverified = |why: &str| Refused::new(Code::SubjectUnverified, why);
         let (voice, claims) =
             self.issuers.statement(token, now).map_err(|e| unverified(&e.to_string()))?;
+        // A message or a yes is no token, whoever signed it.
+        if claims.get("typ").is_some() {
+            return Err(unverified("a statement of another kind"));
+        }
         // A token that never ends is no proof of who is there now.
         if claims.get("exp").is_none() {
             return Err(unverified("the token has no exp"));
@@ -164,11 +170,9 @@ impl Subjects {
         let unattested = |why: &str| {
             Refused::new(Code::MessageUnattested, format!("message {}: {why}", said.id))
         };
-        if said.text.len() > LONGEST_MESSAGE {
-            return Err(Refused::new(
-                Code::PlanTooLarge,
-                format!("message {} is too long", said.id),
-            ));
+        if said.id.len() > LONGEST_ID || said.text.len() > LONGEST_MESSAGE {
+            let message = "a message, or its id, is too long";
+            return Err(Refused::new(Code::PlanTooLarge, message));
         }
         let claims: MessageClaims = self
             .frontends

@@ -103,12 +103,9 @@ impl Vault {
     ///
     /// # Errors
     /// As `check`.
-    pub(crate) async fn reveal(&self, id: &str, _: LastHop) -> Result<SecretString, VaultError> {
-        let (vault, id) = (self.clone(), id.to_owned());
-        let name = id.clone();
-        tokio::task::spawn_blocking(move || vault.read(&id))
-            .await
-            .map_err(|_| VaultError::Content { id: name, problem: "reading it was cut short" })?
+    pub(crate) fn reveal(&self, id: &str, _: LastHop) -> Result<SecretString, VaultError> {
+        // On the spot: a small local file takes less than waking another thread for it.
+        self.read(id)
     }
 
     fn read(&self, id: &str) -> Result<SecretString, VaultError> {

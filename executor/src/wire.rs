@@ -16,6 +16,8 @@ use serde_json::Value as Json;
 use crate::desk::{Observed, Turned};
 use crate::subject::Said;
 
+/// Most violations that one refusal names.
+const MOST_VIOLATIONS: usize = 10;
 /// Deepest nesting of an argument.
 const DEEPEST: usize = 8;
 
@@ -26,6 +28,10 @@ const DEEPEST: usize = 8;
 /// read.
 pub fn plan(wire: v1::Plan) -> Result<Plan, Refused> {
     let confidence = wire.confidence.unwrap_or_default();
+    // What is no number could not be written into a receipt.
+    if !confidence.score.is_finite() {
+        return Err(Refused::new(Code::PlanInvalid, "confidence.score is not between 0 and 1"));
+    }
     let model = wire.model.unwrap_or_default();
     let after = Some(wire.after_receipt_id).filter(|id| !id.is_empty());
     Ok(Plan {
@@ -110,9 +116,13 @@ fn unknown(at: &str) -> Refused {
     Refused::new(Code::ReferenceUnknown, format!("`{at}` is not an id")).field(at, "not an id")
 }
 
-/// The planner's own words are kept for people; not at any length.
+/// Words of others are kept for people; not at any length.
 fn cut(text: String) -> String {
     text.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+fn brief(text: String) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
 fn recommended(action: v1::RecommendedAction) -> &'static str {
@@ -176,14 +186,16 @@ pub fn observation(observed: &Observed) -> v1::Observation {
 #[must_use]
 pub fn action(state: &State, said: String, leaf_index: u64) -> v1::Action {
     let proposal = state.proposal();
+    // RECEIPT BEFORE REPLY: nobody hears an outcome whose receipt is not durable.
+    let told = state.outcome().filter(|_| state.receipt().is_some());
     let (code, attempts) = match state {
-        State::Settled(s) | State::Sealed(s, _) => {
-            (s.settlement.code.clone(), s.dispatch.attempts().len())
-        }
+        State::Sealed(s, _) => (s.settlement.code.clone(), s.dispatch.attempts().len()),
+        State::Settled(s) => (String::new(), s.dispatch.attempts().len()),
         State::Sent(d) | State::Answered(d) | State::Looking(d, _) => {
             (String::new(), d.attempts().len())
         }
-        State::Refused(s) | State::SealedRefusal(s, _) => (s.refused.code.clone(), 0),
+        State::SealedRefusal(s, _) => (s.refused.code.clone(), 0),
+        State::Refused(_) => (String::new(), 0),
         State::Proposed(_) | State::Granted(_) | State::Claimed(_) | State::Cleared(_) => {
             (String::new(), 0)
         }
@@ -193,13 +205,13 @@ pub fn action(state: &State, said: String, leaf_index: u64) -> v1::Action {
         proposal_id: proposal.id().to_string(),
         tool: proposal.tool().to_owned(),
         state: stage(state).into(),
-        outcome: state.outcome().map_or(v1::Outcome::Unspecified, outcome).into(),
+        outcome: told.map_or(v1::Outcome::Unspecified, outcome).into(),
         code,
         said,
         receipt_id: state.receipt().map(ToString::to_string).unwrap_or_default(),
         leaf_index,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-        escalated: state.outcome() == Some(Outcome::Unknown),
+        escalated: told == Some(Outcome::Unknown),
         external_ref: proposal.asked().external_ref.clone(),
     }
 }
@@ -231,18 +243,20 @@ pub fn time(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
 }
 
-/// The one mapping from a refusal to gRPC.
+/// The one mapping from a refusal to gRPC. It travels in trailers, which peers take
+/// only so long, and names what the caller sent: so all of it is cut.
 impl From<Turned> for tonic::Status {
     fn from(turned: Turned) -> Self {
         let refused = turned.refused;
         let receipt = turned.receipt.map(|id| id.to_string());
+        let violations = refused.violations.into_iter().take(MOST_VIOLATIONS);
         Refusal {
             code: refused.code,
-            message: refused.message,
+            message: cut(refused.message),
             say: refused.say,
             receipt_id: receipt.or(refused.earlier_receipt),
-            action_id: turned.action.map(|id| id.to_string()).or(refused.other_action),
-            violations: refused.violations,
+            action_id: refused.other_action.or(turned.action.map(|id| id.to_string())),
+            violations: violations.map(|(field, why)| (brief(field), brief(why))).collect(),
             retry_after: refused.retry_after,
         }
         .into_status()

@@ -2,7 +2,14 @@
 //! schema that the vendor publishes, and against the part of it that the sandbox
 //! answers. What a contract reads of an answer is something its document asks for.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -11,7 +11,6 @@ mod check;
 mod documents;
 mod live;
 mod new;
-mod reads;
 mod recorded;
 mod rehearsal;
 mod show;

@@ -100,6 +100,29 @@ fn the_shipped_packs_check_clean_and_their_cases_pass() {
     }
 }
 
+/// Writes the pack that the guide builds, as its reader would.
+fn guides(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let page = fs::read_to_string(root.join("executor/packs/CONTRACTS.md")).unwrap();
+    let named = regex::Regex::new(r"(?m)`paybox/([^`]+)`.*\n\n```.*\n((?s:.*?)\n)```$").unwrap();
+    for found in named.captures_iter(&page) {
+        let file = folder.join(&found[1]);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, &found[2]).unwrap();
+    }
+}
+
+#[test]
+fn the_guides_pack_checks_clean_and_its_case_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    guides(dir.path());
+    let pack = dir.path().to_str().unwrap();
+    let (code, out, err) = countersign(&["check", pack]);
+    assert!(code == 0 && out.contains(" 0 problems"), "{out}{err}");
+    let (code, out, err) = countersign(&["test", pack]);
+    assert!(code == 0 && out.contains("1 passed, 0 failed"), "{out}{err}");
+}
+
 #[test]
 fn schemas_are_json() {
     for format in ["contract", "connector"] {

@@ -181,6 +181,9 @@ impl No {
             Self::Refused { class: ErrorClass::Guard, code, message } => {
                 Verdict::Guard { code, message }
             }
+            Self::Refused { class: ErrorClass::Unclear, code, message } => {
+                Verdict::Lost { why: format!("{code}: {message}") }
+            }
             Self::Refused { class: ErrorClass::Transient, .. } | Self::Throttled => {
                 Verdict::Throttled { after }
             }

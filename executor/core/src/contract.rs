@@ -186,7 +186,7 @@ pub struct WriteBody {
     pub reads: Vec<FreshRead>,
     /// Whose the object must be.
     pub subject: SubjectRule,
-    /// Objects locked; each a string expression over `args`.
+    /// Objects locked; each a string expression over `args` and `subject`.
     pub locks: Vec<Expr>,
     /// Money that moves.
     pub money: Option<Expr>,
@@ -486,6 +486,8 @@ pub enum ErrorClass {
     Transient,
     /// "Already so": look before believing it.
     Guard,
+    /// Says nothing of what happened: as good as a lost reply.
+    Unclear,
 }
 
 /// How our own effect is found and judged.

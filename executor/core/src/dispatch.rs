@@ -135,6 +135,16 @@ impl Dispatch {
         self.attempts.iter().any(lost)
     }
 
+    /// Whether an attempt that ended may have had its effect.
+    #[must_use]
+    pub fn open_before_last(&self) -> bool {
+        let ended = |a: &&Attempt| a.result.is_some();
+        let lost = |a: &Attempt| {
+            a.result.as_ref().is_some_and(|r| matches!(r.verdict, Verdict::Lost { .. }))
+        };
+        self.attempts.iter().filter(ended).any(lost)
+    }
+
     /// The backend's kept response fields, once it accepted.
     #[must_use]
     pub fn response(&self) -> Value {

@@ -19,7 +19,7 @@ use crate::claim::{Claimed, Taken};
 use crate::dispatch::{AttemptResult, Dispatch, Intent};
 use crate::error::Refused;
 use crate::gate::{Clearance, Cleared};
-use crate::grant::{Granted, Grants};
+use crate::grant::{Confirmation, Granted, Grants};
 use crate::proposal::Proposal;
 use crate::verify::Look;
 
@@ -94,6 +94,8 @@ pub struct Settled {
 pub struct Stopped {
     /// What was proposed.
     pub proposal: Proposal,
+    /// The customer's yes, where it was given.
+    pub confirmation: Option<Confirmation>,
     /// Its key, where it was claimed.
     pub key: Option<(String, u32)>,
     /// Why.
@@ -159,8 +161,8 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         }
         (Some(S::Answered(d)), E::Settled(s)) => S::Settled(settled(*d, Vec::new(), s)),
         (Some(S::Looking(d, looks)), E::Settled(s)) => S::Settled(settled(*d, looks, s)),
-        (Some(S::Proposed(p)), E::Refused(r)) => S::Refused(stopped(*p, None, *r)),
-        (Some(S::Granted(g)), E::Refused(r)) => S::Refused(stopped(g.proposal().clone(), None, *r)),
+        (Some(S::Proposed(p)), E::Refused(r)) => S::Refused(stopped(*p, None, None, *r)),
+        (Some(S::Granted(g)), E::Refused(r)) => S::Refused(stopped_granted(&g, None, *r)),
         (Some(S::Claimed(c)), E::Refused(r)) => S::Refused(stopped_claimed(&c, *r)),
         (Some(S::Cleared(c)), E::Refused(r)) => S::Refused(stopped_claimed(c.claimed(), *r)),
         (Some(S::Settled(s)), E::Sealed(id)) => S::Sealed(s, id),
@@ -187,13 +189,26 @@ fn settled(dispatch: Dispatch, looks: Vec<Look>, settlement: Settlement) -> Box<
     Box::new(Settled { dispatch, looks, settlement })
 }
 
-fn stopped(proposal: Proposal, key: Option<(String, u32)>, refused: Refused) -> Box<Stopped> {
-    Box::new(Stopped { proposal, key, refused })
+fn stopped(
+    proposal: Proposal,
+    confirmation: Option<Confirmation>,
+    key: Option<(String, u32)>,
+    refused: Refused,
+) -> Box<Stopped> {
+    Box::new(Stopped { proposal, confirmation, key, refused })
+}
+
+fn stopped_granted(
+    granted: &Granted,
+    key: Option<(String, u32)>,
+    refused: Refused,
+) -> Box<Stopped> {
+    stopped(granted.proposal().clone(), granted.confirmation().cloned(), key, refused)
 }
 
 fn stopped_claimed(claimed: &Claimed, refused: Refused) -> Box<Stopped> {
     let key = (claimed.key().to_owned(), claimed.occasion());
-    stopped(claimed.granted().proposal().clone(), Some(key), refused)
+    stopped_granted(claimed.granted(), Some(key), refused)
 }
 
 impl Settlement {

@@ -118,16 +118,34 @@ pub fn intent(facts: &Facts<'_>, asked: &Asked) -> Result<String, Refused> {
     let scope = crate::expr::Scope::new()
         .with("args", facts.arguments.scope_value())
         .with("subject", facts.subject.value());
-    let each = facts.write.intent.iter().map(|e| e.eval(&scope).map(|v| v.to_json()));
+    let each = facts.write.intent.iter().map(|e| e.eval(&scope).map(|v| as_set(v.to_json())));
     let what = each.collect::<Result<Vec<_>, _>>().map_err(|e| rule("intent", &e))?;
     let who = &asked.subject;
     let value = json!([who.tenant, who.issuer, who.id, facts.contract.tool, what]);
     Ok(digest::of("countersign intent v1", &value))
 }
 
+/// A list in an intent counts as a set: the same lines in another order are the
+/// same wish.
+fn as_set(value: Json) -> Json {
+    match value {
+        Json::Array(items) => {
+            let mut items: Vec<_> = items.into_iter().map(as_set).collect();
+            items.sort_by_cached_key(|item| digest::of("countersign order v1", item));
+            Json::Array(items)
+        }
+        Json::Object(members) => {
+            Json::Object(members.into_iter().map(|(name, value)| (name, as_set(value))).collect())
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => value,
+    }
+}
+
 /// Objects to lock: the tenant's, whoever asks.
 fn locks(facts: &Facts<'_>, asked: &Asked) -> Result<Vec<String>, Refused> {
-    let scope = crate::expr::Scope::new().with("args", facts.arguments.scope_value());
+    let scope = crate::expr::Scope::new()
+        .with("args", facts.arguments.scope_value())
+        .with("subject", facts.subject.value());
     let mut locks = Vec::new();
     for expr in &facts.write.locks {
         let object = expr.eval(&scope).map_err(|e| rule("locks", &e))?.to_json();

@@ -16,6 +16,9 @@ pub const MAX_ATTEMPTS: u32 = 5;
 /// Longest wait that a backend may ask for and still be obeyed.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
+/// How long the gates' answers hold for a write that certainly had no effect yet.
+const GATES_HOLD: Duration = Duration::from_secs(600);
+
 /// What to do after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -38,10 +41,17 @@ pub fn after(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
         Some(Verdict::CredentialRejected) => {
             refused(dispatch, Code::CredentialRejected.name(), "the backend refused the credential")
         }
-        Some(Verdict::Throttled { after }) => {
-            later(dispatch, *after, Code::BackendThrottled, "the backend is throttling", now)
+        Some(Verdict::Throttled { after }) => later(
+            dispatch,
+            contract,
+            *after,
+            Code::BackendThrottled,
+            "the backend is throttling",
+            now,
+        ),
+        Some(Verdict::NotSent { why }) => {
+            later(dispatch, contract, None, Code::BackendUnreachable, why, now)
         }
-        Some(Verdict::NotSent { why }) => later(dispatch, None, Code::BackendUnreachable, why, now),
         Some(Verdict::Lost { .. }) | None => lost(dispatch, contract, now),
     }
 }
@@ -58,14 +68,17 @@ fn refused(dispatch: &Dispatch, code: &str, message: &str) -> Next {
 /// Provably not executed: again after a while, within bounds.
 fn later(
     dispatch: &Dispatch,
+    contract: &Contract,
     asked: Option<Duration>,
     code: Code,
     why: &str,
     now: Timestamp,
 ) -> Next {
     let attempts = dispatch.last().map_or(0, |a| a.number);
-    if attempts < MAX_ATTEMPTS && asked.is_none_or(|a| a <= MAX_WAIT) {
-        return Next::Resend(at(now, asked.unwrap_or_else(|| backoff(dispatch, attempts))));
+    let again = at(now, asked.unwrap_or_else(|| backoff(dispatch, attempts)));
+    let bounded = attempts < MAX_ATTEMPTS && asked.is_none_or(|a| a <= MAX_WAIT);
+    if bounded && may_send(dispatch, contract, again) {
+        return Next::Resend(again);
     }
     if dispatch.in_doubt() {
         return Next::Look;
@@ -92,6 +105,25 @@ fn lost(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
             "the reply was lost and this backend offers no way to look",
         )),
     }
+}
+
+/// Whether the same bytes may be sent at this time: the gates' answers are fresh,
+/// and where an earlier attempt may have had its effect, the effect class proves a
+/// repeat safe. Asked when a resend is planned and again just before it.
+#[must_use]
+pub fn may_send(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> bool {
+    let decided = dispatch.cleared().passed().at;
+    let fresh = now.duration_since(decided)
+        <= SignedDuration::try_from(GATES_HOLD).unwrap_or(SignedDuration::ZERO);
+    let safe = match contract.effect.class {
+        EffectClass::ServerKey => in_window(dispatch, contract, now),
+        EffectClass::ClientId => true,
+        EffectClass::CompareAndSet
+        | EffectClass::Marker
+        | EffectClass::Blind
+        | EffectClass::None => false,
+    };
+    dispatch.same_contract(contract) && if dispatch.open_before_last() { safe } else { fresh }
 }
 
 /// Whether the backend still keeps our key: counted from the first send, with a

@@ -76,7 +76,7 @@ fn ended(settled: &Settled, contract: &Contract, id: &ReceiptId, now: Timestamp)
     claimed.key().clone_into(&mut receipt.key);
     receipt.occasion = claimed.occasion();
     receipt.gates = gates(&dispatch.cleared().passed().findings);
-    receipt.grants = grants(dispatch);
+    receipt.grants = grants(claimed.granted().confirmation(), proposal.card());
     receipt.backend = Some(backend(dispatch, contract));
     receipt.attempts = attempts(dispatch);
     receipt.before = dispatch.cleared().passed().state.to_json();
@@ -105,6 +105,7 @@ fn stopped_receipt(
     now: Timestamp,
 ) -> Receipt {
     let mut receipt = proposed(&stopped.proposal, contract, id, now);
+    receipt.grants = grants(stopped.confirmation.as_ref(), stopped.proposal.card());
     if let Some((key, occasion)) = &stopped.key {
         key.clone_into(&mut receipt.key);
         receipt.occasion = *occasion;
@@ -178,7 +179,11 @@ fn blank(asked: &crate::proposal::Asked, id: &ReceiptId, now: Timestamp) -> Rece
             conversation: asked.conversation.clone(),
             external_ref: asked.external_ref.clone(),
             messages: asked.messages.iter().map(message).collect(),
-            confidence: asked.confidence.score,
+            confidence: if asked.confidence.score.is_finite() {
+                asked.confidence.score
+            } else {
+                0.0
+            },
             uncertainty_reason: asked.confidence.uncertainty_reason.clone(),
             recommended_action: asked.confidence.recommended_action.clone(),
             model: asked.model.model.clone(),
@@ -214,18 +219,17 @@ fn gates(findings: &[Finding]) -> Vec<Gate> {
     findings.iter().map(gate).collect()
 }
 
-fn grants(dispatch: &Dispatch) -> Vec<Grant> {
-    let granted = dispatch.cleared().claimed().granted();
+fn grants(confirmation: Option<&crate::grant::Confirmation>, card: &str) -> Vec<Grant> {
     let grant = |c: &crate::grant::Confirmation| Grant {
         kind: "customer".to_owned(),
         by: c.subject.clone(),
         frontend: c.frontend.clone(),
         at: c.at,
         card: c.card.clone(),
-        text: granted.proposal().card().to_owned(),
+        text: card.to_owned(),
         jws: c.jws.clone(),
     };
-    granted.confirmation().map(grant).into_iter().collect()
+    confirmation.map(grant).into_iter().collect()
 }
 
 fn backend(dispatch: &Dispatch, contract: &Contract) -> Backend {
@@ -335,7 +339,42 @@ fn leaf(mut receipt: Receipt) -> Leaf {
         receipt.message = receipt.message.chars().take(2000).collect();
         bytes = encode(&receipt);
     }
+    if bytes.len() > MAX_BYTES {
+        receipt = cut(receipt);
+        bytes = encode(&receipt);
+    }
     Leaf { receipt, bytes }
+}
+
+/// The last resort: every text and every list is cut.
+fn cut(receipt: Receipt) -> Receipt {
+    fn short(value: &mut Json) {
+        match value {
+            Json::String(text) if text.len() > 256 => *text = text.chars().take(128).collect(),
+            Json::Array(items) => {
+                items.truncate(12);
+                items.iter_mut().for_each(short);
+            }
+            Json::Object(members) => members.values_mut().for_each(short),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+    let mut whole = json!(receipt);
+    if let Some(members) = whole.as_object_mut() {
+        for part in ["output", "verification"] {
+            if let Some(part) = members.get_mut(part).filter(|p| p.to_string().len() > 4096)
+                && part.is_object()
+            {
+                *part = if part.get("evidence").is_some() {
+                    json!(Verification::default())
+                } else {
+                    omitted(part)
+                };
+            }
+        }
+        members.values_mut().for_each(short);
+    }
+    serde_json::from_value(whole).unwrap_or(receipt)
 }
 
 fn encode(receipt: &Receipt) -> Vec<u8> {

@@ -10,7 +10,9 @@
 //!
 //! `list` takes `more: drop` to keep the first `max` elements of a longer list;
 //! without it a longer list is an error. A list of scalars has the scalar under
-//! `of`. A pointer is relative to the enclosing `at`, or element.
+//! `of`, where no `at` means the element itself. A pointer is relative to the
+//! enclosing `at`, or element; `at: ""` is that place itself, so an answer that is
+//! a bare list is `{ list: { at: "", max: 10 }, of: … }`.
 
 mod error;
 mod fact;

@@ -182,7 +182,8 @@ pub fn after(dispatch: &Dispatch, looks: &[Look], contract: &Contract, now: Time
     let verify = &write.verify;
     let since = answered(dispatch).unwrap_or(now);
     let again = |code: Code, budget: Duration, why: &str| {
-        if now < plus(since, budget) {
+        // By when it was last seen, not by the clock: after a pause it is looked at again.
+        if look.at < plus(since, budget) {
             Next::Again(plus(now, verify.every))
         } else {
             settle(Outcome::Unknown, code.name(), why)
@@ -224,9 +225,10 @@ fn absent(
     let since = answered(dispatch).unwrap_or(now);
     let every = write(contract).map_or(VISIBLE, |w| w.verify.every);
     let last = dispatch.last().and_then(|a| a.result.as_ref()).map(|r| &r.verdict);
+    let last_look = looks.last().map_or(now, |l| l.at);
     match last {
         // The backend said yes: it must show within its bound.
-        Some(Verdict::Accepted { .. }) if now < plus(since, visible(contract)) => {
+        Some(Verdict::Accepted { .. }) if last_look < plus(since, visible(contract)) => {
             Next::Again(plus(now, every))
         }
         Some(Verdict::Accepted { .. }) => settle(

@@ -372,6 +372,8 @@ fn a_yes_that_does_not_show_is_a_mismatch() {
     journal.push(shop.answered(Verdict::Accepted { response: Value::Null }));
     journal.push(shop.looked(absent(), 1));
     assert!(matches!(shop.ask(&journal, 1), Ask::Look(_)), "within the bound it looks again");
+    assert!(matches!(shop.ask(&journal, 3600), Ask::Look(_)), "after a pause it looks, too");
+    journal.push(shop.looked(absent(), 3));
     assert_eq!(outcome(shop.ask(&journal, 3)), (Outcome::Unknown, "VERIFY_MISMATCH".into()));
     journal.push(shop.looked(Sight::Wrong { facts: json!({}) }, 3));
     assert_eq!(outcome(shop.ask(&journal, 3)), (Outcome::Unknown, "VERIFY_MISMATCH".into()));
@@ -379,6 +381,7 @@ fn a_yes_that_does_not_show_is_a_mismatch() {
     assert_eq!(outcome(shop.ask(&journal, 3)), (Outcome::Unknown, "DUPLICATE_EFFECT".into()));
     journal.push(shop.looked(Sight::Pending { facts: json!({}) }, 19));
     assert!(matches!(shop.ask(&journal, 19), Ask::Look(_)));
+    journal.push(shop.looked(Sight::Pending { facts: json!({}) }, 21));
     assert_eq!(outcome(shop.ask(&journal, 21)), (Outcome::Unknown, "VERIFY_TIMEOUT".into()));
     journal.push(shop.looked(Sight::Failed { facts: json!({}) }, 21));
     assert_eq!(outcome(shop.ask(&journal, 21)), (Outcome::NotApplied, "BACKEND_REFUSED".into()));

@@ -116,11 +116,8 @@ impl Connection {
             tracing::warn!(credential = %id, %why, "credential cannot be used");
             Sent::NotSent { barrier: Barrier::Credential, why: format!("credential `{id}`: {why}") }
         };
-        let secret = self
-            .vault
-            .reveal(id, LastHop::new())
-            .await
-            .map_err(|error| unusable(error.to_string()))?;
+        let secret =
+            self.vault.reveal(id, LastHop::new()).map_err(|error| unusable(error.to_string()))?;
         let CredentialUse::OauthClientCredentials { token_path, scope } = &pack.credential else {
             let presented = Presented::new(&pack.credential, &secret, &request.body);
             return Ok((presented.map_err(|why| unusable(why.to_owned()))?, None));

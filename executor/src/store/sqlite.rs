@@ -28,6 +28,7 @@ use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
 use countersign_shared::tlog::key::LogKey;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::ports::{Named, ReceiptQuery, SealedReceipt, Store, StoreError};
@@ -87,6 +88,9 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // What a savepoint may have to undo stays in memory, and off the disk.
+    connection.pragma_update(None, "temp_store", "memory")?;
+    plan_once(&connection)?;
     // A second executor on the same file would not see our reservations.
     connection.pragma_update(None, "locking_mode", "normal")?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -108,6 +112,13 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// A prepared statement keeps its plan, whatever is bound to it: finding the plan
+/// costs more than most of our queries.
+fn plan_once(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 impl Readers {
     pub(crate) fn with<T>(
         &self,
@@ -116,10 +127,14 @@ impl Readers {
         let idle = self.idle.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => Connection::open_with_flags(
-                &self.path,
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-            )?,
+            None => {
+                let connection = Connection::open_with_flags(
+                    &self.path,
+                    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+                )?;
+                plan_once(&connection)?;
+                connection
+            }
         };
         let answer = job(&connection);
         self.idle.lock().push(connection);

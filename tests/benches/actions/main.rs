@@ -37,6 +37,7 @@ mod disk;
 mod proof;
 mod report;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -46,6 +47,8 @@ use report::{Level, Report};
 
 /// Callers at once.
 const CALLERS: [usize; 3] = [1, 16, 64];
+/// Whatever hangs: after this it ends, and takes its processes with it.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Measures end-to-end actions per second beside a bare forwarder.
 #[derive(Parser)]
@@ -54,17 +57,17 @@ struct Args {
     #[arg(long)]
     json: bool,
     /// Rounds of each side at each number of callers.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=9))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=6))]
     rounds: u32,
     /// Milliseconds of each round.
-    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u64).range(100..=2000))]
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u64).range(100..=1500))]
     round_ms: u64,
     /// Given by `cargo bench`; changes nothing.
     #[arg(long, hide = true)]
     bench: bool,
     /// Be the forwarder of the benchmark in this folder.
     #[arg(long, hide = true, value_name = "FOLDER")]
-    forward_in: Option<std::path::PathBuf>,
+    forward_in: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -72,14 +75,17 @@ async fn main() {
     let args = Args::parse();
     match &args.forward_in {
         Some(folder) => forwarder::run(folder).await,
-        None => measure(&args).await,
+        None => {
+            let binary = process::build();
+            tokio::time::timeout(LONGEST, measure(&args, &binary)).await.expect("it hangs");
+        }
     }
 }
 
-async fn measure(args: &Args) {
+async fn measure(args: &Args, binary: &Path) {
     let till = till::Till::start().await;
     let place = place::Place::lay_out(till.address());
-    let executor = process::executor(place.dir());
+    let executor = process::executor(binary, place.dir());
     let forwarder = process::forwarder(place.dir());
     let mut report = Report::new(args.rounds, args.round_ms, &disk::measure(place.dir()));
     let crowds = [

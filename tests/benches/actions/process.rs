@@ -16,9 +16,9 @@ pub struct Process {
     grpc: String,
 }
 
-/// The real executor, built like a release.
-pub fn executor(dir: &Path) -> Process {
-    let mut command = Command::new(binary());
+/// The real executor.
+pub fn executor(binary: &Path, dir: &Path) -> Process {
+    let mut command = Command::new(binary);
     command.arg("--config").arg(dir.join("executor.yaml"));
     command.arg("--ready-file").arg(dir.join("executor.ready"));
     start(command, dir, "executor.ready")
@@ -78,8 +78,8 @@ fn start(mut command: Command, dir: &Path, ready: &str) -> Process {
     }
 }
 
-/// Builds it, which is nothing when it is fresh.
-fn binary() -> PathBuf {
+/// Builds the executor, which is nothing when it is fresh.
+pub fn build() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     // target/release/deps/actions-… → target/release
     let dir = own.parent().unwrap().parent().unwrap();

@@ -194,15 +194,10 @@ async fn converse(
 /// An action's receipt, its place in the log proved against the public key.
 pub async fn receipt(pair: &Pair, id: &str) -> Receipt {
     let mut audit = pair.audit(Role::Auditor);
-    let request = v1::GetReceiptRequest {
-        subject_token: String::new(),
-        receipt_id: id.to_owned(),
-    };
+    let request = v1::GetReceiptRequest { subject_token: String::new(), receipt_id: id.to_owned() };
     let sealed = audit.get_receipt(request).await.unwrap().into_inner().receipt.unwrap();
-    let request = v1::GetInclusionProofRequest {
-        subject_token: String::new(),
-        receipt_id: id.to_owned(),
-    };
+    let request =
+        v1::GetInclusionProofRequest { subject_token: String::new(), receipt_id: id.to_owned() };
     let proof = audit.get_inclusion_proof(request).await.unwrap().into_inner().tlog_proof;
     let key = VerifierKey::parse(&pair.log_key()).unwrap();
     LogProof::parse(proof.as_bytes()).unwrap().verify(&key, &sealed.body).unwrap();

@@ -10,14 +10,19 @@
     clippy::wildcard_enum_match_arm,
     unreachable_pub,
     missing_docs,
+    clippy::print_stdout,
     reason = "tests"
 )]
 
 mod support;
 
 mod action_flow;
+mod bad_input;
 mod crash_points;
 mod cross_subject;
+mod demo;
+mod log_tamper;
 mod lost_reply;
 mod lying_backend;
+mod planner_holds_no_credential;
 mod refusals;

@@ -1,22 +1,16 @@
-//! Where the answers to reads come from: the live service, or a recording.
+//! Where answers come from: the live service, or a recording.
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use countersign_core::answer::{self, Barrier, ReadFailure, Sent};
 use countersign_core::contract::{Contract, Request};
+use countersign_core::dispatch::Account;
 use countersign_core::request::WireRequest;
 use countersign_executor::connector::Connections;
+use countersign_executor::ports::Backends;
+use parking_lot::Mutex;
 use serde_json::Value as Json;
-
-/// Answers reads.
-pub(super) trait Source {
-    /// The raw answer to one read.
-    async fn read(
-        &mut self,
-        contract: &Contract,
-        request: &WireRequest,
-    ) -> Result<Json, ReadFailure>;
-}
 
 /// One read that was made.
 #[derive(Debug)]
@@ -27,31 +21,51 @@ pub(super) struct Exchange {
     pub(super) answer: String,
 }
 
-/// The live service. It has no way to send a write.
-pub(super) struct Live<'a> {
-    pub(super) connections: &'a Connections,
-    pub(super) tenant: &'a str,
-    pub(super) exchanges: Vec<Exchange>,
+/// The live service. It sends no write.
+pub(super) struct Live {
+    connections: Connections,
+    exchanges: Mutex<Vec<Exchange>>,
 }
 
-impl Source for Live<'_> {
+impl Live {
+    pub(super) fn new(connections: Connections) -> Self {
+        Self { connections, exchanges: Mutex::default() }
+    }
+
+    /// The reads made since the last call.
+    pub(super) fn exchanges(&self) -> Vec<Exchange> {
+        std::mem::take(&mut *self.exchanges.lock())
+    }
+}
+
+#[async_trait]
+impl Backends for Live {
+    fn account(&self, tenant: &str, pack: &str) -> Option<Account> {
+        Backends::account(&self.connections, tenant, pack)
+    }
+
+    async fn send(&self, _: &str, _: &Contract, _: &WireRequest) -> Sent {
+        Sent::NotSent { barrier: Barrier::Egress, why: "a try sends no write".to_owned() }
+    }
+
     async fn read(
-        &mut self,
+        &self,
+        tenant: &str,
         contract: &Contract,
         request: &WireRequest,
     ) -> Result<Json, ReadFailure> {
         let (pack, timeout) = (&contract.pack, contract.pack.timeout);
         let (told, result) = if is_paged(contract) {
-            let result = self.connections.read(self.tenant, contract, request, timeout).await;
+            let result = self.connections.read(tenant, contract, request, timeout).await;
             let told =
                 result.as_ref().map_or_else(ToString::to_string, |_| "200, every page".to_owned());
             (told, result)
         } else {
-            let sent = self.connections.send(self.tenant, pack, request, timeout).await;
+            let sent = self.connections.send(tenant, pack, request, timeout).await;
             (told(&sent), answer::read(contract, &sent))
         };
         let (tool, request) = (contract.tool.clone(), request.clone());
-        self.exchanges.push(Exchange { tool, request, answer: told });
+        self.exchanges.lock().push(Exchange { tool, request, answer: told });
         result
     }
 }
@@ -72,12 +86,19 @@ fn told(sent: &Sent) -> String {
 }
 
 /// Recorded answers by tool; the last one of a list repeats.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recording {
     answers: BTreeMap<String, Vec<Answer>>,
+    asked: Mutex<Asked>,
+}
+
+/// What was asked of a recording.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Answers given, by tool.
     given: BTreeMap<String, usize>,
-    /// Tools that were asked and have no answer.
-    pub(super) missing: Vec<String>,
+    /// Tools without an answer.
+    missing: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -97,16 +118,24 @@ impl Recording {
             );
             (tool.clone(), list)
         });
-        Self { answers: each.collect(), ..Self::default() }
+        Self { answers: each.collect(), asked: Mutex::default() }
+    }
+
+    /// Tools that were asked and have no answer.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let mut missing = self.asked.lock().missing.clone();
+        missing.dedup();
+        missing
     }
 
     /// The next answer of a tool, as if its request had been sent.
-    pub(super) fn send(&mut self, contract: &Contract) -> Sent {
-        let given = self.given.entry(contract.tool.clone()).or_default();
-        let list = self.answers.get(&contract.tool);
+    fn next(&self, tool: &str) -> Sent {
+        let mut asked = self.asked.lock();
+        let given = asked.given.entry(tool.to_owned()).or_default();
+        let list = self.answers.get(tool);
         let Some(answer) = list.and_then(|list| list.get(*given).or(list.last())) else {
-            self.missing.push(contract.tool.clone());
-            let why = format!("the case has no answer of {}", contract.tool);
+            asked.missing.push(tool.to_owned());
+            let why = format!("the case has no answer of {tool}");
             return Sent::NotSent { barrier: Barrier::Egress, why };
         };
         *given += 1;
@@ -119,9 +148,23 @@ impl Recording {
     }
 }
 
-impl Source for Recording {
-    async fn read(&mut self, contract: &Contract, _: &WireRequest) -> Result<Json, ReadFailure> {
-        answer::read(contract, &self.send(contract))
+#[async_trait]
+impl Backends for Recording {
+    fn account(&self, _: &str, _: &str) -> Option<Account> {
+        Some(Account { account: "recorded".to_owned(), credential: String::new() })
+    }
+
+    async fn send(&self, _: &str, contract: &Contract, _: &WireRequest) -> Sent {
+        self.next(&contract.tool)
+    }
+
+    async fn read(
+        &self,
+        _: &str,
+        contract: &Contract,
+        _: &WireRequest,
+    ) -> Result<Json, ReadFailure> {
+        answer::read(contract, &self.next(&contract.tool))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use countersign_core::contract::{Body, Catalog, Contract, ReadBody};
@@ -12,13 +13,13 @@ use countersign_core::expr::Scope;
 use countersign_core::verify::Sight;
 use countersign_executor::config::Config;
 use countersign_executor::connector::Connections;
+use countersign_executor::driver::Driver;
+use countersign_executor::ports::{Backends, Clock, SystemClock};
 use countersign_executor::vault::Vault;
-use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::backend::{Exchange, Live};
-use super::reads::Reader;
-use super::rehearsal::{Rehearsal, arguments};
+use super::rehearsal::{Rehearsal, Stage, arguments};
 use super::{catalog, load, show, subject, tool};
 
 /// `countersign contracts try`
@@ -49,28 +50,27 @@ fn json(text: &str) -> Result<Json, serde_json::Error> {
 
 /// Does the reads and shows everything; true where no rule says no.
 pub(super) async fn run(args: &Args) -> anyhow::Result<bool> {
-    let catalog = catalog(load(&args.dir)?)?;
+    let catalog = Arc::new(catalog(load(&args.dir)?)?);
     let contract = tool(&catalog, &args.tool)?;
     let connections = connections(args, &catalog)?;
-    let account = connections
-        .account(&args.tenant, &contract.pack.name)
+    let account = Backends::account(&connections, &args.tenant, &contract.pack.name)
         .context("the connection has no account")?;
-    let account =
-        Account { account: account.account.clone(), credential: account.credential_id.clone() };
-    let now = Timestamp::now();
-    let subject = subject(&args.tenant, &args.subject, now)?;
-    let source = Live { connections: &connections, tenant: &args.tenant, exchanges: Vec::new() };
-    let mut reader = Reader { catalog: &catalog, source, subject, now };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let subject = subject(&args.tenant, &args.subject, clock.now())?;
+    let live = Arc::new(Live::new(connections));
+    let backends = Arc::clone(&live) as Arc<dyn Backends>;
+    let driver = Driver::new(Arc::clone(&catalog), backends, Arc::clone(&clock));
+    let stage = Stage { driver, subject, clock };
     let mut out = io::stdout().lock();
-    writeln!(out, "{} as {} at {}\n", contract.tool, reader.subject.id, account.account)?;
+    writeln!(out, "{} as {} at {}\n", contract.tool, stage.subject.id, account.account)?;
     let done = match &contract.body {
-        Body::Read(read) => try_read(&mut out, &mut reader, contract, read, args).await?,
-        Body::Write(_) => try_write(&mut out, &mut reader, contract, args, account).await?,
+        Body::Read(read) => try_read(&mut out, &live, &stage, contract, read, args).await?,
+        Body::Write(_) => try_write(&mut out, &live, &stage, contract, args, account).await?,
     };
     match done {
         Ok(()) => Ok(true),
         Err(refused) => {
-            exchanges(&mut out, &mut reader)?;
+            exchanges(&mut out, &live)?;
             if !refused.findings.is_empty() {
                 writeln!(out, "{}", show::section("gates", &show::findings(&refused.findings)))?;
             }
@@ -109,20 +109,21 @@ type Done = anyhow::Result<Result<(), Refused>>;
 
 async fn try_read(
     out: &mut impl Write,
-    reader: &mut Reader<'_, Live<'_>>,
+    live: &Live,
+    stage: &Stage,
     contract: &Contract,
     read: &ReadBody,
     args: &Args,
 ) -> Done {
     let fetched = match arguments(contract, &args.args) {
-        Ok(arguments) => reader.fetch(contract, &arguments).await,
+        Ok(arguments) => stage.driver.fetch(&stage.subject, contract, &arguments).await,
         Err(refused) => Err(refused),
     };
     let value = match fetched {
         Ok(value) => value,
         Err(refused) => return Ok(Err(refused)),
     };
-    exchanges(out, reader)?;
+    exchanges(out, live)?;
     let labels = read.output.labels(&value);
     writeln!(out, "{}", show::section("output", &show::labelled(&value.to_json(), &labels)))?;
     if let Some(say) = &read.say {
@@ -134,44 +135,48 @@ async fn try_read(
 
 async fn try_write(
     out: &mut impl Write,
-    reader: &mut Reader<'_, Live<'_>>,
+    live: &Live,
+    stage: &Stage,
     contract: &Contract,
     args: &Args,
     account: Account,
 ) -> Done {
-    let ready = match rehearse(reader, contract, &args.args, account).await {
+    let ready = match rehearse(stage, contract, &args.args, account).await {
         Ok(ready) => ready,
         Err(refused) => return Ok(Err(refused)),
     };
-    exchanges(out, reader)?;
+    exchanges(out, live)?;
     let proposal = ready.proposal();
     let state = format!("{:#}", proposal.state().to_json());
     writeln!(out, "{}", show::section("state that a yes is bound to", &state))?;
     writeln!(out, "{}", show::section("gates", &show::findings(proposal.findings())))?;
     writeln!(out, "{}", show::section("card", proposal.card()))?;
-    let Some(dispatch) = ready.dispatch() else { return Ok(Ok(())) };
+    let dispatch = match ready.dispatch() {
+        Ok(dispatch) => dispatch,
+        Err(refused) => return Ok(Err(refused)),
+    };
     let request = show::request(dispatch.request());
     writeln!(out, "{}", show::section("would be sent; nothing was sent", &request))?;
-    let look = reader.look(ready.write, dispatch).await;
-    exchanges(out, reader)?;
+    let look = stage.driver.look(dispatch, contract).await;
+    exchanges(out, live)?;
     writeln!(out, "{}", show::section("look", &seen(&look.sight)))?;
     Ok(Ok(()))
 }
 
 async fn rehearse<'c>(
-    reader: &mut Reader<'_, Live<'_>>,
+    stage: &Stage,
     contract: &'c Contract,
     given: &Json,
     account: Account,
 ) -> Result<Rehearsal<'c>, Refused> {
     let arguments = arguments(contract, given)?;
-    let proposed = Rehearsal::propose(reader, contract, &arguments).await?;
-    let cleared = proposed.claim(None, reader.now)?.gate(reader).await?;
-    cleared.intend(account, reader.now)
+    let proposed = Rehearsal::propose(stage, contract, &arguments).await?;
+    let cleared = proposed.claim(None, stage.clock.now())?.gate(stage).await?;
+    cleared.intend(account, stage.clock.now())
 }
 
-fn exchanges(out: &mut impl Write, reader: &mut Reader<'_, Live<'_>>) -> io::Result<()> {
-    for Exchange { tool, request, answer } in reader.source.exchanges.drain(..) {
+fn exchanges(out: &mut impl Write, live: &Live) -> io::Result<()> {
+    for Exchange { tool, request, answer } in live.exchanges() {
         let text = format!("{}\n\nanswer: {answer}", show::request(&request));
         writeln!(out, "{}", show::section(&format!("read {tool}"), &text))?;
     }

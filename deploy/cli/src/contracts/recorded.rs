@@ -6,6 +6,7 @@ mod compare;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
@@ -48,7 +49,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<bool> {
 
 async fn cases(dir: &Path, name: &str) -> anyhow::Result<Vec<Outcome>> {
     let files = packs::read_dir(dir).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
-    let catalog = catalog(load(dir)?)?;
+    let catalog = Arc::new(catalog(load(dir)?)?);
     let mut outcomes = Vec::new();
     for (file, text) in recorded(&files) {
         outcomes.push(one(file, text, &catalog).await);
@@ -63,7 +64,7 @@ fn recorded(files: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, 
     files.iter().filter(|(path, _)| path.starts_with("recorded/") && path.ends_with(".json"))
 }
 
-async fn one(file: &str, text: &str, catalog: &Catalog) -> Outcome {
+async fn one(file: &str, text: &str, catalog: &Arc<Catalog>) -> Outcome {
     let file = file.to_owned();
     match serde_json::from_str::<Case>(text) {
         Err(error) => Outcome {
@@ -132,6 +133,19 @@ mod tests {
         assert_eq!(failed.len(), 1, "{}", table(&outcomes));
         assert!(failed[0].file.contains("cancel_order_half"), "{}", failed[0].file);
         assert!(failed[0].wrong[0].contains("applied"), "{:?}", failed[0].wrong);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_expectation_fails_its_case() {
+        let wrong = |text: &str| {
+            let mut case: serde_json::Value = serde_json::from_str(text).unwrap();
+            *case.pointer_mut("/expect/output/refunded/amount").unwrap() = "68.01".into();
+            *case.pointer_mut("/expect/outcome").unwrap() = "unknown".into();
+            case.to_string()
+        };
+        let outcomes = shipped(wrong, "recorded/cancel_order.json").await;
+        let failed: Vec<_> = outcomes.iter().filter(|o| !o.wrong.is_empty()).collect();
+        assert_eq!((failed.len(), failed[0].wrong.len()), (1, 2), "{}", table(&outcomes));
     }
 
     #[tokio::test]

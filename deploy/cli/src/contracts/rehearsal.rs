@@ -2,6 +2,8 @@
 //! request, the real judgement. Grants and claim are written into the rehearsal's
 //! own journal; nothing here can send.
 
+use std::sync::Arc;
+
 use countersign_core::claim;
 use countersign_core::contract::{Body, Contract, Nested, WriteBody};
 use countersign_core::dispatch::{self, Account, Dispatch};
@@ -11,8 +13,9 @@ use countersign_core::lifecycle::{self, Event, State};
 use countersign_core::plan::{Confidence, ModelUse};
 use countersign_core::proposal::{self, Asked, Fresh, Proposal};
 use countersign_core::resolve::{Arguments, computed};
-use countersign_core::state::State as Seen;
 use countersign_core::subject::Subject;
+use countersign_executor::driver::{self, Driver};
+use countersign_executor::ports::Clock;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ProposalId};
 use jiff::Timestamp;
@@ -20,13 +23,17 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::backend::Source;
-use super::reads::Reader;
+/// What a rehearsal is done with: the executor's own driver, and for whom.
+pub(super) struct Stage {
+    pub(super) driver: Driver,
+    pub(super) subject: Subject,
+    pub(super) clock: Arc<dyn Clock>,
+}
 
 /// A write under rehearsal.
 pub(super) struct Rehearsal<'a> {
     contract: &'a Contract,
-    pub(super) write: &'a WriteBody,
+    write: &'a WriteBody,
     pub(super) state: State,
 }
 
@@ -85,23 +92,24 @@ fn with_defaults(
 
 impl<'a> Rehearsal<'a> {
     /// The dry run: fresh state, every gate, the card.
-    pub(super) async fn propose<S: Source>(
-        reader: &mut Reader<'_, S>,
+    pub(super) async fn propose(
+        stage: &Stage,
         contract: &'a Contract,
         arguments: &Arguments,
     ) -> Result<Self, Refused> {
         let write = write(contract).ok_or_else(|| Refused::new(Code::Internal, "not a write"))?;
-        let seen = reader.state(&write.reads, arguments).await?;
-        let asked = asked(&reader.subject);
-        let (subject, confidence) = (asked.subject.clone(), asked.confidence.clone());
+        let subject = &stage.subject;
+        let seen = stage.driver.state(subject, contract, &write.reads, arguments).await?;
+        let asked = asked(subject);
+        let confidence = asked.confidence.clone();
         let facts = Facts {
             contract,
             write,
             arguments,
-            subject: &subject,
+            subject,
             state: &seen,
             confidence: &confidence,
-            now: reader.now,
+            now: stage.clock.now(),
         };
         let ids = Fresh {
             proposal: ProposalId::from_uuid(Uuid::now_v7()),
@@ -124,19 +132,15 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// Every gate again, on state read again.
-    pub(super) async fn gate<S: Source>(self, reader: &mut Reader<'_, S>) -> Result<Self, Refused> {
+    pub(super) async fn gate(self, stage: &Stage) -> Result<Self, Refused> {
         let State::Claimed(claimed) = &self.state else { return Err(internal("not claimed")) };
+        let (contract, write) = (self.contract, self.write);
         let proposal = claimed.granted().proposal();
-        let seen: Seen = reader.state(&self.write.reads, proposal.arguments()).await?;
-        let facts = Facts {
-            contract: self.contract,
-            write: self.write,
-            arguments: proposal.arguments(),
-            subject: &proposal.asked().subject,
-            state: &seen,
-            confidence: &proposal.asked().confidence,
-            now: reader.now,
-        };
+        let seen = stage
+            .driver
+            .state(&stage.subject, contract, &write.reads, proposal.arguments())
+            .await?;
+        let facts = driver::facts(contract, write, proposal, &seen, stage.clock.now());
         let clearance = gate::decide(claimed, &facts)?;
         self.step(Event::Cleared(Box::new(clearance)))
     }
@@ -159,16 +163,16 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// The request with its attempts, once it was written down.
-    pub(super) fn dispatch(&self) -> Option<&Dispatch> {
+    pub(super) fn dispatch(&self) -> Result<&Dispatch, Refused> {
         match &self.state {
-            State::Sent(d) | State::Answered(d) | State::Looking(d, _) => Some(d),
-            State::Settled(s) | State::Sealed(s, _) => Some(&s.dispatch),
+            State::Sent(d) | State::Answered(d) | State::Looking(d, _) => Ok(d),
+            State::Settled(s) | State::Sealed(s, _) => Ok(&s.dispatch),
             State::Proposed(_)
             | State::Granted(_)
             | State::Claimed(_)
             | State::Cleared(_)
             | State::Refused(_)
-            | State::SealedRefusal(..) => None,
+            | State::SealedRefusal(..) => Err(internal("nothing was sent")),
         }
     }
 }

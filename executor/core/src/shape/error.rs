@@ -16,6 +16,8 @@ pub struct FieldProblem {
     pub field: Vec<String>,
     /// Where in the answer, as a JSON Pointer.
     pub at: String,
+    /// Whether it is inside an element of a list.
+    pub in_element: bool,
     /// What is wrong.
     pub why: Why,
 }
@@ -43,13 +45,14 @@ pub enum Why {
 
 impl ProjectError {
     /// Whether the answer lacks the field at `path` of the output, or something
-    /// above or below it: what the `empty` rule of a read asks.
+    /// above it: what the `empty` rule of a read asks. What is there and has a gap
+    /// inside is malformed, and not empty.
     #[must_use]
     pub fn lacks(&self, path: &[String]) -> bool {
         self.problems
             .iter()
-            .filter(|p| p.why == Why::Missing)
-            .any(|p| p.field.starts_with(path) || path.starts_with(&p.field))
+            .filter(|p| p.why == Why::Missing && !p.in_element)
+            .any(|p| path.starts_with(&p.field))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::value::Value;
 const MAX_PROBLEMS: usize = 20;
 
 pub(super) fn project(root: &Field, raw: &Json) -> Result<Value, ProjectError> {
-    let mut projection = Projection { field: Vec::new(), at: String::new(), problems: Vec::new() };
+    let mut projection = Projection::default();
     let value = projection.place(root, raw);
     if projection.problems.is_empty() {
         Ok(value.unwrap_or(Value::Null))
@@ -23,11 +23,14 @@ pub(super) fn project(root: &Field, raw: &Json) -> Result<Value, ProjectError> {
     }
 }
 
+#[derive(Default)]
 struct Projection {
     /// Where in the output.
     field: Vec<String>,
     /// Where in the answer.
     at: String,
+    /// Inside how many lists.
+    lists: usize,
     problems: Vec<FieldProblem>,
 }
 
@@ -51,9 +54,14 @@ impl Projection {
             return Some(Value::Null);
         }
         match &field.kind {
-            // So that every missing field is named, not only the object.
-            Kind::Object(fields) => self.fields(fields, found),
-            Kind::Fact(_) | Kind::Text(_) | Kind::List { .. } => self.problem(Why::Missing),
+            // An empty answer still has the fields that may be absent, and is named
+            // for the others.
+            Kind::Object(fields) if self.field.is_empty() || may_be_absent(fields) => {
+                self.fields(fields, found)
+            }
+            Kind::Object(_) | Kind::Fact(_) | Kind::Text(_) | Kind::List { .. } => {
+                self.problem(Why::Missing)
+            }
         }
     }
 
@@ -62,7 +70,9 @@ impl Projection {
             Kind::Fact(Fact::Money(money)) => self.money(money, found),
             Kind::Fact(fact) => self.noted(fact.read(found)),
             Kind::Text(cap) => self.noted(text(found, *cap)),
-            Kind::Object(fields) if found.is_object() => self.fields(fields, found),
+            Kind::Object(fields) if found.is_object() || is_wrapper(fields) => {
+                self.fields(fields, found)
+            }
             Kind::Object(_) => self.problem(Why::NotA("an object")),
             Kind::List { max, drop_more, of } => self.list(*max, *drop_more, of, found),
         }
@@ -86,11 +96,13 @@ impl Projection {
         }
         let outer = self.at.len();
         let mut out = Vec::new();
+        self.lists += 1;
         for (index, item) in items.iter().take(max).enumerate() {
             self.at.push_str(&format!("/{index}"));
             out.push(self.place(of, item).unwrap_or(Value::Null));
             self.at.truncate(outer);
         }
+        self.lists -= 1;
         Some(Value::List(out))
     }
 
@@ -109,8 +121,8 @@ impl Projection {
 
     fn problem<T>(&mut self, why: Why) -> Option<T> {
         if self.problems.len() < MAX_PROBLEMS {
-            let (field, at) = (self.field.clone(), self.at.clone());
-            self.problems.push(FieldProblem { field, at, why });
+            let (field, at, in_element) = (self.field.clone(), self.at.clone(), self.lists > 0);
+            self.problems.push(FieldProblem { field, at, in_element, why });
         }
         None
     }
@@ -121,6 +133,24 @@ fn is_absent(field: &Field, found: &Json) -> bool {
         Kind::Fact(Fact::Money(money)) => money.is_absent(found),
         Kind::Fact(_) | Kind::Text(_) | Kind::Object(_) | Kind::List { .. } => found.is_null(),
     }
+}
+
+/// Whether an object of these fields can be made from nothing.
+fn may_be_absent(fields: &BTreeMap<String, Field>) -> bool {
+    fields.values().all(|field| match &field.kind {
+        Kind::Object(fields) => field.optional || may_be_absent(fields),
+        Kind::Fact(_) | Kind::Text(_) | Kind::List { .. } => field.optional,
+    })
+}
+
+/// Whether one of the fields is the place itself (`at: ""`), which then need not
+/// be an object: that field says what it has to be.
+fn is_wrapper(fields: &BTreeMap<String, Field>) -> bool {
+    fields.values().filter(|field| field.at.is_empty()).any(|field| match &field.kind {
+        Kind::Fact(Fact::Money(_)) => false,
+        Kind::Fact(_) | Kind::Text(_) | Kind::List { .. } => true,
+        Kind::Object(fields) => is_wrapper(fields),
+    })
 }
 
 fn text(found: &Json, cap: usize) -> Result<Value, Why> {

@@ -104,6 +104,92 @@ fn an_answer_without_the_object_lacks_its_fields() {
     assert!(!error.lacks(&["refunds".into()]));
 }
 
+fn lacks(shape: &Shape, raw: &Json, path: &str) -> bool {
+    let path: Vec<_> = path.split('.').map(str::to_owned).collect();
+    shape.project(raw).unwrap_err().lacks(&path)
+}
+
+#[test]
+fn a_malformed_element_is_no_missing_list() {
+    let change = |change: fn(&mut Json)| {
+        let mut raw = raw();
+        change(&mut raw["orders"][0]);
+        raw
+    };
+    let gap = change(|order| order["status"] = Json::Null);
+    let null = change(|order| *order = Json::Null);
+    for raw in [gap, null] {
+        assert!(!lacks(&orders(), &raw, "orders"), "{raw}");
+    }
+    assert!(lacks(&orders(), &json!({}), "orders"));
+    assert!(lacks(&orders(), &Json::Null, "orders"));
+    let tags = output("tags: { list: { at: /tags, max: 9 }, of: { fact: id } }");
+    assert!(!lacks(&tags, &json!({ "tags": [null] }), "tags"));
+}
+
+#[test]
+fn a_gap_inside_an_object_is_no_missing_object() {
+    let shape = output("order: { at: /order, of: { id: { fact: id, at: /id } } }");
+    assert!(lacks(&shape, &json!({ "order": null }), "order"));
+    assert!(lacks(&shape, &json!({ "order": null }), "order.id"));
+    assert!(lacks(&shape, &json!({ "order": {} }), "order.id"));
+    assert!(!lacks(&shape, &json!({ "order": {} }), "order"));
+    let told = shape.project(&json!({})).unwrap_err().to_string();
+    assert_eq!(told, "`order` at /order is missing");
+}
+
+#[test]
+fn a_bare_list_is_projected() {
+    let shape = output("orders: { list: { at: \"\", max: 2 }, of: { id: { fact: id, at: /id } } }");
+    let value = shape.project(&json!([{ "id": "o_1", "secret": "s" }])).unwrap();
+    assert_eq!(value.to_json(), json!({ "orders": [{ "id": "o_1" }] }));
+    assert_eq!(shape.project(&json!([])).unwrap().to_json(), json!({ "orders": [] }));
+    let why = |raw: Json| shape.project(&raw).unwrap_err().problems.remove(0).why;
+    assert_eq!(why(json!({})), Why::NotA("a list"));
+    assert_eq!(why(json!([1, 2, 3])), Why::TooLong { length: 3, max: 2 });
+    // A shape that takes no place as it is wants an object, whatever it leaves optional.
+    let object = output("note: { text: 9, at: /note, optional: true }");
+    let error = object.project(&json!([])).unwrap_err();
+    assert_eq!(error.problems[0].why, Why::NotA("an object"));
+}
+
+/// A read's output, from its YAML.
+fn output(yaml: &str) -> Shape {
+    let read = "tool: shop.things\nsummary: Things.\neffect: none\n\
+                do: { http: { method: GET, path: [v1] } }\noutput:\n";
+    let output: String = yaml.lines().map(|line| format!("  {line}\n")).collect();
+    let mut files = example_pack();
+    files.retain(|path, _| path == "connector.yaml");
+    files.insert("contracts/things.yaml".to_owned(), format!("{read}{output}"));
+    let loaded = pack(&files);
+    let contracts = loaded.pack.unwrap_or_else(|| panic!("{:?}", loaded.problems)).contracts;
+    match &contracts[0].body {
+        Body::Read(read) => read.output.clone(),
+        Body::Write(_) => panic!("a read"),
+    }
+}
+
+#[test]
+fn a_list_of_texts_or_facts_needs_no_place_of_its_element() {
+    let shape = output("tags: { list: { at: /tags, max: 9 }, of: { text: 3 } }");
+    let value = shape.project(&json!({ "tags": ["a b c", "d"] })).unwrap();
+    assert_eq!(value.to_json(), json!({ "tags": ["a b", "d"] }));
+}
+
+#[test]
+fn the_guides_shapes_load() {
+    let page = include_str!("../../../packs/CONTRACTS.md");
+    let (_, section) = page.split_once("### 2.6 Shapes").unwrap();
+    let (_, block) = section.split_once("```yaml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let value = output(block).project(&json!({
+        "status": "paid", "id": "pay_1", "total": { "amount": "1.00", "currency": "EUR" },
+        "amount": 100, "quantity": 1, "done": true, "rate": "1.5", "created_at": 0,
+        "lines": [], "tags": ["x"],
+    }));
+    assert_eq!(value.unwrap().member("tags").to_json(), json!(["x"]));
+}
+
 #[test]
 fn places_have_labels_and_types() {
     let shape = orders();

@@ -9,6 +9,7 @@ use countersign_shared::tlog::folder::Source;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::{HashReader, Node, Tree};
 use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path};
+use countersign_shared::tlog::tile::MAX_ENTRY_BYTES;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::Readers;
@@ -38,6 +39,10 @@ pub(super) fn insert(
     nodes: &[Node],
 ) -> Result<(), StoreError> {
     let receipt = &leaf.receipt;
+    // A larger one could never be published, nor anything after it.
+    if leaf.bytes.len() > MAX_ENTRY_BYTES {
+        return Err(StoreError::Damaged("a receipt is too large for the log".to_owned()));
+    }
     db.prepare_cached(
         "INSERT INTO leaves (idx, receipt_id, tenant, issuer, subject, tool, external_ref, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -81,10 +81,6 @@ impl Pair {
         self.executor.child.wait().unwrap();
     }
 
-    pub fn planner_pid(&self) -> u32 {
-        self.planner.as_ref().unwrap().child.id()
-    }
-
     pub fn executor_address(&self) -> &str {
         &self.executor.grpc
     }

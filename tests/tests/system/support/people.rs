@@ -23,7 +23,6 @@ pub struct Signer {
 #[derive(Clone)]
 pub struct Customer {
     pub email: String,
-    pub customer_id: String,
     pub token: String,
 }
 
@@ -53,7 +52,7 @@ impl Signer {
             "iss": issuer, "aud": "countersign", "sub": email, "iat": now, "exp": now + 3600,
             "email": email, "customer_id": customer_id,
         }));
-        Customer { email: email.to_owned(), customer_id: customer_id.to_owned(), token }
+        Customer { email: email.to_owned(), token }
     }
 
     pub fn message(

@@ -20,10 +20,6 @@ pub struct Desk<'a> {
     pub words: Vec<v1::AttestedMessage>,
 }
 
-pub fn claim(name: &str) -> v1::Argument {
-    v1::Argument { source: Some(Source::Claim(name.into())) }
-}
-
 pub fn model(json: &Value) -> v1::Argument {
     v1::Argument { source: Some(Source::ModelJson(json.to_string())) }
 }

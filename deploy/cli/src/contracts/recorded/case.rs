@@ -2,25 +2,27 @@
 //! of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use countersign_core::answer;
+use async_trait::async_trait;
 use countersign_core::contract::{Body, Catalog, Contract, ReadBody};
-use countersign_core::dispatch::{Account, AttemptResult};
 use countersign_core::effect::{self, Ask};
 use countersign_core::error::Refused;
 use countersign_core::expr::Scope;
 use countersign_core::lifecycle::{Event, Outcome};
 use countersign_core::seal;
+use countersign_executor::driver::Driver;
+use countersign_executor::ports::{Backends, Clock};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::super::backend::Recording;
-use super::super::reads::Reader;
-use super::super::rehearsal::{Rehearsal, arguments};
+use super::super::rehearsal::{Rehearsal, Stage, arguments};
 use super::super::{subject, tool};
 
 /// Steps after which an action will not end: a case whose answers stay pending.
@@ -73,32 +75,37 @@ impl Case {
     ///
     /// # Errors
     /// When it cannot be run: an unknown tool, a missing answer.
-    pub(super) async fn run(&self, catalog: &Catalog) -> Result<Came, String> {
+    pub(super) async fn run(&self, catalog: &Arc<Catalog>) -> Result<Came, String> {
         let contract = tool(catalog, &self.tool).map_err(|e| e.to_string())?;
-        let now = Timestamp::now();
-        let subject = subject("recorded", &self.subject, now).map_err(|e| e.to_string())?;
-        let source = Recording::new(&self.answers);
-        let mut reader = Reader { catalog, source, subject, now };
+        let recording = Arc::new(Recording::new(&self.answers));
+        let stage = self.stage(catalog, Arc::clone(&recording))?;
         let came = match &contract.body {
-            Body::Read(read) => self.read(&mut reader, contract, read).await,
-            Body::Write(_) => self.write(&mut reader, contract).await,
+            Body::Read(read) => self.read(&stage, contract, read).await,
+            Body::Write(_) => self.write(&stage, contract).await,
         };
-        let mut missing = reader.source.missing;
-        missing.dedup();
+        let missing = recording.missing();
         if !missing.is_empty() {
             return Err(format!("`answers` has none for {}", missing.join(", ")));
         }
         Ok(came.unwrap_or_else(Came::refused))
     }
 
+    fn stage(&self, catalog: &Arc<Catalog>, recording: Arc<Recording>) -> Result<Stage, String> {
+        let clock: Arc<dyn Clock> = Arc::new(Forward(Mutex::new(Timestamp::now())));
+        let subject = subject("recorded", &self.subject, clock.now()).map_err(|e| e.to_string())?;
+        let backends = recording as Arc<dyn Backends>;
+        let driver = Driver::new(Arc::clone(catalog), backends, Arc::clone(&clock));
+        Ok(Stage { driver, subject, clock })
+    }
+
     async fn read(
         &self,
-        reader: &mut Reader<'_, Recording>,
+        stage: &Stage,
         contract: &Contract,
         read: &ReadBody,
     ) -> Result<Came, Refused> {
         let arguments = arguments(contract, &Json::Object(self.arguments.clone()))?;
-        let value = reader.fetch(contract, &arguments).await?;
+        let value = stage.driver.fetch(&stage.subject, contract, &arguments).await?;
         let say = match &read.say {
             Some(say) => say.render(&Scope::of(&value)).unwrap_or_else(|error| error.to_string()),
             None => String::new(),
@@ -106,53 +113,60 @@ impl Case {
         Ok(Came { output: value.to_json(), say, ..Came::default() })
     }
 
-    async fn write(
-        &self,
-        reader: &mut Reader<'_, Recording>,
-        contract: &Contract,
-    ) -> Result<Came, Refused> {
-        let arguments = arguments(contract, &Json::Object(self.arguments.clone()))?;
-        let rehearsal = Rehearsal::propose(reader, contract, &arguments).await?;
-        let rehearsal = rehearsal.claim(Some(&self.marker), reader.now)?.gate(reader).await?;
-        let account = Account { account: "recorded".to_owned(), credential: String::new() };
-        let mut rehearsal = rehearsal.intend(account, reader.now)?;
+    async fn write(&self, stage: &Stage, contract: &Contract) -> Result<Came, Refused> {
+        let Stage { driver, clock, .. } = stage;
+        let mut rehearsal = self.intended(stage, contract).await?;
         for _ in 0..MAX_STEPS {
-            let event = match effect::ask(&rehearsal.state, contract, reader.now) {
-                Ask::Send => Event::Answered(Box::new(sent(reader, contract))),
+            let event = match effect::ask(&rehearsal.state, contract, clock.now()) {
+                Ask::Send => {
+                    let sent = driver.send(rehearsal.dispatch()?, contract).await;
+                    Event::Answered(Box::new(sent))
+                }
                 Ask::Resend(at) => {
-                    reader.now = reader.now.max(at);
-                    Event::Resent(reader.now)
+                    clock.until(at).await;
+                    Event::Resent(clock.now())
                 }
                 Ask::Look(at) => {
-                    reader.now = reader.now.max(at);
-                    Event::Looked(Box::new(look(reader, &rehearsal).await?))
+                    clock.until(at).await;
+                    let look = driver.look(rehearsal.dispatch()?, contract).await;
+                    Event::Looked(Box::new(look))
                 }
                 Ask::Settle(settlement) => Event::Settled(settlement),
-                Ask::Seal => return sealed(&rehearsal, contract, reader.now),
+                Ask::Seal => return sealed(&rehearsal, contract, clock.now()),
                 Ask::AwaitGrants | Ask::Claim | Ask::Gate | Ask::Prepare | Ask::Nothing => break,
             };
             rehearsal = rehearsal.step(event)?;
         }
         Err(Refused::new(Code::Internal, "the action does not come to an end"))
     }
+
+    /// The write up to its sending.
+    async fn intended<'c>(
+        &self,
+        stage: &Stage,
+        contract: &'c Contract,
+    ) -> Result<Rehearsal<'c>, Refused> {
+        let arguments = arguments(contract, &Json::Object(self.arguments.clone()))?;
+        let account = stage.driver.account(&stage.subject.tenant, contract)?;
+        let proposed = Rehearsal::propose(stage, contract, &arguments).await?;
+        let claimed = proposed.claim(Some(&self.marker), stage.clock.now())?;
+        claimed.gate(stage).await?.intend(account, stage.clock.now())
+    }
 }
 
-fn sent(reader: &mut Reader<'_, Recording>, contract: &Contract) -> AttemptResult {
-    let sent = reader.source.send(contract);
-    let status = match &sent {
-        answer::Sent::Answered { status, .. } => Some(*status),
-        answer::Sent::NotSent { .. } | answer::Sent::Lost { .. } => None,
-    };
-    AttemptResult { at: reader.now, status, verdict: answer::judge(contract, &sent) }
-}
+/// A clock that goes on only where somebody waits.
+struct Forward(Mutex<Timestamp>);
 
-async fn look(
-    reader: &mut Reader<'_, Recording>,
-    rehearsal: &Rehearsal<'_>,
-) -> Result<countersign_core::verify::Look, Refused> {
-    let dispatch = rehearsal.dispatch();
-    let dispatch = dispatch.ok_or_else(|| Refused::new(Code::Internal, "nothing was sent"))?;
-    Ok(reader.look(rehearsal.write, dispatch).await)
+#[async_trait]
+impl Clock for Forward {
+    fn now(&self) -> Timestamp {
+        *self.0.lock()
+    }
+
+    async fn until(&self, at: Timestamp) {
+        let mut now = self.0.lock();
+        *now = at.max(*now);
+    }
 }
 
 /// What the receipt would say.
@@ -178,5 +192,52 @@ impl Came {
             say: refused.say,
             message: refused.message,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::path::Path;
+
+    use countersign_executor::packs;
+
+    use super::super::super::{catalog, load};
+    use super::*;
+
+    /// The contract, the recordings and the case of each write of the shipped packs.
+    fn writes(dir: &Path) -> Vec<(Arc<Catalog>, Case)> {
+        packs::write_shipped(dir).unwrap();
+        let mut writes = Vec::new();
+        for pack in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            let catalog = Arc::new(catalog(load(&pack).unwrap()).unwrap());
+            for (_, text) in
+                packs::read_dir(&pack).unwrap().iter().filter(|f| f.0.ends_with(".json"))
+            {
+                let case: Case = serde_json::from_str(text).unwrap();
+                if matches!(tool(&catalog, &case.tool).unwrap().body, Body::Write(_)) {
+                    writes.push((Arc::clone(&catalog), case));
+                }
+            }
+        }
+        writes
+    }
+
+    #[tokio::test]
+    async fn every_write_sends_its_marker_and_fills_its_card() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sent = 0;
+        for (catalog, case) in writes(dir.path()) {
+            let stage = case.stage(&catalog, Arc::new(Recording::new(&case.answers))).unwrap();
+            let contract = tool(&catalog, &case.tool).unwrap();
+            let Ok(ready) = case.intended(&stage, contract).await else { continue };
+            let card = ready.proposal().card();
+            assert!(!card.contains(['{', '}']), "{}: {card}", case.tool);
+            let body = String::from_utf8_lossy(&ready.dispatch().unwrap().request().body);
+            assert!(body.contains(&case.marker), "{}: {body}", case.tool);
+            sent += 1;
+        }
+        assert!(sent >= 5, "{sent}");
     }
 }

@@ -275,6 +275,7 @@ fn code_and_class(
         ("terminal", ErrorClass::Terminal),
         ("transient", ErrorClass::Transient),
         ("guard", ErrorClass::Guard),
+        ("unclear", ErrorClass::Unclear),
     ];
     let code = section.need("code").and_then(|yaml| context.code(section.file, yaml));
     let class = section.need("class").and_then(|yaml| section.file.choice(yaml, &classes));

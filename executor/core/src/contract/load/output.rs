@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::file::File;
 use super::section::Section;
-use super::yaml::{Kind as YamlKind, Yaml};
+use super::yaml::{Key, Kind as YamlKind, Yaml};
 use crate::contract::keys;
 use crate::contract::problem::ProblemKind;
 use crate::expr::MAX_LIST;
@@ -14,6 +14,9 @@ use crate::shape::{Fact, Field, Kind, MoneyAt, Shape};
 
 /// Longest text.
 const MAX_TEXT: usize = 20_000;
+
+/// Reads where a field is, relative to what is around it.
+type Place = fn(&Section<'_>) -> Option<String>;
 
 /// A shape from a mapping of fields.
 pub(super) fn shape(file: &File, yaml: &Yaml) -> Option<Shape> {
@@ -37,17 +40,10 @@ fn fields(file: &File, yaml: &Yaml) -> Option<BTreeMap<String, Field>> {
 
 fn field(file: &File, yaml: &Yaml) -> Option<Field> {
     let entries = file.map(yaml)?;
-    let has = |name: &str| {
-        entries
-            .iter()
-            .any(|(key, value)| key.text == name && !matches!(value.kind, YamlKind::Map(_)))
-    };
+    let has = |name: &str| has_scalar(entries, name);
     let keyed = |name: &str| entries.iter().any(|(key, _)| key.text == name);
-    if has("fact") {
-        return fact_field(&Section::open(file, yaml, keys::FACT)?);
-    }
-    if has("text") {
-        return text_field(&Section::open(file, yaml, keys::TEXT)?);
+    if has("fact") || has("text") {
+        return scalar(file, yaml, needed_place);
     }
     if keyed("list") && keyed("of") {
         return list_field(&Section::open(file, yaml, keys::LIST)?);
@@ -76,9 +72,26 @@ fn place(section: &Section<'_>) -> Option<String> {
     section.get("at").map_or_else(|| Some(String::new()), |yaml| section.file.pointer(yaml))
 }
 
-fn text_field(section: &Section<'_>) -> Option<Field> {
+fn needed_place(section: &Section<'_>) -> Option<String> {
+    section.need("at").and_then(|yaml| section.file.pointer(yaml))
+}
+
+/// Whether a mapping has this key, and not as a field of that name.
+fn has_scalar(entries: &[(Key, Yaml)], name: &str) -> bool {
+    entries.iter().any(|(key, value)| key.text == name && !matches!(value.kind, YamlKind::Map(_)))
+}
+
+/// A fact or a text.
+fn scalar(file: &File, yaml: &Yaml, at: Place) -> Option<Field> {
+    if has_scalar(file.map(yaml)?, "fact") {
+        return fact_field(&Section::open(file, yaml, keys::FACT)?, at);
+    }
+    text_field(&Section::open(file, yaml, keys::TEXT)?, at)
+}
+
+fn text_field(section: &Section<'_>, at: Place) -> Option<Field> {
     let cap = section.count("text", MAX_TEXT);
-    let at = section.need("at").and_then(|yaml| section.file.pointer(yaml));
+    let at = at(section);
     Some(Field { optional: section.flag("optional"), at: at?, kind: Kind::Text(cap?) })
 }
 
@@ -95,27 +108,21 @@ fn list_field(section: &Section<'_>) -> Option<Field> {
     Some(Field { optional: section.flag("optional"), at: at?, kind })
 }
 
-/// A list's element: fields, or one scalar.
+/// A list's element: fields, or one scalar, which without `at` is the element
+/// itself.
 fn element(file: &File, yaml: &Yaml) -> Option<Field> {
     let entries = file.map(yaml)?;
-    let scalar = entries.iter().any(|(key, value)| {
-        matches!(key.text.as_str(), "fact" | "text") && !matches!(value.kind, YamlKind::Map(_))
-    });
-    if scalar {
-        return field(file, yaml);
+    if has_scalar(entries, "fact") || has_scalar(entries, "text") {
+        return scalar(file, yaml, place);
     }
     let kind = Kind::Object(fields(file, yaml)?);
     Some(Field { optional: false, at: String::new(), kind })
 }
 
-fn fact_field(section: &Section<'_>) -> Option<Field> {
+fn fact_field(section: &Section<'_>, at: Place) -> Option<Field> {
     let fact = fact(section);
     let optional = section.flag("optional");
-    let at = if matches!(fact, Some(Fact::Money(_))) {
-        place(section)
-    } else {
-        section.need("at").and_then(|yaml| section.file.pointer(yaml))
-    };
+    let at = if matches!(fact, Some(Fact::Money(_))) { place(section) } else { at(section) };
     Some(Field { optional, at: at?, kind: Kind::Fact(fact?) })
 }
 

@@ -58,8 +58,8 @@ pub(super) fn class(top: &Section<'_>, class: EffectClass, call: &Call, ours: &E
     }
 }
 
-/// Every path that a request reads.
-fn sent(request: &Request) -> BTreeSet<Path> {
+/// Paths that the request is rendered from.
+pub(super) fn sent(request: &Request) -> BTreeSet<Path> {
     let paths = |templates: &BTreeMap<String, Template>| -> BTreeSet<Path> {
         templates.values().flat_map(Template::paths).collect()
     };

@@ -96,7 +96,8 @@ fn gather(
         verify: verified?,
         say: say?,
     };
-    let projection = whole.projection();
+    let call = call?;
+    let projection = whole.projection(&call);
     let Whole { subject, money, require, card, verify, say } = whole;
     let body = WriteBody {
         reads: reads?,
@@ -113,7 +114,7 @@ fn gather(
         output: output?,
         say,
     };
-    Some(Found { call: call?, body })
+    Some(Found { call, body })
 }
 
 /// The parts whose use of `state` a grant binds.
@@ -127,9 +128,9 @@ struct Whole {
 }
 
 impl Whole {
-    /// FRESH STATE: every field used by a rule, money, verification or a text
-    /// that people see, without its leading `state`.
-    fn projection(&self) -> BTreeSet<Vec<String>> {
+    /// FRESH STATE: every field used by a rule, money, verification, a text that
+    /// people see, or the request itself, without its leading `state`.
+    fn projection(&self, call: &Call) -> BTreeSet<Vec<String>> {
         let Verify { with, find_in, ours, pending, failed, that, .. } = &self.verify;
         let verify = [Some(ours), Some(that), find_in.as_ref(), pending.as_ref(), failed.as_ref()];
         let rules = self.require.iter().map(|rule| &rule.that).chain(&self.money);
@@ -140,6 +141,7 @@ impl Whole {
             .flat_map(|expr| expr.paths().iter().cloned())
             .chain(texts.flat_map(Prose::paths))
             .chain(with.values().flat_map(Template::paths))
+            .chain(rules::sent(&call.request))
             .chain([self.subject.path.clone()])
             .filter_map(|path| match path.split_first() {
                 Some((root, rest)) if root == "state" && !rest.is_empty() => Some(rest.to_vec()),

@@ -346,7 +346,7 @@ fn errors() -> Json {
 }
 
 fn class() -> Json {
-    one_of("What the refusal means.", &["terminal", "transient", "guard"])
+    one_of("What the refusal means.", &["terminal", "transient", "guard", "unclear"])
 }
 
 fn error_code() -> Json {

@@ -32,7 +32,7 @@ pub(super) fn fact() -> Json {
 
 pub(super) fn text_field() -> Json {
     section(
-        &["text", "at"],
+        &["text"],
         &[
             ("text", count("Free text, cut after this many characters.", 20_000)),
             ("at", pointer("Where it is in the answer.")),

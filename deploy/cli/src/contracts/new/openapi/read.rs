@@ -230,9 +230,6 @@ impl<'d> Read<'d> {
             page.decide("the description does not say what is answered. Name here, under `output:`, what may leave the executor");
             return;
         }
-        if self.output.iter().any(|field| field.at.is_empty()) {
-            page.decide("the answer is a bare list, and an output needs an object around it. Can the service be asked in another way?");
-        }
         page.below("output:", |page| self.output.iter().for_each(|field| field.write(page)));
         if !self.left_out.is_empty() {
             let names = sentence(&self.left_out.join(", "), 200);

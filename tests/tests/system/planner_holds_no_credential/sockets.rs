@@ -1,0 +1,142 @@
+//! A process's sockets, looked at again and again from outside: every one of them is
+//! a listener of its own, a connection to such a listener, a connection to a peer it
+//! may have, or a nameless pair that its runtime uses within itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(1);
+/// `st` of a listener in `/proc/net/tcp`.
+const LISTENS: &str = "0A";
+
+/// Looks until told to end.
+pub struct Watch {
+    stop: Arc<AtomicBool>,
+    looking: JoinHandle<Seen>,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub looks: usize,
+    /// Allowed peers that it was connected to.
+    pub peers: BTreeSet<String>,
+    /// Everything that must not be.
+    pub strange: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Socket {
+    Tcp {
+        local: String,
+        remote: String,
+        listens: bool,
+    },
+    /// Of the Unix family; named ones can be reached by others.
+    Unix {
+        name: String,
+    },
+}
+
+impl Watch {
+    /// Over a process that listens at `own` and may connect to `may`.
+    pub fn over(pid: u32, own: &[String], may: &[String]) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (told, own, may) = (Arc::clone(&stop), own.to_vec(), may.to_vec());
+        let looking = std::thread::spawn(move || {
+            let mut seen = Seen::default();
+            while !told.load(Ordering::SeqCst) {
+                look(pid, &own, &may, &mut seen);
+                std::thread::sleep(PAUSE);
+            }
+            seen
+        });
+        Self { stop, looking }
+    }
+
+    pub fn end(self) -> Seen {
+        self.stop.store(true, Ordering::SeqCst);
+        self.looking.join().unwrap()
+    }
+}
+
+fn look(pid: u32, own: &[String], may: &[String], seen: &mut Seen) {
+    let held = held(pid);
+    let known = known(pid);
+    // One that was opened between the two readings is in the next look's tables.
+    let again: BTreeSet<_> = self::held(pid).into_iter().collect();
+    seen.looks += 1;
+    for inode in held.into_iter().filter(|inode| again.contains(inode)) {
+        let strange = match known.get(&inode).cloned().or_else(|| self::known(pid).remove(&inode)) {
+            Some(Socket::Tcp { local, listens: true, .. }) if own.contains(&local) => None,
+            Some(Socket::Tcp { local, listens: false, .. }) if own.contains(&local) => None,
+            Some(Socket::Tcp { remote, listens: false, .. }) if may.contains(&remote) => {
+                seen.peers.insert(remote);
+                None
+            }
+            Some(Socket::Unix { name }) if name.is_empty() => None,
+            Some(other) => Some(format!("{other:?}")),
+            // Gone by now, or of a family that a planner has no use for.
+            None if self::held(pid).contains(&inode) => Some(format!("socket {inode}")),
+            None => None,
+        };
+        if let Some(strange) = strange.filter(|s| !seen.strange.contains(s)) {
+            seen.strange.push(strange);
+        }
+    }
+}
+
+/// Inodes of the sockets among a process's open files.
+fn held(pid: u32) -> Vec<u64> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = files.filter_map(|file| fs::read_link(file.path()).ok());
+    targets
+        .filter_map(|target| {
+            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        })
+        .collect()
+}
+
+/// Every TCP and Unix socket of its network, by inode.
+fn known(pid: u32) -> BTreeMap<u64, Socket> {
+    let read =
+        |table: &str| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+    let mut all = BTreeMap::new();
+    for line in ["tcp", "tcp6"].map(read).iter().flat_map(|text| text.lines().skip(1)) {
+        let parts: Vec<_> = line.split_whitespace().collect();
+        let [_, local, remote, state, _, _, _, _, _, inode, ..] = parts.as_slice() else {
+            continue;
+        };
+        let socket = Socket::Tcp {
+            local: address(local),
+            remote: address(remote),
+            listens: *state == LISTENS,
+        };
+        all.insert(inode.parse().unwrap(), socket);
+    }
+    for line in read("unix").lines().skip(1) {
+        let parts: Vec<_> = line.split_whitespace().collect();
+        let Some(inode) = parts.get(6).and_then(|inode| inode.parse().ok()) else { continue };
+        let name = parts.get(7).copied().unwrap_or_default().to_owned();
+        all.insert(inode, Socket::Unix { name });
+    }
+    all
+}
+
+/// `0100007F:1F90` as `127.0.0.1:8080`; IPv6 stays as the kernel writes it.
+fn address(hex: &str) -> String {
+    let (host, port) = hex.split_once(':').unwrap();
+    let port = u16::from_str_radix(port, 16).unwrap();
+    match u32::from_str_radix(host, 16) {
+        Ok(host) if hex.len() == 13 => {
+            let [a, b, c, d] = host.to_le_bytes();
+            format!("{a}.{b}.{c}.{d}:{port}")
+        }
+        _ => format!("[{host}]:{port}"),
+    }
+}
