@@ -59,7 +59,12 @@ impl Watch {
         Self { stop, looking }
     }
 
-    pub fn end(self) -> Seen {
+    pub async fn end_after(self, wait: Duration) -> Seen {
+        tokio::time::sleep(wait).await;
+        self.end()
+    }
+
+    fn end(self) -> Seen {
         self.stop.store(true, Ordering::SeqCst);
         self.looking.join().unwrap()
     }
