@@ -64,7 +64,7 @@ impl Watch {
         self.end()
     }
 
-    fn end(self) -> Seen {
+    pub fn end(self) -> Seen {
         self.stop.store(true, Ordering::SeqCst);
         self.looking.join().unwrap()
     }
