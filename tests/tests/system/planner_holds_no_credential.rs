@@ -27,7 +27,7 @@ use sockets::Watch;
 /// A user that owns nothing on a usual machine, as the demo gives its planner.
 const NOBODY_ELSE: u32 = 62_102;
 /// Connections are kept after a turn: a slow machine still gets to see them.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(3);
+const LINGER: Duration = Duration::from_secs(3);
 /// What a child prints that could open the secret.
 const SECRET: &str = "sandbox-token";
 

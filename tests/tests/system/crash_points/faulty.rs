@@ -46,10 +46,6 @@ impl How {
         Self::CrashBefore,
         Self::CrashAfter,
     ];
-
-    pub fn crashes(self) -> bool {
-        matches!(self, Self::CrashBefore | Self::CrashAfter)
-    }
 }
 
 /// The real store, with one fault in it.

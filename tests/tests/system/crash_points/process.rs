@@ -83,6 +83,8 @@ pub enum Run<T> {
 
 /// What a caller holds of a running executor.
 pub struct Hands {
+    /// Actions of an earlier process that it found unfinished.
+    pub carried_on: usize,
     service: ExecutorService,
     store: Arc<dyn Store>,
     world: Arc<World>,
@@ -162,7 +164,8 @@ impl Machine {
             let shop = Arc::clone(&self.world);
             let faulty = Arc::new(Faulty::new(sqlite, fault, move || shop.mutations()));
             let desk = self.desk(life, Arc::clone(&faulty) as Arc<dyn Store>);
-            let hands = Hands {
+            let mut hands = Hands {
+                carried_on: 0,
                 store: Arc::clone(&faulty) as Arc<dyn Store>,
                 service: ExecutorService::new(desk.clone()),
                 world: Arc::clone(&self.world),
@@ -174,7 +177,7 @@ impl Machine {
                 words: Mutex::default(),
             };
             let work = async {
-                desk.recover().await.unwrap();
+                hands.carried_on = desk.recover().await.unwrap();
                 work(&hands).await
             };
             let ended = tokio::select! {

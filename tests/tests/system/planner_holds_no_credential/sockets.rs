@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
+/// Looks that a socket gets to show what it is.
+const FAMILY: u32 = 500;
 /// `st` of a listener in `/proc/net/tcp`.
 const LISTENS: &str = "0A";
 
@@ -71,29 +73,37 @@ impl Watch {
 }
 
 fn look(pid: u32, own: &[String], may: &[String], seen: &mut Seen) {
-    let held = held(pid);
-    let known = known(pid);
-    // One that was opened between the two readings is in the next look's tables.
-    let again: BTreeSet<_> = self::held(pid).into_iter().collect();
+    let tables = known(pid);
     seen.looks += 1;
-    for inode in held.into_iter().filter(|inode| again.contains(inode)) {
-        let strange = match known.get(&inode).cloned().or_else(|| self::known(pid).remove(&inode)) {
-            Some(Socket::Tcp { local, listens: true, .. }) if own.contains(&local) => None,
-            Some(Socket::Tcp { local, listens: false, .. }) if own.contains(&local) => None,
+    for inode in held(pid) {
+        let strange = match tables.get(&inode).cloned().or_else(|| settled(pid, inode)) {
+            Some(Socket::Tcp { local, .. }) if own.contains(&local) => None,
             Some(Socket::Tcp { remote, listens: false, .. }) if may.contains(&remote) => {
                 seen.peers.insert(remote);
                 None
             }
             Some(Socket::Unix { name }) if name.is_empty() => None,
             Some(other) => Some(format!("{other:?}")),
-            // Gone by now, or of a family that a planner has no use for.
-            None if self::held(pid).contains(&inode) => Some(format!("socket {inode}")),
+            None if held(pid).contains(&inode) => Some(format!("socket {inode}")),
             None => None,
         };
         if let Some(strange) = strange.filter(|s| !seen.strange.contains(s)) {
             seen.strange.push(strange);
         }
     }
+}
+
+/// A socket that no table names yet, or any more: it is on its way to its peer, or
+/// closed already. One that stays so is of a family that a planner has no use for.
+fn settled(pid: u32, inode: u64) -> Option<Socket> {
+    for _ in 0..FAMILY {
+        std::thread::sleep(PAUSE);
+        let found = known(pid).remove(&inode);
+        if found.is_some() || !held(pid).contains(&inode) {
+            return found;
+        }
+    }
+    None
 }
 
 /// Inodes of the sockets among a process's open files.
