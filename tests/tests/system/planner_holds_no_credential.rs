@@ -26,8 +26,6 @@ use sockets::Watch;
 
 /// A user that owns nothing on a usual machine, as the demo gives its planner.
 const NOBODY_ELSE: u32 = 62_102;
-/// Connections are kept after a turn: a slow machine still gets to see them.
-const LINGER: Duration = Duration::from_secs(3);
 /// What a child prints that could open the secret.
 const SECRET: &str = "sandbox-token";
 
@@ -37,6 +35,8 @@ async fn planner_holds_no_credential_and_talks_to_nobody_but_the_executor() {
     let planner = Planner::start(&pair, "offline", "{ kind: offline }");
     let may = [pair.executor_address().to_owned()];
     let watch = Watch::over(planner.child.id(), &planner.own(), &may);
+    // The watch can bark: to this one the executor is a stranger.
+    let strict = Watch::over(planner.child.id(), &planner.own(), &[]);
     let who = pair.customer(1);
     let mut client = planner.client(&pair);
     let card = said(&mut client, &pair, &who, "m1", "please cancel my order #1001", None).await;
@@ -44,10 +44,12 @@ async fn planner_holds_no_credential_and_talks_to_nobody_but_the_executor() {
     let (_, turn) = said(&mut client, &pair, &who, "m2", "yes", Some(&card)).await;
     assert_eq!(turn.actions[0].outcome(), v1::Outcome::Applied, "{turn:?}");
     said(&mut client, &pair, &who, "m3", "where is my order #1003?", None).await;
-    let seen = watch.end_after(LINGER).await;
+    let seen = watch.end();
     assert_eq!(seen.strange, Vec::<String>::new());
     assert!(seen.peers.contains(&may[0]), "the executor's connection was not even seen: {seen:?}");
-    assert!(seen.looks > 1, "{seen:?}");
+    assert!(seen.looks > 20, "{seen:?}");
+    let barked = strict.end().strange;
+    assert!(barked.iter().any(|strange| strange.contains(&may[0])), "{barked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +68,7 @@ async fn planner_holds_no_credential_and_talks_to_its_model_and_the_executor_onl
     for (id, text) in [("m1", "please cancel my order #1001"), ("m2", "where is it?")] {
         said(&mut client, &pair, &who, id, text, None).await;
     }
-    let seen = watch.end_after(LINGER).await;
+    let seen = watch.end();
     assert_eq!(seen.strange, Vec::<String>::new());
     for peer in &may {
         assert!(seen.peers.contains(peer), "{peer} was not even seen: {seen:?}");

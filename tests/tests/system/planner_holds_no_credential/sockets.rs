@@ -7,12 +7,12 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
-/// Looks that a socket gets to show what it is.
-const FAMILY: u32 = 500;
+/// For a socket that no table names to be named, or closed.
+const CLOSING: Duration = Duration::from_secs(3);
 /// `st` of a listener in `/proc/net/tcp`.
 const LISTENS: &str = "0A";
 
@@ -49,21 +49,23 @@ impl Watch {
     /// Over a process that listens at `own` and may connect to `may`.
     pub fn over(pid: u32, own: &[String], may: &[String]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (told, own, may) = (Arc::clone(&stop), own.to_vec(), may.to_vec());
+        let told = Arc::clone(&stop);
+        let mut looks = Looks {
+            pid,
+            own: own.to_vec(),
+            may: may.to_vec(),
+            judged: BTreeSet::new(),
+            unnamed: BTreeMap::new(),
+            seen: Seen::default(),
+        };
         let looking = std::thread::spawn(move || {
-            let mut seen = Seen::default();
             while !told.load(Ordering::SeqCst) {
-                look(pid, &own, &may, &mut seen);
+                looks.look();
                 std::thread::sleep(PAUSE);
             }
-            seen
+            looks.seen
         });
         Self { stop, looking }
-    }
-
-    pub async fn end_after(self, wait: Duration) -> Seen {
-        tokio::time::sleep(wait).await;
-        self.end()
     }
 
     pub fn end(self) -> Seen {
@@ -72,38 +74,56 @@ impl Watch {
     }
 }
 
-fn look(pid: u32, own: &[String], may: &[String], seen: &mut Seen) {
-    let tables = known(pid);
-    seen.looks += 1;
-    for inode in held(pid) {
-        let strange = match tables.get(&inode).cloned().or_else(|| settled(pid, inode)) {
-            Some(Socket::Tcp { local, .. }) if own.contains(&local) => None,
-            Some(Socket::Tcp { remote, listens: false, .. }) if may.contains(&remote) => {
-                seen.peers.insert(remote);
-                None
-            }
-            Some(Socket::Unix { name }) if name.is_empty() => None,
-            Some(other) => Some(format!("{other:?}")),
-            None if held(pid).contains(&inode) => Some(format!("socket {inode}")),
-            None => None,
-        };
-        if let Some(strange) = strange.filter(|s| !seen.strange.contains(s)) {
-            seen.strange.push(strange);
-        }
-    }
+/// What is looked for, and what was found.
+struct Looks {
+    pid: u32,
+    own: Vec<String>,
+    may: Vec<String>,
+    /// A socket keeps its number and its peer for life: the tables are read for new
+    /// ones only, so that a look takes no time.
+    judged: BTreeSet<u64>,
+    /// In no table yet, or any more: on their way to a peer, or closed already. One
+    /// that stays so is of a family that a planner has no use for.
+    unnamed: BTreeMap<u64, Instant>,
+    seen: Seen,
 }
 
-/// A socket that no table names yet, or any more: it is on its way to its peer, or
-/// closed already. One that stays so is of a family that a planner has no use for.
-fn settled(pid: u32, inode: u64) -> Option<Socket> {
-    for _ in 0..FAMILY {
-        std::thread::sleep(PAUSE);
-        let found = known(pid).remove(&inode);
-        if found.is_some() || !held(pid).contains(&inode) {
-            return found;
+impl Looks {
+    fn look(&mut self) {
+        self.seen.looks += 1;
+        let held: BTreeSet<u64> = held(self.pid).into_iter().collect();
+        self.judged.retain(|inode| held.contains(inode));
+        self.unnamed.retain(|inode, _| held.contains(inode));
+        let new: Vec<u64> = held.difference(&self.judged).copied().collect();
+        if new.is_empty() {
+            return;
+        }
+        let mut tables = known(self.pid);
+        for inode in new {
+            match tables.remove(&inode) {
+                Some(socket) => self.judge(inode, socket),
+                None => {
+                    let since = self.unnamed.entry(inode).or_insert_with(Instant::now);
+                    if since.elapsed() > CLOSING {
+                        self.judged.insert(inode);
+                        self.seen.strange.push(format!("socket {inode} of no known family"));
+                    }
+                }
+            }
         }
     }
-    None
+
+    fn judge(&mut self, inode: u64, socket: Socket) {
+        self.judged.insert(inode);
+        match socket {
+            Socket::Tcp { local, .. } if self.own.contains(&local) => {}
+            Socket::Tcp { remote, listens: false, .. } if self.may.contains(&remote) => {
+                self.seen.peers.insert(remote);
+            }
+            Socket::Unix { name } if name.is_empty() => {}
+            strange => self.seen.strange.push(format!("{strange:?}")),
+        }
+    }
 }
 
 /// Inodes of the sockets among a process's open files.
