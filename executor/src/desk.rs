@@ -13,7 +13,7 @@ use countersign_core::contract::Contract;
 use countersign_core::error::Refused;
 use countersign_core::gate;
 use countersign_core::lifecycle::{Event, State};
-use countersign_core::plan::{Confidence, Plan, Source, Step as PlanStep, admit};
+use countersign_core::plan::{Plan, Source, Step as PlanStep, admit};
 use countersign_core::proposal::{self, Asked, Fresh, Proposal};
 use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resolve};
 use countersign_core::seal;
@@ -462,16 +462,10 @@ fn asked(request: &Request, plan: &Plan) -> Asked {
         conversation: plan.conversation.chars().take(128).collect(),
         external_ref: plan.external_ref.chars().take(128).collect(),
         messages: request.messages.clone(),
-        confidence: told(&plan.confidence),
+        confidence: plan.confidence.clone(),
         model: plan.model.clone(),
         after_receipt: plan.after_receipt.clone(),
     }
-}
-
-/// JSON has no NaN and no infinity: a receipt with one could never be read again.
-fn told(confidence: &Confidence) -> Confidence {
-    let score = if confidence.score.is_finite() { confidence.score } else { 0.0 };
-    Confidence { score, ..confidence.clone() }
 }
 
 fn fresh() -> Fresh {

@@ -91,8 +91,6 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     // What a savepoint may have to undo stays in memory, and off the disk.
     connection.pragma_update(None, "temp_store", "memory")?;
     plan_once(&connection)?;
-    // A second executor on the same file would not see our reservations.
-    connection.pragma_update(None, "locking_mode", "normal")?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         0 => {

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::history;
 use crate::ports::StoreError;
 
-/// Most operations that wait; more are turned away.
+/// Most operations that wait in the queue; their callers wait for a place in it.
 const QUEUE: usize = 1024;
 /// Most operations of one commit.
 const BATCH: usize = 256;
