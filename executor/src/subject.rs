@@ -135,6 +135,10 @@ impl Subjects {
             issuer: voice.issuer.clone(),
             id,
             claims: rule.claims.iter().filter_map(taken).collect(),
+            kind: countersign_core::subject::Kind::Customer,
+            scopes: std::collections::BTreeSet::new(),
+            segment: String::new(),
+            strength: countersign_core::subject::Strength::SignedIn,
             verified_at: now,
         })
     }

@@ -85,6 +85,46 @@ pub enum Code {
     ModelUnusable,
     /// A card is shown and not answered.
     AwaitingConfirmation,
+    /// The active policy does not let this person, workload or channel do this.
+    PolicyForbids,
+    /// The tool runs in shadow mode: every rule was asked, and nothing is sent.
+    ShadowMode,
+    /// A member of staff has to approve this and has not yet.
+    ApprovalRequired,
+    /// A member of staff said no.
+    ApprovalRejected,
+    /// The approval is not a valid signature by a current approver over exactly this card.
+    ApprovalInvalid,
+    /// This person may not approve this: not in a needed role, the requester themself, or counted already.
+    ApproverNotAllowed,
+    /// The request was taken back before it was carried out.
+    ProposalWithdrawn,
+    /// A newer proposal of the same wish took this one's place.
+    ProposalSuperseded,
+    /// More money would move within the window than a limit allows; what is under way counts.
+    LimitExceeded,
+    /// More actions were asked for within the window than a limit allows.
+    VelocityExceeded,
+    /// Too many proposals of this subject or planner wait for an answer.
+    TooManyOpen,
+    /// An operator switched this tool, its pack, the tenant or everything off.
+    SwitchedOff,
+    /// The contract demands a stronger sign-in than this subject has.
+    StrengthRequired,
+    /// The subject was verified too long ago for this to be carried out.
+    SubjectStale,
+    /// Order number and e-mail do not match, or were tried too often. Which of them is not told.
+    MatchFailed,
+    /// The keys of the subject's issuer cannot be fetched now.
+    IssuerUnreachable,
+    /// The backend marks this object as risky.
+    FraudFlagged,
+    /// The planner handed this to a person and said why.
+    Escalated,
+    /// A contract, pack, policy or list differs from the digest that was activated.
+    NotActivated,
+    /// A person says that the step is finished, and the read says otherwise.
+    HumanDisagrees,
 }
 
 /// What is known of a code.
@@ -175,6 +215,26 @@ impl Code {
         Self::Internal,
         Self::ModelUnusable,
         Self::AwaitingConfirmation,
+        Self::PolicyForbids,
+        Self::ShadowMode,
+        Self::ApprovalRequired,
+        Self::ApprovalRejected,
+        Self::ApprovalInvalid,
+        Self::ApproverNotAllowed,
+        Self::ProposalWithdrawn,
+        Self::ProposalSuperseded,
+        Self::LimitExceeded,
+        Self::VelocityExceeded,
+        Self::TooManyOpen,
+        Self::SwitchedOff,
+        Self::StrengthRequired,
+        Self::SubjectStale,
+        Self::MatchFailed,
+        Self::IssuerUnreachable,
+        Self::FraudFlagged,
+        Self::Escalated,
+        Self::NotActivated,
+        Self::HumanDisagrees,
     ];
 
     /// The stable name.
@@ -479,6 +539,146 @@ impl Code {
                 "A card is shown and not answered.",
                 "Answer the card.",
                 "Please confirm first.",
+            ),
+            Self::PolicyForbids => (
+                "POLICY_FORBIDS",
+                Status::PermissionDenied,
+                "The active policy does not let this person, workload or channel do this.",
+                "Ask who answers for the policy, or hand the request to a person.",
+                "I'm not allowed to do that from here. Nothing was changed.",
+            ),
+            Self::ShadowMode => (
+                "SHADOW_MODE",
+                Status::FailedPrecondition,
+                "The tool runs in shadow mode: every rule was asked, and nothing is sent.",
+                "Widen the mode in the policy once the shadow receipts look right.",
+                "I can't do that by myself yet. A colleague can. Nothing was changed.",
+            ),
+            Self::ApprovalRequired => (
+                "APPROVAL_REQUIRED",
+                Status::FailedPrecondition,
+                "A member of staff has to approve this and has not yet.",
+                "Wait: the last approval sets it going by itself. Whoever may approve has been told.",
+                "A colleague has to approve this first. I'll carry it out as soon as they do.",
+            ),
+            Self::ApprovalRejected => (
+                "APPROVAL_REJECTED",
+                Status::FailedPrecondition,
+                "A member of staff said no.",
+                "Read the reason in the receipt; ask again only if something changed.",
+                "A colleague looked at this and decided against it. Nothing was changed.",
+            ),
+            Self::ApprovalInvalid => (
+                "APPROVAL_INVALID",
+                Status::PermissionDenied,
+                "The approval is not a valid signature by a current approver over exactly this card.",
+                "Open the request afresh and sign what it shows.",
+                "That approval could not be accepted. Nothing was changed.",
+            ),
+            Self::ApproverNotAllowed => (
+                "APPROVER_NOT_ALLOWED",
+                Status::PermissionDenied,
+                "This person may not approve this: not in a needed role, the requester themself, or counted already.",
+                "Let another person in one of the named roles decide.",
+                "That approval could not be accepted. Nothing was changed.",
+            ),
+            Self::ProposalWithdrawn => (
+                "PROPOSAL_WITHDRAWN",
+                Status::FailedPrecondition,
+                "The request was taken back before it was carried out.",
+                "Propose again if it is wanted after all.",
+                "You took that request back, so I did nothing.",
+            ),
+            Self::ProposalSuperseded => (
+                "PROPOSAL_SUPERSEDED",
+                Status::FailedPrecondition,
+                "A newer proposal of the same wish took this one's place.",
+                "Answer the newest card.",
+                "That was replaced by a newer request. Please answer the newest one.",
+            ),
+            Self::LimitExceeded => (
+                "LIMIT_EXCEEDED",
+                Status::ResourceExhausted,
+                "More money would move within the window than a limit allows; what is under way counts.",
+                "Wait until the window has moved on, or let a person do it.",
+                "That goes beyond what I may do in this period. A colleague can help. Nothing was changed.",
+            ),
+            Self::VelocityExceeded => (
+                "VELOCITY_EXCEEDED",
+                Status::ResourceExhausted,
+                "More actions were asked for within the window than a limit allows.",
+                "Wait until the window has moved on, or let a person do it.",
+                "That was asked too often in a short time. Please try later or ask a colleague.",
+            ),
+            Self::TooManyOpen => (
+                "TOO_MANY_OPEN",
+                Status::ResourceExhausted,
+                "Too many proposals of this subject or planner wait for an answer.",
+                "Answer or withdraw some of them first.",
+                "There are too many open requests. Please answer those first.",
+            ),
+            Self::SwitchedOff => (
+                "SWITCHED_OFF",
+                Status::Unavailable,
+                "An operator switched this tool, its pack, the tenant or everything off.",
+                "Ask the operators; `countersign switch list` says who and why.",
+                "That is switched off at the moment. Nothing was changed.",
+            ),
+            Self::StrengthRequired => (
+                "STRENGTH_REQUIRED",
+                Status::Unauthenticated,
+                "The contract demands a stronger sign-in than this subject has.",
+                "Sign in more strongly, or let the executor match order number and e-mail.",
+                "Please sign in first, or tell me your order number and the e-mail address of the order.",
+            ),
+            Self::SubjectStale => (
+                "SUBJECT_STALE",
+                Status::Unauthenticated,
+                "The subject was verified too long ago for this to be carried out.",
+                "Sign in again, then confirm again.",
+                "It has been a while. Please sign in again, then I can carry on.",
+            ),
+            Self::MatchFailed => (
+                "MATCH_FAILED",
+                Status::Unauthenticated,
+                "Order number and e-mail do not match, or were tried too often. Which of them is not told.",
+                "Check both; after five tries only a sign-in helps.",
+                "I couldn't match these details. Please check them, or sign in.",
+            ),
+            Self::IssuerUnreachable => (
+                "ISSUER_UNREACHABLE",
+                Status::Unavailable,
+                "The keys of the subject's issuer cannot be fetched now.",
+                "Look at the issuer's JWKS address from the executor's host; retry.",
+                "I can't check your sign-in right now. Please try again in a moment.",
+            ),
+            Self::FraudFlagged => (
+                "FRAUD_FLAGGED",
+                Status::FailedPrecondition,
+                "The backend marks this object as risky.",
+                "A person looks at it and decides.",
+                "A colleague has to look at this order first. Nothing was changed.",
+            ),
+            Self::Escalated => (
+                "ESCALATED",
+                Status::FailedPrecondition,
+                "The planner handed this to a person and said why.",
+                "A person takes it from the queue.",
+                "I've passed this on to a colleague, with everything you told me.",
+            ),
+            Self::NotActivated => (
+                "NOT_ACTIVATED",
+                Status::FailedPrecondition,
+                "A contract, pack, policy or list differs from the digest that was activated.",
+                "Review the change, then `countersign activate` signs it.",
+                "That is being changed right now. Nothing was done.",
+            ),
+            Self::HumanDisagrees => (
+                "HUMAN_DISAGREES",
+                Status::FailedPrecondition,
+                "A person says that the step is finished, and the read says otherwise.",
+                "Finish it in the backend's own pages, or say that it was not done.",
+                "A colleague is still working on this.",
             ),
         };
         Page { name, status, cause, remedy, say }

@@ -126,6 +126,10 @@ fn subject(tenant: &str, json: &Json, now: Timestamp) -> anyhow::Result<Subject>
         issuer: "contracts".to_owned(),
         id,
         claims,
+        kind: countersign_core::subject::Kind::Customer,
+        scopes: std::collections::BTreeSet::new(),
+        segment: String::new(),
+        strength: countersign_core::subject::Strength::SignedIn,
         verified_at: now,
     })
 }

@@ -64,6 +64,17 @@ pub struct Asked {
     pub after_receipt: Option<ReceiptId>,
 }
 
+impl Asked {
+    /// The frontend through which all of it was said; empty where there is none, or
+    /// more than one.
+    #[must_use]
+    pub fn channel(&self) -> &str {
+        let mut each = self.messages.iter().map(|m| m.frontend.as_str());
+        let first = each.next().unwrap_or_default();
+        if each.all(|other| other == first) { first } else { "" }
+    }
+}
+
 /// Ids given from outside: the core has no randomness.
 #[derive(Debug, Clone)]
 pub struct Fresh {

@@ -1,6 +1,6 @@
 //! The person for whom an action is done, as the executor verified them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,44 @@ pub struct Subject {
     pub id: String,
     /// The claims that the issuer's configuration lets through.
     pub claims: BTreeMap<String, String>,
-    /// When the token was verified.
+    /// Customer or staff.
+    pub kind: Kind,
+    /// What staff may touch; empty for customers.
+    pub scopes: BTreeSet<String>,
+    /// The group that policy and modes may ask for; empty where there is none.
+    pub segment: String,
+    /// How surely it is this person.
+    pub strength: Strength,
+    /// When the token was verified: `subject_valid_for` counts from here.
     pub verified_at: Timestamp,
+}
+
+/// Whom a subject's token speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Somebody who owns objects at the backend.
+    #[default]
+    Customer,
+    /// Somebody of the house, bound by scopes instead of ownership.
+    Staff,
+}
+
+/// How surely it is this person, weakest first.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// A frontend or planner says so.
+    Asserted,
+    /// The executor itself matched order number and e-mail.
+    Matched,
+    /// Signed in at the issuer.
+    #[default]
+    SignedIn,
+    /// Signed in with a second factor.
+    Strong,
 }
 
 impl Subject {

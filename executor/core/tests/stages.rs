@@ -125,6 +125,10 @@ impl Shop {
             issuer: "i".into(),
             id: "ann".into(),
             claims: BTreeMap::from([("owner".to_owned(), "ann".to_owned())]),
+            kind: countersign_core::subject::Kind::Customer,
+            scopes: std::collections::BTreeSet::new(),
+            segment: String::new(),
+            strength: countersign_core::subject::Strength::SignedIn,
             verified_at: now,
         };
         Self { catalog, subject, now }

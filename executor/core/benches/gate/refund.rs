@@ -269,6 +269,10 @@ fn subject(case: &Json, now: Timestamp) -> Subject {
         issuer: "https://shop.test.invalid".into(),
         id: claims.remove("id").unwrap(),
         claims,
+        kind: countersign_core::subject::Kind::Customer,
+        scopes: std::collections::BTreeSet::new(),
+        segment: String::new(),
+        strength: countersign_core::subject::Strength::SignedIn,
         verified_at: now,
     }
 }

@@ -37,6 +37,7 @@ fn proposed(n: u32, intent: &str, lock: &str) -> Event {
         "id": id("prp", n), "action": id("act", n),
         "request": { "caller": "spiffe://t/planner",
             "subject": { "tenant": "t", "issuer": "i", "id": "s", "claims": {},
+                         "kind": "customer", "scopes": [], "segment": "", "strength": "signed_in",
                          "verified_at": "2026-01-01T00:00:00Z" },
             "conversation": "c", "external_ref": "", "messages": [],
             "confidence": { "score": 1.0, "uncertainty_reason": "", "recommended_action": "" },
