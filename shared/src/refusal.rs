@@ -1,5 +1,6 @@
 //! A refusal on the wire: `google.rpc.Status` with `ErrorInfo`, field violations
-//! and a wait. One mapping both ways; messages never hold a secret.
+//! a wait and the command that explains the code. One mapping both ways; messages never hold a
+//! secret.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tonic::{Code as Grpc, Status as GrpcStatus};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::codes::{Code, Status};
+use crate::codes::{Code, Status, explain};
 
 /// `ErrorInfo.domain` of every code of ours.
 pub const DOMAIN: &str = "countersign";
@@ -48,7 +49,10 @@ impl Refusal {
     pub fn into_status(self) -> GrpcStatus {
         let grpc = Code::by_name(&self.code)
             .map_or(Grpc::FailedPrecondition, |code| grpc(code.page().status));
-        let mut metadata = HashMap::from([("say".to_owned(), self.say)]);
+        let mut metadata = HashMap::from([
+            ("say".to_owned(), self.say),
+            ("explain".to_owned(), explain(&self.code)),
+        ]);
         metadata.extend(self.receipt_id.map(|id| ("receipt_id".to_owned(), id)));
         metadata.extend(self.action_id.map(|id| ("action_id".to_owned(), id)));
         let mut details = ErrorDetails::with_error_info(self.code, DOMAIN, metadata);
@@ -114,6 +118,9 @@ mod tests {
         };
         let status = refusal.clone().into_status();
         assert_eq!(status.code(), Grpc::InvalidArgument);
+        let details = status.get_error_details();
+        let explain = &details.error_info().unwrap().metadata["explain"];
+        assert_eq!(explain, "countersign explain ARGUMENT_INVALID");
         assert_eq!(Refusal::from_status(&status), Some(refusal));
         assert_eq!(Refusal::from_status(&GrpcStatus::internal("x")), None);
     }

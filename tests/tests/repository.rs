@@ -13,6 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use countersign_shared::codes::{Code, Status};
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
@@ -77,18 +79,51 @@ fn files_stay_small_enough_to_read() {
     );
 }
 
+/// A page's parts are read at compile time, so one that lacks a part does not build.
 #[test]
-fn every_code_that_the_code_uses_is_registered_once() {
-    use countersign_shared::codes::Code;
-    let mut names: Vec<_> = Code::ALL.iter().map(|c| c.name()).collect();
-    let count = names.len();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), count);
+fn every_code_has_one_page_and_a_place_in_the_registry() {
+    let names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+    let folder = root().join("shared/codes");
+    let registry = fs::read_to_string(folder.join("REGISTRY")).unwrap();
+    let listed: Vec<_> = registry.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(listed, names, "shared/codes/REGISTRY and the list in codes.rs differ");
+    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let files: BTreeSet<_> = files.map(|name| name.into_string().unwrap()).collect();
+    let pages = names.iter().map(|name| format!("{name}.md"));
+    let expected: BTreeSet<_> = pages.chain(["REGISTRY".to_owned()]).collect();
+    assert_eq!(files, expected, "a page without its code, or a code without its page");
+}
+
+#[test]
+fn every_page_of_a_code_reads_well() {
+    let shape = regex::Regex::new("^[A-Z][A-Z0-9_]*$").unwrap();
     for code in Code::ALL {
         let page = code.page();
-        assert!(page.cause.ends_with('.') && page.remedy.ends_with('.'), "{}", page.name);
-        assert!(page.name.chars().all(|c| c.is_ascii_uppercase() || c == '_'), "{}", page.name);
+        assert!(shape.is_match(page.name), "{}", page.name);
+        for text in [page.cause, page.remedy, page.say] {
+            assert!(text.ends_with(['.', '?']), "{}: {text}", page.name);
+            assert_eq!(text, text.trim(), "{}", page.name);
+        }
+        assert!(page.summary().len() <= 120, "{}: {}", page.name, page.summary());
+    }
+}
+
+/// NO CLAIM WITHOUT A RECEIPT: a refusal says that something was done only where an earlier
+/// receipt shows it, and that nothing was done only where that is certain.
+#[test]
+fn no_page_of_a_code_claims_an_outcome_that_a_refusal_cannot_have() {
+    let done = regex::Regex::new(
+        r"(?i)\b(has been|have been|is now|was|were|it's) (done|cancelled|refunded|changed|sent|booked|applied)\b",
+    )
+    .unwrap();
+    let nothing = regex::Regex::new(r"(?i)\b(nothing|not) (was|were|has been) \w+").unwrap();
+    for code in Code::ALL {
+        let page = code.page();
+        let rest = nothing.replace_all(page.say, "");
+        assert!(!done.is_match(&rest) || *code == Code::AlreadyDone, "{}: {rest}", page.name);
+        let unknown = matches!(page.status, Status::DataLoss | Status::DeadlineExceeded);
+        let certain = rest != page.say || page.say.contains("did nothing");
+        assert!(!(unknown && certain), "{}: {}", page.name, page.say);
     }
 }
 

@@ -266,7 +266,7 @@ pub fn by_pack(contract: &Contract, code: &str) -> Refused {
             let say = page.say.as_deref().unwrap_or("I can't do that. Nothing was changed.");
             Refused::coded(code, page.cause.clone(), say)
         }
-        (None, Some(builtin)) => Refused::new(builtin, builtin.page().cause),
+        (None, Some(builtin)) => Refused::new(builtin, builtin.page().summary()),
         (None, None) => Refused::coded(code, code, "I can't do that. Nothing was changed."),
     }
 }
