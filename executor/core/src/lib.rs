@@ -11,7 +11,7 @@
 //! one state to the next, live, on replay and in tests. `effect::ask` says what
 //! the driver has to do before the next arrow.
 
-mod nearest;
+pub mod nearest;
 
 pub mod value;
 

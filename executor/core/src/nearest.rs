@@ -1,7 +1,8 @@
 //! "Did you mean": the known word closest to a wrong one.
 
 /// The word among `known` at most two edits (one for short words) from `word`.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = if word.chars().count() <= 4 { 1 } else { 2 };
     known
         .into_iter()
