@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{audit, completions, contracts, demo, doctor, init, pki, receipts};
+use crate::{audit, completions, contracts, demo, doctor, explain, init, pki, receipts};
 
 /// A verb did what it was asked, and what it looked at is right.
 pub const OK: u8 = 0;
@@ -25,6 +25,8 @@ Examples:
     countersign receipts list --state DIR
     countersign receipts show rcp_… --state DIR --proof
     countersign audit verify DIR/executor/log --key DIR/log.pub
+  Find out what a refusal means and what to do:
+    countersign explain STATE_CHANGED
   Set up a deployment:
     countersign init DIR
     countersign doctor --executor DIR/executor.yaml
@@ -50,6 +52,8 @@ enum Verb {
     /// Check, draft and try contracts and connectors.
     #[command(subcommand)]
     Contracts(contracts::Command),
+    /// Say what a code means, who can do something about it, and what.
+    Explain(explain::Args),
     /// Write the commented configuration of both services into a folder.
     Init(init::Args),
     /// Say what is wrong with a configuration, and how to put it right.
@@ -95,6 +99,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Demo(args) => demo::run(args),
         Verb::Contracts(command) => contracts::run(command),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Init(args) => init::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Pki(command) => pki::run(command).map(|()| ExitCode::from(OK)),
@@ -134,6 +139,6 @@ mod tests {
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
             seen += 1;
         }
-        assert_eq!(seen, 7);
+        assert_eq!(seen, 8);
     }
 }

@@ -89,7 +89,7 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 }
 
 /// A pack that loads, or what stands in the way.
-fn load(dir: &Path) -> anyhow::Result<LoadedPack> {
+pub(crate) fn load(dir: &Path) -> anyhow::Result<LoadedPack> {
     packs::load_one(dir).map(|(pack, _)| pack).map_err(|problems| {
         let errors: Vec<_> =
             problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();

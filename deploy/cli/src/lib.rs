@@ -1,10 +1,10 @@
 //! The person's command: one module per verb, and what they share.
 //!
 //! ```text
-//! argv ──command──▶ demo · contracts · init · doctor · pki · receipts · audit · completions
-//!                    │                                       │          │
-//!                    └── sandbox, executor, planner          └─ Audit ──┴─ log folder
-//!                        as processes of their own              (gRPC)     (files, offline)
+//! argv ──command──▶ demo · contracts · explain · init · doctor · pki · receipts · audit · completions
+//!                    │                                                 │          │
+//!                    └── sandbox, executor, planner                    └─ Audit ──┴─ log folder
+//!                        as processes of their own                        (gRPC)     (files, offline)
 //! ```
 //!
 //! What a verb finds goes to standard output, how it gets on to standard error. Nothing here
@@ -15,6 +15,7 @@ pub mod command;
 pub mod demo;
 
 pub mod contracts;
+pub mod explain;
 
 pub mod doctor;
 pub mod init;

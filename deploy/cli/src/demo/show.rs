@@ -1,6 +1,7 @@
 //! A turn as a person sees it in the terminal, and as a program reads it.
 
 use countersign_proto::v1::{Intent, Outcome, RecommendedAction, Turn, TurnAction};
+use countersign_shared::codes::{Code, explain};
 use serde_json::{Value as Json, json};
 
 use super::frontend::{Failed, Shown, Spoken};
@@ -61,7 +62,11 @@ pub(super) fn turn(spoken: &Spoken) -> String {
         Err(failed) => {
             parts.push(said("shop", &failed.say));
             let (code, message) = (one_line(&failed.code), one_line(&failed.message));
-            parts.push(format!("{:<10}[the turn failed: {code}: {message}]", ""));
+            // What is no code of ours, such as a lost connection, has no page.
+            let page =
+                Code::by_name(&failed.code).map(|code| format!("; {}", explain(code.name())));
+            let page = page.unwrap_or_default();
+            parts.push(format!("{:<10}[the turn failed: {code}: {message}{page}]", ""));
         }
     }
     parts.extend(spoken.card.as_ref().map(card));
@@ -220,7 +225,9 @@ mod tests {
     #[test]
     fn a_turn_that_failed_is_an_object_too_and_claims_nothing() {
         let failed = Failed { code: "INTERNAL".into(), message: "x".into(), say: "Sorry.".into() };
-        let object = json(1, "hi", &Spoken { turn: Err(failed), ..spoken() });
+        let failed = Spoken { turn: Err(failed), ..spoken() };
+        assert!(turn(&failed).contains("INTERNAL: x; countersign explain INTERNAL]"));
+        let object = json(1, "hi", &failed);
         assert_eq!((&object["intent"], &object["actions"]), (&json!("escalate"), &json!([])));
         assert_eq!(object["error"]["code"], "INTERNAL");
     }

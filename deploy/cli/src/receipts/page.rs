@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use countersign_shared::codes::explain;
 use countersign_shared::receipt::{Argument, Attempt, Gate, Receipt};
 use serde_json::Value as Json;
 
@@ -47,7 +48,11 @@ impl<W: Write> Page<'_, W> {
             "person" => "a person has to look",
             other => other,
         };
-        self.line("next", next)
+        self.line("next", next)?;
+        if receipt.code.is_empty() {
+            return Ok(());
+        }
+        self.line("explained by", &explain(&receipt.code))
     }
 
     fn what(&mut self, receipt: &Receipt) -> io::Result<()> {
@@ -269,6 +274,7 @@ mod tests {
         let text = page(receipt);
         assert!(text.contains("nobody: nothing was sent"), "{text}");
         assert!(text.contains("Why it was refused"), "{text}");
+        assert!(text.contains("countersign explain ORDER_FULFILLED"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }
 }

@@ -8,6 +8,7 @@ use countersign_proto::v1::audit_client::AuditClient;
 use countersign_proto::v1::{
     GetCheckpointRequest, GetInclusionProofRequest, GetReceiptRequest, ListReceiptsRequest, Receipt,
 };
+use countersign_shared::codes::explain;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use countersign_shared::refusal::Refusal;
@@ -95,7 +96,8 @@ impl Remote {
 
     fn refused(&self, status: &Status) -> anyhow::Error {
         if let Some(refusal) = Refusal::from_status(status) {
-            return anyhow!("the executor refused: {}: {}", refusal.code, refusal.message);
+            let (code, message) = (&refusal.code, &refusal.message);
+            return anyhow!("the executor refused: {code}: {message} ({})", explain(code));
         }
         let (address, why) = (&self.address, crate::text::one_line(&cause(status)));
         if status.code() == Code::Unavailable {
