@@ -25,4 +25,5 @@ mod log_tamper;
 mod lost_reply;
 mod lying_backend;
 mod planner_holds_no_credential;
+mod refusal_codes;
 mod refusals;
