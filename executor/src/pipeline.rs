@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
 use countersign_core::contract::{Body, Catalog, Contract, WriteBody};
 use countersign_core::dispatch::{self, AttemptResult};
@@ -79,7 +80,10 @@ impl Pipeline {
     }
 
     async fn steps(&self, life: &mut Life, progress: &Progress) -> Result<(), Stop> {
-        let contract = self.contract(life.state.proposal().tool())?;
+        let tool = life.state.proposal().tool();
+        let Some(contract) = self.catalog.tools.get(tool).cloned() else {
+            return self.abandon(life, progress).await;
+        };
         loop {
             progress.tell(life.standing(), life.leaf);
             let now = self.clock.now();
@@ -98,9 +102,21 @@ impl Pipeline {
                     self.look(life, &contract).await;
                 }
                 Ask::Settle(settlement) => life.take(Event::Settled(settlement)),
-                Ask::Seal => self.seal(life, &contract).await?,
+                Ask::Seal => self.seal(life, Some(&contract)).await?,
             }
         }
+    }
+
+    /// The contract is gone: the action ends as honestly as it can without it.
+    async fn abandon(&self, life: &mut Life, progress: &Progress) -> Result<(), Stop> {
+        let tool = life.state.proposal().tool();
+        tracing::error!(action = %life.action(), tool, "no such contract is active any more");
+        while let Some(event) = abandon(&life.state, self.clock.now()) {
+            life.take(event);
+        }
+        self.seal(life, None).await?;
+        progress.tell(life.standing(), life.leaf);
+        Ok(())
     }
 
     async fn claim(&self, life: &mut Life, now: Timestamp) -> Result<(), Stop> {
@@ -178,7 +194,7 @@ impl Pipeline {
 
     /// RECEIPT BEFORE REPLY. What was sent is never forgotten: the commit is tried
     /// until it holds.
-    async fn seal(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
+    async fn seal(&self, life: &mut Life, contract: Option<&Contract>) -> Result<(), Stop> {
         let id = countersign_shared::ids::ReceiptId::from_uuid(uuid::Uuid::now_v7());
         let Some(leaf) = seal::seal(&life.state, contract, &id, self.clock.now()) else {
             return Ok(());
@@ -240,13 +256,6 @@ impl Pipeline {
     async fn again(&self, error: &StoreError) {
         tracing::error!(%error, "the store does not take a commit that must not be lost; trying again");
         tokio::time::sleep(COMMIT_AGAIN).await;
-    }
-
-    fn contract(&self, tool: &str) -> Result<Arc<Contract>, Stop> {
-        self.catalog.tools.get(tool).cloned().ok_or_else(|| {
-            let message = format!("no contract named `{tool}` is active");
-            Stop::Known(Box::new(Refused::new(Code::ToolUnknown, message)))
-        })
     }
 }
 

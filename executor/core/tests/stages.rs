@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
 use countersign_core::claim;
 use countersign_core::contract::{Body, Catalog, Contract, load};
@@ -422,7 +423,7 @@ fn found_after_a_lost_reply_is_applied_and_receipted() {
     journal.push(Event::Settled(settlement));
     let state = fold(journal.clone()).unwrap();
     let id = format!("rcp_{:026}", 1).parse().unwrap();
-    let leaf = seal::seal(&state, shop.contract(), &id, shop.now).unwrap();
+    let leaf = seal::seal(&state, Some(shop.contract()), &id, shop.now).unwrap();
     assert_eq!(leaf.receipt.outcome, "applied");
     assert_eq!(leaf.receipt.verification.evidence, ["read_back"]);
     assert_eq!(leaf.receipt.said, format!("Paid back USD 5.00 ({id})."));
@@ -437,6 +438,34 @@ fn found_after_a_lost_reply_is_applied_and_receipted() {
         live = Some(next(live, read).unwrap());
     }
     assert_eq!(live, Some(state));
+}
+
+#[test]
+fn four_outcomes_hold_without_the_contract() {
+    let shop = Shop::new(MARKER);
+    let whole = shop.sent();
+    let accepted = shop.answered(Verdict::Accepted { response: Value::Null });
+    let looked = shop.looked(Sight::Pending { facts: json!({}) }, 1);
+    let whole = [whole, vec![accepted, looked]].concat();
+    // A proposal waits for its grants as before.
+    assert_eq!(abandon(&fold(whole[..1].to_vec()).unwrap(), shop.now), None);
+    for steps in 2..=whole.len() {
+        let mut state = fold(whole[..steps].to_vec()).unwrap();
+        let (stood, sent) = (state.name(), steps >= 5);
+        while let Some(event) = abandon(&state, shop.now) {
+            state = next(Some(state), event).unwrap();
+        }
+        let id = format!("rcp_{:026}", 1).parse().unwrap();
+        let receipt = seal::seal(&state, None, &id, shop.now).unwrap().receipt;
+        let ends = if sent { ("unknown", "person") } else { ("refused", "none") };
+        assert_eq!((receipt.outcome.as_str(), receipt.next.as_str()), ends, "{stood}");
+        assert_eq!(receipt.code, "TOOL_UNKNOWN", "{stood}");
+        assert_eq!(receipt.attempts.len(), usize::from(sent), "{stood}");
+        assert_eq!(receipt.backend.is_some_and(|b| b.pack == "till"), sent, "{stood}");
+        assert_eq!(!receipt.key.is_empty(), steps >= 3, "{stood}: what was claimed has its key");
+        // Told neither as done nor as not done.
+        assert_eq!(receipt.said.contains("A colleague will check"), sent, "{}", receipt.said);
+    }
 }
 
 #[test]

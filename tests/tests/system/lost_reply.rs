@@ -45,18 +45,9 @@ async fn lost_reply_too_slow_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_reply_of_a_refund_is_replayed_with_the_same_key() {
-    use super::support::plans::{fields, list, model, seen, step};
     let pair = Pair::executor_only().await;
     let mut desk = Desk::new(&pair, pair.customer(1), "c1");
-    let order = desk.order("1001").await.unwrap();
-    let id = || seen(&order, "/orders/0/id");
-    let whole = desk.read(step("shopify.get_order", vec![("order_id", id())])).await.unwrap();
-    let line = fields(vec![
-        ("line_id", seen(&whole, "/lines/0/id")),
-        ("quantity", model(&serde_json::json!(1))),
-    ]);
-    let arguments = vec![("order_id", id()), ("lines", list(vec![line]))];
-    let proposal = desk.propose(step("shopify.refund_lines", arguments)).await.unwrap();
+    let proposal = desk.propose_refund("1001").await.unwrap();
     let yes = desk.yes(&proposal);
     pair.sandbox.fault(Fault::LostReply);
     let done = desk.execute(&proposal, &yes).await.unwrap();

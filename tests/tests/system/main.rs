@@ -18,6 +18,7 @@ mod support;
 
 mod action_flow;
 mod bad_input;
+mod contract_gone;
 mod crash_points;
 mod cross_subject;
 mod demo;

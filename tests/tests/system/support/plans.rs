@@ -154,6 +154,19 @@ impl<'a> Desk<'a> {
             .await
     }
 
+    /// Proposes to refund one piece of the order's first line.
+    pub async fn propose_refund(&mut self, number: &str) -> Result<v1::Proposal, tonic::Status> {
+        let order = self.order(number).await?;
+        let id = || seen(&order, "/orders/0/id");
+        let whole = self.read(step("shopify.get_order", vec![("order_id", id())])).await?;
+        let line = fields(vec![
+            ("line_id", seen(&whole, "/lines/0/id")),
+            ("quantity", model(&serde_json::json!(1))),
+        ]);
+        let arguments = vec![("order_id", id()), ("lines", list(vec![line]))];
+        self.propose(step("shopify.refund_lines", arguments)).await
+    }
+
     /// Proposes, confirms and executes.
     pub async fn cancel(&mut self, number: &str) -> Result<v1::Action, tonic::Status> {
         let proposal = self.propose_cancel(number).await?;
