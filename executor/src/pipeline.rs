@@ -158,7 +158,7 @@ impl Pipeline {
             .and_then(|account| dispatch::prepare(cleared, contract, account, self.clock.now()));
         life.take(match intent {
             Ok(intent) => Event::Intended(Box::new(intent)),
-            Err(refused) => Event::Refused(Box::new(refused)),
+            Err(refused) => Event::Refused(Box::new(cleared.passed().refuse(refused))),
         });
     }
 

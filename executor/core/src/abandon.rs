@@ -16,10 +16,9 @@ use crate::lifecycle::{Event, Outcome, Settlement, State};
 pub fn abandon(state: &State, now: Timestamp) -> Option<Event> {
     let tool = state.proposal().tool();
     match state {
-        State::Granted(_) | State::Claimed(_) | State::Cleared(_) => {
-            let message =
-                format!("no contract named `{tool}` is active any more; nothing was sent");
-            Some(Event::Refused(Box::new(Refused::new(Code::ToolUnknown, message))))
+        State::Granted(_) | State::Claimed(_) => Some(Event::Refused(Box::new(refused(tool)))),
+        State::Cleared(cleared) => {
+            Some(Event::Refused(Box::new(cleared.passed().refuse(refused(tool)))))
         }
         State::Sent(_) => {
             let why = "the contract was gone while the request was under way".to_owned();
@@ -40,4 +39,9 @@ pub fn abandon(state: &State, now: Timestamp) -> Option<Event> {
         | State::Sealed(..)
         | State::SealedRefusal(..) => None,
     }
+}
+
+fn refused(tool: &str) -> Refused {
+    let message = format!("no contract named `{tool}` is active any more; nothing was sent");
+    Refused::new(Code::ToolUnknown, message)
 }

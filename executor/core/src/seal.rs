@@ -17,6 +17,7 @@ use crate::expr::Prose;
 use crate::gate::Finding;
 use crate::lifecycle::{Outcome, Settled, Settlement, State, Stopped};
 use crate::proposal::Proposal;
+use crate::state::Projection;
 use crate::value::Value;
 use crate::verify::{self, Sight};
 
@@ -121,9 +122,12 @@ fn stopped_receipt(
         key.clone_into(&mut receipt.key);
         receipt.occasion = *occasion;
     }
-    receipt.gates = gates(stopped.proposal.findings());
-    receipt.before = stopped.proposal.state().to_json();
     refuse(&mut receipt, &stopped.refused);
+    // Nothing was read after the dry run, where the lock was never taken.
+    if stopped.key.is_none() {
+        receipt.gates = gates(stopped.proposal.findings());
+        receipt.before = stopped.proposal.state().to_json();
+    }
     receipt
 }
 
@@ -134,9 +138,8 @@ fn refuse(receipt: &mut Receipt, refused: &Refused) {
     refused.say.clone_into(&mut receipt.said);
     let person = refused.is(Code::ConfidenceTooLow) || refused.is(Code::OwnerUnknown);
     if person { "person" } else { "none" }.clone_into(&mut receipt.next);
-    if !refused.findings.is_empty() {
-        receipt.gates = gates(&refused.findings);
-    }
+    receipt.gates = gates(&refused.findings);
+    receipt.before = refused.state.as_ref().map_or(Json::Null, Projection::to_json);
 }
 
 fn proposed(

@@ -29,6 +29,8 @@ use countersign_core::state::State;
 use countersign_core::subject::Subject;
 use countersign_core::value::Value;
 use countersign_core::verify::{Look, Sight};
+use countersign_shared::codes::Code;
+use countersign_shared::receipt::Receipt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -291,6 +293,48 @@ fn fresh_state_refuses_what_was_not_shown() {
     let refused = gate::decide(&claimed, &shop.facts(&arguments, &plan, &changed)).unwrap_err();
     assert_eq!(refused.code, "STATE_CHANGED");
     assert!(refused.message.contains("sale.paid"), "{}", refused.message);
+}
+
+#[test]
+fn a_refusal_under_the_lock_shows_what_its_gates_saw() {
+    let shop = Shop::new(MARKER);
+    let journal = shop.sent();
+    let (plan, id) = (shop.plan(0.9), format!("rcp_{:026}", 1).parse().unwrap());
+    let Life::Claimed(claimed) = fold(journal[..3].to_vec()).unwrap() else { panic!() };
+    let sealed = |steps: usize, refused: Refused| {
+        let mut events = journal[..steps].to_vec();
+        // As the journal reads it back.
+        let text = serde_json::to_string(&Event::Refused(Box::new(refused))).unwrap();
+        events.push(serde_json::from_str(&text).unwrap());
+        let state = fold(events).unwrap();
+        seal::seal(&state, Some(shop.contract()), &id, shop.now).unwrap().receipt
+    };
+    let decide = |state: &State| {
+        let arguments = shop.arguments(&plan);
+        sealed(3, gate::decide(&claimed, &shop.facts(&arguments, &plan, state)).unwrap_err())
+    };
+    let gates = |receipt: &Receipt| {
+        receipt.gates.iter().map(|g| (g.gate.clone(), g.passed)).collect::<Vec<_>>()
+    };
+    let changed = decide(&sale("ann", true, "6.00"));
+    assert_eq!(changed.before["sale.paid"]["amount"], "6.00", "{}", changed.before);
+    assert_eq!(gates(&changed).last(), Some(&("unchanged".to_owned(), false)));
+    let closed = decide(&sale("ann", false, "5.00"));
+    assert_eq!(closed.before["sale.open"], false, "{}", closed.before);
+    assert_eq!(gates(&closed).last(), Some(&("TOO_LATE".to_owned(), false)));
+    // SUBJECT OWNS IT: of another's object nothing is kept.
+    let others = decide(&sale("bob", true, "5.00"));
+    assert_eq!((others.code.as_str(), &others.before), ("NOT_THE_SUBJECTS", &json!(null)));
+    assert_eq!(gates(&others), [("subject".to_owned(), false)]);
+    // Nothing could be read: no gate is said to have passed.
+    let unread = sealed(3, Refused::new(Code::StateUnreadable, "down"));
+    assert_eq!((gates(&unread), unread.before), (vec![], json!(null)));
+    // The request could not be made: every gate had passed.
+    let Life::Cleared(cleared) = fold(journal[..4].to_vec()).unwrap() else { panic!() };
+    let no_way = cleared.passed().refuse(Refused::new(Code::EgressDenied, "no connection"));
+    let no_way = sealed(4, no_way);
+    assert_eq!(gates(&no_way).last(), Some(&("unchanged".to_owned(), true)));
+    assert_eq!(no_way.before["sale.paid"]["amount"], "5.00");
 }
 
 #[test]
