@@ -44,3 +44,6 @@ pub mod vault;
 pub mod connector;
 
 pub mod status;
+
+#[cfg(test)]
+mod testing;

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 use crate::driver::{Driver, facts};
 use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
-use crate::running::Progress;
+use crate::running::{Progress, Step};
 
 /// Waits longer than this are worth a commit of their own.
 const WORTH_A_COMMIT: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
@@ -312,6 +312,12 @@ impl Life {
     #[must_use]
     pub fn standing(&self) -> Arc<State> {
         Arc::clone(&self.state)
+    }
+
+    /// The same, for those who follow it.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        Step { state: self.standing(), leaf: self.leaf }
     }
 
     /// How many events its journal has heard.

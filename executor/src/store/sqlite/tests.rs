@@ -14,10 +14,10 @@ use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::leaf_hash;
 use countersign_shared::tlog::path::{verify_consistency, verify_inclusion};
 use ed25519_dalek::SigningKey;
-use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::testing::{granted, id, proposed};
 
 fn key() -> Arc<LogKey> {
     Arc::new(LogKey::new("test/log", SigningKey::from_bytes(&[7; 32])).unwrap())
@@ -25,34 +25,6 @@ fn key() -> Arc<LogKey> {
 
 fn open(dir: &TempDir) -> Sqlite {
     Sqlite::open(&dir.path().join("executor.db"), key()).unwrap()
-}
-
-fn id(prefix: &str, n: u32) -> String {
-    format!("{prefix}_{n:026}")
-}
-
-/// A proposal as a journal would hold it.
-fn proposed(n: u32, intent: &str, lock: &str) -> Event {
-    let proposal = json!({
-        "id": id("prp", n), "action": id("act", n),
-        "request": { "caller": "spiffe://t/planner",
-            "subject": { "tenant": "t", "issuer": "i", "id": "s", "claims": {},
-                         "kind": "customer", "scopes": [], "segment": "", "strength": "signed_in",
-                         "verified_at": "2026-01-01T00:00:00Z" },
-            "conversation": "c", "external_ref": "", "messages": [],
-            "confidence": { "score": 1.0, "uncertainty_reason": "", "recommended_action": "" },
-            "model": { "model": "", "input_tokens": 0, "output_tokens": 0, "latency_ms": 0,
-                       "repairs": 0, "fallback": "" },
-            "after_receipt": null },
-        "tool": "p.t", "contract_digest": "d", "arguments": { "values": {}, "sources": [] },
-        "money": null, "state": {}, "findings": [], "locks": [lock], "intent": intent,
-        "card": "", "commitment": "", "needs_confirmation": false, "at": "2026-01-01T00:00:00Z",
-    });
-    serde_json::from_value(json!({ "proposed": proposal })).unwrap()
-}
-
-fn granted() -> Event {
-    serde_json::from_value(json!({ "granted": { "confirmation": null } })).unwrap()
 }
 
 /// Begins an action up to its claim.
@@ -76,13 +48,12 @@ fn lifecycle(events: &[Event]) -> State {
 }
 
 fn refused(state: State, n: u32) -> (Vec<Event>, State, Leaf) {
-    let refused = Refused::new(countersign_shared::codes::Code::RuleError, "no");
-    let event = Event::Refused(Box::new(refused.clone()));
+    let event = crate::testing::refused("no");
     let state = next(Some(state), event.clone()).unwrap();
     let State::Refused(stopped) = &state else { panic!("refused") };
     let receipt: ReceiptId = id("rcp", n).parse().unwrap();
     let asked = stopped.proposal.asked();
-    let leaf = seal::refusal(asked, "p.t", None, &refused, &receipt, Timestamp::now());
+    let leaf = seal::refusal(asked, "p.t", None, &stopped.refused, &receipt, Timestamp::now());
     let sealed = Event::Sealed(receipt);
     let state = next(Some(state), sealed.clone()).unwrap();
     (vec![event, sealed], state, leaf)
