@@ -27,6 +27,8 @@ pub mod running;
 
 pub mod recovery;
 
+pub mod purge;
+
 pub mod pipeline;
 
 pub mod driver;

@@ -10,6 +10,7 @@
 
 mod claims;
 mod history;
+mod purge;
 mod rows;
 mod writer;
 
@@ -31,7 +32,7 @@ use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::ports::{Named, ReceiptQuery, SealedReceipt, Store, StoreError};
+use crate::ports::{Named, Old, ReceiptQuery, SealedReceipt, Store, StoreError};
 
 use claims::Reservations;
 pub use history::LogSource;
@@ -212,6 +213,10 @@ impl Store for Sqlite {
 
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
         self.read(rows::unfinished).await
+    }
+
+    async fn purge(&self, old: Old, most: u32) -> Result<usize, StoreError> {
+        self.writer.write(move |batch| purge::purge(batch.db(), old, most)).await
     }
 
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {

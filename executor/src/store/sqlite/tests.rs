@@ -168,3 +168,71 @@ async fn an_edited_leaf_is_noticed_at_the_next_start() {
     let error = Sqlite::open(&dir.path().join("executor.db"), key()).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
 }
+
+/// An id made so many hours ago.
+fn made(hours: i64) -> uuid::Uuid {
+    let at = Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(at.as_millisecond()).unwrap(), &[1; 10])
+        .into_uuid()
+}
+
+async fn observe(store: &Sqlite, hours: i64, n: usize) -> Vec<ObservationId> {
+    let State::Proposed(proposal) = lifecycle(&[proposed(1, "i", "o")]) else { panic!() };
+    let mut ids = Vec::new();
+    for n in 0..n {
+        let id = ObservationId::from_uuid(uuid::Uuid::from_u128(made(hours).as_u128() + n as u128));
+        let (value, labels) = (serde_json::json!({}), serde_json::json!({}));
+        let seen = Observation { id, tool: "p.r".into(), value, labels, at: Timestamp::now() };
+        ids.push(seen.id.clone());
+        store.observe(&proposal.asked().subject, "c", seen).await.unwrap();
+    }
+    ids
+}
+
+/// A proposal made so many hours ago, with an argument from an observation.
+fn parked(n: u32, hours: i64, from: &str) -> Event {
+    let mut event = serde_json::to_value(proposed(n, &format!("i{n}"), &format!("o{n}"))).unwrap();
+    event["proposed"]["action"] = ActionId::from_uuid(made(hours)).as_str().into();
+    event["proposed"]["arguments"]["sources"] = serde_json::json!([
+        { "path": "id", "value": "7", "from": "observation", "at": format!("{from} /id") }
+    ]);
+    crate::testing::event(event)
+}
+
+#[tokio::test]
+async fn what_nobody_needs_goes_and_what_was_begun_stays() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let owner = lifecycle(&[proposed(1, "i", "o")]).proposal().asked().subject.clone();
+    // More than one commit removes, two that are young, one that an action in flight points into.
+    observe(&store, 25, 1200).await;
+    let young = observe(&store, 23, 2).await;
+    let needed = observe(&store, 400, 1).await;
+
+    let void = parked(2, 193, "obs_x");
+    let waits = parked(3, 191, "obs_x");
+    let mut ended = vec![parked(4, 800, "obs_x"), granted()];
+    let mut begun = vec![parked(5, 900, needed[0].as_str()), granted()];
+    for events in [&mut ended, &mut begun] {
+        let State::Granted(granted) = lifecycle(events) else { panic!() };
+        events
+            .push(Event::Claimed(store.claim(&granted, Timestamp::now()).await.unwrap().unwrap()));
+    }
+    ended.extend([crate::testing::refused("no"), crate::testing::sealed(4)]);
+    let all = [vec![void], vec![waits], ended, begun];
+    for events in &all {
+        store.append(0, events.clone(), &lifecycle(events)).await.unwrap();
+    }
+
+    assert_eq!(crate::purge::round(&store, Timestamp::now()).await.unwrap(), 1201);
+    let mut left = Vec::new();
+    for events in &all {
+        let action = lifecycle(events).proposal().action().clone();
+        left.push(store.journal(&owner, Named::Action(action)).await.unwrap().len());
+    }
+    assert_eq!(left, [0, 1, 5, 3], "void, waiting, ended, begun");
+    let kept = [young, needed].concat();
+    let found = store.evidence(&owner, "c", kept.clone(), vec![]).await.unwrap();
+    assert_eq!(found.observations.len(), kept.len());
+    assert_eq!(crate::purge::round(&store, Timestamp::now()).await.unwrap(), 0, "nothing is left");
+}
