@@ -1,7 +1,9 @@
 //! Journals for tests, as a store holds them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use countersign_core::answer::Verdict;
 use countersign_core::lifecycle::Event;
+use countersign_core::value::Value;
 use serde_json::{Value as Json, json};
 
 const AT: &str = "2026-01-01T00:00:00Z";
@@ -42,6 +44,23 @@ pub(crate) fn refused(message: &str) -> Event {
 
 pub(crate) fn sealed(n: u32) -> Event {
     event(json!({ "sealed": id("rcp", n) }))
+}
+
+/// From the claim to the end: sent once, accepted, found.
+pub(crate) fn applied() -> Vec<Event> {
+    let settled = json!({ "outcome": "applied", "code": "", "message": "" });
+    let passed = json!({ "findings": [], "money": null, "state": {}, "at": AT });
+    let request = json!({ "method": "POST", "path": "/", "query": "", "headers": [], "body": "" });
+    let account = json!({ "account": "a", "credential": "c" });
+    let verdict = Verdict::Accepted { response: Value::Null };
+    let steps = [
+        json!({ "claimed": { "key": "cs-1", "occasion": 0, "at": AT } }),
+        json!({ "cleared": { "passed": passed, "fresh": {} } }),
+        json!({ "intended": { "request": request, "account": account, "at": AT } }),
+        json!({ "answered": { "at": AT, "status": 200, "verdict": verdict } }),
+        json!({ "settled": settled }),
+    ];
+    steps.map(event).to_vec()
 }
 
 pub(crate) fn event(text: Json) -> Event {

@@ -1,33 +1,17 @@
 //! A contract that is gone while an action is in flight: an honest end all the same.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use countersign_proto::v1::{self, Outcome};
+use countersign_proto::v1::Outcome;
 use countersign_tests::sandbox::Fault;
 
 use super::action_flow::receipt;
 use super::support::pair::Pair;
 use super::support::plans::{Desk, refusal};
 
-const PACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../executor/packs/shopify");
-
 /// From the next start on, there is no cancelling.
 fn without_cancelling(pair: &Pair) {
-    let pack = pair.path("packs/shopify");
-    for folder in ["", "contracts", "documents"] {
-        fs::create_dir_all(pack.join(folder)).unwrap();
-        for file in fs::read_dir(Path::new(PACK).join(folder)).unwrap() {
-            let file = file.unwrap();
-            if file.file_type().unwrap().is_file() && file.file_name() != "cancel_order.yaml" {
-                fs::copy(file.path(), pack.join(folder).join(file.file_name())).unwrap();
-            }
-        }
-    }
-    let config = fs::read_to_string(pair.path("executor.yaml")).unwrap();
-    let packs = config.lines().find(|line| line.starts_with("packs:")).unwrap();
-    fs::write(pair.path("executor.yaml"), config.replace(packs, "packs: [packs/shopify]")).unwrap();
+    pair.change_pack(|name, text| (name != "cancel_order.yaml").then_some(text));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,18 +22,7 @@ async fn contract_gone_after_sending_ends_unknown_and_stays_locked() {
     let proposal = desk.propose_cancel("1001").await.unwrap();
     let yes = desk.yes(&proposal);
     pair.sandbox.fault(Fault::Slow);
-    let mut client = desk.client.clone();
-    let (token, id) = (desk.who.token.clone(), proposal.proposal_id.clone());
-    let call = tokio::spawn(async move {
-        let target = Some(v1::execute_request::Target::ProposalId(id));
-        let request = v1::ExecuteRequest {
-            subject_token: token,
-            target,
-            messages: vec![],
-            confirmation: yes,
-        };
-        client.execute(request).await
-    });
+    let call = desk.executing(&proposal, yes);
     while pair.mutations() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

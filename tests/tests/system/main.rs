@@ -27,3 +27,4 @@ mod lost_reply;
 mod lying_backend;
 mod planner_holds_no_credential;
 mod refusals;
+mod restarts;
