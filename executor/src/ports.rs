@@ -84,6 +84,9 @@ pub trait Store: Send + Sync + 'static {
     /// Receipts that match, newest first.
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError>;
 
+    /// Whether it takes writes now: makes a small one durable.
+    async fn probe(&self) -> Result<(), StoreError>;
+
     /// The newest signed checkpoint, empty for an empty log.
     async fn checkpoint(&self) -> Result<String, StoreError>;
 

@@ -10,6 +10,7 @@
 
 mod claims;
 mod history;
+mod probe;
 mod purge;
 mod rows;
 mod writer;
@@ -221,6 +222,13 @@ impl Store for Sqlite {
 
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
         self.read(move |db| history::receipts(db, &query)).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.writer.write(|batch| probe::write(batch.db())).await?;
+        let beside = self.readers.path.with_extension("probe");
+        let done = tokio::task::spawn_blocking(move || probe::room(&beside)).await;
+        done.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {

@@ -236,3 +236,21 @@ async fn what_nobody_needs_goes_and_what_was_begun_stays() {
     assert_eq!(found.observations.len(), kept.len());
     assert_eq!(crate::purge::round(&store, Timestamp::now()).await.unwrap(), 0, "nothing is left");
 }
+
+#[tokio::test]
+async fn a_probe_is_a_real_write_and_notices_a_full_disk() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let db = Connection::open(dir.path().join("executor.db")).unwrap();
+    let version = || db.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0));
+    let before = version().unwrap();
+    store.probe().await.unwrap();
+    assert_ne!(version().unwrap(), before, "nothing was committed");
+    // A disk on which nothing more fits.
+    let room = dir.path().join("executor.probe");
+    assert!(!room.exists(), "the room is given back");
+    std::os::unix::fs::symlink("/dev/full", &room).unwrap();
+    let error = store.probe().await.unwrap_err().to_string();
+    assert!(error.contains("No space left"), "{error}");
+    store.probe().await.unwrap();
+}

@@ -230,6 +230,10 @@ impl Store for Faulty {
         self.reads(self.inner.receipts(query)).await
     }
 
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.durable(self.inner.probe()).await
+    }
+
     async fn checkpoint(&self) -> Result<String, StoreError> {
         self.reads(self.inner.checkpoint()).await
     }
