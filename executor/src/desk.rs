@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::pipeline::{Life, Pipeline, Stop, write};
 use crate::ports::{Named, StoreError};
-use crate::running::{Progress, Running, Step};
+use crate::running::{Changes, Progress, Running, Step};
 use crate::subject::Subjects;
 
 /// Where every request arrives.
@@ -139,8 +139,7 @@ impl Desk {
         id: &ProposalId,
         confirmation: &str,
     ) -> Result<Step, Turned> {
-        let journal = self.journal(request, Named::Proposal(id.clone())).await?;
-        let mut life = Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?;
+        let mut life = self.life(request, Named::Proposal(id.clone())).await?;
         let State::Proposed(proposal) = life.state() else {
             return self.known(life).await;
         };
@@ -168,11 +167,19 @@ impl Desk {
     /// # Errors
     /// `NOT_FOUND`.
     pub async fn standing(&self, request: &Request, named: Named) -> Result<Step, Turned> {
-        let journal = self.journal(request, named).await?;
-        let life = Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?;
-        // What is under way is further than its journal.
-        let running = self.running.follow(life.action()).and_then(|f| f.borrow().clone());
-        Ok(running.unwrap_or_else(|| Step { state: life.standing(), leaf: None }))
+        Ok(self.watch(request, named).await?.0)
+    }
+
+    /// An action of this subject and, while it is under way, its changes from there on.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn watch(
+        &self,
+        request: &Request,
+        named: Named,
+    ) -> Result<(Step, Option<Changes>), Turned> {
+        self.running.watch(|| self.life(request, named.clone())).await
     }
 
     /// Carries on by itself what an earlier process left; answers with how many.
@@ -378,14 +385,14 @@ impl Desk {
         resolve(step, contract, &request.subject, &evidence, self.pipeline.clock.now())
     }
 
-    async fn journal(&self, request: &Request, named: Named) -> Result<Vec<Event>, Turned> {
+    async fn life(&self, request: &Request, named: Named) -> Result<Life, Turned> {
         let journal = self.pipeline.store.journal(&request.subject, named).await;
         let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
         if journal.is_empty() {
             let message = "no such proposal or action of this subject";
             return Err(Turned::only(Refused::new(Code::NotFound, message)));
         }
-        Ok(journal)
+        Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))
     }
 
     /// Refusals have receipts too; a repeat or a passing fault has none.
@@ -451,7 +458,7 @@ fn ended(life: Life) -> Result<Step, Turned> {
             action: Some(stopped.proposal.action().clone()),
         });
     }
-    Ok(Step { state: life.standing(), leaf: life.leaf() })
+    Ok(life.step())
 }
 
 fn asked(request: &Request, plan: &Plan) -> Asked {

@@ -27,6 +27,8 @@ pub mod running;
 
 pub mod recovery;
 
+pub mod purge;
+
 pub mod pipeline;
 
 pub mod driver;
@@ -44,3 +46,6 @@ pub mod vault;
 pub mod connector;
 
 pub mod status;
+
+#[cfg(test)]
+mod testing;

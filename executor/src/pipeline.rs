@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
 use countersign_core::contract::{Body, Catalog, Contract, WriteBody};
 use countersign_core::dispatch::{self, AttemptResult};
@@ -27,7 +28,7 @@ use jiff::Timestamp;
 
 use crate::driver::{Driver, facts};
 use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
-use crate::running::Progress;
+use crate::running::{Progress, Step};
 
 /// Waits longer than this are worth a commit of their own.
 const WORTH_A_COMMIT: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
@@ -79,7 +80,10 @@ impl Pipeline {
     }
 
     async fn steps(&self, life: &mut Life, progress: &Progress) -> Result<(), Stop> {
-        let contract = self.contract(life.state.proposal().tool())?;
+        let tool = life.state.proposal().tool();
+        let Some(contract) = self.catalog.tools.get(tool).cloned() else {
+            return self.abandon(life, progress).await;
+        };
         loop {
             progress.tell(life.standing(), life.leaf);
             let now = self.clock.now();
@@ -98,9 +102,21 @@ impl Pipeline {
                     self.look(life, &contract).await;
                 }
                 Ask::Settle(settlement) => life.take(Event::Settled(settlement)),
-                Ask::Seal => self.seal(life, &contract).await?,
+                Ask::Seal => self.seal(life, Some(&contract)).await?,
             }
         }
+    }
+
+    /// The contract is gone: the action ends as honestly as it can without it.
+    async fn abandon(&self, life: &mut Life, progress: &Progress) -> Result<(), Stop> {
+        let tool = life.state.proposal().tool();
+        tracing::error!(action = %life.action(), tool, "no such contract is active any more");
+        while let Some(event) = abandon(&life.state, self.clock.now()) {
+            life.take(event);
+        }
+        self.seal(life, None).await?;
+        progress.tell(life.standing(), life.leaf);
+        Ok(())
     }
 
     async fn claim(&self, life: &mut Life, now: Timestamp) -> Result<(), Stop> {
@@ -142,7 +158,7 @@ impl Pipeline {
             .and_then(|account| dispatch::prepare(cleared, contract, account, self.clock.now()));
         life.take(match intent {
             Ok(intent) => Event::Intended(Box::new(intent)),
-            Err(refused) => Event::Refused(Box::new(refused)),
+            Err(refused) => Event::Refused(Box::new(cleared.passed().refuse(refused))),
         });
     }
 
@@ -178,7 +194,7 @@ impl Pipeline {
 
     /// RECEIPT BEFORE REPLY. What was sent is never forgotten: the commit is tried
     /// until it holds.
-    async fn seal(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
+    async fn seal(&self, life: &mut Life, contract: Option<&Contract>) -> Result<(), Stop> {
         let id = countersign_shared::ids::ReceiptId::from_uuid(uuid::Uuid::now_v7());
         let Some(leaf) = seal::seal(&life.state, contract, &id, self.clock.now()) else {
             return Ok(());
@@ -241,13 +257,6 @@ impl Pipeline {
         tracing::error!(%error, "the store does not take a commit that must not be lost; trying again");
         tokio::time::sleep(COMMIT_AGAIN).await;
     }
-
-    fn contract(&self, tool: &str) -> Result<Arc<Contract>, Stop> {
-        self.catalog.tools.get(tool).cloned().ok_or_else(|| {
-            let message = format!("no contract named `{tool}` is active");
-            Stop::Known(Box::new(Refused::new(Code::ToolUnknown, message)))
-        })
-    }
 }
 
 /// However a run ends, what it reserved and did not make durable is given back.
@@ -303,6 +312,12 @@ impl Life {
     #[must_use]
     pub fn standing(&self) -> Arc<State> {
         Arc::clone(&self.state)
+    }
+
+    /// The same, for those who follow it.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        Step { state: self.standing(), leaf: self.leaf }
     }
 
     /// How many events its journal has heard.

@@ -77,8 +77,15 @@ pub trait Store: Send + Sync + 'static {
     /// Journals of every action that was sent or claimed and has no receipt.
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError>;
 
+    /// Removes at most `most` of what is old and answers with how many went.
+    /// Receipts and journals of actions that were begun stay.
+    async fn purge(&self, old: Old, most: u32) -> Result<usize, StoreError>;
+
     /// Receipts that match, newest first.
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError>;
+
+    /// Whether it takes writes now: makes a small one durable.
+    async fn probe(&self) -> Result<(), StoreError>;
 
     /// The newest signed checkpoint, empty for an empty log.
     async fn checkpoint(&self) -> Result<String, StoreError>;
@@ -97,6 +104,15 @@ pub enum Named {
     Action(ActionId),
     /// By the proposal it came from.
     Proposal(ProposalId),
+}
+
+/// What may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Old {
+    /// Observations made before, unless an unfinished action points into them.
+    pub observed: Timestamp,
+    /// Proposals made before and never carried out.
+    pub proposed: Timestamp,
 }
 
 /// Which receipts.

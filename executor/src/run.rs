@@ -29,7 +29,7 @@ use crate::service::{audit::AuditService, executor::ExecutorService};
 use crate::store::sqlite::Sqlite;
 use crate::subject::Subjects;
 use crate::vault::Vault;
-use crate::{log, packs, status};
+use crate::{log, packs, purge, status};
 
 /// How long calls under way may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -57,6 +57,8 @@ pub async fn run(
     if carried_on > 0 {
         tracing::info!(carried_on, "actions of an earlier process are carried on");
     }
+    let (store, clock) = (&desk.pipeline.store, &desk.pipeline.clock);
+    let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock)));
     let incoming = bind(address(&config.listen)?, material, HandshakeLimits::default())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -78,6 +80,7 @@ pub async fn run(
         .add_service(executor.max_decoding_message_size(LARGEST_REQUEST))
         .add_service(AuditServer::new(AuditService::new(desk)));
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
+    purging.abort();
     publishing.cancel();
     if tokio::time::timeout(GRACE, publisher).await.is_err() {
         tracing::warn!("the log folder lags behind; the next start brings it up to date");

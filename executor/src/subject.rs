@@ -1,7 +1,7 @@
 //! Verifies the subject's token and derives the tenant from it, never from the
 //! caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use countersign_core::error::Refused;
@@ -40,12 +40,20 @@ struct Rule {
     planners: Vec<SpiffePattern>,
 }
 
-/// A key file that cannot be used.
+/// Why those who may vouch cannot be loaded.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {message}: put an Ed25519 public key there, PEM")]
-pub struct KeyFileError {
-    path: PathBuf,
-    message: String,
+pub enum SubjectsError {
+    /// A key file that cannot be used.
+    #[error("{path}: {message}: put an Ed25519 public key there, PEM")]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// Two entries of which only one could ever count.
+    #[error("{0} is there twice: keep one")]
+    Twice(String),
 }
 
 /// A message as it came in.
@@ -63,16 +71,20 @@ impl Subjects {
     /// Reads every public key that the configuration names.
     ///
     /// # Errors
-    /// The first file that is no Ed25519 public key.
-    pub fn load(config: &Config) -> Result<Self, KeyFileError> {
+    /// The first file that is no Ed25519 public key, or the first entry that is
+    /// there twice.
+    pub fn load(config: &Config) -> Result<Self, SubjectsError> {
         let mut all =
             Self { issuers: Keyring::default(), frontends: Keyring::default(), rules: Vec::new() };
+        let mut known = BTreeSet::new();
         for issuer in &config.issuers {
+            let name = format!("issuer `{}` with audience `{}`", issuer.issuer, issuer.audience);
+            once(&mut known, &name)?;
             all.issuers.add(Voice {
                 issuer: issuer.issuer.clone(),
                 audience: issuer.audience.clone(),
                 tenant: issuer.tenant.clone(),
-                keys: keys(&issuer.keys)?,
+                keys: keys(&issuer.keys, &name)?,
             });
             all.rules.push(Rule {
                 issuer: issuer.issuer.clone(),
@@ -82,11 +94,13 @@ impl Subjects {
             });
         }
         for frontend in &config.frontends {
+            let name = format!("frontend `{}` of tenant `{}`", frontend.id, frontend.tenant);
+            once(&mut known, &name)?;
             all.frontends.add(Voice {
                 issuer: frontend.id.clone(),
                 audience: AUDIENCE.to_owned(),
                 tenant: frontend.tenant.clone(),
-                keys: keys(&frontend.keys)?,
+                keys: keys(&frontend.keys, &name)?,
             });
         }
         Ok(all)
@@ -136,7 +150,7 @@ impl Subjects {
             id,
             claims: rule.claims.iter().filter_map(taken).collect(),
             kind: countersign_core::subject::Kind::Customer,
-            scopes: std::collections::BTreeSet::new(),
+            scopes: BTreeSet::new(),
             segment: String::new(),
             strength: countersign_core::subject::Strength::SignedIn,
             verified_at: now,
@@ -204,12 +218,81 @@ fn text(claims: &Json, name: &str) -> Option<String> {
     claims.get(name).and_then(Json::as_str).filter(|s| !s.is_empty()).map(str::to_owned)
 }
 
-fn keys(files: &[PublicKey]) -> Result<BTreeMap<String, DecodingKey>, KeyFileError> {
-    let read = |key: &PublicKey| {
-        let failed = |message: String| KeyFileError { path: key.file.clone(), message };
+/// Whose name is known already could be taken for the other.
+fn once(known: &mut BTreeSet<String>, name: &str) -> Result<(), SubjectsError> {
+    if known.insert(name.to_owned()) { Ok(()) } else { Err(SubjectsError::Twice(name.to_owned())) }
+}
+
+fn keys(files: &[PublicKey], of: &str) -> Result<BTreeMap<String, DecodingKey>, SubjectsError> {
+    let mut known = BTreeSet::new();
+    let mut read = |key: &PublicKey| {
+        once(&mut known, &format!("kid `{}` of {of}", key.kid))?;
+        let failed = |message: String| SubjectsError::KeyFile { path: key.file.clone(), message };
         let pem = std::fs::read(&key.file).map_err(|e| failed(e.to_string()))?;
         let decoded = DecodingKey::from_ed_pem(&pem).map_err(|e| failed(e.to_string()))?;
         Ok((key.kid.clone(), decoded))
     };
-    files.iter().map(read).collect()
+    files.iter().map(&mut read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use ed25519_dalek::SigningKey;
+    use ed25519_dalek::pkcs8::spki::EncodePublicKey as _;
+    use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+
+    use super::*;
+
+    /// Issuers as `issuer/audience`, frontends as `id/tenant`; each with these kids.
+    fn load(
+        issuers: &[&str],
+        frontends: &[&str],
+        kids: &[&str],
+    ) -> Result<Subjects, SubjectsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        let public = SigningKey::from_bytes(&[1; 32]).verifying_key();
+        std::fs::write(&file, public.to_public_key_pem(LineEnding::LF).unwrap()).unwrap();
+        let file = file.display();
+        let keys: Vec<_> = kids.iter().map(|k| format!("{{ kid: {k}, file: {file} }}")).collect();
+        let keys = keys.join(", ");
+        let entry = |text: &str, names: [&str; 2], more: &str| {
+            let (first, second) = text.split_once('/').unwrap();
+            let [a, b] = names;
+            format!("  - {{ {a}: {first}, {b}: {second}, keys: [{keys}]{more} }}\n")
+        };
+        let more = ", tenant: t, planners: []";
+        let issuers = issuers.iter().map(|i| entry(i, ["issuer", "audience"], more));
+        let frontends = frontends.iter().map(|f| entry(f, ["id", "tenant"], ""));
+        let (issuers, frontends) = (issuers.collect::<String>(), frontends.collect::<String>());
+        let config = folder.path().join("executor.yaml");
+        let text = format!(
+            "listen: a\nadmin: a\ntls: {{ cert: a, key: a, ca: a }}\nstate: a\npacks: []\n\
+             credentials: a\nlog: {{ origin: a, key: a }}\ncallers: {{ planners: [] }}\n\
+             connections: []\nissuers:\n{issuers}frontends:\n{frontends}"
+        );
+        std::fs::write(&config, text).unwrap();
+        Subjects::load(&Config::load(&config).unwrap())
+    }
+
+    #[test]
+    fn what_is_there_twice_is_named() {
+        let said = |loaded: Result<Subjects, SubjectsError>| loaded.unwrap_err().to_string();
+        assert_eq!(
+            said(load(&["i/a", "i/b", "i/a"], &["f/t"], &["k"])),
+            "issuer `i` with audience `a` is there twice: keep one"
+        );
+        assert_eq!(
+            said(load(&["i/a"], &["f/t", "f/u", "f/t"], &["k"])),
+            "frontend `f` of tenant `t` is there twice: keep one"
+        );
+        assert_eq!(
+            said(load(&["i/a"], &["f/t"], &["k", "l", "k"])),
+            "kid `k` of issuer `i` with audience `a` is there twice: keep one"
+        );
+        // The same name elsewhere is another's.
+        load(&["i/a", "i/b", "j/a"], &["f/t", "f/u", "i/t"], &["k", "l"]).unwrap();
+    }
 }

@@ -1,26 +1,37 @@
 //! Credentials: one file each in one folder, the file's name the credential's id.
 //!
-//! A file is read anew at each use, so a changed one counts from the next request
-//! on and a removed one is gone at once; nothing is kept in memory between uses.
+//! A file is read anew for a use unless that was done within the last second, so a
+//! changed or removed one counts a second later at most. It is read beside the
+//! worker threads, one file at a time: a file system that hangs holds one thread
+//! and the requests that need a credential, nothing else.
 //! Only the connector's last hop can open one (NO SECRET LEAVES).
 
 mod permissions;
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::connector::LastHop;
 
 /// Largest credential file, in bytes.
 const LARGEST: u64 = 16 * 1024;
+/// How long what was read stands: waking another thread for each use would cost a
+/// few hundredths of an action.
+const STANDS: Duration = Duration::from_secs(1);
 
 /// The folder of credentials.
 #[derive(Debug, Clone)]
 pub struct Vault {
     folder: PathBuf,
+    /// What was read last, and when. Held while a file is read.
+    kept: Arc<Mutex<HashMap<String, (Instant, SecretString)>>>,
 }
 
 /// A credential that cannot be used. Never holds any of its content.
@@ -88,7 +99,7 @@ impl Vault {
     /// It is not there, or others may change what is in it.
     pub fn open(folder: &Path) -> Result<Self, VaultError> {
         permissions::check_folder(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), kept: Arc::default() })
     }
 
     /// Whether a credential could be used now. Looks at everything but shows nothing.
@@ -103,9 +114,30 @@ impl Vault {
     ///
     /// # Errors
     /// As `check`.
-    pub(crate) fn reveal(&self, id: &str, _: LastHop) -> Result<SecretString, VaultError> {
-        // On the spot: a small local file takes less than waking another thread for it.
-        self.read(id)
+    pub(crate) async fn reveal(&self, id: &str, _: LastHop) -> Result<SecretString, VaultError> {
+        self.read_aside(id, Instant::now()).await
+    }
+
+    async fn read_aside(&self, id: &str, now: Instant) -> Result<SecretString, VaultError> {
+        let mut kept = Arc::clone(&self.kept).lock_owned().await;
+        if let Some((at, secret)) = kept.get(id)
+            && now.saturating_duration_since(*at) < STANDS
+        {
+            return Ok(secret.clone());
+        }
+        let (vault, own) = (self.clone(), id.to_owned());
+        // Holds `kept` until the file is read, also where nobody waits for it any more.
+        let read = move || {
+            kept.remove(&own);
+            let secret = vault.read(&own)?;
+            kept.insert(own, (now, secret.clone()));
+            Ok(secret)
+        };
+        let stopped = |e: tokio::task::JoinError| VaultError::Unreadable {
+            id: id.to_owned(),
+            error: io::Error::other(e.to_string()),
+        };
+        tokio::task::spawn_blocking(read).await.map_err(stopped)?
     }
 
     fn read(&self, id: &str) -> Result<SecretString, VaultError> {
@@ -199,6 +231,57 @@ mod tests {
         assert_eq!(vault.read("token").unwrap().expose_secret(), "new");
         fs::remove_file(folder.path().join("token")).unwrap();
         assert!(matches!(vault.read("token"), Err(VaultError::Missing { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_change_counts_within_a_second_of_use() {
+        let (folder, vault) = folder();
+        let start = Instant::now();
+        let read = async |after: Duration| vault.read_aside("token", start + after).await;
+        write(&folder, "token", b"old", 0o600);
+        assert_eq!(read(Duration::ZERO).await.unwrap().expose_secret(), "old");
+        write(&folder, "token", b"new", 0o600);
+        assert_eq!(read(STANDS).await.unwrap().expose_secret(), "new");
+        fs::remove_file(folder.path().join("token")).unwrap();
+        assert_eq!(read(STANDS).await.unwrap().expose_secret(), "new", "read just now");
+        assert!(matches!(read(STANDS * 2).await, Err(VaultError::Missing { .. })));
+        assert!(matches!(read(STANDS * 2).await, Err(VaultError::Missing { .. })));
+    }
+
+    /// A credential that does not open before somebody writes it.
+    fn pipe(folder: &tempfile::TempDir) -> PathBuf {
+        let pipe = folder.path().join("token");
+        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status();
+        assert!(made.unwrap().success());
+        pipe
+    }
+
+    #[tokio::test]
+    async fn a_file_system_that_hangs_holds_no_worker() {
+        let (folder, vault) = folder();
+        let pipe = pipe(&folder);
+        // The writer begins on the same, the only, worker, after the reading has.
+        let read = vault.read_aside("token", Instant::now());
+        let write = async { tokio::task::spawn_blocking(|| fs::write(pipe, "abc\n")).await };
+        let (secret, written) = tokio::join!(read, write);
+        written.unwrap().unwrap();
+        assert_eq!(secret.unwrap().expose_secret(), "abc");
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_hangs_is_the_only_one() {
+        let (folder, vault) = folder();
+        let pipe = pipe(&folder);
+        let gone =
+            tokio::time::timeout(Duration::ZERO, vault.read_aside("token", Instant::now())).await;
+        assert!(gone.is_err(), "who waited has gone");
+        assert!(vault.kept.try_lock().is_err(), "and the file is still being read");
+        fs::write(
+            pipe, "abc
+",
+        )
+        .unwrap();
+        let _next = vault.kept.lock().await;
     }
 
     #[test]

@@ -268,3 +268,45 @@ impl From<Refused> for Turned {
         Self { refused, receipt: None, action: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use countersign_core::lifecycle::{Event, fold};
+
+    use super::*;
+    use crate::testing::{applied, event, granted, proposed, refused, sealed};
+
+    fn shown(events: &[Event]) -> v1::Action {
+        action(&fold(events.to_vec()).unwrap(), String::new(), 0)
+    }
+
+    #[test]
+    fn receipt_before_reply() {
+        let begun = vec![proposed(1, "i", "o"), granted()];
+        let unknown = serde_json::json!({ "settled":
+            { "outcome": "unknown", "code": "REPLY_LOST", "message": "" } });
+        let mut in_doubt = applied();
+        *in_doubt.last_mut().unwrap() = event(unknown);
+        let ends = [
+            (applied(), v1::Outcome::Applied, ""),
+            (in_doubt, v1::Outcome::Unknown, "REPLY_LOST"),
+            (vec![refused("no")], v1::Outcome::Refused, "RULE_ERROR"),
+        ];
+        for (end, outcome, code) in ends {
+            let mut events = [begun.clone(), end].concat();
+            let early = shown(&events);
+            assert_eq!(early.outcome(), v1::Outcome::Unspecified, "{early:?}");
+            assert_eq!(early.state(), v1::ActionState::Verifying, "{early:?}");
+            assert_eq!((early.code.as_str(), early.escalated), ("", false), "{early:?}");
+            assert_eq!(early.receipt_id, "");
+            events.push(sealed(1));
+            let told = shown(&events);
+            assert_eq!((told.outcome(), told.code.as_str()), (outcome, code), "{told:?}");
+            assert_eq!(told.state(), v1::ActionState::Sealed);
+            assert_eq!(told.escalated, outcome == v1::Outcome::Unknown);
+            assert!(!told.receipt_id.is_empty());
+        }
+    }
+}

@@ -6,6 +6,7 @@ use countersign_shared::codes::Code;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Finding;
+use crate::state::Projection;
 
 /// A refusal before anything was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
@@ -21,6 +22,9 @@ pub struct Refused {
     pub violations: Vec<(String, String)>,
     /// The gates asked until then, the refusing one last.
     pub findings: Vec<Finding>,
+    /// The state that those gates saw, where the object is the subject's.
+    #[serde(default)]
+    pub state: Option<Projection>,
     /// The earlier receipt, for `ALREADY_DONE`.
     pub earlier_receipt: Option<String>,
     /// The action under way, for `IN_FLIGHT` and `OBJECT_IN_DOUBT`.
@@ -45,6 +49,7 @@ impl Refused {
             say: say.to_owned(),
             violations: Vec::new(),
             findings: Vec::new(),
+            state: None,
             earlier_receipt: None,
             other_action: None,
             retry_after: None,
@@ -62,6 +67,13 @@ impl Refused {
     #[must_use]
     pub fn after(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
+        self
+    }
+
+    /// With the state that the gates saw.
+    #[must_use]
+    pub fn seeing(mut self, state: Projection) -> Self {
+        self.state = Some(state);
         self
     }
 

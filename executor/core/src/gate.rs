@@ -98,10 +98,10 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
     if !changes.is_empty() {
         let list: Vec<_> =
             changes.iter().map(|c| format!("{}: {} is now {}", c.path, c.before, c.now)).collect();
-        return Err(Refused::new(Code::StateChanged, list.join("; ")).after(passed.findings));
+        return Err(passed.refuse(Refused::new(Code::StateChanged, list.join("; "))));
     }
     if passed.money != shown.money() {
-        return Err(Refused::new(Code::StateChanged, "the amount changed").after(passed.findings));
+        return Err(passed.refuse(Refused::new(Code::StateChanged, "the amount changed")));
     }
     Ok(Clearance { passed, fresh: facts.state.clone() })
 }
@@ -111,17 +111,33 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
 /// # Errors
 /// The first refusal, with all findings until then.
 pub fn check(facts: &Facts<'_>) -> Result<Passed, Refused> {
-    let scope = facts.state.scope(facts.arguments, facts.subject, facts.now);
     let mut findings = Vec::new();
     owner(facts, &mut findings)?;
-    let money = money(facts.write, &scope, &mut findings)?;
+    let state = facts.state.project(facts.write);
+    match rules(facts, &mut findings) {
+        Ok(money) => Ok(Passed { findings, money, state, at: facts.now }),
+        // SUBJECT OWNS IT: a refusal shows only what is the subject's own.
+        Err(refused) => Err(refused.seeing(state)),
+    }
+}
+
+fn rules(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<Option<Money>, Refused> {
+    let scope = facts.state.scope(facts.arguments, facts.subject, facts.now);
+    let money = money(facts.write, &scope, findings)?;
     let scope = with_money(scope, money);
     for rule in &facts.write.require {
-        require(rule, facts.contract, &scope, &mut findings)?;
+        require(rule, facts.contract, &scope, findings)?;
     }
-    confident(&facts.write.confidence, facts.confidence, money, &mut findings)?;
-    let state = facts.state.project(facts.write);
-    Ok(Passed { findings, money, state, at: facts.now })
+    confident(&facts.write.confidence, facts.confidence, money, findings)?;
+    Ok(money)
+}
+
+impl Passed {
+    /// A refusal after these gates passed: it shows what they saw.
+    #[must_use]
+    pub fn refuse(&self, refused: Refused) -> Refused {
+        refused.after(self.findings.clone()).seeing(self.state.clone())
+    }
 }
 
 impl Cleared {

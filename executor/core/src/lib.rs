@@ -9,7 +9,8 @@
 //!
 //! Each arrow is an event of `lifecycle`; `lifecycle::next` is the only way from
 //! one state to the next, live, on replay and in tests. `effect::ask` says what
-//! the driver has to do before the next arrow.
+//! the driver has to do before the next arrow; `abandon` ends what has no contract
+//! any more.
 
 pub mod nearest;
 
@@ -60,3 +61,5 @@ pub mod seal;
 pub mod lifecycle;
 
 pub mod effect;
+
+pub mod abandon;

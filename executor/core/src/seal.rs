@@ -17,6 +17,7 @@ use crate::expr::Prose;
 use crate::gate::Finding;
 use crate::lifecycle::{Outcome, Settled, Settlement, State, Stopped};
 use crate::proposal::Proposal;
+use crate::state::Projection;
 use crate::value::Value;
 use crate::verify::{self, Sight};
 
@@ -32,9 +33,15 @@ pub struct Leaf {
     pub bytes: Vec<u8>,
 }
 
-/// The receipt of an ended action; `None` while it has not ended.
+/// The receipt of an ended action; `None` while it has not ended. Without its
+/// contract the words are plain.
 #[must_use]
-pub fn seal(state: &State, contract: &Contract, id: &ReceiptId, now: Timestamp) -> Option<Leaf> {
+pub fn seal(
+    state: &State,
+    contract: Option<&Contract>,
+    id: &ReceiptId,
+    now: Timestamp,
+) -> Option<Leaf> {
     let receipt = match state {
         State::Settled(settled) => ended(settled, contract, id, now),
         State::Refused(stopped) => stopped_receipt(stopped, contract, id, now),
@@ -68,7 +75,12 @@ pub fn refusal(
     leaf(receipt)
 }
 
-fn ended(settled: &Settled, contract: &Contract, id: &ReceiptId, now: Timestamp) -> Receipt {
+fn ended(
+    settled: &Settled,
+    contract: Option<&Contract>,
+    id: &ReceiptId,
+    now: Timestamp,
+) -> Receipt {
     let dispatch = &settled.dispatch;
     let proposal = dispatch.proposal();
     let claimed = dispatch.cleared().claimed();
@@ -77,7 +89,7 @@ fn ended(settled: &Settled, contract: &Contract, id: &ReceiptId, now: Timestamp)
     receipt.occasion = claimed.occasion();
     receipt.gates = gates(&dispatch.cleared().passed().findings);
     receipt.grants = grants(claimed.granted().confirmation(), proposal.card());
-    receipt.backend = Some(backend(dispatch, contract));
+    receipt.backend = Some(backend(dispatch));
     receipt.attempts = attempts(dispatch);
     receipt.before = dispatch.cleared().passed().state.to_json();
     let last = settled.looks.last();
@@ -100,7 +112,7 @@ fn ended(settled: &Settled, contract: &Contract, id: &ReceiptId, now: Timestamp)
 
 fn stopped_receipt(
     stopped: &Stopped,
-    contract: &Contract,
+    contract: Option<&Contract>,
     id: &ReceiptId,
     now: Timestamp,
 ) -> Receipt {
@@ -110,9 +122,12 @@ fn stopped_receipt(
         key.clone_into(&mut receipt.key);
         receipt.occasion = *occasion;
     }
-    receipt.gates = gates(stopped.proposal.findings());
-    receipt.before = stopped.proposal.state().to_json();
     refuse(&mut receipt, &stopped.refused);
+    // Nothing was read after the dry run, where the lock was never taken.
+    if stopped.key.is_none() {
+        receipt.gates = gates(stopped.proposal.findings());
+        receipt.before = stopped.proposal.state().to_json();
+    }
     receipt
 }
 
@@ -123,15 +138,19 @@ fn refuse(receipt: &mut Receipt, refused: &Refused) {
     refused.say.clone_into(&mut receipt.said);
     let person = refused.is(Code::ConfidenceTooLow) || refused.is(Code::OwnerUnknown);
     if person { "person" } else { "none" }.clone_into(&mut receipt.next);
-    if !refused.findings.is_empty() {
-        receipt.gates = gates(&refused.findings);
-    }
+    receipt.gates = gates(&refused.findings);
+    receipt.before = refused.state.as_ref().map_or(Json::Null, Projection::to_json);
 }
 
-fn proposed(proposal: &Proposal, contract: &Contract, id: &ReceiptId, now: Timestamp) -> Receipt {
+fn proposed(
+    proposal: &Proposal,
+    contract: Option<&Contract>,
+    id: &ReceiptId,
+    now: Timestamp,
+) -> Receipt {
     let mut receipt = blank(proposal.asked(), id, now);
     proposal.tool().clone_into(&mut receipt.tool);
-    name_contract(&mut receipt, Some(contract));
+    name_contract(&mut receipt, contract);
     // The contract that the proposal was made with, also where another is active now.
     proposal.contract_digest().clone_into(&mut receipt.contract);
     receipt.proposal = proposal.digest();
@@ -232,10 +251,11 @@ fn grants(confirmation: Option<&crate::grant::Confirmation>, card: &str) -> Vec<
     confirmation.map(grant).into_iter().collect()
 }
 
-fn backend(dispatch: &Dispatch, contract: &Contract) -> Backend {
+fn backend(dispatch: &Dispatch) -> Backend {
     let bytes = serde_json::to_vec(dispatch.request()).unwrap_or_default();
     Backend {
-        pack: contract.pack.name.clone(),
+        // A tool is named after its pack.
+        pack: dispatch.proposal().tool().split('.').next().unwrap_or_default().to_owned(),
         account: dispatch.account().account.clone(),
         credential: dispatch.account().credential.clone(),
         request: hex::encode(Sha256::digest(bytes)),
@@ -270,9 +290,11 @@ fn next_step(settlement: &Settlement) -> &'static str {
 
 /// NO CLAIM WITHOUT A RECEIPT: the contract's words for this outcome, filled from
 /// what the receipt holds.
-fn said(settled: &Settled, contract: &Contract, id: &ReceiptId) -> String {
+fn said(settled: &Settled, contract: Option<&Contract>, id: &ReceiptId) -> String {
     let settlement = &settled.settlement;
-    let Body::Write(write) = &contract.body else { return String::new() };
+    let Some((contract, Body::Write(write))) = contract.map(|c| (c, &c.body)) else {
+        return plain(settlement.outcome).to_owned();
+    };
     let own =
         || template(write, settlement.outcome).and_then(|text| fill(text, write, settled, id));
     // What the pack says of this very refusal is truer than its general sentence.

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
 use countersign_core::claim;
 use countersign_core::contract::{Body, Catalog, Contract, load};
@@ -28,6 +29,8 @@ use countersign_core::state::State;
 use countersign_core::subject::Subject;
 use countersign_core::value::Value;
 use countersign_core::verify::{Look, Sight};
+use countersign_shared::codes::Code;
+use countersign_shared::receipt::Receipt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -293,6 +296,48 @@ fn fresh_state_refuses_what_was_not_shown() {
 }
 
 #[test]
+fn a_refusal_under_the_lock_shows_what_its_gates_saw() {
+    let shop = Shop::new(MARKER);
+    let journal = shop.sent();
+    let (plan, id) = (shop.plan(0.9), format!("rcp_{:026}", 1).parse().unwrap());
+    let Life::Claimed(claimed) = fold(journal[..3].to_vec()).unwrap() else { panic!() };
+    let sealed = |steps: usize, refused: Refused| {
+        let mut events = journal[..steps].to_vec();
+        // As the journal reads it back.
+        let text = serde_json::to_string(&Event::Refused(Box::new(refused))).unwrap();
+        events.push(serde_json::from_str(&text).unwrap());
+        let state = fold(events).unwrap();
+        seal::seal(&state, Some(shop.contract()), &id, shop.now).unwrap().receipt
+    };
+    let decide = |state: &State| {
+        let arguments = shop.arguments(&plan);
+        sealed(3, gate::decide(&claimed, &shop.facts(&arguments, &plan, state)).unwrap_err())
+    };
+    let gates = |receipt: &Receipt| {
+        receipt.gates.iter().map(|g| (g.gate.clone(), g.passed)).collect::<Vec<_>>()
+    };
+    let changed = decide(&sale("ann", true, "6.00"));
+    assert_eq!(changed.before["sale.paid"]["amount"], "6.00", "{}", changed.before);
+    assert_eq!(gates(&changed).last(), Some(&("unchanged".to_owned(), false)));
+    let closed = decide(&sale("ann", false, "5.00"));
+    assert_eq!(closed.before["sale.open"], false, "{}", closed.before);
+    assert_eq!(gates(&closed).last(), Some(&("TOO_LATE".to_owned(), false)));
+    // SUBJECT OWNS IT: of another's object nothing is kept.
+    let others = decide(&sale("bob", true, "5.00"));
+    assert_eq!((others.code.as_str(), &others.before), ("NOT_THE_SUBJECTS", &json!(null)));
+    assert_eq!(gates(&others), [("subject".to_owned(), false)]);
+    // Nothing could be read: no gate is said to have passed.
+    let unread = sealed(3, Refused::new(Code::StateUnreadable, "down"));
+    assert_eq!((gates(&unread), unread.before), (vec![], json!(null)));
+    // The request could not be made: every gate had passed.
+    let Life::Cleared(cleared) = fold(journal[..4].to_vec()).unwrap() else { panic!() };
+    let no_way = cleared.passed().refuse(Refused::new(Code::EgressDenied, "no connection"));
+    let no_way = sealed(4, no_way);
+    assert_eq!(gates(&no_way).last(), Some(&("unchanged".to_owned(), true)));
+    assert_eq!(no_way.before["sale.paid"]["amount"], "5.00");
+}
+
+#[test]
 fn no_byte_is_sent_twice_without_a_reason() {
     let shop = Shop::new(MARKER);
     let mut journal = shop.sent();
@@ -422,7 +467,7 @@ fn found_after_a_lost_reply_is_applied_and_receipted() {
     journal.push(Event::Settled(settlement));
     let state = fold(journal.clone()).unwrap();
     let id = format!("rcp_{:026}", 1).parse().unwrap();
-    let leaf = seal::seal(&state, shop.contract(), &id, shop.now).unwrap();
+    let leaf = seal::seal(&state, Some(shop.contract()), &id, shop.now).unwrap();
     assert_eq!(leaf.receipt.outcome, "applied");
     assert_eq!(leaf.receipt.verification.evidence, ["read_back"]);
     assert_eq!(leaf.receipt.said, format!("Paid back USD 5.00 ({id})."));
@@ -437,6 +482,34 @@ fn found_after_a_lost_reply_is_applied_and_receipted() {
         live = Some(next(live, read).unwrap());
     }
     assert_eq!(live, Some(state));
+}
+
+#[test]
+fn four_outcomes_hold_without_the_contract() {
+    let shop = Shop::new(MARKER);
+    let whole = shop.sent();
+    let accepted = shop.answered(Verdict::Accepted { response: Value::Null });
+    let looked = shop.looked(Sight::Pending { facts: json!({}) }, 1);
+    let whole = [whole, vec![accepted, looked]].concat();
+    // A proposal waits for its grants as before.
+    assert_eq!(abandon(&fold(whole[..1].to_vec()).unwrap(), shop.now), None);
+    for steps in 2..=whole.len() {
+        let mut state = fold(whole[..steps].to_vec()).unwrap();
+        let (stood, sent) = (state.name(), steps >= 5);
+        while let Some(event) = abandon(&state, shop.now) {
+            state = next(Some(state), event).unwrap();
+        }
+        let id = format!("rcp_{:026}", 1).parse().unwrap();
+        let receipt = seal::seal(&state, None, &id, shop.now).unwrap().receipt;
+        let ends = if sent { ("unknown", "person") } else { ("refused", "none") };
+        assert_eq!((receipt.outcome.as_str(), receipt.next.as_str()), ends, "{stood}");
+        assert_eq!(receipt.code, "TOOL_UNKNOWN", "{stood}");
+        assert_eq!(receipt.attempts.len(), usize::from(sent), "{stood}");
+        assert_eq!(receipt.backend.is_some_and(|b| b.pack == "till"), sent, "{stood}");
+        assert_eq!(!receipt.key.is_empty(), steps >= 3, "{stood}: what was claimed has its key");
+        // Told neither as done nor as not done.
+        assert_eq!(receipt.said.contains("A colleague will check"), sent, "{}", receipt.said);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use reqwest::{Client, Response};
 use secrecy::SecretString;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::config::ConnectionConfig;
 use super::credential::{LastHop, Presented};
@@ -116,8 +116,10 @@ impl Connection {
             tracing::warn!(credential = %id, %why, "credential cannot be used");
             Sent::NotSent { barrier: Barrier::Credential, why: format!("credential `{id}`: {why}") }
         };
-        let secret =
-            self.vault.reveal(id, LastHop::new()).map_err(|error| unusable(error.to_string()))?;
+        let secret = timeout_at(deadline, self.vault.reveal(id, LastHop::new()))
+            .await
+            .map_err(|_| unusable("its file system does not answer: look at it".to_owned()))?
+            .map_err(|error| unusable(error.to_string()))?;
         let CredentialUse::OauthClientCredentials { token_path, scope } = &pack.credential else {
             let presented = Presented::new(&pack.credential, &secret, &request.body);
             return Ok((presented.map_err(|why| unusable(why.to_owned()))?, None));

@@ -189,14 +189,12 @@ impl Executor for ExecutorService {
         let wire = request.into_inner();
         let request = self.request(&caller, &wire.subject_token, vec![], "")?;
         let id = action_id(&wire.action_id)?;
-        // Whose it is, before anything is followed.
-        let now = self.desk.standing(&request, Named::Action(id.clone())).await?;
-        let follow = self.desk.running.follow(&id);
+        let (now, changes) = self.desk.watch(&request, Named::Action(id)).await?;
         let desk = self.desk.clone();
         let shown = self.action(&request, &now).await?;
         let first = stream::iter([Ok(v1::WatchActionResponse { action: Some(shown) })]);
-        let Some(follow) = follow else { return Ok(Response::new(Box::pin(first))) };
-        let steps = tokio_stream::wrappers::WatchStream::from_changes(follow);
+        let Some(changes) = changes else { return Ok(Response::new(Box::pin(first))) };
+        let steps = tokio_stream::wrappers::WatchStream::from_changes(changes);
         let rest = steps.filter_map(|step| step).then(move |step| {
             let (desk, request) = (desk.clone(), request.clone());
             async move {

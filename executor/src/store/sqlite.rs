@@ -10,6 +10,8 @@
 
 mod claims;
 mod history;
+mod probe;
+mod purge;
 mod rows;
 mod writer;
 
@@ -31,7 +33,7 @@ use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::ports::{Named, ReceiptQuery, SealedReceipt, Store, StoreError};
+use crate::ports::{Named, Old, ReceiptQuery, SealedReceipt, Store, StoreError};
 
 use claims::Reservations;
 pub use history::LogSource;
@@ -214,8 +216,19 @@ impl Store for Sqlite {
         self.read(rows::unfinished).await
     }
 
+    async fn purge(&self, old: Old, most: u32) -> Result<usize, StoreError> {
+        self.writer.write(move |batch| purge::purge(batch.db(), old, most)).await
+    }
+
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
         self.read(move |db| history::receipts(db, &query)).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.writer.write(|batch| probe::write(batch.db())).await?;
+        let beside = self.readers.path.with_extension("probe");
+        let done = tokio::task::spawn_blocking(move || probe::room(&beside)).await;
+        done.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {

@@ -45,18 +45,9 @@ async fn lost_reply_too_slow_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_reply_of_a_refund_is_replayed_with_the_same_key() {
-    use super::support::plans::{fields, list, model, seen, step};
     let pair = Pair::executor_only().await;
     let mut desk = Desk::new(&pair, pair.customer(1), "c1");
-    let order = desk.order("1001").await.unwrap();
-    let id = || seen(&order, "/orders/0/id");
-    let whole = desk.read(step("shopify.get_order", vec![("order_id", id())])).await.unwrap();
-    let line = fields(vec![
-        ("line_id", seen(&whole, "/lines/0/id")),
-        ("quantity", model(&serde_json::json!(1))),
-    ]);
-    let arguments = vec![("order_id", id()), ("lines", list(vec![line]))];
-    let proposal = desk.propose(step("shopify.refund_lines", arguments)).await.unwrap();
+    let proposal = desk.propose_refund("1001").await.unwrap();
     let yes = desk.yes(&proposal);
     pair.sandbox.fault(Fault::LostReply);
     let done = desk.execute(&proposal, &yes).await.unwrap();
@@ -89,17 +80,7 @@ async fn lost_reply_survives_a_killed_executor() {
     let proposal = desk.propose_cancel("1001").await.unwrap();
     let yes = desk.yes(&proposal);
     pair.sandbox.fault(Fault::Slow);
-    let mut client = desk.client.clone();
-    let (token, id) = (desk.who.token.clone(), proposal.proposal_id.clone());
-    let call = tokio::spawn(async move {
-        let request = countersign_proto::v1::ExecuteRequest {
-            subject_token: token,
-            target: Some(countersign_proto::v1::execute_request::Target::ProposalId(id)),
-            messages: vec![],
-            confirmation: yes,
-        };
-        client.execute(request).await
-    });
+    let call = desk.executing(&proposal, yes);
     // The request is with the shop; its answer is not here yet.
     while pair.mutations() == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -111,4 +92,54 @@ async fn lost_reply_survives_a_killed_executor() {
     let done = desk.execute(&proposal, "").await.unwrap();
     assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
     assert_eq!((pair.mutations(), cancellations(&pair)), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_error_before_a_refund_is_sent_again_with_the_same_key() {
+    let pair = Pair::executor_only().await;
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let proposal = desk.propose_refund("1001").await.unwrap();
+    let yes = desk.yes(&proposal);
+    pair.sandbox.fault(Fault::ErrorBefore);
+    let done = desk.execute(&proposal, &yes).await.unwrap();
+    assert_eq!((done.outcome(), done.attempts), (Outcome::Applied, 2), "{done:?}");
+    let refunds: Vec<_> =
+        pair.effects().into_iter().filter(|e| e.kind == "refund_created").collect();
+    assert_eq!((pair.mutations(), refunds.len()), (2, 1), "sent twice, done once");
+    let receipt = receipt(&pair, &done.receipt_id).await;
+    assert_eq!(refunds[0].idempotency_key, Some(receipt.key));
+    assert_eq!(receipt.attempts[0].status, Some(500));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_error_before_a_cancellation_stays_unknown() {
+    let mut pair = Pair::executor_only().await;
+    // The shop would need longer; the rule is the same.
+    pair.change_pack(|_, text| Some(text.replace("quiet_period: 15s", "quiet_period: 1s")));
+    pair.restart_executor();
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let proposal = desk.propose_cancel("1001").await.unwrap();
+    let yes = desk.yes(&proposal);
+    pair.sandbox.fault(Fault::ErrorBefore);
+    let done = desk.execute(&proposal, &yes).await.unwrap();
+    // FOUR OUTCOMES: that nothing is seen proves nothing where it cannot be undone.
+    assert_eq!((done.outcome(), done.code.as_str()), (Outcome::Unknown, "REPLY_LOST"), "{done:?}");
+    assert!(done.escalated);
+    assert_eq!((pair.mutations(), cancellations(&pair)), (1, 0), "no key: never sent twice");
+    assert_eq!(receipt(&pair, &done.receipt_id).await.next, "person");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_reply_a_pending_refund_is_applied_when_it_has_ended() {
+    let pair = Pair::executor_only().await;
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let proposal = desk.propose_refund("1001").await.unwrap();
+    let yes = desk.yes(&proposal);
+    pair.sandbox.fault(FaultSpec { after_ms: 3000, ..Fault::RefundPending.into() });
+    let done = desk.execute(&proposal, &yes).await.unwrap();
+    assert_eq!((done.outcome(), done.attempts), (Outcome::Applied, 1), "{done:?}");
+    let refunds = pair.effects().iter().filter(|e| e.kind == "refund_created").count();
+    assert_eq!((pair.mutations(), refunds), (1, 1));
+    // FOUR OUTCOMES: accepted is not applied; it was looked at until it was.
+    assert!(receipt(&pair, &done.receipt_id).await.verification.looks > 1);
 }

@@ -18,6 +18,7 @@ mod support;
 
 mod action_flow;
 mod bad_input;
+mod contract_gone;
 mod crash_points;
 mod cross_subject;
 mod demo;
@@ -27,3 +28,4 @@ mod lying_backend;
 mod planner_holds_no_credential;
 mod refusal_codes;
 mod refusals;
+mod restarts;

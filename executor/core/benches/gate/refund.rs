@@ -143,7 +143,7 @@ impl Refund {
             (Ask::Settle(settlement), _) => Event::Settled(settlement),
             (Ask::Seal, state) => {
                 let id = format!("rcp_{:026}", 1).parse().unwrap();
-                let leaf = seal::seal(state, contract, &id, self.now).unwrap();
+                let leaf = seal::seal(state, Some(contract), &id, self.now).unwrap();
                 assert!(!leaf.bytes.is_empty());
                 Event::Sealed(id)
             }

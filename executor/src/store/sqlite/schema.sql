@@ -15,6 +15,7 @@ CREATE TABLE actions (
 ) STRICT;
 CREATE UNIQUE INDEX actions_by_key ON actions (intent, occasion) WHERE occasion IS NOT NULL;
 CREATE INDEX actions_unfinished ON actions (state) WHERE state NOT IN ('proposed', 'sealed');
+CREATE INDEX actions_waiting ON actions (action_id) WHERE state = 'proposed';
 
 CREATE TABLE journal (
     action_id TEXT NOT NULL,

@@ -14,10 +14,10 @@ use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::leaf_hash;
 use countersign_shared::tlog::path::{verify_consistency, verify_inclusion};
 use ed25519_dalek::SigningKey;
-use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::testing::{granted, id, proposed};
 
 fn key() -> Arc<LogKey> {
     Arc::new(LogKey::new("test/log", SigningKey::from_bytes(&[7; 32])).unwrap())
@@ -25,34 +25,6 @@ fn key() -> Arc<LogKey> {
 
 fn open(dir: &TempDir) -> Sqlite {
     Sqlite::open(&dir.path().join("executor.db"), key()).unwrap()
-}
-
-fn id(prefix: &str, n: u32) -> String {
-    format!("{prefix}_{n:026}")
-}
-
-/// A proposal as a journal would hold it.
-fn proposed(n: u32, intent: &str, lock: &str) -> Event {
-    let proposal = json!({
-        "id": id("prp", n), "action": id("act", n),
-        "request": { "caller": "spiffe://t/planner",
-            "subject": { "tenant": "t", "issuer": "i", "id": "s", "claims": {},
-                         "kind": "customer", "scopes": [], "segment": "", "strength": "signed_in",
-                         "verified_at": "2026-01-01T00:00:00Z" },
-            "conversation": "c", "external_ref": "", "messages": [],
-            "confidence": { "score": 1.0, "uncertainty_reason": "", "recommended_action": "" },
-            "model": { "model": "", "input_tokens": 0, "output_tokens": 0, "latency_ms": 0,
-                       "repairs": 0, "fallback": "" },
-            "after_receipt": null },
-        "tool": "p.t", "contract_digest": "d", "arguments": { "values": {}, "sources": [] },
-        "money": null, "state": {}, "findings": [], "locks": [lock], "intent": intent,
-        "card": "", "commitment": "", "needs_confirmation": false, "at": "2026-01-01T00:00:00Z",
-    });
-    serde_json::from_value(json!({ "proposed": proposal })).unwrap()
-}
-
-fn granted() -> Event {
-    serde_json::from_value(json!({ "granted": { "confirmation": null } })).unwrap()
 }
 
 /// Begins an action up to its claim.
@@ -76,13 +48,12 @@ fn lifecycle(events: &[Event]) -> State {
 }
 
 fn refused(state: State, n: u32) -> (Vec<Event>, State, Leaf) {
-    let refused = Refused::new(countersign_shared::codes::Code::RuleError, "no");
-    let event = Event::Refused(Box::new(refused.clone()));
+    let event = crate::testing::refused("no");
     let state = next(Some(state), event.clone()).unwrap();
     let State::Refused(stopped) = &state else { panic!("refused") };
     let receipt: ReceiptId = id("rcp", n).parse().unwrap();
     let asked = stopped.proposal.asked();
-    let leaf = seal::refusal(asked, "p.t", None, &refused, &receipt, Timestamp::now());
+    let leaf = seal::refusal(asked, "p.t", None, &stopped.refused, &receipt, Timestamp::now());
     let sealed = Event::Sealed(receipt);
     let state = next(Some(state), sealed.clone()).unwrap();
     (vec![event, sealed], state, leaf)
@@ -196,4 +167,90 @@ async fn an_edited_leaf_is_noticed_at_the_next_start() {
     drop(db);
     let error = Sqlite::open(&dir.path().join("executor.db"), key()).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+}
+
+/// An id made so many hours ago.
+fn made(hours: i64) -> uuid::Uuid {
+    let at = Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(at.as_millisecond()).unwrap(), &[1; 10])
+        .into_uuid()
+}
+
+async fn observe(store: &Sqlite, hours: i64, n: usize) -> Vec<ObservationId> {
+    let State::Proposed(proposal) = lifecycle(&[proposed(1, "i", "o")]) else { panic!() };
+    let mut ids = Vec::new();
+    for n in 0..n {
+        let id = ObservationId::from_uuid(uuid::Uuid::from_u128(made(hours).as_u128() + n as u128));
+        let (value, labels) = (serde_json::json!({}), serde_json::json!({}));
+        let seen = Observation { id, tool: "p.r".into(), value, labels, at: Timestamp::now() };
+        ids.push(seen.id.clone());
+        store.observe(&proposal.asked().subject, "c", seen).await.unwrap();
+    }
+    ids
+}
+
+/// A proposal made so many hours ago, with an argument from an observation.
+fn parked(n: u32, hours: i64, from: &str) -> Event {
+    let mut event = serde_json::to_value(proposed(n, &format!("i{n}"), &format!("o{n}"))).unwrap();
+    event["proposed"]["action"] = ActionId::from_uuid(made(hours)).as_str().into();
+    event["proposed"]["arguments"]["sources"] = serde_json::json!([
+        { "path": "id", "value": "7", "from": "observation", "at": format!("{from} /id") }
+    ]);
+    crate::testing::event(event)
+}
+
+#[tokio::test]
+async fn what_nobody_needs_goes_and_what_was_begun_stays() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let owner = lifecycle(&[proposed(1, "i", "o")]).proposal().asked().subject.clone();
+    // More than one commit removes, two that are young, one that an action in flight points into.
+    observe(&store, 25, 1200).await;
+    let young = observe(&store, 23, 2).await;
+    let needed = observe(&store, 400, 1).await;
+
+    let void = parked(2, 193, "obs_x");
+    let waits = parked(3, 191, "obs_x");
+    let mut ended = vec![parked(4, 800, "obs_x"), granted()];
+    let mut begun = vec![parked(5, 900, needed[0].as_str()), granted()];
+    for events in [&mut ended, &mut begun] {
+        let State::Granted(granted) = lifecycle(events) else { panic!() };
+        events
+            .push(Event::Claimed(store.claim(&granted, Timestamp::now()).await.unwrap().unwrap()));
+    }
+    ended.extend([crate::testing::refused("no"), crate::testing::sealed(4)]);
+    let all = [vec![void], vec![waits], ended, begun];
+    for events in &all {
+        store.append(0, events.clone(), &lifecycle(events)).await.unwrap();
+    }
+
+    assert_eq!(crate::purge::round(&store, Timestamp::now()).await.unwrap(), 1201);
+    let mut left = Vec::new();
+    for events in &all {
+        let action = lifecycle(events).proposal().action().clone();
+        left.push(store.journal(&owner, Named::Action(action)).await.unwrap().len());
+    }
+    assert_eq!(left, [0, 1, 5, 3], "void, waiting, ended, begun");
+    let kept = [young, needed].concat();
+    let found = store.evidence(&owner, "c", kept.clone(), vec![]).await.unwrap();
+    assert_eq!(found.observations.len(), kept.len());
+    assert_eq!(crate::purge::round(&store, Timestamp::now()).await.unwrap(), 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn a_probe_is_a_real_write_and_notices_a_full_disk() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let db = Connection::open(dir.path().join("executor.db")).unwrap();
+    let version = || db.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0));
+    let before = version().unwrap();
+    store.probe().await.unwrap();
+    assert_ne!(version().unwrap(), before, "nothing was committed");
+    // A disk on which nothing more fits.
+    let room = dir.path().join("executor.probe");
+    assert!(!room.exists(), "the room is given back");
+    std::os::unix::fs::symlink("/dev/full", &room).unwrap();
+    let error = store.probe().await.unwrap_err().to_string();
+    assert!(error.contains("No space left"), "{error}");
+    store.probe().await.unwrap();
 }

@@ -11,7 +11,7 @@ use countersign_core::lifecycle::{Event, State};
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::Subject;
-use countersign_executor::ports::{Named, ReceiptQuery, SealedReceipt, Store, StoreError};
+use countersign_executor::ports::{Named, Old, ReceiptQuery, SealedReceipt, Store, StoreError};
 use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -222,8 +222,16 @@ impl Store for Faulty {
         self.reads(self.inner.unfinished()).await
     }
 
+    async fn purge(&self, old: Old, most: u32) -> Result<usize, StoreError> {
+        self.durable(self.inner.purge(old, most)).await
+    }
+
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
         self.reads(self.inner.receipts(query)).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.durable(self.inner.probe()).await
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {

@@ -85,6 +85,33 @@ impl Pair {
         &self.executor.grpc
     }
 
+    /// From the next start on, the shop's pack with each file as `edit` leaves it, by
+    /// its name; without those that it answers with `None`.
+    pub fn change_pack(&self, edit: impl Fn(&str, String) -> Option<String>) {
+        let (shipped, own) = (shipped_pack(), self.path("packs/shopify"));
+        for folder in ["", "contracts", "documents"] {
+            fs::create_dir_all(own.join(folder)).unwrap();
+            for file in fs::read_dir(shipped.join(folder)).unwrap().map(Result::unwrap) {
+                let name = file.file_name().into_string().unwrap();
+                if file.file_type().unwrap().is_dir() {
+                    continue;
+                }
+                if let Some(text) = edit(&name, fs::read_to_string(file.path()).unwrap()) {
+                    fs::write(own.join(folder).join(name), text).unwrap();
+                }
+            }
+        }
+        self.change_config(&shipped.display().to_string(), "packs/shopify");
+    }
+
+    /// From the next start on, this instead of that in the executor's configuration.
+    pub fn change_config(&self, that: &str, this: &str) {
+        let path = self.path("executor.yaml");
+        let config = fs::read_to_string(&path).unwrap();
+        assert!(config.contains(that), "{config}");
+        fs::write(path, config.replace(that, this)).unwrap();
+    }
+
     pub fn customer(&self, number: u32) -> Customer {
         let (email, id) = who(number);
         self.issuer.customer(ISSUER, &email, &id)
@@ -205,8 +232,12 @@ fn log_key() -> String {
     LogKey::new("test.countersign/log", secret).unwrap().verifier_key().to_string()
 }
 
+fn shipped_pack() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/packs/shopify")
+}
+
 fn executor_config(shop: &str) -> String {
-    let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/packs/shopify");
+    let packs = shipped_pack();
     let packs = packs.display();
     let connection = |tenant: &str| {
         format!(

@@ -141,6 +141,22 @@ impl<'a> Desk<'a> {
         Ok(self.client.execute(request).await?.into_inner().action.unwrap())
     }
 
+    /// Executes in a task of its own: what a caller hears whose executor may go away.
+    pub fn executing(
+        &self,
+        proposal: &v1::Proposal,
+        confirmation: String,
+    ) -> tokio::task::JoinHandle<Result<(), tonic::Status>> {
+        let request = v1::ExecuteRequest {
+            subject_token: self.who.token.clone(),
+            target: Some(Target::ProposalId(proposal.proposal_id.clone())),
+            messages: vec![],
+            confirmation,
+        };
+        let mut client = self.client.clone();
+        tokio::spawn(async move { client.execute(request).await.map(drop) })
+    }
+
     /// Finds an order by its number, the way a planner does.
     pub async fn order(&mut self, number: &str) -> Result<v1::Observation, tonic::Status> {
         let span = self.say(&format!("it is about order #{number}"), number);
@@ -152,6 +168,19 @@ impl<'a> Desk<'a> {
         let order = self.order(number).await?;
         self.propose(step("shopify.cancel_order", vec![("order_id", seen(&order, "/orders/0/id"))]))
             .await
+    }
+
+    /// Proposes to refund one piece of the order's first line.
+    pub async fn propose_refund(&mut self, number: &str) -> Result<v1::Proposal, tonic::Status> {
+        let order = self.order(number).await?;
+        let id = || seen(&order, "/orders/0/id");
+        let whole = self.read(step("shopify.get_order", vec![("order_id", id())])).await?;
+        let line = fields(vec![
+            ("line_id", seen(&whole, "/lines/0/id")),
+            ("quantity", model(&serde_json::json!(1))),
+        ]);
+        let arguments = vec![("order_id", id()), ("lines", list(vec![line]))];
+        self.propose(step("shopify.refund_lines", arguments)).await
     }
 
     /// Proposes, confirms and executes.

@@ -172,7 +172,7 @@ impl Clock for Forward {
 /// What the receipt would say.
 fn sealed(rehearsal: &Rehearsal<'_>, contract: &Contract, now: Timestamp) -> Result<Came, Refused> {
     let id = ReceiptId::from_uuid(Uuid::now_v7());
-    let leaf = seal::seal(&rehearsal.state, contract, &id, now);
+    let leaf = seal::seal(&rehearsal.state, Some(contract), &id, now);
     let receipt = leaf.ok_or_else(|| Refused::new(Code::Internal, "no receipt"))?.receipt;
     Ok(Came {
         output: receipt.output,

@@ -1,0 +1,41 @@
+//! Removes rows that nobody needs any more. Ids sort by the time they were made.
+
+use countersign_shared::ids::{ActionId, ObservationId};
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use uuid::Uuid;
+
+use crate::ports::{Old, StoreError};
+
+const OBSERVATIONS: &str = "
+    DELETE FROM observations WHERE observation_id IN (
+        SELECT observation_id FROM observations AS o WHERE observation_id < ?1
+        AND NOT EXISTS (
+            SELECT 1 FROM actions AS a JOIN journal AS j ON j.action_id = a.action_id AND j.seq = 0
+            WHERE a.state NOT IN ('proposed', 'sealed') AND instr(j.event, o.observation_id) > 0)
+        ORDER BY observation_id LIMIT ?2)";
+
+const WAITING: &str = "
+    SELECT action_id FROM actions WHERE state = 'proposed' AND action_id < ?1
+    ORDER BY action_id LIMIT ?2";
+
+pub(super) fn purge(db: &Connection, old: Old, most: u32) -> Result<usize, StoreError> {
+    let observed = ObservationId::from_uuid(first(old.observed));
+    let observations =
+        db.prepare_cached(OBSERVATIONS)?.execute(params![observed.as_str(), most])?;
+    let proposed = ActionId::from_uuid(first(old.proposed));
+    let remove = |table: &str| {
+        let sql = format!("DELETE FROM {table} WHERE action_id IN ({WAITING})");
+        db.prepare_cached(&sql)?.execute(params![proposed.as_str(), most])
+    };
+    // The journal first: afterwards nothing says which rows of it were these.
+    remove("journal")?;
+    let proposals = remove("actions")?;
+    Ok(observations + proposals)
+}
+
+/// The first id that can be made at this time.
+fn first(at: Timestamp) -> Uuid {
+    let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}
