@@ -2,14 +2,9 @@
 //! called by nobody.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use countersign_shared::codes::Code;
-use countersign_shared::mtls::{PeerIdentity, SpiffeId, SpiffePattern};
-use countersign_shared::refusal::Refusal;
-use futures_util::future::{Either, Ready, ready};
-use http::{Request, Response};
-use tower::{Layer, Service};
+use countersign_shared::mtls::{SpiffeId, SpiffePattern};
+use countersign_shared::peer::Table;
 
 use crate::config::Callers;
 
@@ -49,8 +44,8 @@ pub struct Caller {
     pub role: Role,
 }
 
-/// Checks each call against the table.
-#[derive(Clone)]
+/// The table with the configured identities.
+#[derive(Debug, Clone)]
 pub struct Authorize {
     callers: Arc<Callers>,
 }
@@ -77,44 +72,10 @@ impl Authorize {
     }
 }
 
-impl<S> Layer<S> for Authorize {
-    type Service = Guarded<S>;
+impl Table for Authorize {
+    type Caller = Caller;
 
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, authorize: self.clone() }
-    }
-}
-
-/// A service behind the table.
-#[derive(Clone)]
-pub struct Guarded<S> {
-    inner: S,
-    authorize: Authorize,
-}
-
-impl<S, B> Service<Request<B>> for Guarded<S>
-where
-    S: Service<Request<B>, Response = Response<tonic::body::Body>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let peer = request.extensions().get::<PeerIdentity>().map(|peer| peer.id.clone());
-        let method = request.uri().path();
-        let role = peer.as_ref().and_then(|id| self.authorize.role(method, id));
-        if let (Some(id), Some(role)) = (peer, role) {
-            request.extensions_mut().insert(Caller { id, role });
-            return Either::Left(self.inner.call(request));
-        }
-        tracing::warn!(method, "a caller was turned away");
-        let refusal =
-            Refusal::new(Code::CallerNotAllowed, "this identity may not call this method");
-        Either::Right(ready(Ok(refusal.into_status().into_http())))
+    fn caller(&self, method: &str, id: &SpiffeId) -> Option<Caller> {
+        self.role(method, id).map(|role| Caller { id: id.clone(), role })
     }
 }

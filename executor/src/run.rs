@@ -12,7 +12,8 @@ use countersign_proto::v1::{audit_server::AuditServer, executor_server::Executor
 use countersign_shared::mtls::{
     ConnectionLimits, HandshakeLimits, Material, MaterialFiles, bind, serve_until, server,
 };
-use serde_json::json;
+use countersign_shared::peer::Guard;
+use countersign_shared::ready::Ready;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +65,9 @@ pub async fn run(
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
     let admin = status::serve(address(&config.admin)?, Arc::clone(&desk.pipeline.store)).await?;
-    announce(ready_file, grpc, admin)?;
+    if let Some(file) = ready_file {
+        Ready { grpc, admin }.announce(file)?;
+    }
     tracing::info!(%grpc, %admin, tools = desk.pipeline.catalog.tools.len(), "executor ready");
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ExecutorServer<ExecutorService>>().await;
@@ -74,7 +77,7 @@ pub async fn run(
         .build_v1()?;
     let executor = ExecutorServer::new(ExecutorService::new(desk.clone()));
     let router = server(ConnectionLimits::default())
-        .layer(Authorize::new(config.callers))
+        .layer(Guard::new(Authorize::new(config.callers)))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(executor.max_decoding_message_size(LARGEST_REQUEST))
@@ -155,13 +158,4 @@ pub fn open(config: &Config) -> anyhow::Result<Opened> {
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {
     text.parse().with_context(|| format!("`{text}` is not host:port"))
-}
-
-/// Tells whoever started the process where it listens: written whole, then moved.
-fn announce(file: Option<&Path>, grpc: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    let text = json!({ "grpc": grpc.to_string(), "admin": admin.to_string() }).to_string();
-    let part = file.with_extension("part");
-    std::fs::write(&part, text).with_context(|| format!("cannot write {}", part.display()))?;
-    std::fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -2,14 +2,9 @@
 //! other method, nothing.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use countersign_shared::codes::Code;
-use countersign_shared::mtls::{PeerIdentity, SpiffeId, SpiffePattern};
-use countersign_shared::refusal::Refusal;
-use futures_util::future::{Either, Ready, ready};
-use http::{Request, Response};
-use tower::{Layer, Service};
+use countersign_shared::mtls::{SpiffeId, SpiffePattern};
+use countersign_shared::peer::Table;
 
 /// Methods that frontends may call. A method that is not in it can be called by nobody.
 pub const TABLE: &[&str] = &[
@@ -20,7 +15,7 @@ pub const TABLE: &[&str] = &[
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Checks each call against the table.
+/// The table with the configured identities.
 #[derive(Debug, Clone)]
 pub struct Authorize {
     callers: Arc<Vec<SpiffePattern>>,
@@ -40,43 +35,12 @@ impl Authorize {
     }
 }
 
-impl<S> Layer<S> for Authorize {
-    type Service = Guarded<S>;
+impl Table for Authorize {
+    /// Every frontend is heard alike.
+    type Caller = ();
 
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, authorize: self.clone() }
-    }
-}
-
-/// A service behind the table.
-#[derive(Debug, Clone)]
-pub struct Guarded<S> {
-    inner: S,
-    authorize: Authorize,
-}
-
-impl<S, B> Service<Request<B>> for Guarded<S>
-where
-    S: Service<Request<B>, Response = Response<tonic::body::Body>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let method = request.uri().path();
-        let peer = request.extensions().get::<PeerIdentity>();
-        if peer.is_some_and(|peer| self.authorize.allows(method, &peer.id)) {
-            return Either::Left(self.inner.call(request));
-        }
-        tracing::warn!(method, "a caller was turned away");
-        let refusal =
-            Refusal::new(Code::CallerNotAllowed, "this identity may not call this method");
-        Either::Right(ready(Ok(refusal.into_status().into_http())))
+    fn caller(&self, method: &str, id: &SpiffeId) -> Option<()> {
+        self.allows(method, id).then_some(())
     }
 }
 

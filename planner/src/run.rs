@@ -10,7 +10,8 @@ use countersign_proto::v1::planner_server::PlannerServer;
 use countersign_shared::mtls::{
     ConnectionLimits, HandshakeLimits, Material, bind, channel, serve_until, server,
 };
-use serde_json::json;
+use countersign_shared::peer::Guard;
+use countersign_shared::ready::Ready;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, ModelConfig};
@@ -69,10 +70,12 @@ pub async fn run(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
-    announce(ready_file, grpc, admin)?;
+    if let Some(file) = ready_file {
+        Ready { grpc, admin }.announce(file)?;
+    }
     tracing::info!(%grpc, %admin, model = model.name(), "planner ready");
     let router = server(ConnectionLimits::default())
-        .layer(Authorize::new(config.callers))
+        .layer(Guard::new(Authorize::new(config.callers)))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(planner.max_decoding_message_size(LARGEST_REQUEST));
@@ -87,13 +90,4 @@ pub async fn run(
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {
     text.parse().with_context(|| format!("`{text}` is not an address such as 127.0.0.1:7444"))
-}
-
-/// Tells whoever started the process where it listens: written whole, then moved.
-fn announce(file: Option<&Path>, grpc: SocketAddr, admin: SocketAddr) -> anyhow::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    let text = json!({ "grpc": grpc.to_string(), "admin": admin.to_string() }).to_string();
-    let part = file.with_extension("part");
-    std::fs::write(&part, text).with_context(|| format!("cannot write {}", part.display()))?;
-    std::fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))
 }

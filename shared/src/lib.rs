@@ -1,6 +1,6 @@
 //! What both services must agree on, and nothing else: ids, money, codes, what is
-//! signed, the log's proofs; with feature `net` also mTLS, refusals on the wire
-//! and telemetry.
+//! signed, the log's proofs; with feature `net` also mTLS, the guard before each
+//! service, refusals on the wire and telemetry.
 
 pub mod attest;
 pub mod codes;
@@ -8,6 +8,10 @@ pub mod ids;
 pub mod money;
 #[cfg(feature = "net")]
 pub mod mtls;
+#[cfg(feature = "net")]
+pub mod peer;
+#[cfg(feature = "net")]
+pub mod ready;
 pub mod receipt;
 #[cfg(feature = "net")]
 pub mod refusal;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::Deserialize;
+use countersign_shared::ready::Ready;
 
 use super::Args;
 use super::binaries::Binaries;
@@ -42,13 +42,6 @@ impl Running {
     }
 }
 
-/// The file that executor and planner write once they listen.
-#[derive(Debug, Deserialize)]
-struct Ready {
-    grpc: String,
-    admin: String,
-}
-
 /// Prepares the folder and starts everything in it.
 pub(super) async fn all(
     state: &Path,
@@ -64,7 +57,7 @@ pub(super) async fn all(
     let url = starter.sandbox(&binaries.sandbox).await?;
     let text = configs::executor(state, &identities, &packs, &url);
     let executor = starter.service(Who::Executor, &binaries.executor, &text).await?;
-    let text = configs::planner(&identities, &executor.grpc, &model);
+    let text = configs::planner(&identities, &executor.grpc.to_string(), &model);
     let planner = starter.service(Who::Planner, &binaries.planner, &text).await?;
     let place = starter.place(&identities, &model, url, executor, planner);
     place.write()?;
@@ -173,8 +166,8 @@ impl Starter<'_> {
         planner: Ready,
     ) -> Place {
         let service = |who, ready: Ready, id: &str| Service {
-            address: ready.grpc,
-            admin: ready.admin,
+            address: ready.grpc.to_string(),
+            admin: ready.admin.to_string(),
             id: id.to_owned(),
             pid: self.running.pid(who),
         };
