@@ -10,6 +10,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::model::offline::literal::Literals;
 use crate::model::offline::weigh::Profiles;
 
 /// The tools of one subject.
@@ -17,6 +18,7 @@ use crate::model::offline::weigh::Profiles;
 pub struct Toolbox {
     tools: Vec<ToolSpec>,
     profiles: OnceLock<Profiles>,
+    literals: OnceLock<Literals>,
 }
 
 impl Toolbox {
@@ -31,12 +33,17 @@ impl Toolbox {
                 None
             }
         });
-        Self { tools: tools.collect(), profiles: OnceLock::new() }
+        Self { tools: tools.collect(), ..Self::default() }
     }
 
     /// What the examples say, weighed once.
     pub fn profiles(&self) -> &Profiles {
         self.profiles.get_or_init(|| Profiles::of(self))
+    }
+
+    /// The examples as sentences, read once.
+    pub fn literals(&self) -> &Literals {
+        self.literals.get_or_init(|| Literals::of(self))
     }
 
     /// The tool of this name.

@@ -15,6 +15,7 @@ use wish::{is_conditional, is_wished};
 mod deny;
 pub mod hear;
 pub mod lexicon;
+pub mod literal;
 pub mod phrase;
 pub mod postal;
 pub mod text;
@@ -49,6 +50,9 @@ const PLAIN: f64 = 0.98;
 #[must_use]
 pub fn read(text: &str, toolbox: &Toolbox) -> Decision {
     let heard = hear(text);
+    if let Some(name) = toolbox.literals().tool(text, &heard) {
+        return literal(name);
+    }
     let meant = Meant::in_message(&heard);
     let fits = toolbox.profiles().fits(&heard, &meant);
     if let Some(decision) = for_a_person(&meant, &fits) {
@@ -67,6 +71,12 @@ pub fn read(text: &str, toolbox: &Toolbox) -> Decision {
         Some(fit) => tool(fit, &fits, &heard, reservation(fit, &heard, &meant, toolbox)),
         None => plain(Want::Clarify, 0.7, "no wish was recognised"),
     }
+}
+
+/// The author's own sentence: nothing rivals it, and every word of it counts.
+fn literal(tool: &str) -> Decision {
+    let call = Call { tool: tool.to_owned(), ..Call::default() };
+    plain(Want::Tool(call), PLAIN, "")
 }
 
 fn plain(want: Want, score: f64, doubt: &str) -> Decision {

@@ -318,7 +318,7 @@ fn without_slots(example: &str) -> String {
 }
 
 /// Words that carry no topic.
-const EMPTY: &[&str] = &[
+pub(super) const EMPTY: &[&str] = &[
     "a", "an", "the", "i", "you", "it", "my", "me", "your", "we", "us", "our", "is", "are", "am",
     "was", "be", "been", "do", "doe", "did", "have", "has", "had", "to", "of", "for", "from", "on",
     "in", "at", "with", "by", "and", "or", "that", "this", "thi", "not", "no", "pleas", "can",
