@@ -8,6 +8,7 @@
 
 mod backend;
 mod check;
+mod decide;
 mod documents;
 mod live;
 mod new;

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use countersign_core::contract::load;
-use countersign_core::contract::problem::{Problem, Severity};
+use countersign_core::contract::problem::{Problem, ProblemKind, Severity};
 use countersign_executor::config::Config;
 use countersign_executor::packs;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{documents, named};
+use super::{decide, documents, named};
 
 /// `countersign contracts check`
 #[derive(Debug, clap::Args)]
@@ -69,6 +69,7 @@ fn check(dir: &Path, name: String) -> anyhow::Result<Checked> {
     let loaded = load::pack(&files);
     let mut problems = loaded.problems;
     problems.extend(documents::problems(&files));
+    problems.extend(decide::problems(&files));
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let is_tool = |path: &&String| path.starts_with("contracts/") && path.ends_with(".yaml");
     let tools = files.keys().filter(is_tool).count();
@@ -103,7 +104,13 @@ fn print(out: &mut impl Write, checked: &[Checked], way: &Way) -> io::Result<()>
     for risk in &way.risks {
         writeln!(out, "risk: {risk}")?;
     }
-    writeln!(out, "{}", summary(checked, way))
+    writeln!(out, "{}", summary(checked, way))?;
+    let open = of_all(checked, |p| p.kind == ProblemKind::Undecided);
+    if open > 0 {
+        let left = count(open, "place");
+        writeln!(out, "{left} left to decide: settle each, then delete its DECIDE comment")?;
+    }
+    Ok(())
 }
 
 fn line(dir: &str, problem: &Problem) -> String {
@@ -134,8 +141,11 @@ fn summary(checked: &[Checked], way: &Way) -> String {
 }
 
 fn errors(checked: &[Checked]) -> usize {
-    let all = checked.iter().flat_map(|c| &c.problems);
-    all.filter(|p| p.severity == Severity::Error).count()
+    of_all(checked, |p| p.severity == Severity::Error)
+}
+
+fn of_all(checked: &[Checked], counts: impl Fn(&&Problem) -> bool) -> usize {
+    checked.iter().flat_map(|c| &c.problems).filter(counts).count()
 }
 
 fn count(n: usize, what: &str) -> String {
@@ -184,6 +194,20 @@ mod tests {
         assert!(!good, "{text}");
         assert!(text.contains(&format!("p/contracts/refund_lines.yaml:{line}:")), "{text}");
         assert!(text.contains("error[unknown_name]") && text.contains("did you mean"), "{text}");
+    }
+
+    #[test]
+    fn what_a_draft_leaves_open_is_counted_and_placed_and_fails_nothing() {
+        let dir = shipped();
+        let pack = dir.path().join("shopify");
+        let file = pack.join("connector.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        std::fs::write(&file, format!("{text}# DECIDE: who pays?\n# DECIDE: when?\n")).unwrap();
+        let (text, good) = report(&pack);
+        let place = format!("p/connector.yaml:{}:1: warning[undecided]: who pays?\n", lines + 1);
+        assert!(good && text.contains(&place), "{text}");
+        assert!(text.contains("2 problems (0 errors, 2 warnings)\n2 places left to"), "{text}");
     }
 
     #[test]

@@ -14,11 +14,10 @@ use clap::ValueEnum;
 use countersign_core::contract::load;
 use countersign_core::contract::problem::Severity;
 
+use super::decide::{Decision, decisions};
+
 /// Files of a pack: path inside it, and text.
 type Files = BTreeMap<String, String>;
-
-/// What a person has to decide is marked with this.
-const DECIDE: &str = "# DECIDE: ";
 
 /// `countersign contracts new`
 #[derive(Debug, clap::Args)]
@@ -94,8 +93,8 @@ fn report(out: &mut impl Write, folder: &Path, files: &Files) -> io::Result<()> 
     if !decisions.is_empty() {
         writeln!(out, "\nTo decide:")?;
     }
-    for (path, line, what) in &decisions {
-        writeln!(out, "  {folder}/{path}:{line}: {what}")?;
+    for Decision { file, line, what, .. } in &decisions {
+        writeln!(out, "  {folder}/{file}:{line}: {what}")?;
     }
     let errors =
         load::pack(files).problems.iter().filter(|p| p.severity == Severity::Error).count();
@@ -105,17 +104,6 @@ fn report(out: &mut impl Write, folder: &Path, files: &Files) -> io::Result<()> 
         n => format!("It does not load yet: {n} places are open."),
     };
     writeln!(out, "\n{left} Next:\n  countersign contracts check {folder}")
-}
-
-/// Every place that is marked, in the order of the files.
-fn decisions(files: &Files) -> Vec<(&str, usize, &str)> {
-    let each = files.iter().flat_map(|(path, text)| {
-        text.lines().enumerate().filter_map(move |(number, line)| {
-            let (_, what) = line.split_once(DECIDE)?;
-            Some((path.as_str(), number + 1, what.trim()))
-        })
-    });
-    each.collect()
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub enum ProblemKind {
     Rule,
     /// No recorded probe of the backend.
     Unprobed,
+    /// A draft's question that nobody has answered.
+    Undecided,
 }
 
 impl fmt::Display for Problem {

@@ -1,6 +1,6 @@
 //! Writes YAML as a person would, with what is to be decided marked.
 
-use super::DECIDE;
+use crate::contracts::decide::DECIDE;
 
 /// A YAML file under way.
 #[derive(Debug, Default)]

@@ -114,7 +114,7 @@ impl Reader<'_> {
         spec.from = self.sources(section)?;
         spec.role = section.get("role").and_then(|yaml| role(self.file, yaml, &spec.from));
         spec.extract = section.get("extract").and_then(|yaml| extract(self.file, yaml, &spec.from));
-        spec.words = words(section, &spec.schema);
+        spec.words = words(section, &spec);
         let value = argument::kind(&spec);
         for yaml in section.items("obtain") {
             self.obtain(yaml, &mut spec, &value);
@@ -287,9 +287,15 @@ fn extract(file: &File, yaml: &Yaml, from: &BTreeSet<From>) -> Option<String> {
     Some(source.to_owned())
 }
 
-fn words(section: &Section<'_>, schema: &Json) -> BTreeMap<String, Vec<String>> {
+fn words(section: &Section<'_>, spec: &ArgumentSpec) -> BTreeMap<String, Vec<String>> {
     let file = section.file;
-    let values = schema.get("enum").and_then(Json::as_array);
+    if let (Some(yaml), false) = (section.get("words"), spec.from.contains(&From::Model)) {
+        let message = "`words` let the model choose a value, and `from` has no `model`";
+        let remedy =
+            Some("add `model` to `from` where a wrong choice does no harm, or take `words` out");
+        file.error::<()>(yaml.at, ProblemKind::Rule, message, remedy);
+    }
+    let values = spec.schema.get("enum").and_then(Json::as_array);
     let mut words = BTreeMap::new();
     for (key, yaml) in section.entries("words") {
         if !values.is_some_and(|values| values.iter().any(|v| v == key.text.as_str())) {

@@ -76,6 +76,16 @@ fn planners_are_told_what_they_may_fill() {
 }
 
 #[test]
+fn words_that_nothing_may_choose_by_are_a_problem() {
+    let files = changed("contracts/refund.yaml", "from: [model, constant]", "from: [constant]");
+    let [problem] = pack(&files).problems.try_into().unwrap();
+    assert_eq!((problem.line, problem.kind), (7, ProblemKind::Rule));
+    let line = files["contracts/refund.yaml"].lines().nth(6).unwrap();
+    assert_eq!(problem.column, line.find("{ damaged").unwrap() + 1, "{problem}");
+    assert!(problem.remedy.unwrap().contains("add `model` to `from`"));
+}
+
+#[test]
 fn arguments_become_values_with_defaults() {
     let loaded = pack(&example_pack()).pack.unwrap();
     let refund = loaded.contracts.iter().find(|c| c.tool == "shop.refund").unwrap();
