@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{audit, completions, contracts, demo, doctor, explain, init, pki, receipts};
+use crate::{audit, chat, completions, contracts, demo, doctor, explain, init, pki, receipts};
 
 /// A verb did what it was asked, and what it looked at is right.
 pub const OK: u8 = 0;
@@ -49,6 +49,8 @@ struct Line {
 enum Verb {
     /// Start a sandbox shop, an executor and a planner here, and chat with them.
     Demo(demo::Args),
+    /// Talk to your own planner in the terminal, as one of your customers.
+    Chat(chat::Args),
     /// Check, draft and try contracts and connectors.
     #[command(subcommand)]
     Contracts(contracts::Command),
@@ -98,6 +100,7 @@ pub fn main() -> ExitCode {
 fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Demo(args) => demo::run(args),
+        Verb::Chat(args) => chat::run(args),
         Verb::Contracts(command) => contracts::run(command),
         Verb::Explain(args) => explain::run(&args),
         Verb::Init(args) => init::run(&args),

@@ -4,7 +4,7 @@
 //! ```text
 //! binaries ─▶ folder ─▶ keys ─▶ users ─▶ start: sandbox, executor, planner ─▶ chat ─▶ summary
 //!                                              (child, configs, guard)         │
-//!                                                          frontend ◀──────────┘
+//!                                                     chat::frontend ◀─────────┘
 //!                                       (signs the subject, each message and each yes)
 //! ```
 
@@ -21,10 +21,7 @@ mod start;
 pub(crate) mod place;
 mod shop;
 
-mod frontend;
-mod jws;
 mod people;
-mod yes;
 
 mod chat;
 mod show;
@@ -36,8 +33,9 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::chat::talk::Talk;
 use crate::command::{FAILED, OK};
-use chat::Chat;
+use chat::Looks;
 use folder::Folder;
 use people::Person;
 use start::Running;
@@ -135,9 +133,10 @@ async fn session(args: Args, running: &mut Running) -> anyhow::Result<u8> {
         writeln!(io::stderr(), "The sandbox shop will misbehave once: {fault}.")?;
     }
     writeln!(io::stderr(), "{}", show::whereabouts(&place, &args.person))?;
-    let mut chat = Chat::open(&place, args.person, args.json)?;
-    let said = (!args.say.is_empty()).then_some(args.say);
-    let turns_went_well = chat.run(said).await?;
+    let frontend = people::at_the_terminal(&place, &args.person)?;
+    let greeting = format!("You are {}. Try: {}", args.person.name, args.person.hint);
+    let mut talk = Talk::new(frontend, Looks(&place), args.json);
+    let turns_went_well = talk.run(args.say, &greeting).await?;
     let summary = summary::collect(&place, running).await?;
     let kept = running.folder.as_ref().is_some_and(Folder::is_kept);
     let text = summary.text(&place, kept);

@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::command::OK;
-use crate::logkey;
+use crate::{ed25519, logkey};
 
 const EXECUTOR: &str = include_str!("../init/executor.yaml");
 const PLANNER: &str = include_str!("../init/planner.yaml");
 const CREDENTIALS: &str = include_str!("../init/CREDENTIALS.txt");
+const DEVELOPMENT: &str = include_str!("../init/DEVELOPMENT.txt");
 /// As in `executor.yaml`.
 const ORIGIN: &str = "shop.example/countersign";
 
@@ -43,23 +44,36 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Writes the folder.
 pub(crate) fn write(dir: &Path) -> anyhow::Result<()> {
-    let taken = ["executor.yaml", "planner.yaml", "packs", "log.key", "log.pub"];
+    let taken = ["executor.yaml", "planner.yaml", "packs", "development", "log.key", "log.pub"];
     if let Some(taken) = taken.map(|name| dir.join(name)).into_iter().find(|path| path.exists()) {
         anyhow::bail!("{} is there already: take another folder, or move it away", taken.display());
     }
     make_folder(dir, 0o755)?;
-    for (folder, mode) in [("credentials", 0o700), ("state", 0o700), ("keys", 0o755)] {
+    let closed = ["credentials", "state", "development"].map(|folder| (folder, 0o700));
+    for (folder, mode) in closed.into_iter().chain([("keys", 0o755)]) {
         make_folder(&dir.join(folder), mode)?;
     }
     make_file(&dir.join("executor.yaml"), EXECUTOR, 0o644)?;
     make_file(&dir.join("planner.yaml"), PLANNER, 0o644)?;
     make_file(&dir.join("credentials/README.txt"), CREDENTIALS, 0o600)?;
+    development_keys(&dir.join("development"))?;
     let key = logkey::generate(ORIGIN)?;
     make_file(&dir.join("log.key"), &key.private_pem, 0o600)?;
     make_file(&dir.join("log.pub"), &format!("{}\n", key.public), 0o644)?;
     let packs = dir.join("packs");
     countersign_executor::packs::write_shipped(&packs)
         .with_context(|| format!("cannot write the packs to {}", packs.display()))?;
+    Ok(())
+}
+
+/// The keys of a sign-in and a chat that `countersign chat` plays.
+fn development_keys(dir: &Path) -> anyhow::Result<()> {
+    make_file(&dir.join("README.txt"), DEVELOPMENT, 0o600)?;
+    for name in ["accounts", "web-chat"] {
+        let key = ed25519::generate()?;
+        make_file(&dir.join(format!("{name}.key")), &ed25519::private_pem(&key)?, 0o600)?;
+        make_file(&dir.join(format!("{name}.pub")), &ed25519::public_pem(&key)?, 0o644)?;
+    }
     Ok(())
 }
 
@@ -76,7 +90,7 @@ fn make_file(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
 
 fn next_steps(dir: &Path) -> String {
     let shown = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
-    let dir = shown.display();
+    let dir = shell(&shown.to_string_lossy());
     format!(
         "\
 Wrote {dir}:
@@ -84,7 +98,8 @@ Wrote {dir}:
   planner.yaml    the planner's configuration, commented
   packs/          the contracts and connectors that come with Countersign
   credentials/    for the backends' secrets, one file each
-  keys/           for the public keys of issuers and chat frontends
+  keys/           for the public keys of your sign-in and your chat
+  development/    DEVELOPMENT KEYS that play both until then; executor.yaml trusts them
   log.key         signs the log: only the executor's user may read it
   log.pub         checks the log: give it to your auditors
   state/          journal, receipts and the published log
@@ -96,21 +111,48 @@ Next:
        countersign pki init {dir}/pki --trust-domain shop.example
        countersign pki issue --role executor --dir {dir}/pki --out {dir}
        countersign pki issue --role planner  --dir {dir}/pki --out {dir}
+       countersign pki issue --role frontend --dir {dir}/pki --out {dir}
      Keep pki/ca.key away from the services, and planner/ on the planner's machine only.
-  3. Put the public keys of your issuer and your chat frontend into keys/.
-  4. Put each backend's secret into credentials/, mode 0600.
-  5. Ask what is missing, as often as you like:
+  3. Put each backend's secret into credentials/, mode 0600.
+  4. Ask what is missing, as often as you like:
        countersign doctor --executor {dir}/executor.yaml
        countersign doctor --planner {dir}/planner.yaml
-  6. Start them, each as a user of its own:
+  5. Start them, each as a user of its own:
        executor --config {dir}/executor.yaml
-       planner --config {dir}/planner.yaml"
+       planner --config {dir}/planner.yaml
+  6. Talk to them, with the names and the claims of a customer of yours:
+{}
+  7. Before real customers come: put the public keys of your sign-in and your chat into keys/,
+     name them in executor.yaml, and delete development/.",
+        chat(&dir)
     )
+}
+
+/// The line that talks to the deployment as it is laid out.
+fn chat(dir: &str) -> String {
+    format!(
+        "       countersign chat --as customer-1 --claim email=customer1@example.com \\
+         --claim customer_id=gid://shopify/Customer/1 \\
+         --planner 127.0.0.1:7543 --planner-id spiffe://shop.example/planner --tls {dir}/frontend \\
+         --issuer https://accounts.shop.example --audience countersign \\
+         --issuer-key {dir}/development/accounts.key --issuer-kid development \\
+         --frontend web-chat --frontend-key {dir}/development/web-chat.key \\
+         --frontend-kid development"
+    )
+}
+
+/// A path as a shell takes it, whatever is in it.
+fn shell(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    match path.chars().all(plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
     use std::os::unix::fs::PermissionsExt;
 
@@ -134,7 +176,49 @@ mod tests {
         countersign_planner::config::Config::load(&dir.join("planner.yaml")).unwrap();
         let mode = |name: &str| fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("credentials"), mode("log.key")), (0o700, 0o600));
+        assert_eq!((mode("development"), mode("development/accounts.key")), (0o700, 0o600));
         countersign_executor::log::key(&config.log).unwrap();
+    }
+
+    /// Word for word what the files beside it say; the certificate comes from the step before.
+    #[test]
+    fn the_printed_chat_fits_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("my deployment");
+        write(&dir).unwrap();
+        let config = Config::load(&dir.join("executor.yaml")).unwrap();
+        let planner = countersign_planner::config::Config::load(&dir.join("planner.yaml")).unwrap();
+        let [issuer] = config.issuers.as_slice() else { panic!("one issuer") };
+        let [frontend] = config.frontends.as_slice() else { panic!("one frontend") };
+        let [id] = config.callers.planners.as_slice() else { panic!("one planner") };
+        let at = |name: &str| dir.join("development").join(name).display().to_string();
+        let flags = [
+            ("--planner", planner.listen),
+            ("--planner-id", String::from(id.clone())),
+            ("--tls", dir.join("frontend").display().to_string()),
+            ("--issuer", issuer.issuer.clone()),
+            ("--audience", issuer.audience.clone()),
+            ("--issuer-key", at("accounts.key")),
+            ("--issuer-kid", issuer.keys[0].kid.clone()),
+            ("--frontend", frontend.id.clone()),
+            ("--frontend-key", at("web-chat.key")),
+            ("--frontend-kid", frontend.keys[0].kid.clone()),
+        ];
+        let printed = next_steps(&dir);
+        let quoted = shell(&dir.display().to_string());
+        assert!(quoted.starts_with('\''), "{quoted}");
+        for (flag, value) in flags {
+            let value = value.replace(&dir.display().to_string(), &quoted);
+            assert!(printed.contains(&format!("{flag} {value}")), "{flag} {value}: {printed}");
+        }
+        for claim in &issuer.claims {
+            assert!(printed.contains(&format!("--claim {claim}=")), "{claim}: {printed}");
+        }
+        for (name, keys) in [("accounts", &issuer.keys), ("web-chat", &frontend.keys)] {
+            let own = ed25519::read(Path::new(&at(&format!("{name}.key")))).unwrap();
+            let public = fs::read_to_string(&keys[0].file).unwrap();
+            assert_eq!(public, ed25519::public_pem(&own).unwrap());
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The person's command: one module per verb, and what they share.
 //!
 //! ```text
-//! argv ──command──▶ demo · contracts · explain · init · doctor · pki · receipts · audit · completions
-//!                    │                                                 │          │
-//!                    └── sandbox, executor, planner                    └─ Audit ──┴─ log folder
-//!                        as processes of their own                        (gRPC)     (files, offline)
+//! argv ──command──▶ demo · chat · contracts · explain · init · doctor · pki · receipts · audit · completions
+//!                    │      │                                                     │          │
+//!                    │      └── Planner (gRPC)                                    └─ Audit ──┴─ log folder
+//!                    └── sandbox, executor, planner                                  (gRPC)     (files, offline)
+//!                        as processes of their own
 //! ```
 //!
 //! What a verb finds goes to standard output, how it gets on to standard error. Nothing here
@@ -12,6 +13,7 @@
 
 pub mod command;
 
+pub mod chat;
 pub mod demo;
 
 pub mod contracts;

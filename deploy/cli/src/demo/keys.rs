@@ -8,7 +8,6 @@ use anyhow::Context;
 use countersign_shared::mtls::SpiffeId;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use ed25519_dalek::SigningKey;
-use ed25519_dalek::pkcs8::DecodePrivateKey;
 
 use super::folder::{make, write_private, write_public};
 use crate::ed25519;
@@ -67,11 +66,7 @@ pub(super) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
         write_private(path, &ed25519::private_pem(&key)?)?;
         return Ok(key);
     }
-    let pem =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    SigningKey::from_pkcs8_pem(&pem).map_err(|_| {
-        anyhow::anyhow!("{} is no Ed25519 key: take another state folder", path.display())
-    })
+    ed25519::read(path).context("take another --state folder")
 }
 
 fn log_key(state: &Path) -> anyhow::Result<String> {

@@ -1,4 +1,13 @@
-//! The sandbox shop's customers.
+//! The sandbox shop's customers, and the chat that one of them sits at.
+
+use std::collections::BTreeMap;
+
+use super::configs::{AUDIENCE, FRONTEND, ISSUER, KID};
+use super::place::Place;
+use crate::chat::frontend::{Frontend, Line};
+use crate::chat::jws::Signer;
+use crate::chat::voice::{Issuer, Voice};
+use crate::ed25519;
 
 /// A customer of the sandbox shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,4 +52,28 @@ pub(super) fn find(email: &str) -> Result<Person, String> {
     let found = PEOPLE.iter().find(|person| person.email.eq_ignore_ascii_case(email.trim()));
     let unknown = || format!("the sandbox shop's customers are {}", emails.join(", "));
     found.cloned().ok_or_else(unknown)
+}
+
+/// The demo's chat frontend, with this person at it.
+pub(super) fn at_the_terminal(place: &Place, person: &Person) -> anyhow::Result<Frontend> {
+    let line = Line {
+        address: place.planner.address.clone(),
+        id: place.planner.id.parse()?,
+        tls: place.frontend.join("tls"),
+    };
+    let signer =
+        |name: &str| ed25519::read(&place.frontend.join(name)).map(|key| Signer::new(key, KID));
+    let claims = [("email", person.email), ("customer_id", person.customer_id)];
+    let voice = Voice {
+        subject: person.subject.to_owned(),
+        claims: BTreeMap::from(claims.map(|(name, value)| (name.to_owned(), value.to_owned()))),
+        issuer: Issuer {
+            name: ISSUER.to_owned(),
+            audience: AUDIENCE.to_owned(),
+            signer: signer("issuer.key")?,
+        },
+        frontend: FRONTEND.to_owned(),
+        signer: signer("frontend.key")?,
+    };
+    Frontend::open(&line, voice)
 }

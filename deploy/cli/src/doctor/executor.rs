@@ -1,6 +1,7 @@
 //! What is wrong with an executor's configuration.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use countersign_executor::connector::Connections;
 use countersign_executor::vault::Vault;
 use countersign_executor::{log, packs};
 use countersign_shared::mtls::MaterialFiles;
-use countersign_shared::tlog::key::Signer as _;
+use countersign_shared::tlog::key::{Signer as _, VerifierKey};
 
 use super::report::Report;
 use super::{certificate, files};
@@ -168,11 +169,34 @@ fn history(report: &mut Report, config: &Config) {
     match log::key(&config.log) {
         Ok(key) => {
             files::private(report, "log.key", &config.log.key);
-            report
-                .good("log", format!("its public key, for your auditors: {}", key.verifier_key()));
+            let public = key.verifier_key();
+            report.good("log", format!("its public key, for your auditors: {public}"));
+            handed_out(report, &config.log.key.with_extension("pub"), &public);
         }
         Err(error) => report.wrong("log", error.to_string(), ""),
     }
+}
+
+/// `log.pub`, as `init` writes it beside `log.key`, is what auditors check the log with.
+fn handed_out(report: &mut Report, file: &Path, public: &VerifierKey) {
+    let Ok(text) = fs::read_to_string(file) else { return };
+    let shown = file.display();
+    let what = match VerifierKey::parse(text.trim()) {
+        Ok(there) if there == *public => {
+            return report.good("log.pub", format!("{shown} is that key"));
+        }
+        Ok(there) if there.name() != public.name() => format!(
+            "{shown} is the key of log {}, and `log.origin` is {}: no checkpoint will verify with it",
+            there.name(),
+            public.name()
+        ),
+        Ok(_) => {
+            format!("{shown} is another key than log.key's: no checkpoint will verify with it")
+        }
+        Err(error) => format!("{shown} holds no log's key: {error}"),
+    };
+    let remedy = format!("printf '%s\\n' '{public}' > {shown}, and give it to your auditors anew");
+    report.wrong("log.pub", what, &remedy);
 }
 
 #[cfg(test)]
@@ -183,16 +207,20 @@ mod tests {
 
     use super::super::report::Grade;
     use super::*;
+    use crate::init;
     use crate::pki::{Role, init_ca, issue};
-    use crate::{ed25519, init};
 
     fn errors(file: &Path) -> Vec<String> {
+        found(file, Grade::Error)
+    }
+
+    fn found(file: &Path, grade: Grade) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _inside = runtime.enter();
         let mut report = Report::default();
         look(&mut report, file);
-        let errors = report.findings.iter().filter(|f| f.grade == Grade::Error);
-        errors.map(|f| format!("{}: {}", f.place, f.what)).collect()
+        let found = report.findings.iter().filter(|f| f.grade == grade);
+        found.map(|f| format!("{}: {}", f.place, f.what)).collect()
     }
 
     fn private(path: &Path, text: &str) {
@@ -209,23 +237,37 @@ mod tests {
         init::write(dir).unwrap();
         let file = dir.join("executor.yaml");
         let first = errors(&file);
-        for part in [
-            "tls: ",
-            "issuers https://accounts.shop.example key",
-            "frontends web-chat",
-            "connections: ",
-        ] {
+        for part in ["tls: ", "connections: "] {
             assert!(first.iter().any(|error| error.starts_with(part)), "{part}: {first:#?}");
         }
         let pki = dir.join("pki");
         init_ca(&pki, "shop.example").unwrap();
         issue(&pki, Role::Executor, dir).unwrap();
-        for name in ["accounts", "web-chat"] {
-            let key = ed25519::generate().unwrap();
-            fs::write(dir.join(format!("keys/{name}.pub")), ed25519::public_pem(&key).unwrap())
-                .unwrap();
-        }
         private(&dir.join("credentials/shopify_token"), "secret\n");
+        assert_eq!(errors(&file), Vec::<String>::new());
+        let trying = found(&file, Grade::Warning);
+        assert_eq!(
+            trying.iter().filter(|w| w.contains("DEVELOPMENT KEY")).count(),
+            2,
+            "{trying:#?}"
+        );
+
+        // Names changed, as the first step says; log.pub is what auditors have.
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("origin: shop.example", "origin: other.example")).unwrap();
+        let renamed = errors(&file);
+        assert!(
+            matches!(renamed.as_slice(), [one] if one.contains("is the key of log shop.example/countersign")),
+            "{renamed:#?}"
+        );
+        fs::write(&file, text).unwrap();
+        let other = crate::logkey::generate("shop.example/countersign").unwrap();
+        fs::write(dir.join("log.pub"), other.public.to_string()).unwrap();
+        let foreign = errors(&file);
+        assert!(matches!(foreign.as_slice(), [one] if one.contains("another key")), "{foreign:#?}");
+        fs::write(dir.join("log.pub"), "no key").unwrap();
+        assert!(matches!(errors(&file).as_slice(), [one] if one.contains("holds no log's key")));
+        fs::remove_file(dir.join("log.pub")).unwrap();
         assert_eq!(errors(&file), Vec::<String>::new());
 
         // Another authority's certificates are not believed.

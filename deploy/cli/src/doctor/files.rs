@@ -27,13 +27,30 @@ pub(super) fn public_key(report: &mut Report, place: &str, path: &Path) {
         Ok(pem) if VerifyingKey::from_public_key_pem(&pem).is_err() => {
             "not an Ed25519 public key in PEM".to_owned()
         }
-        Ok(_) => return report.good(place, path.display().to_string()),
+        Ok(_) => {
+            report.good(place, path.display().to_string());
+            return development(report, place, path);
+        }
     };
     report.wrong(
         place,
         format!("{}: {problem}", path.display()),
         "put the public key there: openssl pkey -in private.pem -pubout",
     );
+}
+
+/// Whose private half lies beside it is for trying out: with it, anybody can be any customer.
+fn development(report: &mut Report, place: &str, path: &Path) {
+    let half = path.with_extension("key");
+    if half.exists() {
+        let what = format!(
+            "DEVELOPMENT KEY: {} lies beside it, and whoever reads that can speak as any customer",
+            half.display()
+        );
+        let remedy =
+            "before real customers come, name your own public key here and delete that file";
+        report.warn(place, what, remedy);
+    }
 }
 
 /// The store's folder: ours to write, and not on a network.
@@ -115,6 +132,8 @@ mod tests {
         assert_eq!(grades(|r| public_key(r, "k", &file)), [Grade::Error]);
         fs::write(&file, ed25519::public_pem(&key).unwrap()).unwrap();
         assert_eq!(grades(|r| public_key(r, "k", &file)), [Grade::Good]);
+        fs::write(folder.path().join("key.key"), ed25519::private_pem(&key).unwrap()).unwrap();
+        assert_eq!(grades(|r| public_key(r, "k", &file)), [Grade::Good, Grade::Warning]);
         fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         assert_eq!(grades(|r| private(r, "k", &file)), [Grade::Warning]);
         fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();

@@ -1,43 +1,40 @@
-//! The demo's chat frontend: knows who is at the terminal, attests what they wrote, and signs a yes
-//! only over a card that it showed (A YES IS SHOWN AND SIGNED).
+//! A chat frontend: attests what is written at the terminal, and signs a yes only over a card that
+//! it showed (A YES IS SHOWN AND SIGNED).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use countersign_proto::v1::converse_response::Event;
 use countersign_proto::v1::planner_client::PlannerClient;
-use countersign_proto::v1::{AttestedMessage, Card, ConverseRequest, Turn};
-use countersign_shared::attest::{
-    AUDIENCE, ConfirmationClaims, ConfirmationType, MessageClaims, MessageType, card_digest,
-    text_digest,
-};
-use countersign_shared::mtls::{Material, MaterialFiles, channel};
+use countersign_proto::v1::{Card, ConverseRequest, Turn};
+use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use countersign_shared::refusal::Refusal;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value as Json, json};
+use jiff::Timestamp;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
-use super::configs::{self, FRONTEND, ISSUER, KID};
-use super::jws::Signer;
-use super::keys::signing_key;
-use super::people::Person;
-use super::place::Place;
+use super::voice::Voice;
 use super::yes::is_yes;
 use crate::text::printable;
 
 /// For one turn, a slow model and a slow backend included.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// Life of a subject's token.
-const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Where the planner is, who it must be, and who asks.
+pub(crate) struct Line {
+    /// `host:port`.
+    pub(crate) address: String,
+    pub(crate) id: SpiffeId,
+    /// Folder of the frontend's own certificate.
+    pub(crate) tls: PathBuf,
+}
 
 /// One conversation of one person.
-pub(super) struct Frontend {
+pub(crate) struct Frontend {
     planner: PlannerClient<Channel>,
-    person: Person,
-    issuer: Signer,
-    signer: Signer,
+    voice: Voice,
     conversation: String,
     messages: u32,
     /// The card that was shown last and waits for an answer.
@@ -50,7 +47,7 @@ pub(super) struct Shown {
     pub(super) proposal_id: String,
     pub(super) text: String,
     pub(super) expires_at: Timestamp,
-    commitment: String,
+    pub(super) commitment: String,
 }
 
 /// One turn, from the message to the answer.
@@ -74,25 +71,19 @@ pub(super) struct Failed {
 }
 
 impl Frontend {
-    /// Begins a conversation with the demo's planner.
-    pub(super) fn open(place: &Place, person: Person) -> anyhow::Result<Self> {
-        let material = Material::open(MaterialFiles::in_dir(&place.frontend.join("tls")))?;
-        let channel = channel(&place.planner.address, material, place.planner.id.parse()?)?;
-        let signer =
-            |name: &str| signing_key(&place.frontend.join(name)).map(|key| Signer::new(key, KID));
+    /// Begins a conversation. Nobody is dialled before the first word.
+    pub(crate) fn open(line: &Line, voice: Voice) -> anyhow::Result<Self> {
+        let material = Material::open(MaterialFiles::in_dir(&line.tls)).context(
+            "the frontend has no certificate: countersign pki issue --role frontend --dir PKI --out DIR makes DIR/frontend, the folder for --tls",
+        )?;
+        let channel = channel(&line.address, material, line.id.clone())?;
         Ok(Self {
             planner: PlannerClient::new(channel),
-            person,
-            issuer: signer("issuer.key")?,
-            signer: signer("frontend.key")?,
-            conversation: format!("demo-{}", Uuid::now_v7().simple()),
+            voice,
+            conversation: format!("terminal-{}", Uuid::now_v7().simple()),
             messages: 0,
             card: None,
         })
-    }
-
-    pub(super) fn person(&self) -> &Person {
-        &self.person
     }
 
     /// Says something; `progress` hears what is being done meanwhile.
@@ -104,11 +95,16 @@ impl Frontend {
         let now = Timestamp::now();
         // Only the answer right after a card is an answer to it.
         let answered = self.card.take().filter(|card| is_yes(text) && now < card.expires_at);
-        let confirmation = answered.as_ref().map(|card| self.confirm(card, now)).transpose()?;
+        let confirmation = answered
+            .as_ref()
+            .map(|card| self.voice.confirm(&self.conversation, card, now))
+            .transpose()?;
+        self.messages = self.messages.saturating_add(1);
+        let id = format!("m{}", self.messages);
         let request = ConverseRequest {
-            subject_token: self.token(now)?,
+            subject_token: self.voice.token(now)?,
             conversation_id: self.conversation.clone(),
-            message: Some(self.attest(text, now)?),
+            message: Some(self.voice.attest(&self.conversation, id, text, now)?),
             confirmation: confirmation.unwrap_or_default(),
             external_ref: String::new(),
         };
@@ -141,41 +137,6 @@ impl Frontend {
         }
         Err(Status::internal("the planner ended the turn without a result"))
     }
-
-    fn token(&self, now: Timestamp) -> anyhow::Result<String> {
-        let expires = now.checked_add(TOKEN_LIFE).context("the clock is out of range")?;
-        self.issuer.sign(&claims(&self.person, now.as_second(), expires.as_second()))
-    }
-
-    fn attest(&mut self, text: &str, now: Timestamp) -> anyhow::Result<AttestedMessage> {
-        self.messages = self.messages.saturating_add(1);
-        let mid = format!("m{}", self.messages);
-        let attestation = self.signer.sign(&MessageClaims {
-            typ: MessageType::Message,
-            iss: FRONTEND.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            sub: self.person.subject.to_owned(),
-            conv: self.conversation.clone(),
-            mid: mid.clone(),
-            sha256: text_digest(text),
-            iat: now.as_second(),
-        })?;
-        Ok(AttestedMessage { message_id: mid, text: text.to_owned(), attestation })
-    }
-
-    fn confirm(&self, card: &Shown, now: Timestamp) -> anyhow::Result<String> {
-        self.signer.sign(&ConfirmationClaims {
-            typ: ConfirmationType::Confirmation,
-            iss: FRONTEND.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            sub: self.person.subject.to_owned(),
-            conv: self.conversation.clone(),
-            proposal: card.proposal_id.clone(),
-            card: card_digest(&card.proposal_id, &card.commitment, &card.text),
-            iat: now.as_second(),
-            exp: card.expires_at.as_second(),
-        })
-    }
 }
 
 impl Shown {
@@ -189,18 +150,6 @@ impl Shown {
             commitment: card.commitment,
         })
     }
-}
-
-fn claims(person: &Person, issued: i64, expires: i64) -> Json {
-    json!({
-        "iss": ISSUER,
-        "aud": configs::AUDIENCE,
-        "sub": person.subject,
-        "iat": issued,
-        "exp": expires,
-        "email": person.email,
-        "customer_id": person.customer_id,
-    })
 }
 
 fn failed(status: &Status) -> Failed {

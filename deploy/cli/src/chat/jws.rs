@@ -7,14 +7,14 @@ use serde::Serialize;
 use serde_json::json;
 
 /// A named key that signs.
-pub(super) struct Signer {
+pub(crate) struct Signer {
     key: SigningKey,
-    kid: &'static str,
+    kid: String,
 }
 
 impl Signer {
-    pub(super) fn new(key: SigningKey, kid: &'static str) -> Self {
-        Self { key, kid }
+    pub(crate) fn new(key: SigningKey, kid: &str) -> Self {
+        Self { key, kid: kid.to_owned() }
     }
 
     /// The claims as a compact JWS.
