@@ -62,7 +62,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
     use countersign_core::contract::load;
-    use countersign_core::contract::problem::{Problem, ProblemKind};
+    use countersign_core::contract::problem::{Problem, ProblemKind, Severity};
 
     use super::*;
 
@@ -130,6 +130,52 @@ components: { schemas: { Ring: { type: object, properties: { id: { type: string 
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].starts_with("`window` is missing"), "{told:?}");
         assert!(told[1].contains("no recorded probe"), "{told:?}");
+    }
+
+    /// What an object is found by and shows, though it is not called an id.
+    const BY_NUMBER: &str = r##"
+openapi: 3.0.0
+info: { title: Orders }
+paths:
+  /orders/{number}:
+    get:
+      operationId: getOrder
+      responses: { "200": { content: { application/json: { schema: { $ref: "#/components/schemas/Order" } } } } }
+    patch:
+      operationId: changeOrder
+      requestBody: { content: { application/json: { schema: { type: object, required: [number], properties: { number: { type: string } } } } } }
+      responses: { "200": {} }
+  /orders/{number}/cancel:
+    parameters: [ { name: number, in: path, required: true, schema: { type: string } } ]
+    post: { operationId: cancelOrder, responses: { "200": {} } }
+components: { schemas: { Order: { type: object, required: [number, customer_id], properties: { number: { type: string }, customer_id: { type: string }, id: { type: string } } } } }
+"##;
+
+    #[test]
+    fn a_path_parameter_that_the_object_shows_names_the_object() {
+        let (files, problems) = drafted(BY_NUMBER);
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        // Being found proves no effect: what does, a person says.
+        let errors = problems.iter().filter(|p| p.severity == Severity::Error);
+        assert!(errors.clone().all(|p| p.message == "`that` is missing"), "{told:#?}");
+        assert_eq!(errors.count(), 2, "{told:#?}");
+        let cancel = &files["contracts/cancel_order.yaml"];
+        for line in [
+            "  order: { tool: odd.get_order, with: { number: =args.number } }",
+            "subject: state.order.customer_id == subject.customer_id",
+            "locks: [args.number]",
+            "    path: [orders, =args.number, cancel]",
+            "  find: { ours: 'found.number == args.number' }",
+        ] {
+            assert!(cancel.lines().any(|l| l.starts_with(line)), "{line}:\n{cancel}");
+        }
+        // The description forgot to declare it here.
+        let get = &files["contracts/get_order.yaml"];
+        assert!(get.contains("path: [orders, =args.number]"), "{get}");
+        // It is in the path and in the body, and one argument.
+        let change = &files["contracts/change_order.yaml"];
+        assert_eq!(change.matches("\n  number:\n").count(), 1, "{change}");
+        assert!(change.contains("number: =args.number }"), "{change}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ const MAX_DEPTH: usize = 3;
 /// Ids, where the description does not close them.
 const ANY_ID: &str = "^[A-Za-z0-9_-]{1,64}$";
 const NARROW: &str = "make the pattern as narrow as the service's ids are";
+pub(super) const EXTRACT: &str = "add `extract`: a regular expression that finds it in a sentence";
 /// Numbers, as text: there are no floats.
 const NUMBER: &str = "^[0-9]{1,12}([.][0-9]{1,6})?$";
 
@@ -28,6 +29,8 @@ pub(super) struct Argument {
     about: String,
     /// Reads that yield it.
     obtain: Vec<Yielded>,
+    /// What it is the name of, where its own name does not say so: `order` of `{number}`.
+    names: Option<String>,
     decide: Vec<&'static str>,
 }
 
@@ -113,7 +116,8 @@ impl Argument {
             decide
                 .push("in cents? A customer says 12.50. Better take it from a fresh read's money");
         }
-        Some(Self { name: ours(name)?, required, kind, role, about, obtain: Vec::new(), decide })
+        let (name, obtain) = (ours(name)?, Vec::new());
+        Some(Self { name, required, kind, role, about, obtain, names: None, decide })
     }
 
     /// Members are sent under their own names, so only those that are names of
@@ -139,6 +143,15 @@ impl Argument {
         if !about.is_empty() {
             about.clone_into(&mut self.about);
         }
+        self
+    }
+
+    /// Says what it is the name of.
+    pub(super) fn naming(mut self, object: String) -> Self {
+        if is_said(&self.name) {
+            self.decide.push(EXTRACT);
+        }
+        self.names = Some(object);
         self
     }
 
@@ -222,9 +235,21 @@ impl Argument {
         }
     }
 
-    /// Whether it names an object.
-    pub(super) fn is_id(&self) -> bool {
-        matches!(self.kind, Type::Id { .. }) && is_id(&self.name)
+    /// The object that it names: `order` of `order_id`.
+    pub(super) fn object(&self) -> Option<String> {
+        let by_id =
+            || is_id(&self.name).then(|| snake(&self.name).trim_end_matches("_id").to_owned());
+        self.names.clone().or_else(by_id)
+    }
+
+    /// Whether the object shows it under the same name.
+    pub(super) fn is_own_name(&self) -> bool {
+        self.names.is_some()
+    }
+
+    /// Whether it names an object, and nothing but one.
+    pub(super) fn is_name(&self) -> bool {
+        self.is_own_name() || (matches!(self.kind, Type::Id { .. }) && is_id(&self.name))
     }
 
     /// Whether a field of an output can be compared with it.

@@ -1,8 +1,9 @@
 //! The operations of a description.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::document::Document;
 use crate::contracts::new::page::{sentence, singular, snake};
@@ -101,8 +102,8 @@ fn operation<'d>(
         summary: summary.unwrap_or_else(|| format!("{}.", name.replace('_', " "))),
         name: name.chars().take(MAX_NAME).collect(),
         method,
+        parameters: parameters(document, &path, item, described),
         path,
-        parameters: parameters(document, item, described),
         body: body(document, described),
         accept,
         answer,
@@ -160,8 +161,12 @@ fn unique(name: &str, taken: &mut BTreeSet<String>) -> String {
     free.unwrap_or_default()
 }
 
+/// What a path's parameter is where the description forgets it.
+static TEXT: LazyLock<Json> = LazyLock::new(|| json!({ "type": "string" }));
+
 fn parameters<'d>(
     document: &'d Document,
+    path: &[Segment],
     item: &'d Json,
     described: &'d Json,
 ) -> Vec<Parameter<'d>> {
@@ -172,6 +177,18 @@ fn parameters<'d>(
         let Some(parameter) = parameter(document, document.follow(json)) else { continue };
         if !found.iter().any(|p| p.name == parameter.name && p.place == parameter.place) {
             found.push(parameter);
+        }
+    }
+    for name in path.iter().filter_map(Segment::given) {
+        if !found.iter().any(|p| p.name == name && p.place == Place::Path) {
+            let (name, about) = (name.to_owned(), String::new());
+            found.push(Parameter {
+                name,
+                place: Place::Path,
+                required: true,
+                schema: &TEXT,
+                about,
+            });
         }
     }
     found
@@ -234,6 +251,14 @@ impl Segment {
         match self {
             Self::Fixed(text) => Some(text),
             Self::Given { .. } => None,
+        }
+    }
+
+    /// The parameter's name.
+    fn given(&self) -> Option<&str> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Given { name, .. } => Some(name),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A GET as a read.
 
-use super::argument::{Argument, is_said};
+use super::argument::{Argument, EXTRACT, is_said};
 use super::document::Document;
 use super::naming::{is_id, is_paging, owner};
 use super::operation::{Operation, Parameter, Place, Segment};
@@ -115,6 +115,15 @@ impl<'d> Read<'d> {
         })
     }
 
+    /// Whether it finds one such object by what that shows under the same name.
+    pub(super) fn finds_by(&self, stem: &str, name: &str) -> bool {
+        self.list().is_none()
+            && self.operation.is_one()
+            && self.stem() == stem
+            && self.needs().any(|need| need == name)
+            && self.output.iter().any(|field| field.name == name)
+    }
+
     /// Where it yields ids of such objects, without needing `id` itself.
     pub(super) fn yields(&self, stem: &str, id: &str) -> Option<Yielded> {
         if self.stem() != stem || self.needs().any(|need| need == id) {
@@ -165,9 +174,7 @@ impl<'d> Read<'d> {
                 for argument in self.arguments() {
                     let argument = argument.clone().obtained(reads, &self.operation.name);
                     if is_said(&argument.name) {
-                        page.decide(
-                            "add `extract`: a regular expression that finds it in a sentence",
-                        );
+                        page.decide(EXTRACT);
                     }
                     argument.write(page);
                 }

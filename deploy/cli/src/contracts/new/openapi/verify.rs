@@ -2,7 +2,7 @@
 //! element is ours, what must be true of it.
 
 use super::argument::Argument;
-use super::naming::{Means, is_id, means};
+use super::naming::{Means, means};
 use super::operation::{Operation, Segment};
 use super::output::{Field, What};
 use super::read::Read;
@@ -95,8 +95,8 @@ pub(super) fn fresh<'r>(
     arguments: &[Argument],
 ) -> Vec<(String, &'r Read<'r>)> {
     let mut found: Vec<(String, &Read<'_>)> = Vec::new();
-    for argument in arguments.iter().filter(|a| a.required && is_id(&a.name)) {
-        let stem = snake(&argument.name).trim_end_matches("_id").to_owned();
+    for argument in arguments.iter().filter(|a| a.required) {
+        let Some(stem) = argument.object() else { continue };
         let known = |need: &str| arguments.iter().any(|a| a.required && a.name == need);
         let shows = |read: &&Read<'_>| {
             read.list().is_none()
@@ -154,9 +154,12 @@ fn looked(page: &mut Page, look: &Look<'_>, known: &Known<'_>) {
 
 fn find(page: &mut Page, look: &Look<'_>, known: &Known<'_>) {
     let fields = look.read.result();
-    let own = fields.iter().find(|f| matches!(f.what, What::Id(_)) && is_own_id(f, look));
-    let given =
-        known.arguments.iter().find(|a| a.required && a.name == format!("{}_id", look.read.stem()));
+    let stem = Some(look.read.stem());
+    let given = known.arguments.iter().find(|a| a.required && a.object() == stem);
+    let own = fields.iter().find(|f| match given.filter(|given| given.is_own_name()) {
+        Some(given) => f.name == given.name && given.compares(&f.what),
+        None => matches!(f.what, What::Id(_)) && is_own_id(f, look),
+    });
     let mut ours = Vec::new();
     ours.extend(known.marker.map(|marker| format!("found.{marker} == marker")));
     if let Some(own) = own {
@@ -215,7 +218,9 @@ fn that(page: &mut Page, look: &Look<'_>, known: &Known<'_>) {
         if money && known.moves_money && field.name.contains("amount") {
             rules.push(format!("found.{} == money", field.name));
         }
-        let same = known.arguments.iter().find(|a| a.required && a.name == field.name);
+        // What it was found by is there whether anything was done to it or not.
+        let telling = |a: &&Argument| a.required && a.object().as_ref() != Some(&look.read.stem());
+        let same = known.arguments.iter().filter(telling).find(|a| a.name == field.name);
         if same.is_some_and(|argument| argument.compares(&field.what)) {
             rules.push(format!("found.{0} == args.{0}", field.name));
         }

@@ -12,7 +12,7 @@ use self::effect::Class;
 use super::argument::Argument;
 use super::document::Document;
 use super::naming::owner;
-use super::operation::{Operation, Place};
+use super::operation::{Operation, Parameter, Place};
 use super::output::{Field, What, owned};
 use super::read::{Read, accept, output, parameter_name, path};
 use super::verify::{self, Ids, Known, Look};
@@ -107,7 +107,10 @@ impl<'a> Write<'a> {
                     match Argument::new(document, &name, parameter.schema, true)
                         .filter(Argument::is_scalar)
                     {
-                        Some(argument) => self.argument(argument.described(&parameter.about)),
+                        Some(argument) => {
+                            let argument = argument.described(&parameter.about);
+                            self.argument(self.named(parameter, argument))
+                        }
                         None => {
                             self.open.push(parameter.name.clone());
                             continue;
@@ -115,6 +118,19 @@ impl<'a> Write<'a> {
                     }
                 };
             self.filled.push((parameter.place, parameter.name.clone(), value));
+        }
+    }
+
+    /// `{number}` in `/orders/{number}/cancel` is the order's name, where a read of the order takes
+    /// it and shows it.
+    fn named(&self, parameter: &Parameter<'_>, argument: Argument) -> Argument {
+        let inside = parameter.place == Place::Path && argument.object().is_none();
+        let object = self.operation.stem_of(&parameter.name).filter(|_| inside);
+        match object {
+            Some(object) if self.reads.iter().any(|r| r.finds_by(&object, &argument.name)) => {
+                argument.naming(object)
+            }
+            Some(_) | None => argument,
         }
     }
 
@@ -139,7 +155,11 @@ impl<'a> Write<'a> {
             self.money = money;
         }
         let taken = std::mem::take(&mut self.members.arguments);
+        // A member that is in the path as well is one argument, sent twice.
         for argument in taken {
+            if self.arguments.iter().any(|known| known.name == argument.name) {
+                continue;
+            }
             self.arguments.push(argument.obtained(self.reads, &self.operation.name));
         }
         self.claims.extend(self.members.claims.iter().copied());
@@ -244,7 +264,7 @@ impl<'a> Write<'a> {
     fn write_identity(&self, page: &mut Page) {
         let certain: Vec<_> = self.arguments.iter().filter(|a| a.required).collect();
         let ids: Vec<_> =
-            certain.iter().filter(|a| a.is_id()).map(|a| format!("args.{}", a.name)).collect();
+            certain.iter().filter(|a| a.is_name()).map(|a| format!("args.{}", a.name)).collect();
         let all: Vec<_> = certain.iter().map(|a| format!("args.{}", a.name)).collect();
         let or_subject = |list: &[String]| {
             if list.is_empty() { "subject.id".to_owned() } else { list.join(", ") }
