@@ -9,7 +9,7 @@ use countersign_proto::v1::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::ending::{Ending, ask_once_more, awaiting, joined};
+use super::ending::{Ending, ask_once_more, awaiting, joined, refused_action};
 use super::{Choosing, Conversation, Conversations, Limits, Stage};
 use crate::assemble::Task;
 use crate::assemble::span::Said;
@@ -87,7 +87,13 @@ impl Engine {
     ) -> Ending {
         let toolbox = match self.executor.list_tools(&request.subject_token).await {
             Ok(listed) => self.toolboxes.of(listed),
-            Err(error) => return Ending::says(Intent::Unspecified, reply::not_answered(&error)),
+            Err(error) => {
+                let refused = error.refusal().map(|refusal| refused_action("", refusal));
+                return Ending {
+                    actions: refused.into_iter().collect(),
+                    ..Ending::says(Intent::Unspecified, reply::not_answered(&error))
+                };
+            }
         };
         if let Some(message) = request.message.clone() {
             conversation.hear(message);

@@ -25,6 +25,7 @@ mod demo;
 mod log_tamper;
 mod lost_reply;
 mod lying_backend;
+mod own_deployment;
 mod planner_holds_no_credential;
 mod refusal_codes;
 mod refusals;

@@ -1,4 +1,4 @@
-//! What to look at where a turn fails before anything is understood: nearly always a flag and a
+//! What to look at where nobody is believed, and so nothing understood: nearly always a flag and a
 //! setting that do not agree.
 
 use countersign_shared::codes::Code;
@@ -21,7 +21,7 @@ const FLAGS: &[(Code, &str)] = &[
     ),
 ];
 
-/// What to do about a turn that ended with this code.
+/// Which flag and setting to compare where a turn or an action ended with this code.
 pub(super) fn of(code: &str) -> Option<&'static str> {
     if code == UNAVAILABLE {
         return Some(
@@ -29,8 +29,7 @@ pub(super) fn of(code: &str) -> Option<&'static str> {
         );
     }
     let code = Code::by_name(code)?;
-    let flag = FLAGS.iter().find(|(known, _)| *known == code).map(|(_, what)| *what);
-    Some(flag.unwrap_or(code.page().remedy))
+    FLAGS.iter().find(|(known, _)| *known == code).map(|(_, what)| *what)
 }
 
 #[cfg(test)]
@@ -47,7 +46,7 @@ mod tests {
         ] {
             assert!(of(code).is_some_and(|remedy| remedy.contains(flag)), "{code}");
         }
-        assert_eq!(of("OVERLOADED"), Some(Code::Overloaded.page().remedy));
+        assert_eq!(of("ALREADY_DONE"), None);
         assert_eq!(of("SOMETHING_OF_A_PACK"), None);
     }
 }

@@ -31,7 +31,10 @@ pub(super) fn turn(spoken: &Spoken) -> String {
             // A reply that is the card's own text is shown once, in the box.
             let is_card = spoken.card.as_ref().is_some_and(|card| card.text == turn.reply);
             parts.push(said("assistant", if is_card { "Please confirm:" } else { &turn.reply }));
-            parts.extend(turn.actions.iter().map(|action| format!("{:<10}[{}]", "", told(action))));
+            for action in &turn.actions {
+                parts.push(format!("{:<10}[{}]", "", told(action)));
+                parts.extend(remedy::of(&action.code).map(aside));
+            }
         }
         Err(failed) => {
             parts.push(said("assistant", &failed.say));
@@ -41,11 +44,16 @@ pub(super) fn turn(spoken: &Spoken) -> String {
                 Code::by_name(&failed.code).map(|code| format!("; {}", explain(code.name())));
             let page = page.unwrap_or_default();
             parts.push(format!("{:<10}[the turn failed: {code}: {message}{page}]", ""));
-            parts.extend(remedy::of(&failed.code).map(|what| said("", &format!("[{what}]"))));
+            parts.extend(remedy::of(&failed.code).map(aside));
         }
     }
     parts.extend(spoken.card.as_ref().map(card));
     parts.join("\n")
+}
+
+/// For whoever set this up.
+fn aside(what: &str) -> String {
+    said("", &format!("[{what}]"))
 }
 
 fn told(action: &TurnAction) -> String {

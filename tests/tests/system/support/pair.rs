@@ -34,9 +34,10 @@ pub struct Pair {
     planner: Option<Service>,
 }
 
-struct Service {
+/// A service as a process of its own; it ends when dropped.
+pub struct Service {
     child: Child,
-    grpc: String,
+    pub grpc: String,
 }
 
 impl Drop for Service {
@@ -169,7 +170,8 @@ fn material(pki: &Path, role: Role) -> std::sync::Arc<Material> {
     Material::open(MaterialFiles::in_dir(&pki.join(role.as_str()))).unwrap()
 }
 
-fn start(name: &str, dir: &Path) -> Service {
+/// Starts the service that `NAME.yaml` in the folder configures.
+pub fn start(name: &str, dir: &Path) -> Service {
     let ready = dir.join(format!("{name}.ready"));
     let _ = fs::remove_file(&ready);
     let log = fs::File::options()
