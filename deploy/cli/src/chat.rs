@@ -172,7 +172,24 @@ Anything else is said to the planner.";
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_helps_own_example_parses() {
+        let (_, example) = HELP.split_once("\n  countersign ").unwrap();
+        let (example, _) = example.split_once("\n\n").unwrap();
+        let typed = Typed::try_parse_from(example.replace("\\\n", "").split_whitespace());
+        let args = typed.map_err(|error| error.to_string()).unwrap().args;
+        assert_eq!((args.audience.as_str(), args.claims.len()), ("countersign", 1));
+    }
 
     #[test]
     fn a_claim_is_a_name_and_a_value_and_not_the_tokens_own() {

@@ -208,8 +208,48 @@ fn doubt(fits: &[Fit]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use countersign_proto::v1;
     use proptest::prelude::*;
+
+    use super::*;
+
+    /// A write beside a read of which more and more is said, of the same things.
+    #[test]
+    fn a_write_keeps_its_score_while_a_read_gains_examples() {
+        let tool = |name: &str, read, examples: &[&str]| v1::Tool {
+            name: name.into(),
+            read,
+            examples: examples.iter().map(|e| (*e).to_owned()).collect(),
+            ..v1::Tool::default()
+        };
+        let book = tool(
+            "cal.book",
+            false,
+            &["book a call on {day}", "schedule a meeting", "set up a call"],
+        );
+        let asked = [
+            "open slots",
+            "meeting times",
+            "my call on {day}",
+            "list my calls",
+            "calls this week",
+            "show the call",
+            "meetings",
+        ];
+        for n in 1..=asked.len() {
+            let read_of = tool("cal.slots", true, asked.get(..n).unwrap_or_default());
+            let toolbox = Toolbox::from_listed(&[read_of, book.clone()]);
+            for said in [
+                "please book a call on Friday",
+                "can you schedule a meeting",
+                "set up a call for us please",
+            ] {
+                let decision = read(said, &toolbox);
+                let meant = matches!(&decision.want, Want::Tool(call) if call.tool == "cal.book");
+                assert!(meant && decision.score >= PLAIN, "{n} {said}: {decision:?}");
+            }
+        }
+    }
 
     proptest! {
         /// Whatever is written, reading it ends, and what it points to is there.

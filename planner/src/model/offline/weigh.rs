@@ -182,20 +182,35 @@ impl Profiles {
             .iter()
             .map(|n| meant.of(*n) * profile.notions.get(n).copied().unwrap_or(0.0))
             .sum();
-        let words = profile.examples.iter().map(|e| self.covered(e, said)).fold(0.0, f64::max);
+        let best = |fit: &dyn Fn(&BTreeSet<String>) -> f64| {
+            profile.examples.iter().map(fit).fold(0.0, f64::max)
+        };
         // Words lead where the lexicon knows nothing of the tool, and only break ties elsewhere.
-        let share = if profile.notions.is_empty() { 1.0 } else { 0.25 };
-        Fit { tool: profile.tool.clone(), weight: notions + share * words }
+        let words = match profile.notions.is_empty() {
+            true => best(&|e| self.covered(e, said) * self.explained(e, said)),
+            false => 0.25 * best(&|e| self.covered(e, said)),
+        };
+        Fit { tool: profile.tool.clone(), weight: notions + words }
     }
 
     /// How much of an example the message says, rarer words counting more.
     fn covered(&self, example: &BTreeSet<String>, said: &BTreeSet<String>) -> f64 {
-        let weight =
-            |stem: &String| 1.0 / self.spread.get(stem).copied().unwrap_or(1).max(1) as f64;
-        let whole: f64 = example.iter().map(weight).sum();
-        let both: f64 = example.iter().filter(|s| said.contains(*s)).map(weight).sum();
-        if whole > 0.0 { both / whole } else { 0.0 }
+        share(self.rarity(example.intersection(said)), self.rarity(example.iter()))
     }
+
+    /// How much an example explains of what the examples know of the message: "my call" is all
+    /// there in "book a call", and leaves the booking unexplained.
+    fn explained(&self, example: &BTreeSet<String>, said: &BTreeSet<String>) -> f64 {
+        share(self.rarity(example.intersection(said)), self.rarity(said.iter()))
+    }
+
+    fn rarity<'s>(&self, stems: impl Iterator<Item = &'s String>) -> f64 {
+        stems.filter_map(|stem| self.spread.get(stem)).map(|tools| 1.0 / *tools as f64).sum()
+    }
+}
+
+fn share(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
 }
 
 /// Things and deeds that few tools mean. A tool whose own examples do not speak of
