@@ -147,9 +147,8 @@ async fn talk(args: Args) -> anyhow::Result<bool> {
 
 fn signer(file: &Path, kid: &str, setting: &str) -> anyhow::Result<Signer> {
     let key = ed25519::read(file).with_context(|| {
-        let file = file.display();
         format!(
-            "no key to sign with: make one with `openssl genpkey -algorithm ed25519 -out {file}`, and name its public half (`openssl pkey -in {file} -pubout`) under `{setting}` in executor.yaml"
+            "no key to sign with: name one whose public half is under `{setting}` in executor.yaml. `openssl genpkey -algorithm ed25519 -out NEW.key` makes one, `openssl pkey -in NEW.key -pubout` prints its public half"
         )
     })?;
     Ok(Signer::new(key, kid))
@@ -205,7 +204,7 @@ mod tests {
         let told = format!("{error:#}");
         for part in [
             "openssl genpkey",
-            "-out absent.key",
+            "-out NEW.key",
             "`frontends` in executor.yaml",
             "cannot read absent.key",
         ] {

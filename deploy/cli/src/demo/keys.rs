@@ -60,7 +60,7 @@ pub(super) fn prepare(state: &Path) -> anyhow::Result<Identities> {
 }
 
 /// Reads an Ed25519 key, made at the first use.
-pub(super) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
+fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
     if !path.exists() {
         let key = ed25519::generate()?;
         write_private(path, &ed25519::private_pem(&key)?)?;
