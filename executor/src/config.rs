@@ -1,12 +1,18 @@
 //! `executor.yaml`: everything a deployment decides. Unknown keys are refused;
 //! relative paths count from the file's folder.
 
+mod issuer;
+
 use std::path::{Path, PathBuf};
 
 use countersign_shared::mtls::SpiffePattern;
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use crate::connector::config::ConnectionConfig;
+use crate::console::ConsoleConfig;
+use crate::notify::NotifyConfig;
+pub use issuer::{Frontend, Issuer, PublicKey, Strengths};
 
 /// The executor's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +28,8 @@ pub struct Config {
     pub state: PathBuf,
     /// Pack folders.
     pub packs: Vec<PathBuf>,
+    /// Folder of the policy.
+    pub policy: PathBuf,
     /// Folder of credential files.
     pub credentials: PathBuf,
     /// The log's name and key.
@@ -34,6 +42,15 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// Backends.
     pub connections: Vec<ConnectionConfig>,
+    /// The approval page; absent where members of staff answer by other means.
+    #[serde(default)]
+    pub console: Option<ConsoleConfig>,
+    /// Who is told when an action waits for members of staff.
+    #[serde(default)]
+    pub notify: Vec<NotifyConfig>,
+    /// The file as it is written: what is activated is a digest over sections of it.
+    #[serde(skip)]
+    pub written: Json,
 }
 
 /// PEM files of the executor's identity.
@@ -70,47 +87,12 @@ pub struct Callers {
     /// May read every tenant's receipts.
     #[serde(default)]
     pub auditors: Vec<SpiffePattern>,
-}
-
-/// One who vouches for subjects of a tenant.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Issuer {
-    /// `iss` of its tokens.
-    pub issuer: String,
-    /// `aud` of its tokens.
-    pub audience: String,
-    /// The tenant that issuer and audience stand for.
-    pub tenant: String,
-    /// Its public keys.
-    pub keys: Vec<PublicKey>,
-    /// Claims taken over from its tokens.
+    /// May list waiting requests and hand over signed answers.
     #[serde(default)]
-    pub claims: Vec<String>,
-    /// Planners that may act for this tenant.
-    pub planners: Vec<SpiffePattern>,
-}
-
-/// One chat frontend of a tenant.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Frontend {
-    /// `iss` of what it signs.
-    pub id: String,
-    /// The tenant it speaks for.
-    pub tenant: String,
-    /// Its public keys.
-    pub keys: Vec<PublicKey>,
-}
-
-/// A public key by name.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PublicKey {
-    /// `kid` of what it signs.
-    pub kid: String,
-    /// PEM file, Ed25519.
-    pub file: PathBuf,
+    pub approvers: Vec<SpiffePattern>,
+    /// May turn the switches.
+    #[serde(default)]
+    pub operators: Vec<SpiffePattern>,
 }
 
 /// Why a configuration does not load.
@@ -142,9 +124,12 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
-        let mut config: Self = serde_saphyr::from_str(&text).map_err(|error| {
-            ConfigError::Parse { path: path.to_owned(), message: error.to_string() }
-        })?;
+        let wrong = |error: serde_saphyr::Error| ConfigError::Parse {
+            path: path.to_owned(),
+            message: error.to_string(),
+        };
+        let mut config: Self = serde_saphyr::from_str(&text).map_err(wrong)?;
+        config.written = serde_saphyr::from_str(&text).map_err(wrong)?;
         config.anchor(path.parent().unwrap_or_else(|| Path::new(".")));
         Ok(config)
     }
@@ -153,11 +138,18 @@ impl Config {
         let tls = &mut self.tls;
         let mut paths = vec![&mut tls.cert, &mut tls.key, &mut tls.ca];
         paths.extend(tls.crl.as_mut());
-        paths.extend([&mut self.state, &mut self.credentials, &mut self.log.key]);
+        paths.extend([&mut self.state, &mut self.policy, &mut self.credentials]);
+        paths.push(&mut self.log.key);
         paths.extend(self.packs.iter_mut());
-        paths.extend(self.issuers.iter_mut().flat_map(|i| &mut i.keys).map(|k| &mut k.file));
+        for issuer in &mut self.issuers {
+            paths.extend(issuer.keys.iter_mut().map(|k| &mut k.file));
+            paths.extend(issuer.ca.as_mut());
+        }
         paths.extend(self.frontends.iter_mut().flat_map(|f| &mut f.keys).map(|k| &mut k.file));
         paths.extend(self.connections.iter_mut().filter_map(|c| c.ca.as_mut()));
+        let page = self.console.iter_mut().filter_map(|c| c.tls.as_mut());
+        paths.extend(page.flat_map(|tls| [&mut tls.cert, &mut tls.key]));
+        paths.extend(self.notify.iter_mut().flat_map(NotifyConfig::files));
         for path in paths {
             *path = base.join(&*path);
         }

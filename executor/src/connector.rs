@@ -17,6 +17,7 @@ pub mod egress;
 mod failure;
 pub mod network;
 mod oauth;
+mod pace;
 mod pages;
 mod send;
 mod tls;
@@ -28,13 +29,15 @@ use std::time::Duration;
 use countersign_core::answer::{Barrier, ReadFailure, Sent};
 use countersign_core::contract::{Catalog, Contract, CredentialUse, Pack};
 use countersign_core::request::WireRequest;
+use countersign_core::subject::Subject;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use crate::vault::Vault;
 use config::{ConnectionConfig, ConnectionProblem};
 pub(crate) use credential::LastHop;
-use send::{Connection, Kept};
+use send::Connection;
+pub(crate) use send::{Kept, body, client};
 
 /// Every connection of this executor, by tenant and pack. Cheap to clone.
 #[derive(Clone)]
@@ -88,15 +91,16 @@ impl Connections {
     /// Sends a write, at most once, on a connection of its own.
     pub async fn send(
         &self,
-        tenant: &str,
+        subject: &Subject,
         pack: &Pack,
         request: &WireRequest,
         timeout: Duration,
     ) -> Sent {
+        let tenant = &subject.tenant;
         let Some(connection) = self.connection(tenant, &pack.name) else {
             return not_set_up(tenant, &pack.name);
         };
-        connection.send(pack, request, Kept::Never, Instant::now() + timeout).await
+        connection.send(subject, pack, request, Kept::Never, Instant::now() + timeout).await
     }
 
     /// Sends a read, page by page where its contract pages; `timeout` is for all
@@ -106,18 +110,18 @@ impl Connections {
     /// The first page that fails, or more pages than the contract allows.
     pub async fn read(
         &self,
-        tenant: &str,
+        subject: &Subject,
         contract: &Contract,
         request: &WireRequest,
         timeout: Duration,
     ) -> Result<Json, ReadFailure> {
         let deadline = Instant::now() + timeout;
-        let pack = &contract.pack;
+        let (pack, tenant) = (&contract.pack, &subject.tenant);
         let Some(connection) = self.connection(tenant, &pack.name) else {
             return countersign_core::answer::read(contract, &not_set_up(tenant, &pack.name));
         };
         let ask = |request: WireRequest| async move {
-            let sent = connection.send(pack, &request, Kept::Pooled, deadline).await;
+            let sent = connection.send(subject, pack, &request, Kept::Pooled, deadline).await;
             countersign_core::answer::read(contract, &sent)
         };
         pages::read(&contract.call, request, ask).await
@@ -144,6 +148,9 @@ fn connection(
         (Some(_), None) => problems.push(
             config.problem("the pack needs a credential: name its file in `credential`".to_owned()),
         ),
+        (Some(_), Some(id)) if config.credential_per.is_some() => {
+            problems.extend(vault.folder(id).err().map(|error| config.problem(error.to_string())));
+        }
         (Some(_), Some(id)) => {
             problems.extend(vault.check(id).err().map(|error| config.problem(error.to_string())));
         }
@@ -164,7 +171,7 @@ fn not_set_up(tenant: &str, pack: &str) -> Sent {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
     use std::os::unix::fs::PermissionsExt;
@@ -184,10 +191,20 @@ mod tests {
             timeout: Duration::from_secs(10),
             response_limit: 4096,
             quiet_period: Duration::ZERO,
+            limits: Default::default(),
             throttled_codes: Default::default(),
             codes: Default::default(),
             digest: String::new(),
         })
+    }
+
+    pub(crate) fn customer(tenant: &str) -> Subject {
+        serde_json::from_value(json!({
+            "tenant": tenant, "issuer": "i", "id": "s", "claims": { "customer_id": "c1" },
+            "kind": "customer", "scopes": [], "segment": "", "strength": "signed_in",
+            "verified_at": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap()
     }
 
     fn config(tenant: &str, pack: &str, credential: Option<&str>) -> ConnectionConfig {
@@ -228,7 +245,7 @@ mod tests {
             body: Vec::new(),
         };
         let shop = pack("shop", CredentialUse::Bearer);
-        let sent = connections.send("t2", &shop, &request, Duration::from_secs(1)).await;
+        let sent = connections.send(&customer("t2"), &shop, &request, Duration::from_secs(1)).await;
         assert!(matches!(sent, Sent::NotSent { barrier: Barrier::Egress, .. }), "{sent:?}");
     }
 

@@ -11,16 +11,20 @@ use std::sync::Arc;
 use countersign_core::claim;
 use countersign_core::contract::Contract;
 use countersign_core::error::Refused;
-use countersign_core::gate;
+use countersign_core::gate::{self, Asking};
+use countersign_core::gates::Gate;
+use countersign_core::grant::{self, Need};
+use countersign_core::lifecycle;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::plan::{Plan, Source, Step as PlanStep, admit};
+use countersign_core::policy::Verb;
 use countersign_core::proposal::{self, Asked, Fresh, Proposal};
 use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resolve};
 use countersign_core::seal;
-use countersign_core::subject::Subject;
-use countersign_core::{grant, lifecycle};
+use countersign_core::subject::{self, Subject};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ObservationId, ProposalId, ReceiptId};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::pipeline::{Life, Pipeline, Stop, write};
@@ -37,6 +41,10 @@ pub struct Desk {
     pub subjects: Arc<Subjects>,
     /// Actions under way.
     pub running: Running,
+    /// Rung when an action begins to wait for members of staff.
+    pub waiting: Arc<Notify>,
+    /// Where the executor's own pages are served; empty where they are not.
+    pub origin: Arc<str>,
 }
 
 /// A request whose subject and words are verified.
@@ -91,10 +99,21 @@ impl Desk {
             Ok(proposal) => proposal,
             Err(refused) => return Err(self.turn_away(request, plan, refused).await),
         };
-        let event = Event::Proposed(Box::new(proposal.clone()));
-        let state = State::Proposed(Box::new(proposal.clone()));
-        match self.pipeline.store.append(0, vec![event], &state).await {
-            Ok(()) => Ok(proposal),
+        let life = self.park(proposal).await?;
+        Ok(life.state().proposal().clone())
+    }
+
+    /// Parks a proposal for its grants, in the place of an earlier one of the same wish.
+    async fn park(&self, proposal: Proposal) -> Result<Life, Turned> {
+        let mut life = begin(proposal)?;
+        if let Some(older) = self.superseded(life.state().proposal()).await? {
+            let message = format!("{} takes its place", life.state().proposal().id());
+            let mut refused = Refused::new(Code::ProposalSuperseded, message);
+            refused.other_action = Some(life.action().to_string());
+            return self.replace(older, refused, life).await;
+        }
+        match life.flush(&*self.pipeline.store).await {
+            Ok(()) => Ok(life),
             Err(error) => Err(Turned::only(unavailable(&error))),
         }
     }
@@ -140,26 +159,22 @@ impl Desk {
         confirmation: &str,
     ) -> Result<Step, Turned> {
         let mut life = self.life(request, Named::Proposal(id.clone())).await?;
-        let State::Proposed(proposal) = life.state() else {
+        let State::Proposed(parked) = life.state() else {
             return self.known(life).await;
         };
-        let granted = grant::grant(
-            proposal,
-            Some(confirmation),
-            self.subjects.frontends(),
-            self.pipeline.clock.now(),
-        );
-        match granted {
-            Ok(grants) => life.take(Event::Granted(Box::new(grants))),
-            Err(refused) => {
-                let contract = self.pipeline.catalog.tools.get(proposal.tool()).cloned();
-                let (asked, tool) = (proposal.asked().clone(), proposal.tool().to_owned());
-                let mut turned = self.receipt(&asked, &tool, contract.as_deref(), refused).await;
-                turned.action = Some(life.action().clone());
-                return Err(turned);
+        if parked.missing().any(|need| *need == Need::Customer) && Gate::Needs.is_on() {
+            let contract = match self.contract(parked) {
+                Ok(contract) => contract,
+                // Nothing can come of it any more.
+                Err(refused) => return Err(self.refused(&life, refused).await),
+            };
+            let now = self.pipeline.clock.now();
+            match grant::confirm(parked, confirmation, &contract, &self.signers(), now) {
+                Ok(vote) => life.take(Event::Voted(Box::new(vote))),
+                Err(refused) => return Err(self.not_granted(&life, refused).await),
             }
         }
-        self.carry_out(life).await
+        self.granted(life).await
     }
 
     /// An action of this subject, as it stands.
@@ -210,18 +225,24 @@ impl Desk {
             Ok(proposal) => proposal,
             Err(refused) => return Err(self.turn_away(request, plan, refused).await),
         };
-        let now = self.pipeline.clock.now();
-        let grants = match grant::grant(&proposal, None, self.subjects.frontends(), now) {
-            Ok(grants) => grants,
-            Err(refused) => return Err(self.turn_away(request, plan, refused).await),
+        if proposal.needs().contains(&Need::Customer) && Gate::Needs.is_on() {
+            let refused = Refused::new(
+                Code::ConfirmationRequired,
+                "the customer has not confirmed the card: propose, then execute with the yes",
+            );
+            return Err(self.turn_away(request, plan, refused).await);
+        }
+        let staff = |need: &Need| matches!(need, Need::Approval { .. });
+        let life = if proposal.needs().iter().any(staff) {
+            self.park(proposal).await?
+        } else {
+            begin(proposal)?
         };
-        let events = vec![Event::Proposed(Box::new(proposal)), Event::Granted(Box::new(grants))];
-        let life = Life::begin(events).map_err(|e| Turned::only(damaged(&e)))?;
-        self.carry_out(life).await
+        self.granted(life).await
     }
 
     /// Starts an action, or waits for the one that runs.
-    async fn carry_out(&self, life: Life) -> Result<Step, Turned> {
+    pub(crate) async fn carry_out(&self, life: Life) -> Result<Step, Turned> {
         match self.running.start(life.action()) {
             Some(progress) => self.under_way(life, progress).await,
             None => self.known(life).await,
@@ -231,7 +252,7 @@ impl Desk {
     /// Runs an action in a task of its own and waits for its end. The task goes on
     /// when the caller does not.
     async fn under_way(&self, life: Life, progress: Progress) -> Result<Step, Turned> {
-        let action = life.action().clone();
+        let (action, seq) = (life.action().clone(), life.seq());
         // Another caller may have carried it further since its journal was read.
         if life.seq() > 0 {
             let owner = life.state().proposal().asked().subject.clone();
@@ -248,6 +269,10 @@ impl Desk {
             Ok(Err(Stop::Known(refused))) => {
                 return Err(Turned { refused: *refused, receipt: None, action: Some(action) });
             }
+            // Somebody answered it first: theirs is the truth.
+            Ok(Err(Stop::Store(StoreError::Conflict))) if seq > 0 => {
+                return ended(self.parked(Named::Action(action)).await?);
+            }
             Ok(Err(Stop::Store(error))) => return Err(Turned::only(unavailable(&error))),
             Err(error) => {
                 tracing::error!(%error, %action, "an action's task ended early");
@@ -263,7 +288,7 @@ impl Desk {
     /// A repeat: what is known of an action that was begun before. One that nobody
     /// is at, because its first commit stood although the store said that it failed,
     /// is carried on like one of an earlier process.
-    async fn known(&self, life: Life) -> Result<Step, Turned> {
+    pub(crate) async fn known(&self, life: Life) -> Result<Step, Turned> {
         if life.state().receipt().is_some() {
             return ended(life);
         }
@@ -299,28 +324,62 @@ impl Desk {
         let Some((step, contract)) = admitted.write.filter(|_| admitted.reads.is_empty()) else {
             return Err(Refused::new(Code::PlanInvalid, "a proposal is of exactly one write"));
         };
+        self.room(request).await?;
         let arguments = self.resolve(request, plan, step, contract).await?;
+        self.draft(self.asked(request, plan), contract, &arguments).await
+    }
+
+    /// A proposal of a write whose arguments are resolved, on state as it is now.
+    pub(crate) async fn draft(
+        &self,
+        asked: Asked,
+        contract: &Contract,
+        arguments: &Arguments,
+    ) -> Result<Proposal, Refused> {
         let body = write(contract)?;
-        let asked = asked(request, plan);
+        subject::strong_enough(&asked.subject, contract)?;
         let none = countersign_core::state::State::default();
         let mut facts = gate::Facts {
             contract,
+            policy: &self.pipeline.policy,
             write: body,
-            arguments: &arguments,
-            subject: &request.subject,
+            arguments,
             state: &none,
-            confidence: &plan.confidence,
+            asked: &asked,
             now: self.pipeline.clock.now(),
         };
         // A repeat is answered before preconditions could spoil the answer.
-        let intent = proposal::intent(&facts, &asked)?;
-        let known = self.pipeline.store.known(&intent).await.map_err(|e| unavailable(&e))?;
+        let intent = proposal::intent(&facts)?;
+        let store = &self.pipeline.store;
+        let known = store.known(&intent).await.map_err(|e| unavailable(&e))?;
         claim::occasion(known.as_ref(), asked.after_receipt.as_ref())?;
+        self.pipeline.switches.check(&asked.subject.tenant, &contract.tool)?;
         let driver = &self.pipeline.driver;
-        let state = driver.state(&request.subject, contract, &body.reads, &arguments).await?;
+        let state = driver.state(&asked.subject, contract, &body.reads, arguments).await?;
         facts.state = &state;
         facts.now = self.pipeline.clock.now();
-        proposal::propose(asked, &facts, fresh())
+        let draft = proposal::draft(&facts, fresh())?;
+        let spent = store.spent(draft.budget(), facts.now).await.map_err(|e| unavailable(&e))?;
+        draft.finish(&spent)
+    }
+
+    fn asked(&self, request: &Request, plan: &Plan) -> Asked {
+        asked(request, plan, self.pipeline.clock.now())
+    }
+
+    /// Proposals that nobody answers are bounded, per subject and per planner.
+    async fn room(&self, request: &Request) -> Result<(), Refused> {
+        let settings = self.pipeline.policy.settings();
+        let since = self.pipeline.clock.now().saturating_sub(settings.proposals_live);
+        let since = since.unwrap_or(jiff::Timestamp::MIN);
+        let open = self.pipeline.store.open(&request.subject, &request.caller, since).await;
+        let open = open.map_err(|e| unavailable(&e))?;
+        if open.subject < settings.open.per_subject && open.planner < settings.open.per_planner {
+            return Ok(());
+        }
+        let message =
+            format!("{} of this subject and {} of this planner", open.subject, open.planner);
+        Err(Refused::new(Code::TooManyOpen, format!("{message} wait for an answer")))
     }
 
     async fn observe(
@@ -333,6 +392,10 @@ impl Desk {
         let contract = catalog.tools.get(&step.tool).ok_or_else(|| {
             Refused::new(Code::ToolUnknown, format!("no contract named `{}`", step.tool))
         })?;
+        subject::strong_enough(&request.subject, contract)?;
+        let asked = self.asked(request, plan);
+        Asking { verb: Verb::Read, asked: &asked, channel: &asked.channel, contract, money: None }
+            .put(&self.pipeline.policy, self.pipeline.clock.now())?;
         let arguments = self.resolve(request, plan, step, contract).await?;
         let value = self.pipeline.driver.fetch(&request.subject, contract, &arguments).await?;
         let countersign_core::contract::Body::Read(read) = &contract.body else {
@@ -385,7 +448,7 @@ impl Desk {
         resolve(step, contract, &request.subject, &evidence, self.pipeline.clock.now())
     }
 
-    async fn life(&self, request: &Request, named: Named) -> Result<Life, Turned> {
+    pub(crate) async fn life(&self, request: &Request, named: Named) -> Result<Life, Turned> {
         let journal = self.pipeline.store.journal(&request.subject, named).await;
         let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
         if journal.is_empty() {
@@ -402,17 +465,17 @@ impl Desk {
         let step = plan.steps.iter().rev().find(named).or(plan.steps.last());
         let tool = step.map_or("", |s| s.tool.as_str());
         let contract = catalog.tools.get(tool).cloned();
-        self.receipt(&asked(request, plan), tool, contract.as_deref(), refused).await
+        self.receipt(&self.asked(request, plan), tool, contract.as_deref(), refused).await
     }
 
-    async fn receipt(
+    pub(crate) async fn receipt(
         &self,
         asked: &Asked,
         tool: &str,
         contract: Option<&Contract>,
         refused: Refused,
     ) -> Turned {
-        const PASSING: [Code; 7] = [
+        const PASSING: [Code; 9] = [
             Code::AlreadyDone,
             Code::InFlight,
             Code::ObjectInDoubt,
@@ -420,6 +483,8 @@ impl Desk {
             Code::StoreUnavailable,
             Code::BackendUnreachable,
             Code::BackendThrottled,
+            Code::TooManyOpen,
+            Code::Overloaded,
         ];
         if PASSING.iter().any(|code| refused.is(*code)) {
             return Turned::only(refused);
@@ -429,9 +494,10 @@ impl Desk {
         // Names that came from outside are cut before they are kept.
         let tool: String = tool.chars().take(128).collect();
         let leaf = seal::refusal(asked, &tool, contract, &refused, &id, now);
+        let queue = leaf.queue.clone();
         match self.pipeline.store.seal(leaf, None).await {
             Ok(_) => {
-                self.pipeline.sealed.notify_one();
+                self.pipeline.ring(&queue);
                 Turned { refused, receipt: Some(id), action: None }
             }
             // The refusal stands also where it cannot be written down.
@@ -445,12 +511,17 @@ impl Desk {
 
 /// Begun and without a receipt: somebody has to carry it on.
 fn unfinished(state: &State) -> bool {
-    let begun = !matches!(state, State::Proposed(_) | State::Granted(_));
+    let begun = !matches!(state, State::Proposed(_));
     begun && state.receipt().is_none()
 }
 
+pub(crate) fn begin(proposal: Proposal) -> Result<Life, Turned> {
+    let events = vec![Event::Proposed(Box::new(proposal))];
+    Life::begin(events).map_err(|e| Turned::only(damaged(&e)))
+}
+
 /// An action that has come as far as it goes for now.
-fn ended(life: Life) -> Result<Step, Turned> {
+pub(crate) fn ended(life: Life) -> Result<Step, Turned> {
     if let State::SealedRefusal(stopped, receipt) = life.state() {
         return Err(Turned {
             refused: stopped.refused.clone(),
@@ -461,8 +532,9 @@ fn ended(life: Life) -> Result<Step, Turned> {
     Ok(life.step())
 }
 
-fn asked(request: &Request, plan: &Plan) -> Asked {
+fn asked(request: &Request, plan: &Plan, now: jiff::Timestamp) -> Asked {
     Asked {
+        channel: proposal::channel(&request.messages, now),
         caller: request.caller.clone(),
         subject: request.subject.clone(),
         // A refused plan is receipted as well, whatever it holds.
@@ -482,18 +554,18 @@ fn fresh() -> Fresh {
     }
 }
 
-fn unavailable(error: &StoreError) -> Refused {
+pub(crate) fn unavailable(error: &StoreError) -> Refused {
     tracing::error!(%error, "the store failed");
     Refused::new(Code::StoreUnavailable, "the store cannot be used now; nothing was begun")
 }
 
-fn damaged(error: &lifecycle::Illegal) -> Refused {
+pub(crate) fn damaged(error: &lifecycle::Illegal) -> Refused {
     tracing::error!(%error, "a journal that cannot be read");
     Refused::new(Code::Internal, "the action's journal cannot be read")
 }
 
 impl Turned {
-    fn only(refused: Refused) -> Self {
+    pub(crate) fn only(refused: Refused) -> Self {
         Self { refused, receipt: None, action: None }
     }
 }

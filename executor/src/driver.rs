@@ -1,12 +1,12 @@
 //! Acts for the core: reads fresh state, sends a durable intent, looks for its
 //! effect. Decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::answer::{self, Barrier, ReadFailure, Sent};
-use countersign_core::contract::{Body, Catalog, Contract, FreshRead};
+use countersign_core::contract::{Body, Catalog, Contract, FreshRead, Matching};
 use countersign_core::dispatch::{Account, AttemptResult, Dispatch};
 use countersign_core::error::Refused;
 use countersign_core::expr::{Scope, Template};
@@ -33,6 +33,8 @@ pub struct Driver {
     catalog: Arc<Catalog>,
     backends: Arc<dyn Backends>,
     clock: Arc<dyn Clock>,
+    /// Packs that are not what was activated.
+    inactive: Arc<BTreeSet<String>>,
 }
 
 impl Driver {
@@ -43,7 +45,28 @@ impl Driver {
         backends: impl Into<Arc<dyn Backends>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { catalog, backends: backends.into(), clock }
+        Self { catalog, backends: backends.into(), clock, inactive: Arc::default() }
+    }
+
+    /// With packs that nothing is read or sent with until they are activated.
+    #[must_use]
+    pub fn without(mut self, inactive: BTreeSet<String>) -> Self {
+        self.inactive = Arc::new(inactive);
+        self
+    }
+
+    /// NO ONE HOLDS THE WHOLE PEN: only what was activated runs.
+    ///
+    /// # Errors
+    /// `NOT_ACTIVATED`.
+    pub fn active(&self, contract: &Contract) -> Result<(), Refused> {
+        let pack = &contract.pack;
+        if !self.inactive.contains(&pack.name) {
+            return Ok(());
+        }
+        let message =
+            format!("pack {} has digest {}, not the one activated", pack.name, pack.digest);
+        Err(Refused::new(Code::NotActivated, message))
     }
 
     /// Carries out a read contract for a subject; what is not the subject's is left
@@ -61,6 +84,24 @@ impl Driver {
         let Body::Read(read) = &contract.body else { return Err(not_a_read(contract)) };
         let raw = self.read(subject, contract, arguments).await?;
         observe::observe(contract, read, &raw, subject)
+    }
+
+    /// What the backend has under a guest's order number, whoever it belongs to.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn identify(
+        &self,
+        subject: &Subject,
+        matching: &Matching,
+        order: &str,
+        email: &str,
+    ) -> Result<Value, Refused> {
+        let text = |text: &str| Value::Str(text.to_owned());
+        let scope = Scope::new().with("order", text(order)).with("email", text(email));
+        let tool = self.catalog.tools.get(&matching.tool);
+        let tool = tool.ok_or_else(|| rule(&matching.tool, &"no such contract"))?;
+        self.fetch(subject, tool, &with(&matching.with, &scope, tool)?).await
     }
 
     /// Every fresh read of a write, in order (FRESH STATE).
@@ -108,6 +149,7 @@ impl Driver {
     /// # Errors
     /// `EGRESS_DENIED` where no connection is set up.
     pub fn account(&self, tenant: &str, contract: &Contract) -> Result<Account, Refused> {
+        self.active(contract)?;
         self.backends.account(tenant, &contract.pack.name).ok_or_else(|| {
             let message = format!("no connection to {} for this tenant", contract.pack.name);
             Refused::new(Code::EgressDenied, message)
@@ -116,9 +158,9 @@ impl Driver {
 
     /// Sends the durable intent once.
     pub async fn send(&self, dispatch: &Dispatch, contract: &Contract) -> AttemptResult {
-        let tenant = &dispatch.proposal().asked().subject.tenant;
+        let subject = &dispatch.proposal().asked().subject;
         let sent = match self.same_account(dispatch, contract) {
-            Ok(()) => self.backends.send(tenant, contract, dispatch.request()).await,
+            Ok(()) => self.backends.send(subject, contract, dispatch.request()).await,
             Err(refused) => {
                 Sent::NotSent { barrier: Barrier::Unreachable, why: refused.to_string() }
             }
@@ -176,13 +218,14 @@ impl Driver {
         contract: &Contract,
         arguments: &Arguments,
     ) -> Result<Json, Refused> {
+        self.active(contract)?;
         let scope = State::default().scope(arguments, subject, self.clock.now());
         let request =
             request::render(contract, &scope, None).map_err(|e| rule(&contract.tool, &e))?;
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.backends.read(&subject.tenant, contract, &request).await {
+            match self.backends.read(subject, contract, &request).await {
                 Ok(raw) => return Ok(raw),
                 Err(failure) if failure.retryable && tries < TRIES => {
                     let wait = failure.after.unwrap_or(Duration::from_millis(100) * (1 << tries));
@@ -245,19 +288,19 @@ fn rule(what: &str, error: &dyn std::fmt::Display) -> Refused {
 #[must_use]
 pub fn facts<'a>(
     contract: &'a Contract,
+    policy: &'a countersign_core::policy::Policy,
     write: &'a countersign_core::contract::WriteBody,
     proposal: &'a countersign_core::proposal::Proposal,
     state: &'a State,
     now: jiff::Timestamp,
 ) -> gate::Facts<'a> {
-    let asked = proposal.asked();
     gate::Facts {
         contract,
+        policy,
         write,
         arguments: proposal.arguments(),
-        subject: &asked.subject,
         state,
-        confidence: &asked.confidence,
+        asked: proposal.asked(),
         now,
     }
 }

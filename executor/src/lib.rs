@@ -23,11 +23,23 @@ pub mod subject;
 
 pub mod desk;
 
+pub mod matching;
+
+pub mod grants;
+
+pub mod console;
+
+pub mod notify;
+
+pub mod escalations;
+
 pub mod running;
 
 pub mod recovery;
 
 pub mod purge;
+
+pub mod switch;
 
 pub mod pipeline;
 
@@ -40,6 +52,10 @@ pub mod store;
 pub mod log;
 
 pub mod packs;
+
+pub mod policy;
+
+pub mod activation;
 
 pub mod vault;
 

@@ -1,9 +1,8 @@
 //! Packs as folders: read within bounds, loaded by the core, and those that ship.
 
-mod folder;
+pub(crate) mod folder;
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use countersign_core::contract::{Catalog, DuplicatePack};
 pub use folder::read_dir;
 
 /// Files of the packs that ship: path below the folder of packs, and text.
-static SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+static SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/packs.rs"));
 
 /// Loads packs, one folder each. Warnings go to the service's log.
 ///
@@ -65,21 +64,7 @@ pub fn shipped() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// # Errors
 /// A file cannot be written, or is there with another text.
 pub fn write_shipped(dir: &Path) -> io::Result<()> {
-    for (name, text) in shipped() {
-        let path = dir.join(name);
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        match fs::read_to_string(&path) {
-            Ok(there) if there == text => {}
-            Ok(_) => {
-                let message =
-                    format!("{} is there already, changed: move it away first", path.display());
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::write(&path, text)?,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    folder::write(dir, SHIPPED)
 }
 
 /// Something wrong with a pack, with its folder.
@@ -127,6 +112,8 @@ impl fmt::Display for PackProblem {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+    use std::fs;
 
     use super::*;
 

@@ -15,13 +15,23 @@ pub enum Role {
     Planner,
     /// Reads receipts of every tenant.
     Auditor,
+    /// Shows waiting requests to members of staff and hands over their answers.
+    Approver,
+    /// Turns the switches.
+    Operator,
 }
+
+/// Every role.
+const ANYONE: &[Role] = &[Role::Planner, Role::Auditor, Role::Approver, Role::Operator];
 
 /// Method to roles. A test holds it against the protocol's descriptors.
 pub const TABLE: &[(&str, &[Role])] = &[
     ("/countersign.v1.Executor/ListTools", &[Role::Planner]),
     ("/countersign.v1.Executor/Propose", &[Role::Planner]),
     ("/countersign.v1.Executor/Execute", &[Role::Planner]),
+    ("/countersign.v1.Executor/Withdraw", &[Role::Planner]),
+    ("/countersign.v1.Executor/MatchSubject", &[Role::Planner]),
+    ("/countersign.v1.Executor/Escalate", &[Role::Planner]),
     ("/countersign.v1.Executor/GetAction", &[Role::Planner]),
     ("/countersign.v1.Executor/WatchAction", &[Role::Planner]),
     ("/countersign.v1.Audit/GetReceipt", &[Role::Planner, Role::Auditor]),
@@ -29,10 +39,20 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/countersign.v1.Audit/GetCheckpoint", &[Role::Planner, Role::Auditor]),
     ("/countersign.v1.Audit/GetInclusionProof", &[Role::Planner, Role::Auditor]),
     ("/countersign.v1.Audit/GetConsistencyProof", &[Role::Planner, Role::Auditor]),
-    ("/grpc.health.v1.Health/Check", &[Role::Planner, Role::Auditor]),
-    ("/grpc.health.v1.Health/Watch", &[Role::Planner, Role::Auditor]),
-    ("/grpc.health.v1.Health/List", &[Role::Planner, Role::Auditor]),
-    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &[Role::Planner, Role::Auditor]),
+    ("/countersign.v1.Approvals/ListRequests", &[Role::Approver]),
+    ("/countersign.v1.Approvals/GetRequest", &[Role::Approver]),
+    ("/countersign.v1.Approvals/AnswerRequest", &[Role::Approver]),
+    ("/countersign.v1.Operator/SetSwitch", &[Role::Operator]),
+    ("/countersign.v1.Operator/ListSwitches", &[Role::Operator]),
+    ("/countersign.v1.Escalations/ListEscalations", &[Role::Approver]),
+    ("/countersign.v1.Escalations/GetEscalation", &[Role::Approver]),
+    ("/countersign.v1.Escalations/TakeEscalation", &[Role::Approver]),
+    ("/countersign.v1.Escalations/ReturnEscalation", &[Role::Approver]),
+    ("/countersign.v1.Escalations/FinishEscalation", &[Role::Approver]),
+    ("/grpc.health.v1.Health/Check", ANYONE),
+    ("/grpc.health.v1.Health/Watch", ANYONE),
+    ("/grpc.health.v1.Health/List", ANYONE),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ANYONE),
 ];
 
 /// A caller that the table let through.
@@ -68,6 +88,8 @@ impl Authorize {
         match role {
             Role::Planner => &self.callers.planners,
             Role::Auditor => &self.callers.auditors,
+            Role::Approver => &self.callers.approvers,
+            Role::Operator => &self.callers.operators,
         }
     }
 }

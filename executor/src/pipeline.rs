@@ -19,9 +19,12 @@ use countersign_core::dispatch::{self, AttemptResult};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::error::Refused;
 use countersign_core::gate;
+use countersign_core::grant::{Granted, Vote};
 use countersign_core::lifecycle::{self, Event, State};
+use countersign_core::limit::Budget;
+use countersign_core::policy::Policy;
 use countersign_core::retry;
-use countersign_core::seal::{self, Leaf};
+use countersign_core::seal::{self, Leaf, Queue};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
@@ -29,6 +32,7 @@ use jiff::Timestamp;
 use crate::driver::{Driver, facts};
 use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
 use crate::running::{Progress, Step};
+use crate::switch::Switchboard;
 
 /// Waits longer than this are worth a commit of their own.
 const WORTH_A_COMMIT: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
@@ -40,14 +44,20 @@ const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 pub struct Pipeline {
     /// Active contracts.
     pub catalog: Arc<Catalog>,
+    /// The active policy.
+    pub policy: Arc<Policy>,
     /// Acts.
     pub driver: Driver,
     /// Remembers.
     pub store: Arc<dyn Store>,
+    /// What operators switched off.
+    pub switches: Switchboard,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Rung after each seal.
     pub sealed: Arc<tokio::sync::Notify>,
+    /// Rung when a matter begins to wait for a person.
+    pub raised: Arc<tokio::sync::Notify>,
 }
 
 /// An action under way: where it stands, and what the journal has yet to hear.
@@ -87,10 +97,14 @@ impl Pipeline {
         loop {
             progress.tell(life.standing(), life.leaf);
             let now = self.clock.now();
+            if under_way(life.state()) {
+                // It keeps its lock, and goes on once its pack is activated.
+                self.driver.active(&contract).map_err(|no| Stop::Known(Box::new(no)))?;
+            }
             match ask(&life.state, &contract, now) {
                 Ask::AwaitGrants | Ask::Nothing => return Ok(()),
-                Ask::Claim => self.claim(life, now).await?,
-                Ask::Gate => self.gate(life, &contract).await,
+                Ask::Claim => self.claim(life, &contract, now).await?,
+                Ask::Gate => self.gate(life, &contract).await?,
                 Ask::Prepare => self.prepare(life, &contract),
                 Ask::Send => self.send(life, &contract).await?,
                 Ask::Resend(at) => {
@@ -119,16 +133,35 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn claim(&self, life: &mut Life, now: Timestamp) -> Result<(), Stop> {
+    async fn claim(
+        &self,
+        life: &mut Life,
+        contract: &Contract,
+        now: Timestamp,
+    ) -> Result<(), Stop> {
         let State::Granted(granted) = life.state() else { return Ok(()) };
-        let taken = self.store.claim(granted, now).await?;
-        let taken = taken.map_err(|refused| Stop::Known(Box::new(refused)))?;
-        life.take(Event::Claimed(taken));
+        let tenant = &granted.proposal().asked().subject.tenant;
+        let on = self.switches.check(tenant, &contract.tool);
+        let on = on.and_then(|()| self.driver.active(contract));
+        let taken = match on.and_then(|()| write(contract)) {
+            Ok(body) => {
+                let (proposal, votes) = (granted.proposal(), granted.votes());
+                let budget = Budget::of(proposal, votes, contract, body, &self.policy);
+                self.store.claim(granted, &budget, now).await?
+            }
+            Err(refused) => Err(refused),
+        };
+        let event = match taken {
+            Ok(taken) => Event::Claimed(taken),
+            Err(refused) if for_good(granted, &refused) => Event::Refused(Box::new(refused)),
+            Err(refused) => return Err(Stop::Known(Box::new(refused))),
+        };
+        life.take(event);
         Ok(())
     }
 
-    async fn gate(&self, life: &mut Life, contract: &Contract) {
-        let State::Claimed(claimed) = life.state() else { return };
+    async fn gate(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
+        let State::Claimed(claimed) = life.state() else { return Ok(()) };
         let proposal = claimed.granted().proposal();
         let event = match write(contract) {
             Err(refused) => Event::Refused(Box::new(refused)),
@@ -137,16 +170,22 @@ impl Pipeline {
                 let read =
                     self.driver.state(subject, contract, &body.reads, proposal.arguments()).await;
                 let decided = read.and_then(|state| {
-                    let facts = facts(contract, body, proposal, &state, self.clock.now());
+                    let facts =
+                        facts(contract, &self.policy, body, proposal, &state, self.clock.now());
                     gate::decide(claimed, &facts)
                 });
                 match decided {
                     Ok(clearance) => Event::Cleared(Box::new(clearance)),
+                    // People said yes: a fault on the way does not use that up.
+                    Err(refused) if by_staff(claimed.granted()) && refused.passes() => {
+                        return Err(Stop::Known(Box::new(refused)));
+                    }
                     Err(refused) => Event::Refused(Box::new(refused)),
                 }
             }
         };
         life.take(event);
+        Ok(())
     }
 
     fn prepare(&self, life: &mut Life, contract: &Contract) {
@@ -173,12 +212,17 @@ impl Pipeline {
         }
         if let State::Sent(dispatch) = life.state() {
             // The commit may have taken long: whether a resend is safe is asked again.
-            let result = if first || retry::may_send(dispatch, contract, self.clock.now()) {
-                self.driver.send(dispatch, contract).await
-            } else {
-                let why = "too late to send it again safely".to_owned();
-                let at = self.clock.now();
-                AttemptResult { at, status: None, verdict: Verdict::NotSent { why } }
+            let tenant = &dispatch.proposal().asked().subject.tenant;
+            let held = |verdict| AttemptResult { at: self.clock.now(), status: None, verdict };
+            let result = match self.switches.send(tenant, &contract.tool) {
+                Err(off) => held(Verdict::SwitchedOff { why: off.message }),
+                Ok(_sending) if first || retry::may_send(dispatch, contract, self.clock.now()) => {
+                    self.driver.send(dispatch, contract).await
+                }
+                Ok(_) => {
+                    let why = "too late to send it again safely".to_owned();
+                    held(Verdict::NotSent { why })
+                }
             };
             life.take(Event::Answered(Box::new(result)));
         }
@@ -221,8 +265,41 @@ impl Pipeline {
             };
             life.heard();
             life.leaf = Some(index);
-            self.sealed.notify_one();
+            self.ring(&leaf.queue);
             return Ok(());
+        }
+    }
+
+    /// Ends a parked action and parks a newer one in its place, in one commit.
+    ///
+    /// # Errors
+    /// `Conflict` where somebody answered meanwhile; nothing was changed then.
+    pub async fn replace(
+        &self,
+        mut old: Life,
+        refused: Refused,
+        newer: &mut Life,
+    ) -> Result<(), StoreError> {
+        let tool = old.state.proposal().tool();
+        let contract = self.catalog.tools.get(tool).cloned();
+        old.take(Event::Refused(Box::new(refused)));
+        let id = countersign_shared::ids::ReceiptId::from_uuid(uuid::Uuid::now_v7());
+        let leaf = seal::seal(&old.state, contract.as_deref(), &id, self.clock.now());
+        let Some(leaf) = leaf else { return Err(StoreError::Conflict) };
+        old.take(Event::Sealed(id));
+        let queue = leaf.queue.clone();
+        let ended = (old.seq, old.waiting.clone(), &*old.state);
+        self.store.replace(leaf, ended, (newer.waiting.clone(), &*newer.state)).await?;
+        newer.heard();
+        self.ring(&queue);
+        Ok(())
+    }
+
+    /// Tells those who wait for it that a receipt is in the log.
+    pub fn ring(&self, queue: &Queue) {
+        self.sealed.notify_one();
+        if matches!(queue, Queue::Opens(_)) {
+            self.raised.notify_one();
         }
     }
 
@@ -257,6 +334,28 @@ impl Pipeline {
         tracing::error!(%error, "the store does not take a commit that must not be lost; trying again");
         tokio::time::sleep(COMMIT_AGAIN).await;
     }
+}
+
+/// Whether a refusal at the claim ends the action. Others only say what is known, and
+/// the same proposal may be tried again; but nobody would try one that staff set going.
+fn for_good(granted: &Granted, refused: &Refused) -> bool {
+    let ending = [
+        Code::LimitExceeded,
+        Code::VelocityExceeded,
+        Code::ApprovalRequired,
+        // A yes of today must not set anything going on the day it is turned on again.
+        Code::SwitchedOff,
+    ];
+    (by_staff(granted) && !refused.passes()) || ending.iter().any(|code| refused.is(*code))
+}
+
+fn by_staff(granted: &Granted) -> bool {
+    granted.votes().iter().any(|vote| matches!(vote, Vote::Approved(_)))
+}
+
+/// Sent, or about to be, and not at its end.
+fn under_way(state: &State) -> bool {
+    matches!(state, State::Sent(_) | State::Answered(_) | State::Looking(..))
 }
 
 /// However a run ends, what it reserved and did not make durable is given back.

@@ -1,21 +1,26 @@
 //! What the pipeline needs from outside, as whole operations. Each that writes
 //! says whether it did.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use countersign_core::activation::{Active, Part};
 use countersign_core::answer::{ReadFailure, Sent};
 use countersign_core::claim::Taken;
 use countersign_core::contract::Contract;
 use countersign_core::dispatch::Account;
 use countersign_core::error::Refused;
+use countersign_core::escalation::Case;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
+use countersign_core::limit::{Budget, Spent};
 use countersign_core::request::WireRequest;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
-use countersign_core::subject::Subject;
-use countersign_shared::ids::{ActionId, ObservationId, ProposalId, ReceiptId};
+use countersign_core::subject::{Matched, Subject};
+use countersign_core::switch::{Off, Reach, Switches};
+use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ProposalId, ReceiptId};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
@@ -30,8 +35,12 @@ pub trait Store: Send + Sync + 'static {
     async fn claim(
         &self,
         granted: &Granted,
+        budget: &Budget,
         now: Timestamp,
     ) -> Result<Result<Taken, Refused>, StoreError>;
+
+    /// What is booked on a budget's accounts, claims under way included.
+    async fn spent(&self, budget: &Budget, now: Timestamp) -> Result<Spent, StoreError>;
 
     /// What is known of an intent, without taking anything.
     async fn known(
@@ -46,13 +55,29 @@ pub trait Store: Send + Sync + 'static {
     /// lead.
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError>;
 
-    /// Puts a receipt into the log, with the events that lead to it in the same
-    /// commit (RECEIPT BEFORE REPLY). Answers with its index in the log.
+    /// Puts a receipt into the log, with the events that lead to it and with what it
+    /// does to the queue of people in the same commit (RECEIPT BEFORE REPLY). Answers
+    /// with its index in the log.
     async fn seal(
         &self,
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError>;
+
+    /// Ends one action with a receipt and begins another, in one commit.
+    async fn replace(
+        &self,
+        leaf: Leaf,
+        ended: (u64, Vec<Event>, &State),
+        begun: (Vec<Event>, &State),
+    ) -> Result<u64, StoreError>;
+
+    /// Matters that wait, or waited, for a person, oldest first.
+    async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError>;
+
+    /// Somebody takes an open matter, or (`None`) gives it back; `false` where it is not
+    /// open or somebody else has it.
+    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError>;
 
     /// Keeps an observation.
     async fn observe(
@@ -74,6 +99,20 @@ pub trait Store: Send + Sync + 'static {
     /// An action's journal; empty where this subject has no such action.
     async fn journal(&self, owner: &Subject, action: Named) -> Result<Vec<Event>, StoreError>;
 
+    /// Journals of every action that waits for members of staff, oldest first.
+    async fn waiting(&self) -> Result<Vec<Vec<Event>>, StoreError>;
+
+    /// The journal of an action, whoever's it is; empty where there is none.
+    async fn parked(&self, action: Named) -> Result<Vec<Event>, StoreError>;
+
+    /// How many proposals since then wait for an answer.
+    async fn open(
+        &self,
+        owner: &Subject,
+        caller: &str,
+        since: Timestamp,
+    ) -> Result<Open, StoreError>;
+
     /// Journals of every action that was sent or claimed and has no receipt.
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError>;
 
@@ -84,8 +123,43 @@ pub trait Store: Send + Sync + 'static {
     /// Receipts that match, newest first.
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError>;
 
+    /// The switches that are off.
+    async fn switches(&self) -> Result<Switches, StoreError>;
+
+    /// Turns a switch, `None` being on, with its receipt in the same commit. Answers
+    /// with the receipt's index in the log.
+    async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError>;
+
+    /// What is activated, by part; empty before the first start.
+    async fn activated(&self) -> Result<BTreeMap<Part, Active>, StoreError>;
+
+    /// Files of the active policy bundle; empty before the first start.
+    async fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError>;
+
+    /// Activates, with the receipts in the same commit.
+    async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError>;
+
     /// Whether it takes writes now: makes a small one durable.
     async fn probe(&self) -> Result<(), StoreError>;
+
+    /// Counts a try to match against each of these; whether there were tries left for
+    /// all of them.
+    async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Keeps that a subject was matched in a conversation.
+    async fn remember_match(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        matched: Matched,
+    ) -> Result<(), StoreError>;
+
+    /// The last match of a subject in a conversation, however long ago.
+    async fn matched(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+    ) -> Result<Option<Matched>, StoreError>;
 
     /// The newest signed checkpoint, empty for an empty log.
     async fn checkpoint(&self) -> Result<String, StoreError>;
@@ -97,9 +171,20 @@ pub trait Store: Send + Sync + 'static {
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError>;
 }
 
+/// Proposals that wait for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Open {
+    /// Of the subject.
+    pub subject: u32,
+    /// Of the planner, for whomever.
+    pub planner: u32,
+}
+
 /// How an action is named.
 #[derive(Debug, Clone)]
 pub enum Named {
+    /// As the one that waits for members of staff with this intent.
+    Intent(String),
     /// By its own id.
     Action(ActionId),
     /// By the proposal it came from.
@@ -113,6 +198,45 @@ pub struct Old {
     pub observed: Timestamp,
     /// Proposals made before and never carried out.
     pub proposed: Timestamp,
+}
+
+/// A part that takes effect.
+#[derive(Debug, Clone)]
+pub struct Activation {
+    /// Of what.
+    pub part: Part,
+    /// As it is from now on.
+    pub active: Active,
+    /// The bundle's files, for the policy: later changes are signed by its people.
+    pub bundle: Option<BTreeMap<String, String>>,
+}
+
+/// Which matters.
+#[derive(Debug, Clone, Default)]
+pub struct EscalationQuery {
+    /// Only this one.
+    pub id: Option<EscalationId>,
+    /// Only of this matter; empty means any.
+    pub matter: String,
+    /// Only this tenant's; empty means any.
+    pub tenant: String,
+    /// Closed ones as well.
+    pub closed: bool,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// A matter as the queue holds it.
+#[derive(Debug, Clone)]
+pub struct Escalation {
+    /// What it is about.
+    pub case: Case,
+    /// The reads that it rests on, as they were then.
+    pub seen: Vec<Observation>,
+    /// Who is at it.
+    pub taken_by: Option<String>,
+    /// The receipt that ended it.
+    pub closed_by: Option<ReceiptId>,
 }
 
 /// Which receipts.
@@ -171,12 +295,12 @@ pub trait Backends: Send + Sync + 'static {
     fn account(&self, tenant: &str, pack: &str) -> Option<Account>;
 
     /// Sends a write, at most once (AT MOST ONE EFFECT).
-    async fn send(&self, tenant: &str, contract: &Contract, request: &WireRequest) -> Sent;
+    async fn send(&self, subject: &Subject, contract: &Contract, request: &WireRequest) -> Sent;
 
     /// The raw answer to a read, with all its pages.
     async fn read(
         &self,
-        tenant: &str,
+        subject: &Subject,
         contract: &Contract,
         request: &WireRequest,
     ) -> Result<Json, ReadFailure>;
@@ -190,18 +314,18 @@ impl Backends for Connections {
         Some(Account { account, credential })
     }
 
-    async fn send(&self, tenant: &str, contract: &Contract, request: &WireRequest) -> Sent {
+    async fn send(&self, subject: &Subject, contract: &Contract, request: &WireRequest) -> Sent {
         let pack = &contract.pack;
-        Self::send(self, tenant, pack, request, pack.timeout).await
+        Self::send(self, subject, pack, request, pack.timeout).await
     }
 
     async fn read(
         &self,
-        tenant: &str,
+        subject: &Subject,
         contract: &Contract,
         request: &WireRequest,
     ) -> Result<Json, ReadFailure> {
-        Self::read(self, tenant, contract, request, contract.pack.timeout).await
+        Self::read(self, subject, contract, request, contract.pack.timeout).await
     }
 }
 

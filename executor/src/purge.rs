@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_core::proposal;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::{Clock, Old, Store, StoreError};
@@ -18,9 +17,9 @@ const BATCH: u32 = 500;
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// Keeps the store tidy for as long as the task lives.
-pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
+pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lives: Duration) {
     loop {
-        match round(&*store, clock.now()).await {
+        match round(&*store, clock.now(), lives).await {
             Ok(0) => {}
             Ok(gone) => tracing::info!(gone, "old observations and proposals are removed"),
             Err(error) => tracing::warn!(%error, "old rows stay until the next round"),
@@ -33,8 +32,12 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
 ///
 /// # Errors
 /// When the store cannot be written; what went before is gone.
-pub async fn round(store: &dyn Store, now: Timestamp) -> Result<usize, StoreError> {
-    let lives = SignedDuration::try_from(proposal::LIVES).unwrap_or(SignedDuration::ZERO);
+pub async fn round(
+    store: &dyn Store,
+    now: Timestamp,
+    lives: Duration,
+) -> Result<usize, StoreError> {
+    let lives = SignedDuration::try_from(lives).unwrap_or(SignedDuration::ZERO);
     let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
     let old = Old { observed: before(OBSERVATIONS), proposed: before(lives + VOID) };
     let mut gone = 0;

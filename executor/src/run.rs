@@ -8,7 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use countersign_proto::v1::{audit_server::AuditServer, executor_server::ExecutorServer};
+use countersign_proto::v1::{
+    approvals_server::ApprovalsServer, audit_server::AuditServer,
+    escalations_server::EscalationsServer, executor_server::ExecutorServer,
+    operator_server::OperatorServer,
+};
 use countersign_shared::mtls::{
     ConnectionLimits, HandshakeLimits, Material, MaterialFiles, bind, serve_until, server,
 };
@@ -18,22 +22,30 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::activation::Found;
 use crate::config::Config;
 use crate::connector::Connections;
+use crate::console::ConsoleConfig;
 use crate::desk::Desk;
 use crate::driver::Driver;
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, Store, SystemClock};
 use crate::running::Running;
-use crate::service::{audit::AuditService, executor::ExecutorService};
+use crate::service::{
+    approvals::ApprovalsService, audit::AuditService, escalations::EscalationsService,
+    executor::ExecutorService, operator::OperatorService,
+};
 use crate::store::sqlite::Sqlite;
 use crate::subject::Subjects;
+use crate::switch::Switchboard;
 use crate::vault::Vault;
-use crate::{log, packs, purge, status};
+use crate::{activation, console, log, notify, packs, policy, purge, status};
 
 /// How long calls under way may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// Between two looks at what waits for people.
+const SWEEP: Duration = Duration::from_secs(10);
 /// Largest request, in bytes.
 const LARGEST_REQUEST: usize = 1024 * 1024;
 
@@ -53,43 +65,70 @@ pub async fn run(
         crl: config.tls.crl.clone(),
     })?;
     let _alone = alone(&config.state)?;
-    let Opened { desk, publisher, publishing } = open(&config)?;
+    let Opened { desk, publisher, publishing } = open(&config).await?;
     let carried_on = desk.recover().await?;
     if carried_on > 0 {
         tracing::info!(carried_on, "actions of an earlier process are carried on");
     }
     let (store, clock) = (&desk.pipeline.store, &desk.pipeline.clock);
-    let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock)));
+    let lives = desk.pipeline.policy.settings().proposals_live;
+    let sweeping = tokio::spawn(sweep(desk.clone()));
+    let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock), lives));
     let incoming = bind(address(&config.listen)?, material, HandshakeLimits::default())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
     let admin = status::serve(address(&config.admin)?, Arc::clone(&desk.pipeline.store)).await?;
+    let console = match &config.console {
+        Some(page) => Some(console::serve(page, desk.clone()).await?),
+        None => None,
+    };
+    let told = notify::start(&config.notify, desk.clone())?;
     if let Some(file) = ready_file {
-        Ready { grpc, admin }.announce(file)?;
+        Ready { grpc, admin, console }.announce(file)?;
     }
     tracing::info!(%grpc, %admin, tools = desk.pipeline.catalog.tools.len(), "executor ready");
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ExecutorServer<ExecutorService>>().await;
     health.set_serving::<AuditServer<AuditService>>().await;
+    health.set_serving::<ApprovalsServer<ApprovalsService>>().await;
+    health.set_serving::<OperatorServer<OperatorService>>().await;
+    health.set_serving::<EscalationsServer<EscalationsService>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
     let executor = ExecutorServer::new(ExecutorService::new(desk.clone()));
+    let tenants = config.issuers.iter().map(|issuer| issuer.tenant.clone()).collect();
     let router = server(ConnectionLimits::default())
         .layer(Guard::new(Authorize::new(config.callers)))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(executor.max_decoding_message_size(LARGEST_REQUEST))
+        .add_service(ApprovalsServer::new(ApprovalsService::new(desk.clone())))
+        .add_service(OperatorServer::new(OperatorService::new(desk.clone(), tenants)))
+        .add_service(EscalationsServer::new(EscalationsService::new(desk.clone())))
         .add_service(AuditServer::new(AuditService::new(desk)));
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
     purging.abort();
+    told.abort();
+    sweeping.abort();
+    told.abort();
     publishing.cancel();
     if tokio::time::timeout(GRACE, publisher).await.is_err() {
         tracing::warn!("the log folder lags behind; the next start brings it up to date");
     }
     tracing::info!("executor stopped");
     Ok(())
+}
+
+/// Looks after what waits for people, now and again.
+async fn sweep(desk: Desk) {
+    loop {
+        if let Err(error) = desk.sweep().await {
+            tracing::warn!(%error, "what waits for people is looked after later");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
 }
 
 /// One process owns a state folder: a second would not see the first one's claims.
@@ -127,11 +166,13 @@ pub struct Opened {
 ///
 /// # Errors
 /// Packs, credentials, connections, keys or a store that cannot be used.
-pub fn open(config: &Config) -> anyhow::Result<Opened> {
+pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     let catalog = Arc::new(packs::load(&config.packs).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         anyhow!("the packs do not load:\n{}", lines.join("\n"))
     })?);
+    let policy = Arc::new(policy::load(&config.policy, &catalog)?);
+    tracing::info!(digest = policy.digest(), "policy loaded");
     let vault = Vault::open(&config.credentials)?;
     let connections =
         Connections::build(&config.connections, &catalog, &vault).map_err(|problems| {
@@ -149,10 +190,32 @@ pub fn open(config: &Config) -> anyhow::Result<Opened> {
     let publisher = tokio::spawn(log::publish(folder, key, source, rung, publishing.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store: Arc<dyn Store> = Arc::new(store);
-    let driver = Driver::new(Arc::clone(&catalog), connections, Arc::clone(&clock));
-    let pipeline = Pipeline { catalog, driver, store, clock, sealed };
+    let found = Found::read(config, &catalog, &policy)?;
+    let inactive = activation::settle(&*store, &found, &config.state, clock.now()).await?;
+    sealed.notify_one();
+    let driver =
+        Driver::new(Arc::clone(&catalog), connections, Arc::clone(&clock)).without(inactive);
+    let switches = Switchboard::new(store.switches().await?);
+    let pipeline = Pipeline {
+        catalog,
+        policy,
+        driver,
+        store,
+        switches,
+        clock: Arc::clone(&clock),
+        sealed,
+        raised: Arc::default(),
+    };
     let subjects = Arc::new(Subjects::load(config)?);
-    let desk = Desk { pipeline, subjects, running: Running::default() };
+    subjects.keep_fresh(&clock);
+    let site = config.console.as_ref().map(ConsoleConfig::site).transpose()?;
+    let desk = Desk {
+        pipeline,
+        subjects,
+        running: Running::default(),
+        waiting: Arc::default(),
+        origin: site.as_ref().map_or("", |site| site.origin()).into(),
+    };
     Ok(Opened { desk, publisher, publishing })
 }
 

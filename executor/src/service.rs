@@ -1,5 +1,8 @@
 //! The gRPC face. Each method verifies the subject, turns messages into the core's
 //! types and back, and decides nothing.
 
+pub mod approvals;
 pub mod audit;
+pub mod escalations;
 pub mod executor;
+pub mod operator;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
+use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -110,6 +111,30 @@ impl Vault {
         self.read(id).map(drop)
     }
 
+    /// The folder of a credential that each subject has one of.
+    ///
+    /// # Errors
+    /// It is not there, or others may change what is in it.
+    pub fn folder(&self, id: &str) -> Result<Self, VaultError> {
+        if !is_plain_name(id) {
+            return Err(VaultError::Name(id.to_owned()));
+        }
+        Self::open(&self.folder.join(id))
+    }
+
+    /// The file name that stands for a subject's claim: its value where that is
+    /// nothing but letters, digits, `_` and `-`, otherwise `sha256.` and the first 48
+    /// hex digits of its hash. No value can pass for the hash of another.
+    #[must_use]
+    pub fn name_of(value: &str) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if (1..=64).contains(&value.len()) && value.chars().all(plain) {
+            return value.to_owned();
+        }
+        let digits = hex::encode(Sha256::digest(value.as_bytes()));
+        format!("sha256.{}", digits.chars().take(48).collect::<String>())
+    }
+
     /// The secret itself, for the last hop of a request.
     ///
     /// # Errors
@@ -129,6 +154,8 @@ impl Vault {
         // Holds `kept` until the file is read, also where nobody waits for it any more.
         let read = move || {
             kept.remove(&own);
+            // Where each subject has one, those of others do not gather.
+            kept.retain(|_, (at, _)| now.saturating_duration_since(*at) < STANDS);
             let secret = vault.read(&own)?;
             kept.insert(own, (now, secret.clone()));
             Ok(secret)
@@ -336,6 +363,31 @@ mod tests {
         }
         write(&folder, "token", &vec![b'a'; 20_000], 0o600);
         assert!(matches!(vault.check("token"), Err(VaultError::Content { .. })));
+    }
+
+    #[test]
+    fn a_claim_of_a_subject_is_a_file_of_its_own() {
+        let (folder, vault) = folder();
+        assert!(vault.folder("erp").is_err(), "not there");
+        fs::create_dir(folder.path().join("erp")).unwrap();
+        write(&folder, "erp/c-17_A", b"seventeen", 0o600);
+        write(&folder, "shared", b"everybody", 0o600);
+        let inner = vault.folder("erp").unwrap();
+        assert_eq!(inner.read(&Vault::name_of("c-17_A")).unwrap().expose_secret(), "seventeen");
+        for other in
+            ["c-17_a", "C-17_A", "", ".", "..", "../shared", "../erp/c-17_A", "c-17_A/", "c-17_A\0"]
+        {
+            let name = Vault::name_of(other);
+            assert!(
+                matches!(inner.read(&name), Err(VaultError::Missing { .. })),
+                "{other}: {name}"
+            );
+        }
+        let hashed = Vault::name_of("gid://shop/Customer/17");
+        assert_ne!(Vault::name_of(&hashed), hashed, "a hash is no value");
+        fs::set_permissions(folder.path().join("erp"), Permissions::from_mode(0o777)).unwrap();
+        assert!(vault.folder("erp").is_err(), "others may change it");
+        assert!(vault.folder("../erp").is_err());
     }
 
     #[test]

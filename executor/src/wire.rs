@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 
 use countersign_core::error::Refused;
+use countersign_core::escalation::Handover;
+use countersign_core::grant::{Need, Parked};
 use countersign_core::lifecycle::{Outcome, State};
 use countersign_core::plan::{Confidence, ModelUse, Plan, Source, Step as PlanStep};
-use countersign_core::proposal::Proposal;
+use countersign_core::proposal::{Asked, Proposal};
 use countersign_proto::v1;
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::desk::{Observed, Turned};
+use crate::desk::{Observed, Request, Turned};
+use crate::matching::Span;
 use crate::subject::Said;
 
 /// Most violations that one refusal names.
@@ -134,6 +137,39 @@ fn recommended(action: v1::RecommendedAction) -> &'static str {
     }
 }
 
+/// Who hands a matter over, in which conversation.
+#[must_use]
+pub fn handing_over(request: &Request, wire: &v1::EscalateRequest) -> Asked {
+    Asked {
+        channel: String::new(),
+        caller: request.caller.clone(),
+        subject: request.subject.clone(),
+        conversation: wire.conversation_id.chars().take(128).collect(),
+        external_ref: wire.external_ref.chars().take(128).collect(),
+        messages: request.messages.clone(),
+        confidence: Confidence::default(),
+        model: ModelUse::default(),
+        after_receipt: None,
+    }
+}
+
+/// What a planner hands over.
+#[must_use]
+pub fn handover(wire: v1::EscalateRequest) -> Handover {
+    let why = wire.reason().as_str_name().trim_start_matches("ESCALATION_REASON_").to_lowercase();
+    let observations = wire.observation_ids.iter().filter_map(|id| id.parse().ok());
+    Handover {
+        why,
+        observations: observations.collect(),
+        request: wire.request,
+        interpretation: wire.interpretation,
+        reasoning: wire.reasoning_summary,
+        tried: wire.tried,
+        recommended: wire.recommended_action,
+        related: wire.receipt_ids.into_iter().chain(wire.action_ids).collect(),
+    }
+}
+
 /// Messages as they were sent.
 #[must_use]
 pub fn said(wire: Vec<v1::AttestedMessage>) -> Vec<Said> {
@@ -145,26 +181,45 @@ pub fn said(wire: Vec<v1::AttestedMessage>) -> Vec<Said> {
     wire.into_iter().map(one).collect()
 }
 
+/// A span as it was sent; one that is missing refers to no message.
+#[must_use]
+pub fn span(wire: Option<v1::UtteranceSpan>) -> Span {
+    let wire = wire.unwrap_or_default();
+    Span { message: wire.message_id, start: wire.start as usize, end: wire.end as usize }
+}
+
 /// A parked proposal.
 #[must_use]
 pub fn proposal(made: &Proposal) -> v1::Proposal {
     let money = made.money();
-    let needs =
-        if made.needs_confirmation() { vec![v1::GrantKind::Customer.into()] } else { vec![] };
+    let needs = made.needs().iter().map(|need| grant_kind(need).into()).collect();
     v1::Proposal {
         proposal_id: made.id().to_string(),
         tool: made.tool().to_owned(),
-        card: Some(v1::Card {
-            proposal_id: made.id().to_string(),
-            text: made.card().to_owned(),
-            commitment: made.commitment().to_owned(),
-            expires_at: Some(time(made.expires_at())),
-        }),
+        card: Some(card(made)),
         needs,
         arguments_json: serde_json::to_string(made.arguments().sources()).unwrap_or_default(),
         amount: money.map(|m| m.amount().to_string()).unwrap_or_default(),
         currency: money.map(|m| m.currency().to_string()).unwrap_or_default(),
         expires_at: Some(time(made.expires_at())),
+    }
+}
+
+/// What a person is shown before a yes.
+#[must_use]
+pub fn card(made: &Proposal) -> v1::Card {
+    v1::Card {
+        proposal_id: made.id().to_string(),
+        text: made.card().to_owned(),
+        commitment: made.commitment().to_owned(),
+        expires_at: Some(time(made.expires_at())),
+    }
+}
+
+fn grant_kind(need: &Need) -> v1::GrantKind {
+    match need {
+        Need::Customer => v1::GrantKind::Customer,
+        Need::Approval { .. } => v1::GrantKind::Approval,
     }
 }
 
@@ -196,6 +251,7 @@ pub fn action(state: &State, said: String, leaf_index: u64) -> v1::Action {
         }
         State::SealedRefusal(s, _) => (s.refused.code.clone(), 0),
         State::Refused(_) => (String::new(), 0),
+        State::Proposed(p) if p.waits_for_staff() => (Code::ApprovalRequired.name().to_owned(), 0),
         State::Proposed(_) | State::Granted(_) | State::Claimed(_) | State::Cleared(_) => {
             (String::new(), 0)
         }
@@ -213,7 +269,13 @@ pub fn action(state: &State, said: String, leaf_index: u64) -> v1::Action {
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         escalated: told == Some(Outcome::Unknown),
         external_ref: proposal.asked().external_ref.clone(),
+        needs: missing(state),
     }
+}
+
+fn missing(state: &State) -> Vec<i32> {
+    let missing = state.parked().into_iter().flat_map(Parked::missing);
+    missing.map(|need| grant_kind(need).into()).collect()
 }
 
 fn stage(state: &State) -> v1::ActionState {

@@ -21,6 +21,7 @@ use crate::assemble::{Question, Task};
 mod carry;
 mod decide;
 mod ending;
+mod hand;
 mod pursue;
 pub mod turn;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::{
-    Action, ActionState, ExecuteRequest, ExecuteResponse, GetActionRequest, ListToolsRequest,
-    Proposal, ProposeRequest, Tool, WatchActionRequest,
+    Action, ActionState, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
+    GetActionRequest, ListToolsRequest, Proposal, ProposeRequest, Tool, WatchActionRequest,
 };
 use countersign_shared::refusal::Refusal;
 use tonic::transport::Channel;
@@ -28,6 +28,8 @@ pub trait Executor: Send + Sync {
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError>;
     /// Reads, or carries out a proposal.
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError>;
+    /// Hands a matter to a person.
+    async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError>;
     /// One action as it stands.
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError>;
     /// The action when it is sealed, or as it was last seen after `patience`.
@@ -141,6 +143,11 @@ impl Executor for GrpcExecutor {
 
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError> {
         let answer = self.client.clone().execute(timed(request, EXECUTE_PATIENCE)).await;
+        answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
+    }
+
+    async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {
+        let answer = self.client.clone().escalate(timed(request, ADVISORY_PATIENCE)).await;
         answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
     }
 

@@ -71,7 +71,7 @@ pub async fn run(
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
     if let Some(file) = ready_file {
-        Ready { grpc, admin }.announce(file)?;
+        Ready { grpc, admin, console: None }.announce(file)?;
     }
     tracing::info!(%grpc, %admin, model = model.name(), "planner ready");
     let router = server(ConnectionLimits::default())

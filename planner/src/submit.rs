@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use countersign_proto::v1::{
-    Action, Argument, Confidence, ExecuteRequest, ModelUse, Plan, Proposal, ProposeRequest,
-    RecommendedAction, Step, execute_request,
+    Action, Argument, Confidence, ExecuteRequest, GrantKind, ModelUse, Plan, Proposal,
+    ProposeRequest, RecommendedAction, Step, execute_request,
 };
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
@@ -99,7 +99,9 @@ pub async fn carry_out(
     for pause in ASK_AGAIN_AFTER.iter().map(Some).chain([None]) {
         match executor.execute(request.clone()).await {
             Ok(answer) => match answer.action {
-                Some(action) if is_sealed(&action) => return Ended::Action(Box::new(action)),
+                Some(action) if is_sealed(&action) || waits(&action) => {
+                    return Ended::Action(Box::new(action));
+                }
                 Some(action) => return to_its_end(executor, token, action).await,
                 None => sent = true,
             },
@@ -114,6 +116,11 @@ pub async fn carry_out(
         }
     }
     Ended::InDoubt { action_id: None }
+}
+
+/// For members of staff: minutes or days. Nobody waits for that in a chat.
+fn waits(action: &Action) -> bool {
+    action.needs.contains(&i32::from(GrantKind::Approval))
 }
 
 async fn to_its_end(executor: &dyn Executor, token: &str, action: Action) -> Ended {

@@ -73,6 +73,17 @@ id!(
 id!(
     /// The record of a finished or refused action.
     ReceiptId, "rcp");
+id!(
+    /// A matter that waits for a person.
+    EscalationId, "esc");
+
+impl EscalationId {
+    /// The one that this receipt opens.
+    #[must_use]
+    pub fn of(receipt: &ReceiptId) -> Self {
+        Self(format!("esc_{}", receipt.0.trim_start_matches("rcp_")))
+    }
+}
 
 /// A string that is not the id it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +116,14 @@ mod tests {
         let late = ActionId::from_uuid(Uuid::from_u128(2 << 80));
         assert!(early < late);
         assert_eq!(early.to_string().parse::<ActionId>().unwrap(), early);
+    }
+
+    #[test]
+    fn an_escalation_bears_the_mark_of_its_receipt() {
+        let receipt = ReceiptId::from_uuid(Uuid::from_u128(7));
+        let escalation = EscalationId::of(&receipt);
+        assert_eq!(escalation.to_string().parse::<EscalationId>().unwrap(), escalation);
+        assert_eq!(escalation.as_str().get(4..), receipt.as_str().get(4..));
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub struct Ready {
     pub grpc: SocketAddr,
     /// The address of its status pages.
     pub admin: SocketAddr,
+    /// The address of the approval page, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<SocketAddr>,
 }
 
 impl Ready {
@@ -46,8 +49,11 @@ mod tests {
     fn the_file_is_whole_alone_and_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ready.json");
-        let ready =
-            Ready { grpc: "127.0.0.1:1".parse().unwrap(), admin: "[::1]:2".parse().unwrap() };
+        let ready = Ready {
+            grpc: "127.0.0.1:1".parse().unwrap(),
+            admin: "[::1]:2".parse().unwrap(),
+            console: None,
+        };
         ready.announce(&file).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         assert_eq!(text, r#"{"grpc":"127.0.0.1:1","admin":"[::1]:2"}"#);

@@ -20,7 +20,8 @@ pub struct Receipt {
     pub receipt_id: String,
     /// When it was sealed.
     pub sealed_at: Timestamp,
-    /// `applied`, `not_applied`, `unknown` or `refused`.
+    /// `applied`, `not_applied`, `unknown` or `refused`; `changed` where people changed
+    /// the executor itself.
     pub outcome: String,
     /// Stable code; empty for a plain `applied`.
     pub code: String,
@@ -30,6 +31,9 @@ pub struct Receipt {
     pub said: String,
     /// What follows: `none`, `retry_later` or `person`.
     pub next: String,
+    /// Who carried it out, where anybody did: `executor` or `human`.
+    #[serde(default = "executor")]
+    pub performed_by: String,
     /// The tenant.
     pub tenant: String,
     /// The tool; empty where a plan named none that exists.
@@ -57,7 +61,7 @@ pub struct Receipt {
     /// Each gate with the facts it saw: those of the proposal for a refusal there,
     /// else those under the lock.
     pub gates: Vec<Gate>,
-    /// Each human's yes.
+    /// Each human's answer.
     pub grants: Vec<Grant>,
     /// Where it was sent.
     pub backend: Option<Backend>,
@@ -71,6 +75,41 @@ pub struct Receipt {
     pub verification: Verification,
     /// Ids and facts that the effect yielded.
     pub output: Json,
+    /// What people changed of the executor itself; absent for an action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+}
+
+/// A change to the executor itself: a switch, or what it runs with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// `switch/REACH`, or the part that was activated: `policy`, `pack/NAME`, `issuers`,
+    /// `egress`.
+    pub what: String,
+    /// As it was: `on`, `off`, a digest; empty where there was none.
+    pub old: String,
+    /// As it is now.
+    pub new: String,
+    /// Why.
+    pub reason: String,
+    /// Who, with what they signed where they had to.
+    pub by: Vec<Changer>,
+}
+
+/// One of those who made a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changer {
+    /// An operator's SPIFFE id, or a person of the policy.
+    pub who: String,
+    /// Why, in their words; may be empty.
+    pub reason: String,
+    /// The compact JWS; empty where a certificate was enough.
+    pub jws: String,
+}
+
+/// Whose work an earlier receipt shows.
+fn executor() -> String {
+    "executor".to_owned()
 }
 
 /// Who asked, for whom, in which conversation.
@@ -143,23 +182,28 @@ pub struct Gate {
     pub facts: Json,
 }
 
-/// One human's yes.
+/// One human's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// `customer`.
+    /// `customer`, `approval`, `rejection` or `finish`: a person's word on what they did.
     pub kind: String,
     /// Who.
     pub by: String,
-    /// Through which frontend.
-    pub frontend: String,
-    /// When.
+    /// The frontend through which a customer answered, the directory that names an
+    /// approver.
+    pub issuer: String,
+    /// In which role an approver answered; empty for a customer.
+    pub role: String,
+    /// What an approver wrote; may be empty.
+    pub reason: String,
+    /// When it was signed.
     pub at: Timestamp,
     /// Digest of the card they saw.
     pub card: String,
     /// The card's text.
     pub text: String,
-    /// The signed yes.
-    pub jws: String,
+    /// The signed answer: `jws`, or a passkey's assertion.
+    pub signature: Json,
 }
 
 /// Where a request went.
@@ -193,7 +237,7 @@ pub struct Attempt {
 /// How an outcome was established.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Verification {
-    /// `response`, `replay`, `read_back`.
+    /// `response`, `replay`, `read_back`, `human`.
     pub evidence: Vec<String>,
     /// How often it was read back.
     pub looks: u32,

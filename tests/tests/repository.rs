@@ -51,6 +51,34 @@ fn core_knows_no_network_and_no_runtime() {
     }
 }
 
+/// What a test may leave out, nothing that ships can.
+#[test]
+fn nothing_that_ships_can_leave_a_gate_out() {
+    let feature = "gates-off";
+    let manifests = tracked().into_iter().filter(|p| p.ends_with("Cargo.toml"));
+    let naming = manifests.filter(|p| fs::read_to_string(p).unwrap().contains(feature));
+    let naming: BTreeSet<_> =
+        naming.map(|p| p.strip_prefix(root()).unwrap().display().to_string()).collect();
+    // The core has it, the tests pass it on, nobody has it by default.
+    let two = ["executor/core/Cargo.toml", "tests/Cargo.toml"].map(str::to_owned);
+    assert_eq!(naming, BTreeSet::from(two));
+    let tests = fs::read_to_string(root().join("tests/Cargo.toml")).unwrap();
+    assert!(!tests.contains("default ="), "a default feature could switch it on");
+    for package in ["countersign-executor", "countersign-planner", "countersign"] {
+        let tree = features(package);
+        assert!(!tree.contains(feature), "{package} is built with {feature}");
+    }
+}
+
+/// Every crate and feature that a package is built with, without its tests.
+fn features(package: &str) -> String {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let arguments = ["tree", "--offline", "-p", package, "-e", "normal,build", "-f", "{p} {f}"];
+    let tree = Command::new(cargo).current_dir(root()).args(arguments).output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    String::from_utf8(tree.stdout).unwrap()
+}
+
 fn tracked() -> Vec<PathBuf> {
     let listed = Command::new("git").current_dir(root()).args(["ls-files", "-z"]).output().unwrap();
     let text = String::from_utf8(listed.stdout).unwrap();

@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{audit, chat, completions, contracts, demo, doctor, explain, init, pki, receipts};
+use crate::{
+    activate, approvals, audit, chat, completions, contracts, demo, doctor, escalations, explain,
+    init, pki, policy, receipts, switch,
+};
 
 /// A verb did what it was asked, and what it looked at is right.
 pub const OK: u8 = 0;
@@ -30,6 +33,7 @@ Examples:
   Set up a deployment:
     countersign init DIR
     countersign doctor --executor DIR/executor.yaml
+    countersign policy test DIR/policy --packs DIR/packs/shopify
 
 Exit codes:
   0  done, and what was looked at is right
@@ -56,6 +60,9 @@ enum Verb {
     Contracts(contracts::Command),
     /// Say what a code means, who can do something about it, and what.
     Explain(explain::Args),
+    /// Check, test and show the policy: who may do what, and who approves.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Write the commented configuration of both services into a folder.
     Init(init::Args),
     /// Say what is wrong with a configuration, and how to put it right.
@@ -63,6 +70,17 @@ enum Verb {
     /// Make a certificate authority and let it issue certificates.
     #[command(subcommand)]
     Pki(pki::PkiCommand),
+    /// Sign a change of policy, packs, issuers or egress, so that the executor runs with it.
+    Activate(activate::Args),
+    /// Switch a tool, a pack, a tenant or everything off, and on again.
+    #[command(subcommand)]
+    Switch(switch::Command),
+    /// List, show and answer the requests that wait for members of staff.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
+    /// List, take and finish the matters that wait for a person.
+    #[command(subcommand)]
+    Escalations(escalations::Command),
     /// List and show receipts, from an executor or from a log folder.
     #[command(subcommand)]
     Receipts(receipts::Command),
@@ -103,9 +121,14 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Chat(args) => chat::run(args),
         Verb::Contracts(command) => contracts::run(command),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Policy(command) => policy::run(command),
         Verb::Init(args) => init::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Pki(command) => pki::run(command).map(|()| ExitCode::from(OK)),
+        Verb::Activate(args) => activate::run(&args),
+        Verb::Switch(command) => switch::run(command),
+        Verb::Approvals(command) => approvals::run(command),
+        Verb::Escalations(command) => escalations::run(command),
         Verb::Receipts(command) => receipts::run(command),
         Verb::Audit(command) => audit::run(&command),
         Verb::Completions { shell } => completions::run(shell, &mut Line::command()),
@@ -142,6 +165,6 @@ mod tests {
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
             seen += 1;
         }
-        assert_eq!(seen, 8);
+        assert_eq!(seen, 9);
     }
 }

@@ -15,6 +15,7 @@ mod new;
 mod recorded;
 mod rehearsal;
 mod show;
+mod unasked;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -44,7 +44,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Writes the folder.
 pub(crate) fn write(dir: &Path) -> anyhow::Result<()> {
-    let taken = ["executor.yaml", "planner.yaml", "packs", "development", "log.key", "log.pub"];
+    let taken =
+        ["executor.yaml", "planner.yaml", "packs", "policy", "development", "log.key", "log.pub"];
     if let Some(taken) = taken.map(|name| dir.join(name)).into_iter().find(|path| path.exists()) {
         anyhow::bail!("{} is there already: take another folder, or move it away", taken.display());
     }
@@ -63,6 +64,9 @@ pub(crate) fn write(dir: &Path) -> anyhow::Result<()> {
     let packs = dir.join("packs");
     countersign_executor::packs::write_shipped(&packs)
         .with_context(|| format!("cannot write the packs to {}", packs.display()))?;
+    let policy = dir.join("policy");
+    countersign_executor::policy::write_shipped(&policy)
+        .with_context(|| format!("cannot write the policy to {}", policy.display()))?;
     Ok(())
 }
 
@@ -97,6 +101,7 @@ Wrote {dir}:
   executor.yaml   the executor's configuration, commented
   planner.yaml    the planner's configuration, commented
   packs/          the contracts and connectors that come with Countersign
+  policy/         who may do what, in which mode, within which limits, who approves
   credentials/    for the backends' secrets, one file each
   keys/           for the public keys of your sign-in and your chat
   development/    DEVELOPMENT KEYS that play both until then; executor.yaml trusts them
@@ -170,6 +175,8 @@ mod tests {
         for pack in &config.packs {
             assert!(pack.join("connector.yaml").exists(), "{}", pack.display());
         }
+        let catalog = countersign_executor::packs::load(&config.packs).unwrap();
+        countersign_executor::policy::load(&config.policy, &catalog).unwrap();
         for connection in &config.connections {
             assert_eq!(connection.problems(), []);
         }

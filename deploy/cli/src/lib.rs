@@ -1,10 +1,12 @@
 //! The person's command: one module per verb, and what they share.
 //!
 //! ```text
-//! argv ──command──▶ demo · chat · contracts · explain · init · doctor · pki · receipts · audit · completions
-//!                    │      │                                                     │          │
-//!                    │      └── Planner (gRPC)                                    └─ Audit ──┴─ log folder
-//!                    └── sandbox, executor, planner                                  (gRPC)     (files, offline)
+//! argv ──command──▶ demo · chat · contracts · explain · policy · init · doctor · pki · activate
+//!                    │      │      · switch · approvals · receipts · audit · completions
+//!                    │      │         │        │            │          │
+//!                    │      └── Planner  Operator, Approvals └─ Audit ──┴─ log folder
+//!                    │          (gRPC)   (gRPC)                (gRPC)     (files, offline)
+//!                    └── sandbox, executor, planner
 //!                        as processes of their own
 //! ```
 //!
@@ -18,10 +20,16 @@ pub mod demo;
 
 pub mod contracts;
 pub mod explain;
+pub mod policy;
 
 pub mod doctor;
 pub mod init;
 pub mod pki;
+
+pub mod activate;
+pub mod approvals;
+pub mod escalations;
+pub mod switch;
 
 pub mod audit;
 pub mod receipts;
@@ -29,4 +37,5 @@ pub mod receipts;
 mod completions;
 mod ed25519;
 mod logkey;
+mod remote;
 mod text;

@@ -208,7 +208,7 @@ fn configuration(dir: &Path, pack: &str, port: u16) -> String {
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
     let config = json!({
         "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "tls": { "cert": "c", "key": "k", "ca": "a" },
-        "state": "state", "packs": [pack], "credentials": "credentials",
+        "state": "state", "packs": [pack], "policy": "policy", "credentials": "credentials",
         "log": { "origin": "shop.example/log", "key": "log.key" }, "callers": { "planners": [] },
         "issuers": [], "frontends": [],
         "connections": [{

@@ -57,6 +57,8 @@ pub enum Barrier {
     Egress,
     /// The credential: missing, unreadable, or refused by the token end point.
     Credential,
+    /// Our own limits on how fast the backend may be called.
+    Busy,
 }
 
 impl Barrier {
@@ -67,6 +69,7 @@ impl Barrier {
             Self::Unreachable => Code::BackendUnreachable,
             Self::Egress => Code::EgressDenied,
             Self::Credential => Code::CredentialRejected,
+            Self::Busy => Code::Overloaded,
         }
     }
 }
@@ -110,6 +113,11 @@ pub enum Verdict {
     },
     /// The credential is unusable or was not accepted; nothing happened.
     CredentialRejected,
+    /// Not sent: an operator switched it off.
+    SwitchedOff {
+        /// Which switch.
+        why: String,
+    },
 }
 
 impl Verdict {
@@ -126,6 +134,7 @@ impl Verdict {
             Self::NotSent { why } => json!({ "not_sent": why }),
             Self::Lost { why } => json!({ "lost": why }),
             Self::CredentialRejected => json!({ "credential_rejected": true }),
+            Self::SwitchedOff { why } => json!({ "switched_off": why }),
         }
     }
 }
@@ -151,7 +160,7 @@ fn judge_call(pack: &Pack, call: &Call, sent: &Sent) -> Verdict {
 
 fn not_sent(barrier: Barrier, why: &str) -> Verdict {
     match barrier {
-        Barrier::Unreachable => Verdict::NotSent { why: why.to_owned() },
+        Barrier::Unreachable | Barrier::Busy => Verdict::NotSent { why: why.to_owned() },
         Barrier::Credential => Verdict::CredentialRejected,
         Barrier::Egress => {
             Verdict::Rejected { code: barrier.code().name().to_owned(), message: why.to_owned() }

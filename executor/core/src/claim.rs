@@ -9,8 +9,11 @@ use serde_json::json;
 
 use crate::digest;
 use crate::error::Refused;
-use crate::grant::Granted;
+use crate::gate::Finding;
+use crate::gates::Gate;
+use crate::grant::{Granted, Need};
 use crate::lifecycle::Outcome;
+use crate::limit::{Budget, Spent};
 
 /// A granted action that holds its key and its locks.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,11 +23,25 @@ pub struct Claimed {
 }
 
 /// A key, taken. Made only by [`decide`], or read back from the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Taken {
     key: String,
     occasion: u32,
     at: Timestamp,
+    /// Accounts that the limits book it on.
+    booked: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+/// What the store knows when an action is claimed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// Of the intent.
+    pub latest: Option<Latest>,
+    /// Of the objects.
+    pub lock_held_by: Option<ActionId>,
+    /// Of the limits' accounts.
+    pub spent: Spent,
 }
 
 /// What the store knows of the intent when it is claimed.
@@ -43,23 +60,41 @@ pub struct Latest {
 /// Decides a claim from what the store knows.
 ///
 /// # Errors
-/// `ALREADY_DONE` with the earlier receipt, `IN_FLIGHT`, `OBJECT_IN_DOUBT`.
+/// `ALREADY_DONE` with the earlier receipt, `IN_FLIGHT`, `OBJECT_IN_DOUBT`,
+/// `LIMIT_EXCEEDED`, `VELOCITY_EXCEEDED`, `APPROVAL_REQUIRED`.
 pub fn decide(
     granted: &Granted,
-    latest: Option<&Latest>,
-    lock_held_by: Option<&ActionId>,
+    known: &Known,
+    budget: &Budget,
     now: Timestamp,
 ) -> Result<Taken, Refused> {
     let proposal = granted.proposal();
-    let occasion = occasion(latest, proposal.asked().after_receipt.as_ref())?;
-    if let Some(other) = lock_held_by {
+    let shown = proposal.asked().after_receipt.as_ref();
+    let occasion = occasion(known.latest.as_ref(), shown)?;
+    if let Some(other) = known.lock_held_by.as_ref().filter(|_| Gate::Lock.is_on()) {
         let mut refused =
             Refused::new(Code::ObjectInDoubt, "another write on this object is not settled");
         refused.other_action = Some(other.to_string());
         return Err(refused);
     }
+    let findings = budget.check(&known.spent)?;
+    approved(granted, &budget.approvals(&known.spent))?;
     let key = key(proposal.intent(), occasion);
-    Ok(Taken { key, occasion, at: now })
+    Ok(Taken { key, occasion, at: now, booked: budget.accounts(), findings })
+}
+
+/// Other actions may have used up, since the card was shown, what needed no approval
+/// then.
+fn approved(granted: &Granted, needs: &[Need]) -> Result<(), Refused> {
+    let mut known = granted.proposal().needs().to_vec();
+    for need in needs {
+        let Some(at) = known.iter().position(|known| known == need) else {
+            let message = "with what was done since, a person has to approve this; propose again";
+            return Err(Refused::new(Code::ApprovalRequired, message));
+        };
+        known.swap_remove(at);
+    }
+    Ok(())
 }
 
 /// Which occasion opens now, or what is known of the one before.
@@ -75,6 +110,9 @@ pub fn occasion(latest: Option<&Latest>, shown: Option<&ReceiptId>) -> Result<u3
         refused.earlier_receipt = latest.receipt.as_ref().map(ToString::to_string);
         Err(refused)
     };
+    if !Gate::Occasion.is_on() {
+        return Ok(next);
+    }
     match latest.outcome {
         None => known(Code::InFlight, "the same action is being carried out"),
         Some(Outcome::Unknown) => known(Code::ObjectInDoubt, "the same action is in doubt"),
@@ -102,6 +140,18 @@ impl Taken {
     pub fn occasion(&self) -> u32 {
         self.occasion
     }
+
+    /// When it was claimed.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Accounts that it is booked on, as digests.
+    #[must_use]
+    pub fn booked(&self) -> &[String] {
+        &self.booked
+    }
 }
 
 impl Claimed {
@@ -127,10 +177,16 @@ impl Claimed {
         self.taken.occasion
     }
 
-    /// When it was claimed.
+    /// What was taken.
     #[must_use]
-    pub fn at(&self) -> Timestamp {
-        self.taken.at
+    pub fn taken(&self) -> &Taken {
+        &self.taken
+    }
+
+    /// What the limits said.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.taken.findings
     }
 }
 

@@ -11,14 +11,17 @@ pub mod problem;
 pub mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::money::{Currency, Money};
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::expr::{Expr, Prose, Template};
 use crate::shape::Shape;
+use crate::subject::Strength;
 
 pub use catalog::DuplicatePack;
 pub use describe::{arguments_json, output_json};
@@ -30,6 +33,8 @@ pub struct Catalog {
     pub packs: BTreeMap<String, Arc<Pack>>,
     /// Contracts by full tool name.
     pub tools: BTreeMap<String, Arc<Contract>>,
+    /// How guests are matched, by pack; not every pack can.
+    pub matching: BTreeMap<String, Matching>,
 }
 
 /// One backend's connector as its pack declares it. Address and credential are
@@ -52,12 +57,35 @@ pub struct Pack {
     pub response_limit: u64,
     /// Longest time the backend may go on working after we stop waiting.
     pub quiet_period: Duration,
+    /// How fast the backend may be called.
+    pub limits: Limits,
     /// GraphQL error codes that mean "not executed, try later".
     pub throttled_codes: BTreeSet<String>,
     /// Codes its contracts may refuse with.
     pub codes: BTreeMap<String, PackCode>,
     /// `sha256:…` over every file of the pack.
     pub digest: String,
+}
+
+/// How fast a backend may be called over one connection; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests at once.
+    pub concurrent: Option<NonZeroU32>,
+    /// Requests a second; as many may come at once after a quiet second.
+    pub per_second: Option<NonZeroU32>,
+}
+
+impl Limits {
+    /// These, and where they say nothing, those.
+    #[must_use]
+    pub fn over(self, those: Self) -> Self {
+        Self {
+            concurrent: self.concurrent.or(those.concurrent),
+            per_second: self.per_second.or(those.per_second),
+        }
+    }
 }
 
 /// The protocol of a pack.
@@ -106,6 +134,19 @@ pub struct PackCode {
     pub remedy: String,
     /// What a customer is told.
     pub say: Option<String>,
+    /// Whether a person has to look.
+    pub escalate: bool,
+}
+
+/// How a guest's order number and e-mail are looked up.
+#[derive(Debug, Clone)]
+pub struct Matching {
+    /// The read that finds the order. No plan can name it.
+    pub tool: String,
+    /// Its arguments, over `order` and `email`.
+    pub with: BTreeMap<String, Template>,
+    /// JSON Pointers into its output by claim, `email` among them.
+    pub claims: BTreeMap<String, String>,
 }
 
 /// One tool.
@@ -115,10 +156,14 @@ pub struct Contract {
     pub tool: String,
     /// Its pack.
     pub pack: Arc<Pack>,
+    /// Whether plans may name it.
+    pub listed: bool,
     /// One sentence.
     pub summary: String,
     /// Sentences that mean it.
     pub examples: Vec<String>,
+    /// How surely it has to be the subject.
+    pub strength: Strength,
     /// `sha256:…` over the pack's digest and this file.
     pub digest: String,
     /// What makes a resend safe; `None` class for reads.
@@ -198,6 +243,10 @@ pub struct WriteBody {
     pub confidence: Floors,
     /// Whether the customer confirms.
     pub confirm: Confirm,
+    /// Who else must say yes, by amount; ascending.
+    pub approve: Vec<Threshold>,
+    /// The payment instrument that money goes to or comes from; a string.
+    pub instrument: Option<Expr>,
     /// What the customer confirms.
     pub card: Prose,
     /// Paths below `state` that the grant binds: each one used by a rule, money,
@@ -251,6 +300,17 @@ pub struct Floors {
     pub floor: f64,
     /// When more than this amount moves.
     pub over: Vec<(BTreeMap<Currency, Money>, f64)>,
+}
+
+/// People who must say yes once more than this has moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Threshold {
+    /// More than this, with what was done within the window added to it.
+    pub over: BTreeMap<Currency, Money>,
+    /// The window.
+    pub within: Duration,
+    /// One person for each.
+    pub by: Vec<String>,
 }
 
 /// Who confirms.
@@ -343,6 +403,8 @@ pub enum From {
     Receipt,
     /// A span of an attested message.
     Utterance,
+    /// A span of a message that nobody signed.
+    Asserted,
     /// The contract's default.
     Constant,
     /// A value typed by the model.
@@ -507,6 +569,8 @@ pub struct Verify {
     pub failed: Option<Expr>,
     /// True where the effect is what was asked for.
     pub that: Expr,
+    /// True where what was asked for stands, whoever did it; scope `looked`.
+    pub human: Option<Expr>,
     /// Between looks.
     pub every: Duration,
     /// How long to look.

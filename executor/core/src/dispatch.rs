@@ -155,7 +155,8 @@ impl Dispatch {
             | Verdict::Throttled { .. }
             | Verdict::NotSent { .. }
             | Verdict::Lost { .. }
-            | Verdict::CredentialRejected => None,
+            | Verdict::CredentialRejected
+            | Verdict::SwitchedOff { .. } => None,
         });
         accepted.unwrap_or(Value::Null)
     }

@@ -70,6 +70,31 @@ impl Refused {
         self
     }
 
+    /// Whether it may be gone at the next try: a fault on the way, or something else
+    /// under way.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        const PASSING: [Code; 9] = [
+            Code::InFlight,
+            Code::ObjectInDoubt,
+            Code::StateUnreadable,
+            Code::StoreUnavailable,
+            Code::BackendUnreachable,
+            Code::BackendThrottled,
+            Code::CredentialRejected,
+            Code::EgressDenied,
+            Code::Overloaded,
+        ];
+        PASSING.iter().any(|code| self.is(*code))
+    }
+
+    /// With gates that were asked before those it names.
+    #[must_use]
+    pub fn behind(mut self, earlier: &[Finding]) -> Self {
+        self.findings.splice(0..0, earlier.iter().cloned());
+        self
+    }
+
     /// With the state that the gates saw.
     #[must_use]
     pub fn seeing(mut self, state: Projection) -> Self {

@@ -12,10 +12,14 @@ use crate::claim::Claimed;
 use crate::contract::{Contract, Floors, Require, SubjectRule, WriteBody};
 use crate::error::Refused;
 use crate::expr::{Expr, Scope};
+use crate::gates::Gate;
+use crate::grant::Need;
 use crate::plan::Confidence;
+use crate::policy::{Mode, Policy, Question, Verb, Verdict};
+use crate::proposal::{Asked, Proposal};
 use crate::resolve::Arguments;
 use crate::state::{Projection, State, with_money};
-use crate::subject::Subject;
+use crate::subject::{Subject, still_valid, strong_enough};
 use crate::value::Value;
 
 /// A claimed action whose gates all passed: the only thing that may be sent.
@@ -40,6 +44,8 @@ pub struct Passed {
     pub findings: Vec<Finding>,
     /// Money that moves, computed from the fresh state.
     pub money: Option<Money>,
+    /// How far the policy lets it go by itself.
+    pub mode: Mode,
     /// The state that the gates saw.
     pub state: Projection,
     /// When they saw it.
@@ -62,16 +68,16 @@ pub struct Finding {
 pub struct Facts<'a> {
     /// The contract as activated now.
     pub contract: &'a Contract,
+    /// The active policy.
+    pub policy: &'a Policy,
     /// Its write part.
     pub write: &'a WriteBody,
     /// Resolved arguments.
     pub arguments: &'a Arguments,
-    /// Verified subject.
-    pub subject: &'a Subject,
     /// Fresh state.
     pub state: &'a State,
-    /// The planner's confidence.
-    pub confidence: &'a Confidence,
+    /// Who asked, through whom and how surely.
+    pub asked: &'a Asked,
     /// Time of the decision.
     pub now: Timestamp,
 }
@@ -86,7 +92,9 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
         let message = "the contract was changed after the proposal; propose again";
         return Err(Refused::new(Code::StateChanged, message));
     }
-    let mut passed = check(facts)?;
+    let valid_for = facts.policy.settings().subject_valid_for;
+    still_valid(&facts.asked.subject, valid_for, facts.now)?;
+    let mut passed = check(facts, Verb::Execute)?;
     // FRESH STATE: the yes was given to what the person saw.
     let changes = shown.state().changes(&passed.state);
     let unchanged = Finding {
@@ -95,14 +103,15 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
         facts: json!({ "changes": changes }),
     };
     passed.findings.push(unchanged);
-    if !changes.is_empty() {
+    if !changes.is_empty() && Gate::Unchanged.is_on() {
         let list: Vec<_> =
             changes.iter().map(|c| format!("{}: {} is now {}", c.path, c.before, c.now)).collect();
         return Err(passed.refuse(Refused::new(Code::StateChanged, list.join("; "))));
     }
-    if passed.money != shown.money() {
+    if passed.money != shown.money() && Gate::Unchanged.is_on() {
         return Err(passed.refuse(Refused::new(Code::StateChanged, "the amount changed")));
     }
+    still_allowed(shown, &passed)?;
     Ok(Clearance { passed, fresh: facts.state.clone() })
 }
 
@@ -110,26 +119,31 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
 ///
 /// # Errors
 /// The first refusal, with all findings until then.
-pub fn check(facts: &Facts<'_>) -> Result<Passed, Refused> {
-    let mut findings = Vec::new();
+pub fn check(facts: &Facts<'_>, verb: Verb) -> Result<Passed, Refused> {
+    let mut findings = vec![strong_enough(&facts.asked.subject, facts.contract)?];
     owner(facts, &mut findings)?;
     let state = facts.state.project(facts.write);
-    match rules(facts, &mut findings) {
-        Ok(money) => Ok(Passed { findings, money, state, at: facts.now }),
+    match rules(facts, verb, &mut findings) {
+        Ok((money, mode)) => Ok(Passed { findings, money, mode, state, at: facts.now }),
         // SUBJECT OWNS IT: a refusal shows only what is the subject's own.
         Err(refused) => Err(refused.seeing(state)),
     }
 }
 
-fn rules(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<Option<Money>, Refused> {
-    let scope = facts.state.scope(facts.arguments, facts.subject, facts.now);
+fn rules(
+    facts: &Facts<'_>,
+    verb: Verb,
+    findings: &mut Vec<Finding>,
+) -> Result<(Option<Money>, Mode), Refused> {
+    let scope = facts.state.scope(facts.arguments, &facts.asked.subject, facts.now);
     let money = money(facts.write, &scope, findings)?;
     let scope = with_money(scope, money);
     for rule in &facts.write.require {
         require(rule, facts.contract, &scope, findings)?;
     }
-    confident(&facts.write.confidence, facts.confidence, money, findings)?;
-    Ok(money)
+    confident(&facts.write.confidence, &facts.asked.confidence, money, findings)?;
+    let mode = allowed(facts, verb, money, findings)?;
+    Ok((money, mode))
 }
 
 impl Passed {
@@ -137,6 +151,27 @@ impl Passed {
     #[must_use]
     pub fn refuse(&self, refused: Refused) -> Refused {
         refused.after(self.findings.clone()).seeing(self.state.clone())
+    }
+}
+
+/// A mode may have become stricter since the card was shown.
+fn still_allowed(shown: &Proposal, passed: &Passed) -> Result<(), Refused> {
+    let refuse = |code, message: &str| Err(passed.refuse(Refused::new(code, message)));
+    match &passed.mode {
+        Mode::Auto => Ok(()),
+        Mode::Shadow if !Gate::Mode.is_on() => Ok(()),
+        Mode::Shadow => refuse(Code::ShadowMode, "every rule said yes; shadow mode sends nothing"),
+        Mode::Approve { by } => {
+            let asked = |role: &String| {
+                let needs = shown.needs().iter();
+                needs.filter(|n| matches!(n, Need::Approval { role: r, .. } if r == role)).count()
+            };
+            let enough = by
+                .iter()
+                .all(|role| asked(role) >= by.iter().filter(|other| *other == role).count());
+            let message = "the policy now wants a person for this; propose again";
+            if enough { Ok(()) } else { refuse(Code::ApprovalRequired, message) }
+        }
     }
 }
 
@@ -180,13 +215,14 @@ fn owner(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), Refused> 
     let path = rule.path.strip_prefix(&["state".to_owned()]).unwrap_or(&rule.path);
     let root = Value::Object(facts.state.reads.clone());
     let owner = crate::state::pick(&root, path);
-    let verdict = owns(rule, &owner, facts.subject);
+    let subject = &facts.asked.subject;
+    let verdict = if Gate::WriteOwner.is_on() { owns(rule, &owner, subject) } else { Ok(()) };
     findings.push(Finding {
         gate: "subject".into(),
         passed: verdict.is_ok(),
         // The other owner is nobody's business but the auditor's: only whether it matched.
         facts: json!({ "rule": format!("{} == subject.{}", rule.path.join("."), rule.claim),
-                       "subject": facts.subject.claim(&rule.claim) }),
+                       "subject": subject.claim(&rule.claim) }),
     });
     verdict.map_err(|code| {
         Refused::new(code, "the object is not provably the subject's").after(findings.clone())
@@ -230,7 +266,7 @@ fn require(
     scope: &Scope,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Refused> {
-    let verdict = rule.that.test(scope);
+    let verdict = if Gate::Require.is_on() { rule.that.test(scope) } else { Ok(true) };
     let passed = matches!(verdict, Ok(true));
     findings.push(Finding { gate: rule.code.clone(), passed, facts: seen(&rule.that, scope) });
     match verdict {
@@ -252,7 +288,7 @@ fn confident(
 ) -> Result<(), Refused> {
     let floor = floor(floors, money);
     // A score that is no number is never at or above a floor.
-    let passed = confidence.score >= floor;
+    let passed = confidence.score >= floor || !Gate::Confidence.is_on();
     let facts = json!({ "score": confidence.score, "floor": floor,
                         "reason": confidence.uncertainty_reason });
     findings.push(Finding { gate: "confidence".into(), passed, facts });
@@ -261,6 +297,55 @@ fn confident(
     }
     let message = format!("confidence {} is below the floor {floor}", confidence.score);
     Err(Refused::new(Code::ConfidenceTooLow, message).after(findings.clone()))
+}
+
+/// Somebody who wants something, as the policy is asked about it.
+#[derive(Debug)]
+pub struct Asking<'a> {
+    /// Which step.
+    pub verb: Verb,
+    /// Who, for whom, through what.
+    pub asked: &'a Asked,
+    /// Through which frontend: the one that attested the words, or signed the yes.
+    pub channel: &'a str,
+    /// With which tool.
+    pub contract: &'a Contract,
+    /// Money that moves.
+    pub money: Option<Money>,
+}
+
+impl Asking<'_> {
+    /// Puts the question.
+    ///
+    /// # Errors
+    /// `POLICY_FORBIDS`, `RULE_ERROR`.
+    pub fn put(&self, policy: &Policy, now: Timestamp) -> Result<Verdict, Refused> {
+        policy.ask(&Question {
+            verb: self.verb,
+            subject: &self.asked.subject,
+            workload: &self.asked.caller,
+            channel: self.channel,
+            contract: self.contract,
+            money: self.money,
+            confidence: self.asked.confidence.score,
+            conversation: &self.asked.conversation,
+            now,
+        })
+    }
+}
+
+/// What the active policy says to who asks for what, and how far it lets it go.
+fn allowed(
+    facts: &Facts<'_>,
+    verb: Verb,
+    money: Option<Money>,
+    findings: &mut Vec<Finding>,
+) -> Result<Mode, Refused> {
+    let (asked, contract) = (facts.asked, facts.contract);
+    let asked = Asking { verb, asked, channel: &asked.channel, contract, money };
+    let verdict = asked.put(facts.policy, facts.now).map_err(|refused| refused.behind(findings))?;
+    findings.push(verdict.finding().clone());
+    Ok(verdict.mode().clone())
 }
 
 /// The floor for this amount. A currency without a band of its own takes the

@@ -1,25 +1,85 @@
 //! A human's yes, verified by its signature (A YES IS SHOWN AND SIGNED).
+//!
+//! ```text
+//! Proposal ──▶ Parked ──confirm, approve──▶ Vote … ──complete──▶ Granted
+//! ```
 
 use countersign_shared::attest::ConfirmationClaims;
 use countersign_shared::codes::Code;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Contract;
 use crate::error::Refused;
+use crate::gate::Asking;
+use crate::gates::Gate;
+use crate::policy::{Policy, Verb};
 use crate::proposal::Proposal;
 use crate::signed::Keyring;
+
+pub mod approval;
+pub mod signature;
+
+pub use approval::Approval;
+
+/// Everyone whose yes can count, and how it is checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Signers<'a> {
+    /// Chat frontends, for customers.
+    pub frontends: &'a Keyring,
+    /// Approvers and what they may approve.
+    pub policy: &'a Policy,
+    /// Where the executor's own pages are served: `https://approve.shop.example`.
+    pub origin: &'a str,
+}
+
+/// A proposal and the answers it has so far: what waits for a person, for minutes or
+/// for days.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parked {
+    proposal: Proposal,
+    votes: Vec<Vote>,
+}
+
+/// What a proposal needs before it may be claimed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// The subject's signed yes to the card.
+    Customer,
+    /// The yes of one person in this role, another one for each such need.
+    Approval {
+        /// The role.
+        role: String,
+        /// Why a person must look.
+        why: String,
+    },
+}
+
+/// One person's answer to a parked proposal. Made only here, or read back from the
+/// journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vote {
+    /// The subject said yes.
+    Confirmed(Confirmation),
+    /// Somebody of the house said yes.
+    Approved(Approval),
+    /// Somebody of the house said no.
+    Rejected(Approval),
+}
 
 /// A proposal with every grant it needs. Built only here, or from the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Granted {
     proposal: Proposal,
-    grants: Grants,
+    votes: Vec<Vote>,
 }
 
-/// The grants of a proposal. Made only by [`grant`], or read back from the journal.
+/// That nothing is missing. Made only by [`complete`], or read back from the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
-    confirmation: Option<Confirmation>,
+    at: Timestamp,
 }
 
 /// The customer's signed yes.
@@ -37,30 +97,86 @@ pub struct Confirmation {
     pub jws: String,
 }
 
-/// Gives a proposal its grants, or says what is missing.
+/// The customer's answer to a card.
 ///
 /// # Errors
-/// `PROPOSAL_EXPIRED`, `CONFIRMATION_REQUIRED`, `CONFIRMATION_INVALID`.
-pub fn grant(
-    proposal: &Proposal,
-    confirmation: Option<&str>,
-    frontends: &Keyring,
+/// `PROPOSAL_EXPIRED`, `NOT_ACTIVATED`, `CONFIRMATION_REQUIRED`, `CONFIRMATION_INVALID`,
+/// `POLICY_FORBIDS`.
+pub fn confirm(
+    parked: &Parked,
+    jws: &str,
+    contract: &Contract,
+    signers: &Signers<'_>,
     now: Timestamp,
-) -> Result<Grants, Refused> {
-    if now > proposal.expires_at() {
-        return Err(Refused::new(Code::ProposalExpired, "the proposal is void; propose again"));
+) -> Result<Vote, Refused> {
+    alive(&parked.proposal, now)?;
+    if jws.is_empty() {
+        let message = "the customer has not confirmed the card";
+        return Err(Refused::new(Code::ConfirmationRequired, message));
     }
-    if !proposal.needs_confirmation() {
-        return Ok(Grants { confirmation: None });
-    }
-    let jws = confirmation.filter(|c| !c.is_empty()).ok_or_else(|| {
-        Refused::new(Code::ConfirmationRequired, "the customer has not confirmed the card")
-    })?;
-    let confirmation = verify(proposal, jws, frontends, now)?;
-    Ok(Grants { confirmation: Some(confirmation) })
+    let proposal = &parked.proposal;
+    current(proposal, contract)?;
+    let yes = confirmation(proposal, jws, signers.frontends, now)?;
+    let (asked, money) = (proposal.asked(), proposal.money());
+    let channel = yes.frontend.as_str();
+    Asking { verb: Verb::Confirm, asked, channel, contract, money }.put(signers.policy, now)?;
+    Ok(Vote::Confirmed(yes))
 }
 
-fn verify(
+/// Nothing is missing, and every yes still counts: its signature is checked again,
+/// with the keys and the roles of now.
+///
+/// # Errors
+/// `PROPOSAL_EXPIRED`, `NOT_ACTIVATED`, `CONFIRMATION_REQUIRED`, `APPROVAL_REQUIRED`,
+/// `CONFIRMATION_INVALID`, `APPROVAL_INVALID`, `APPROVER_NOT_ALLOWED`.
+pub fn complete(
+    parked: &Parked,
+    contract: &Contract,
+    signers: &Signers<'_>,
+    now: Timestamp,
+) -> Result<Grants, Refused> {
+    let proposal = &parked.proposal;
+    alive(proposal, now)?;
+    current(proposal, contract)?;
+    for vote in &parked.votes {
+        match vote {
+            Vote::Confirmed(yes) => {
+                confirmation(proposal, &yes.jws, signers.frontends, yes.at)?;
+            }
+            Vote::Approved(yes) => approval::recheck(parked, yes, contract, signers, now)?,
+            Vote::Rejected(no) => return Err(approval::rejected(no)),
+        }
+    }
+    match parked.missing().next().filter(|_| Gate::Needs.is_on()) {
+        None => Ok(Grants { at: now }),
+        Some(Need::Customer) => {
+            let message = "the customer has not confirmed the card";
+            Err(Refused::new(Code::ConfirmationRequired, message))
+        }
+        Some(Need::Approval { role, why }) => {
+            let message = format!("waits for {role}: {why}");
+            Err(Refused::new(Code::ApprovalRequired, message))
+        }
+    }
+}
+
+/// A yes was given to what the contract said then (NO ONE HOLDS THE WHOLE PEN).
+fn current(proposal: &Proposal, contract: &Contract) -> Result<(), Refused> {
+    if proposal.contract_digest() == contract.digest {
+        return Ok(());
+    }
+    let message = "the contract was changed after the proposal; propose again";
+    Err(Refused::new(Code::NotActivated, message))
+}
+
+fn alive(proposal: &Proposal, now: Timestamp) -> Result<(), Refused> {
+    if now <= proposal.expires_at() || !Gate::Alive.is_on() {
+        return Ok(());
+    }
+    Err(Refused::new(Code::ProposalExpired, "the proposal is void; propose again"))
+}
+
+fn confirmation(
     proposal: &Proposal,
     jws: &str,
     frontends: &Keyring,
@@ -70,10 +186,14 @@ fn verify(
     let asked = proposal.asked();
     let claims: ConfirmationClaims =
         frontends.verify(&asked.subject.tenant, jws, now).map_err(|e| invalid(&e.to_string()))?;
-    if claims.sub != asked.subject.id || claims.conv != asked.conversation {
-        return Err(invalid("the yes is another subject's or another conversation's"));
+    if claims.sub != asked.subject.id && Gate::YesPerson.is_on() {
+        return Err(invalid("the yes is another subject's"));
     }
-    if claims.proposal != proposal.id().as_str() || claims.card != proposal.card_digest() {
+    if claims.conv != asked.conversation && Gate::YesConversation.is_on() {
+        return Err(invalid("the yes is another conversation's"));
+    }
+    let this = claims.proposal == proposal.id().as_str() && claims.card == proposal.card_digest();
+    if !this && Gate::YesCard.is_on() {
         return Err(invalid("the yes was given to another card"));
     }
     let at = Timestamp::from_second(claims.iat).map_err(|_| invalid("iat is no time"))?;
@@ -94,9 +214,115 @@ fn verify(
     })
 }
 
+impl Parked {
+    pub(crate) fn new(proposal: Proposal) -> Self {
+        Self { proposal, votes: Vec::new() }
+    }
+
+    pub(crate) fn with(mut self, vote: Vote) -> Self {
+        self.votes.push(vote);
+        self
+    }
+
+    /// What was proposed.
+    #[must_use]
+    pub fn proposal(&self) -> &Proposal {
+        &self.proposal
+    }
+
+    /// The answers so far, in order.
+    #[must_use]
+    pub fn votes(&self) -> &[Vote] {
+        &self.votes
+    }
+
+    /// What nobody has answered yet.
+    pub fn missing(&self) -> impl Iterator<Item = &Need> {
+        // A person counts once, whatever the journal holds.
+        let mut left: Vec<&Vote> = Vec::new();
+        for vote in &self.votes {
+            if !left.iter().any(|earlier| earlier.same_person(vote)) || !Gate::OneVote.is_on() {
+                left.push(vote);
+            }
+        }
+        self.proposal.needs().iter().filter(move |need| {
+            let found = left.iter().position(|vote| vote.meets(need));
+            found.map(|at| left.swap_remove(at)).is_none()
+        })
+    }
+
+    /// The customer's part is done, and the rest is the house's: its answers, and
+    /// carrying it out once they are all there.
+    #[must_use]
+    pub fn with_staff(&self) -> bool {
+        let staff = |need: &Need| matches!(need, Need::Approval { .. });
+        self.proposal.needs().iter().any(staff) && !self.missing().any(|n| *n == Need::Customer)
+    }
+
+    /// Somebody of the house has to answer.
+    #[must_use]
+    pub fn waits_for_staff(&self) -> bool {
+        self.with_staff() && self.missing().next().is_some()
+    }
+
+    pub(crate) fn into_parts(self) -> (Proposal, Vec<Vote>) {
+        (self.proposal, self.votes)
+    }
+}
+
+impl Need {
+    /// The role that is asked; none for the customer.
+    #[must_use]
+    pub fn role(&self) -> Option<&str> {
+        match self {
+            Self::Customer => None,
+            Self::Approval { role, .. } => Some(role),
+        }
+    }
+}
+
+impl Vote {
+    /// Whether it is the answer of this member of staff.
+    #[must_use]
+    pub fn is_of(&self, id: &str) -> bool {
+        match self {
+            Self::Confirmed(_) => false,
+            Self::Approved(a) | Self::Rejected(a) => a.id == id,
+        }
+    }
+
+    /// Whether it is the same person's same answer once more.
+    #[must_use]
+    pub fn same_answer(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other) && self.same_person(other)
+    }
+
+    /// Two persons by directory and id: a second key of one person makes no second one.
+    pub(crate) fn same_person(&self, other: &Self) -> bool {
+        self.person() == other.person()
+    }
+
+    fn person(&self) -> (&str, &str) {
+        match self {
+            Self::Confirmed(c) => ("", &c.subject),
+            Self::Approved(a) | Self::Rejected(a) => (&a.issuer, &a.id),
+        }
+    }
+
+    fn meets(&self, need: &Need) -> bool {
+        match (self, need) {
+            (Self::Confirmed(_), Need::Customer) => true,
+            (Self::Approved(yes), Need::Approval { role, .. }) => yes.role == *role,
+            (Self::Confirmed(_) | Self::Approved(_), _) | (Self::Rejected(_), _) => false,
+        }
+    }
+}
+
 impl Granted {
-    pub(crate) fn new(proposal: Proposal, grants: Grants) -> Self {
-        Self { proposal, grants }
+    /// Every answer counts as [`complete`] found it.
+    pub(crate) fn new(parked: Parked, _grants: Grants) -> Self {
+        let (proposal, votes) = parked.into_parts();
+        Self { proposal, votes }
     }
 
     /// What was granted.
@@ -105,9 +331,9 @@ impl Granted {
         &self.proposal
     }
 
-    /// The customer's yes.
+    /// Who said yes.
     #[must_use]
-    pub fn confirmation(&self) -> Option<&Confirmation> {
-        self.grants.confirmation.as_ref()
+    pub fn votes(&self) -> &[Vote] {
+        &self.votes
     }
 }

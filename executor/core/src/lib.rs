@@ -5,6 +5,8 @@
 //! contract ──▶ plan ──resolve──▶ arguments ──propose──▶ Proposal ──grant──▶ Granted
 //!   ──claim──▶ Claimed ──gate──▶ Cleared ──prepare──▶ Dispatch ──answer, retry──▶
 //!   ──verify──▶ Settled ──seal──▶ receipt
+//!                  ▲ finish, by a person │ unknown
+//!                  └─────────────────────┘
 //! ```
 //!
 //! Each arrow is an event of `lifecycle`; `lifecycle::next` is the only way from
@@ -30,9 +32,17 @@ pub mod error;
 
 pub mod digest;
 
+pub mod gates;
+
 pub mod signed;
 
 pub mod subject;
+
+pub mod policy;
+
+pub mod switch;
+
+pub mod activation;
 
 pub mod plan;
 
@@ -41,6 +51,8 @@ pub mod resolve;
 pub mod state;
 
 pub mod observe;
+
+pub mod limit;
 
 pub mod proposal;
 
@@ -55,6 +67,10 @@ pub mod dispatch;
 pub mod retry;
 
 pub mod verify;
+
+pub mod finish;
+
+pub mod escalation;
 
 pub mod seal;
 

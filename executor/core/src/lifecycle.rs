@@ -2,13 +2,15 @@
 //! replay of the journal, and in tests.
 //!
 //! ```text
-//!            Granted      Claimed     Cleared     Intended     Answered
+//!    ↺ Voted  Granted     Claimed     Cleared     Intended     Answered
 //! Proposed ─────────▶ ○ ─────────▶ ○ ────────▶ ○ ─────────▶ ○ ─────────▶ ○ ──┐
 //!    │                │            │           │            ▲   Resent   │   │ Looked
 //!    │    Refused     │            │           │            └────────────┘   ▼
 //!    └────────────────┴────────────┴───────────┘                 Settled ◀── ○ ↺
 //!                     ▼                                             │
 //!                  Refused ───────────── Sealed ◀───────────────────┘
+//!                                          │  Finished (unknown only)  ▲
+//!                                          └───────────────────────────┘
 //! ```
 
 use countersign_shared::ids::ReceiptId;
@@ -18,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use crate::claim::{Claimed, Taken};
 use crate::dispatch::{AttemptResult, Dispatch, Intent};
 use crate::error::Refused;
+use crate::finish::Finish;
 use crate::gate::{Clearance, Cleared};
-use crate::grant::{Confirmation, Granted, Grants};
+use crate::grant::{Granted, Grants, Parked, Vote};
 use crate::proposal::Proposal;
 use crate::verify::Look;
 
@@ -29,6 +32,8 @@ use crate::verify::Look;
 pub enum Event {
     /// The dry run passed; the action waits for its grants.
     Proposed(Box<Proposal>),
+    /// A person answered.
+    Voted(Box<Vote>),
     /// Every grant is there.
     Granted(Box<Grants>),
     /// Key and locks are taken.
@@ -49,13 +54,15 @@ pub enum Event {
     Refused(Box<Refused>),
     /// The receipt is in the log (RECEIPT BEFORE REPLY).
     Sealed(ReceiptId),
+    /// A person said how it ended, and the read agrees.
+    Finished(Box<Finish>),
 }
 
 /// Where an action stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
     /// Waiting for grants.
-    Proposed(Box<Proposal>),
+    Proposed(Box<Parked>),
     /// Ready to be claimed.
     Granted(Box<Granted>),
     /// Holding key and locks.
@@ -87,6 +94,8 @@ pub struct Settled {
     pub looks: Vec<Look>,
     /// How it ended.
     pub settlement: Settlement,
+    /// The person's word that settled it, where one did.
+    pub finish: Option<Box<Finish>>,
 }
 
 /// An action that was refused before anything was sent.
@@ -94,8 +103,8 @@ pub struct Settled {
 pub struct Stopped {
     /// What was proposed.
     pub proposal: Proposal,
-    /// The customer's yes, where it was given.
-    pub confirmation: Option<Confirmation>,
+    /// Every answer until then.
+    pub votes: Vec<Vote>,
     /// Its key, where it was claimed.
     pub key: Option<(String, u32)>,
     /// Why.
@@ -145,7 +154,8 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
     use Event as E;
     use State as S;
     Ok(match (state, event) {
-        (None, E::Proposed(proposal)) => S::Proposed(proposal),
+        (None, E::Proposed(proposal)) => S::Proposed(Box::new(Parked::new(*proposal))),
+        (Some(S::Proposed(p)), E::Voted(vote)) => S::Proposed(Box::new(p.with(*vote))),
         (Some(S::Proposed(p)), E::Granted(g)) => S::Granted(Box::new(Granted::new(*p, *g))),
         (Some(S::Granted(g)), E::Claimed(t)) => S::Claimed(Box::new(Claimed::new(*g, t))),
         (Some(S::Claimed(c)), E::Cleared(k)) => S::Cleared(Box::new(Cleared::new(*c, *k))),
@@ -154,19 +164,20 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         (Some(S::Answered(d)), E::Resent(at)) => S::Sent(Box::new(d.begin(at))),
         (Some(S::Answered(d)), E::Looked(look)) => S::Looking(d, vec![*look]),
         (Some(S::Looking(d, mut looks)), E::Looked(look)) => {
-            // Only the last reading is kept whole.
-            looks.iter_mut().for_each(|l| l.looked = crate::value::Value::Null);
-            looks.push(*look);
+            see(&mut looks, *look);
             S::Looking(d, looks)
         }
         (Some(S::Answered(d)), E::Settled(s)) => S::Settled(settled(*d, Vec::new(), s)),
         (Some(S::Looking(d, looks)), E::Settled(s)) => S::Settled(settled(*d, looks, s)),
-        (Some(S::Proposed(p)), E::Refused(r)) => S::Refused(stopped(*p, None, None, *r)),
+        (Some(S::Proposed(p)), E::Refused(r)) => S::Refused(stopped(*p, *r)),
         (Some(S::Granted(g)), E::Refused(r)) => S::Refused(stopped_granted(&g, None, *r)),
         (Some(S::Claimed(c)), E::Refused(r)) => S::Refused(stopped_claimed(&c, *r)),
         (Some(S::Cleared(c)), E::Refused(r)) => S::Refused(stopped_claimed(c.claimed(), *r)),
         (Some(S::Settled(s)), E::Sealed(id)) => S::Sealed(s, id),
         (Some(S::Refused(s)), E::Sealed(id)) => S::SealedRefusal(s, id),
+        (Some(S::Sealed(s, id)), E::Finished(f)) if s.settlement.outcome == Outcome::Unknown => {
+            S::Settled(finished(*s, &id, *f))
+        }
         (state, event) => {
             return Err(Illegal {
                 state: state.as_ref().map_or("nothing", State::name),
@@ -186,16 +197,24 @@ pub fn fold(events: impl IntoIterator<Item = Event>) -> Result<State, Illegal> {
 }
 
 fn settled(dispatch: Dispatch, looks: Vec<Look>, settlement: Settlement) -> Box<Settled> {
-    Box::new(Settled { dispatch, looks, settlement })
+    Box::new(Settled { dispatch, looks, settlement, finish: None })
 }
 
-fn stopped(
-    proposal: Proposal,
-    confirmation: Option<Confirmation>,
-    key: Option<(String, u32)>,
-    refused: Refused,
-) -> Box<Stopped> {
-    Box::new(Stopped { proposal, confirmation, key, refused })
+fn finished(mut settled: Settled, earlier: &ReceiptId, finish: Finish) -> Box<Settled> {
+    see(&mut settled.looks, finish.look().clone());
+    let settlement = finish.settlement(earlier);
+    Box::new(Settled { settlement, finish: Some(Box::new(finish)), ..settled })
+}
+
+/// Only the last reading is kept whole.
+fn see(looks: &mut Vec<Look>, look: Look) {
+    looks.iter_mut().for_each(|l| l.looked = crate::value::Value::Null);
+    looks.push(look);
+}
+
+fn stopped(parked: Parked, refused: Refused) -> Box<Stopped> {
+    let (proposal, votes) = parked.into_parts();
+    Box::new(Stopped { proposal, votes, key: None, refused })
 }
 
 fn stopped_granted(
@@ -203,7 +222,8 @@ fn stopped_granted(
     key: Option<(String, u32)>,
     refused: Refused,
 ) -> Box<Stopped> {
-    stopped(granted.proposal().clone(), granted.confirmation().cloned(), key, refused)
+    let (proposal, votes) = (granted.proposal().clone(), granted.votes().to_vec());
+    Box::new(Stopped { proposal, votes, key, refused })
 }
 
 fn stopped_claimed(claimed: &Claimed, refused: Refused) -> Box<Stopped> {
@@ -224,13 +244,31 @@ impl State {
     #[must_use]
     pub fn proposal(&self) -> &Proposal {
         match self {
-            Self::Proposed(p) => p,
+            Self::Proposed(p) => p.proposal(),
             Self::Granted(g) => g.proposal(),
             Self::Claimed(c) => c.granted().proposal(),
             Self::Cleared(c) => c.claimed().granted().proposal(),
             Self::Sent(d) | Self::Answered(d) | Self::Looking(d, _) => d.proposal(),
             Self::Settled(s) | Self::Sealed(s, _) => s.dispatch.proposal(),
             Self::Refused(s) | Self::SealedRefusal(s, _) => &s.proposal,
+        }
+    }
+
+    /// The proposal with its answers, while it waits for grants.
+    #[must_use]
+    pub fn parked(&self) -> Option<&Parked> {
+        match self {
+            Self::Proposed(parked) => Some(parked),
+            Self::Granted(_)
+            | Self::Claimed(_)
+            | Self::Cleared(_)
+            | Self::Sent(_)
+            | Self::Answered(_)
+            | Self::Looking(..)
+            | Self::Settled(_)
+            | Self::Refused(_)
+            | Self::Sealed(..)
+            | Self::SealedRefusal(..) => None,
         }
     }
 
@@ -271,6 +309,7 @@ impl State {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Proposed(p) if p.with_staff() => "waiting",
             Self::Proposed(_) => "proposed",
             Self::Granted(_) => "granted",
             Self::Claimed(_) => "claimed",
@@ -291,6 +330,7 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Proposed(_) => "proposed",
+            Self::Voted(_) => "voted",
             Self::Granted(_) => "granted",
             Self::Claimed(_) => "claimed",
             Self::Cleared(_) => "cleared",
@@ -301,6 +341,7 @@ impl Event {
             Self::Settled(_) => "settled",
             Self::Refused(_) => "refused",
             Self::Sealed(_) => "sealed",
+            Self::Finished(_) => "finished",
         }
     }
 }

@@ -125,7 +125,7 @@ pub fn admit<'a>(plan: &'a Plan, catalog: &'a Catalog) -> Result<Admitted<'a>, R
     shape(plan)?;
     let mut admitted = Admitted { reads: Vec::new(), write: None };
     for step in &plan.steps {
-        let contract = catalog.tools.get(&step.tool).ok_or_else(|| {
+        let contract = catalog.tools.get(&step.tool).filter(|c| c.listed).ok_or_else(|| {
             Refused::new(Code::ToolUnknown, format!("no contract named `{}` is active", step.tool))
         })?;
         match contract.body {

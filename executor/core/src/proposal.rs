@@ -1,9 +1,7 @@
 //! The dry run of a write: arguments resolved, gates asked, the card rendered.
 //! Advisory: nothing happens, and every gate is asked again before dispatch.
 
-use std::time::Duration;
-
-use countersign_shared::attest::card_digest;
+use countersign_shared::attest::{card_digest, cleaned};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ProposalId, ReceiptId};
 use countersign_shared::money::Money;
@@ -14,14 +12,15 @@ use serde_json::{Value as Json, json};
 use crate::contract::Confirm;
 use crate::digest;
 use crate::error::Refused;
+use crate::expr::Scope;
 use crate::gate::{self, Facts, Finding};
+use crate::grant::Need;
+use crate::limit::{Budget, Spent};
 use crate::plan::{Confidence, ModelUse};
-use crate::resolve::{Arguments, Message};
+use crate::policy::{Mode, Verb};
+use crate::resolve::{Arguments, Message, WORDS_LIVE};
 use crate::state::{Projection, with_money};
 use crate::subject::Subject;
-
-/// How long a proposal waits for its grants.
-pub const LIVES: Duration = Duration::from_secs(24 * 3600);
 
 /// A write as it was shown. Built only here, or from the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,11 +35,13 @@ pub struct Proposal {
     state: Projection,
     findings: Vec<Finding>,
     locks: Vec<String>,
+    instrument: Option<String>,
     intent: String,
     card: String,
     commitment: String,
-    needs_confirmation: bool,
+    needs: Vec<Need>,
     at: Timestamp,
+    expires_at: Timestamp,
 }
 
 /// Who asked for what, in which conversation.
@@ -54,6 +55,8 @@ pub struct Asked {
     pub conversation: String,
     /// The caller's ticket.
     pub external_ref: String,
+    /// The frontend through which it was said; empty where that is not proved.
+    pub channel: String,
     /// The messages that the plan rests on.
     pub messages: Vec<Message>,
     /// The planner's confidence.
@@ -64,15 +67,15 @@ pub struct Asked {
     pub after_receipt: Option<ReceiptId>,
 }
 
-impl Asked {
-    /// The frontend through which all of it was said; empty where there is none, or
-    /// more than one.
-    #[must_use]
-    pub fn channel(&self) -> &str {
-        let mut each = self.messages.iter().map(|m| m.frontend.as_str());
-        let first = each.next().unwrap_or_default();
-        if each.all(|other| other == first) { first } else { "" }
-    }
+/// The frontend that all of these words were said through, just now; empty where there
+/// are none, or some are unsigned, old, or of another frontend: a planner chooses which
+/// words it shows.
+#[must_use]
+pub fn channel(messages: &[Message], now: Timestamp) -> String {
+    let fresh = |m: &Message| now.duration_since(m.signed_at).unsigned_abs() <= WORDS_LIVE;
+    let first = messages.first().map_or("", |m| m.frontend.as_str());
+    let one = messages.iter().all(|m| fresh(m) && m.frontend == first);
+    if one { first.to_owned() } else { String::new() }
 }
 
 /// Ids given from outside: the core has no randomness.
@@ -84,24 +87,34 @@ pub struct Fresh {
     pub action: ActionId,
 }
 
-/// Makes a proposal, asking every gate for advice.
+/// A proposal of which only the limits have not been asked.
+#[derive(Debug)]
+pub struct Draft {
+    proposal: Proposal,
+    budget: Budget,
+}
+
+/// Drafts a proposal, asking every gate for advice.
 ///
 /// # Errors
 /// The first refusal of a gate, or `RULE_ERROR`.
-pub fn propose(asked: Asked, facts: &Facts<'_>, fresh: Fresh) -> Result<Proposal, Refused> {
-    let passed = gate::check(facts)?;
-    let scope = facts.state.scope(facts.arguments, facts.subject, facts.now);
+pub fn draft(facts: &Facts<'_>, fresh: Fresh) -> Result<Draft, Refused> {
+    let passed = gate::check(facts, Verb::Propose)?;
+    let scope = facts.state.scope(facts.arguments, &facts.asked.subject, facts.now);
     let scope = with_money(scope, passed.money);
     let card = facts.write.card.render(&scope).map_err(|e| rule("card", &e))?;
-    let card = match &asked.after_receipt {
+    // What nobody sees is on no card.
+    let card = cleaned(&card);
+    let card = match &facts.asked.after_receipt {
         // AT MOST ONE EFFECT: once more only by a yes that shows the earlier receipt.
         Some(earlier) => {
             format!("{card}\nThis was done before (receipt {earlier}). Do it once more?")
         }
         None => card,
     };
-    let commitment = commitment(&asked, facts, &passed.state, passed.money);
-    Ok(Proposal {
+    let commitment = commitment(facts, &passed.state, passed.money);
+    let instrument = instrument(facts, &scope)?;
+    let proposal = Proposal {
         id: fresh.proposal,
         action: fresh.action,
         tool: facts.contract.tool.clone(),
@@ -110,28 +123,78 @@ pub fn propose(asked: Asked, facts: &Facts<'_>, fresh: Fresh) -> Result<Proposal
         money: passed.money,
         state: passed.state,
         findings: passed.findings,
-        locks: locks(facts, &asked)?,
-        intent: intent(facts, &asked)?,
-        needs_confirmation: facts.write.confirm == Confirm::Customer
-            || asked.after_receipt.is_some(),
-        request: asked,
+        locks: locks(facts)?,
+        intent: intent(facts)?,
+        instrument,
+        needs: needs(facts, passed.mode),
+        request: facts.asked.clone(),
         card,
         commitment,
         at: facts.now,
-    })
+        expires_at: facts
+            .now
+            .saturating_add(facts.policy.settings().proposals_live)
+            .unwrap_or(Timestamp::MAX),
+    };
+    let budget = Budget::of(&proposal, &[], facts.contract, facts.write, facts.policy);
+    Ok(Draft { proposal, budget })
+}
+
+/// What the contract, the policy's mode and a repeat ask for, whatever the amount.
+fn needs(facts: &Facts<'_>, mode: Mode) -> Vec<Need> {
+    let repeat = facts.asked.after_receipt.is_some();
+    let customer = facts.write.confirm == Confirm::Customer || repeat;
+    let mut needs: Vec<_> = customer.then_some(Need::Customer).into_iter().collect();
+    match mode {
+        Mode::Shadow | Mode::Auto => {}
+        Mode::Approve { by } => {
+            let why = format!("{} is not carried out without a person yet", facts.contract.tool);
+            let need = |role| Need::Approval { role, why: why.clone() };
+            needs.extend(by.into_iter().map(need));
+        }
+    }
+    needs
+}
+
+/// Whose money moves, where the contract says so.
+fn instrument(facts: &Facts<'_>, scope: &Scope) -> Result<Option<String>, Refused> {
+    let Some(expr) = &facts.write.instrument else { return Ok(None) };
+    let value = expr.eval(scope).map_err(|e| rule("instrument", &e))?;
+    let name = value.as_str().filter(|name| !name.is_empty());
+    name.map(|name| Some(name.to_owned())).ok_or_else(|| rule("instrument", &"names nothing"))
+}
+
+impl Draft {
+    /// What has to be known of earlier actions.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The proposal, once what was spent before is known.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED`, `VELOCITY_EXCEEDED`.
+    pub fn finish(mut self, spent: &Spent) -> Result<Proposal, Refused> {
+        let findings = self.budget.check(spent);
+        let findings = findings.map_err(|refused| refused.behind(&self.proposal.findings))?;
+        self.proposal.findings.extend(findings);
+        self.proposal.needs.extend(self.budget.approvals(spent));
+        Ok(self.proposal)
+    }
 }
 
 /// The intent's digest: tenant, subject, tool and what exactly; never state.
 ///
 /// # Errors
 /// `RULE_ERROR` where an expression fails.
-pub fn intent(facts: &Facts<'_>, asked: &Asked) -> Result<String, Refused> {
-    let scope = crate::expr::Scope::new()
+pub fn intent(facts: &Facts<'_>) -> Result<String, Refused> {
+    let scope = Scope::new()
         .with("args", facts.arguments.scope_value())
-        .with("subject", facts.subject.value());
+        .with("subject", facts.asked.subject.value());
     let each = facts.write.intent.iter().map(|e| e.eval(&scope).map(|v| as_set(v.to_json())));
     let what = each.collect::<Result<Vec<_>, _>>().map_err(|e| rule("intent", &e))?;
-    let who = &asked.subject;
+    let who = &facts.asked.subject;
     let value = json!([who.tenant, who.issuer, who.id, facts.contract.tool, what]);
     Ok(digest::of("countersign intent v1", &value))
 }
@@ -153,14 +216,14 @@ fn as_set(value: Json) -> Json {
 }
 
 /// Objects to lock: the tenant's, whoever asks.
-fn locks(facts: &Facts<'_>, asked: &Asked) -> Result<Vec<String>, Refused> {
-    let scope = crate::expr::Scope::new()
+fn locks(facts: &Facts<'_>) -> Result<Vec<String>, Refused> {
+    let scope = Scope::new()
         .with("args", facts.arguments.scope_value())
-        .with("subject", facts.subject.value());
+        .with("subject", facts.asked.subject.value());
     let mut locks = Vec::new();
     for expr in &facts.write.locks {
         let object = expr.eval(&scope).map_err(|e| rule("locks", &e))?.to_json();
-        let value = json!([asked.subject.tenant, facts.contract.pack.name, object]);
+        let value = json!([facts.asked.subject.tenant, facts.contract.pack.name, object]);
         locks.push(digest::of("countersign lock v1", &value));
     }
     locks.sort();
@@ -169,12 +232,8 @@ fn locks(facts: &Facts<'_>, asked: &Asked) -> Result<Vec<String>, Refused> {
 }
 
 /// What a yes is bound to.
-fn commitment(
-    asked: &Asked,
-    facts: &Facts<'_>,
-    state: &Projection,
-    money: Option<Money>,
-) -> String {
+fn commitment(facts: &Facts<'_>, state: &Projection, money: Option<Money>) -> String {
+    let asked = facts.asked;
     let who = &asked.subject;
     let value = json!({
         "tenant": who.tenant, "issuer": who.issuer, "subject": who.id,
@@ -274,10 +333,16 @@ impl Proposal {
         card_digest(self.id.as_str(), &self.commitment, &self.card)
     }
 
-    /// Whether the customer must confirm.
+    /// The payment instrument, where the contract names one.
     #[must_use]
-    pub fn needs_confirmation(&self) -> bool {
-        self.needs_confirmation
+    pub fn instrument(&self) -> Option<&str> {
+        self.instrument.as_deref()
+    }
+
+    /// Who must say yes.
+    #[must_use]
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
     }
 
     /// When it was made.
@@ -289,7 +354,7 @@ impl Proposal {
     /// When it is void.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.at.saturating_add(LIVES).unwrap_or(Timestamp::MAX)
+        self.expires_at
     }
 
     /// Digest of everything in it, for receipts.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use countersign_shared::attest::plain_words;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ObservationId, ReceiptId};
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::contract::{ArgumentSpec, Contract, From, Nested};
 use crate::error::Refused;
+use crate::gates::Gate;
 use crate::plan::{Source, Step};
 use crate::subject::Subject;
 use crate::value::Value;
@@ -31,17 +33,25 @@ pub struct Evidence {
     pub receipts: BTreeMap<ReceiptId, Json>,
 }
 
-/// A message whose attestation was verified.
+/// A message: one whose attestation was verified, or one that nobody signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The frontend's id for it.
     pub id: String,
     /// What the user wrote.
     pub text: String,
-    /// Which frontend signed it.
+    /// Which frontend signed it; empty where nobody did.
     pub frontend: String,
-    /// When it was signed.
+    /// When it was signed, or came in unsigned.
     pub signed_at: Timestamp,
+}
+
+impl Message {
+    /// What its words count as.
+    #[must_use]
+    pub fn kind(&self) -> From {
+        if self.frontend.is_empty() { From::Asserted } else { From::Utterance }
+    }
 }
 
 /// The durable result of a read.
@@ -74,7 +84,7 @@ pub struct Sourced {
     /// Its value.
     pub value: Json,
     /// Kind of source: `claim`, `observation`, `text`, `receipt`, `utterance`,
-    /// `constant`, `model`.
+    /// `asserted`, `constant`, `model`.
     pub from: String,
     /// Which one: `obs_… /orders/0/id`, `m1[14..18]`, `email`.
     pub at: String,
@@ -118,7 +128,7 @@ pub fn resolve(
         .iter_errors(&values)
         .map(|e| (e.instance_path().to_string(), e.masked().to_string()))
         .collect();
-    if violations.is_empty() {
+    if violations.is_empty() || !Gate::Schema.is_on() {
         return Ok(Arguments { values, sources: resolver.sources });
     }
     let mut refused =
@@ -193,7 +203,7 @@ impl Resolver<'_> {
 
     fn leaf(&mut self, source: &Source, spec: &ArgumentSpec, at: &str) -> Result<Json, Refused> {
         let (value, kind, place) = self.look_up(source, spec, at)?;
-        if !spec.from.contains(&kind) {
+        if !spec.from.contains(&kind) && Gate::Source.is_on() {
             let message = format!("`{at}` does not accept a value from {}", kind.name());
             return Err(Refused::new(Code::ReferenceRequired, message)
                 .field(at, format!("accepted: {}", names(spec))));
@@ -236,15 +246,15 @@ impl Resolver<'_> {
                 Ok((value.clone(), From::Receipt, place))
             }
             Source::Utterance { message, start, end } => {
-                let value = self.span(message, *start, *end, spec, at)?;
-                Ok((value, From::Utterance, format!("{message}[{start}..{end}]")))
+                let (value, kind) = self.span(message, *start, *end, spec, at)?;
+                Ok((value, kind, format!("{message}[{start}..{end}]")))
             }
             Source::Model(value) => Ok((value.clone(), From::Model, "typed by the model".into())),
             Source::List(_) | Source::Fields(_) => Err(invalid(at, "not a single value")),
         }
     }
 
-    /// A span of the user's own words, while they are fresh.
+    /// A span of the user's own words.
     fn span(
         &self,
         message: &str,
@@ -252,28 +262,15 @@ impl Resolver<'_> {
         end: usize,
         spec: &ArgumentSpec,
         at: &str,
-    ) -> Result<Json, Refused> {
+    ) -> Result<(Json, From), Refused> {
         let said = self.evidence.messages.get(message).ok_or_else(|| unknown(at, message))?;
-        let age = self.now.duration_since(said.signed_at);
-        if age.unsigned_abs() > WORDS_LIVE {
-            return Err(Refused::new(
-                Code::ReferenceUnknown,
-                format!("`{at}`: the words are too old"),
-            ));
-        }
-        let words = said.text.get(start..end).map(str::trim).filter(|w| !w.is_empty());
-        let words = words.ok_or_else(|| {
-            Refused::new(Code::SpanInvalid, format!("`{at}` points outside message {message}"))
-                .field(at, "the span is empty, outside the text or cuts a character")
-        })?;
+        let words = words(said, start, end, self.now, at)?;
         // Words are text; a whole number spelled in digits is that number.
         if spec.schema.get("type").and_then(Json::as_str) == Some("integer") {
-            return words
-                .parse::<i64>()
-                .map(Json::from)
-                .map_err(|_| invalid(at, "not a whole number"));
+            let number = words.parse::<i64>().map_err(|_| invalid(at, "not a whole number"))?;
+            return Ok((Json::from(number), said.kind()));
         }
-        Ok(Json::String(words.to_owned()))
+        Ok((Json::String(words), said.kind()))
     }
 
     fn note(&mut self, path: &str, value: &Json, from: &str, at: &str) {
@@ -284,6 +281,30 @@ impl Resolver<'_> {
             at: at.to_owned(),
         });
     }
+}
+
+/// The words of a span, while they are fresh and a person sees all of them; `at` is
+/// what asks for them.
+///
+/// # Errors
+/// `REFERENCE_UNKNOWN`, `SPAN_INVALID`.
+pub fn words(
+    said: &Message,
+    start: usize,
+    end: usize,
+    now: Timestamp,
+    at: &str,
+) -> Result<String, Refused> {
+    let old = now.duration_since(said.signed_at).unsigned_abs() > WORDS_LIVE;
+    if old && Gate::WordsFresh.is_on() {
+        let message = format!("`{at}`: the words are too old");
+        return Err(Refused::new(Code::ReferenceUnknown, message));
+    }
+    plain_words(&said.text, start, end).ok_or_else(|| {
+        let message = format!("`{at}`: this span of message {} is no plain words", said.id);
+        Refused::new(Code::SpanInvalid, message)
+            .field(at, "empty, outside the text, cutting a character, or with hidden characters")
+    })
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -313,6 +334,7 @@ impl From {
             Self::Text => "text",
             Self::Receipt => "receipt",
             Self::Utterance => "utterance",
+            Self::Asserted => "asserted",
             Self::Constant => "constant",
             Self::Model => "model",
         }

@@ -52,6 +52,7 @@ pub fn after(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
         Some(Verdict::NotSent { why }) => {
             later(dispatch, contract, None, Code::BackendUnreachable, why, now)
         }
+        Some(Verdict::SwitchedOff { why }) => refused(dispatch, Code::SwitchedOff.name(), why),
         Some(Verdict::Lost { .. }) | None => lost(dispatch, contract, now),
     }
 }

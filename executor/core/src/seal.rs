@@ -4,7 +4,7 @@ use countersign_shared::attest::text_digest;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::{
-    Argument, Asked, Attempt, Backend, Gate, Grant, Message, Receipt, VERSION, Verification,
+    Argument, Asked, Attempt, Backend, Change, Gate, Grant, Message, Receipt, VERSION, Verification,
 };
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -13,16 +13,23 @@ use sha2::{Digest, Sha256};
 use crate::contract::{Body, Contract, WriteBody};
 use crate::dispatch::Dispatch;
 use crate::error::Refused;
+use crate::escalation::{self, Case, Handover};
 use crate::expr::Prose;
 use crate::gate::Finding;
-use crate::lifecycle::{Outcome, Settled, Settlement, State, Stopped};
+use crate::grant::{Approval, Vote};
+use crate::lifecycle::{Outcome, Settled, State, Stopped};
 use crate::proposal::Proposal;
 use crate::state::Projection;
 use crate::value::Value;
 use crate::verify::{self, Sight};
 
-/// Largest receipt: a log entry's length has two bytes.
-pub const MAX_BYTES: usize = 60_000;
+mod fit;
+mod person;
+
+use fit::leaf;
+
+pub use fit::MAX_BYTES;
+pub use person::{closed, disagreement, escalated};
 
 /// A receipt's bytes, ready for the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +38,19 @@ pub struct Leaf {
     pub receipt: Receipt,
     /// Its exact bytes.
     pub bytes: Vec<u8>,
+    /// What becomes of the queue of people with it.
+    pub queue: Queue,
+}
+
+/// What a receipt does to the queue of people, in the same commit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Queue {
+    /// Nothing.
+    Stays,
+    /// A matter waits for a person.
+    Opens(Box<Case>),
+    /// This matter is settled.
+    Closes(String),
 }
 
 /// The receipt of an ended action; `None` while it has not ended. Without its
@@ -43,6 +63,11 @@ pub fn seal(
     now: Timestamp,
 ) -> Option<Leaf> {
     let receipt = match state {
+        State::Settled(settled) if settled.finish.is_some() => {
+            let receipt = ended(settled, contract, id, now);
+            let queue = Queue::Closes(receipt.action_id.clone());
+            return Some(leaf(receipt, queue));
+        }
         State::Settled(settled) => ended(settled, contract, id, now),
         State::Refused(stopped) => stopped_receipt(stopped, contract, id, now),
         State::Proposed(_)
@@ -55,7 +80,7 @@ pub fn seal(
         | State::Sealed(..)
         | State::SealedRefusal(..) => return None,
     };
-    Some(leaf(receipt))
+    Some(queued(receipt, contract, (state.proposal().asked(), id), None))
 }
 
 /// The receipt of a refusal before there was a proposal.
@@ -72,7 +97,39 @@ pub fn refusal(
     tool.clone_into(&mut receipt.tool);
     name_contract(&mut receipt, contract);
     refuse(&mut receipt, refused);
-    leaf(receipt)
+    queued(receipt, contract, (asked, id), None)
+}
+
+/// A receipt with its place in the queue of people, where it goes to one.
+fn queued(
+    mut receipt: Receipt,
+    contract: Option<&Contract>,
+    (asked, id): (&crate::proposal::Asked, &ReceiptId),
+    handover: Option<&Handover>,
+) -> Leaf {
+    let outcomes = [Outcome::Applied, Outcome::NotApplied, Outcome::Unknown, Outcome::Refused];
+    let outcome = outcomes.into_iter().find(|o| o.name() == receipt.outcome);
+    let pack = contract.map(|c| &*c.pack);
+    let reason = outcome.and_then(|outcome| escalation::of(outcome, &receipt.code, pack));
+    // Whoever switched it off is a person already.
+    if outcome == Some(Outcome::NotApplied) && receipt.code == Code::SwitchedOff.name() {
+        "retry_later".clone_into(&mut receipt.next);
+    }
+    let Some(reason) = reason else { return leaf(receipt, Queue::Stays) };
+    "person".clone_into(&mut receipt.next);
+    let case = escalation::open(&receipt, id, asked, reason, handover);
+    leaf(receipt, Queue::Opens(Box::new(case)))
+}
+
+/// The receipt of a change to the executor itself.
+#[must_use]
+pub fn changed(change: Change, id: &ReceiptId, now: Timestamp) -> Leaf {
+    let mut receipt = empty(id, now);
+    "changed".clone_into(&mut receipt.outcome);
+    "none".clone_into(&mut receipt.next);
+    receipt.message = format!("{}: {} → {}", change.what, change.old, change.new);
+    receipt.change = Some(change);
+    leaf(receipt, Queue::Stays)
 }
 
 fn ended(
@@ -87,8 +144,9 @@ fn ended(
     let mut receipt = proposed(proposal, contract, id, now);
     claimed.key().clone_into(&mut receipt.key);
     receipt.occasion = claimed.occasion();
-    receipt.gates = gates(&dispatch.cleared().passed().findings);
-    receipt.grants = grants(claimed.granted().confirmation(), proposal.card());
+    receipt.gates = gates(claimed.findings());
+    receipt.gates.extend(gates(&dispatch.cleared().passed().findings));
+    receipt.grants = grants(claimed.granted().votes(), proposal.card());
     receipt.backend = Some(backend(dispatch));
     receipt.attempts = attempts(dispatch);
     receipt.before = dispatch.cleared().passed().state.to_json();
@@ -105,7 +163,9 @@ fn ended(
     settled.settlement.outcome.name().clone_into(&mut receipt.outcome);
     settled.settlement.code.clone_into(&mut receipt.code);
     settled.settlement.message.clone_into(&mut receipt.message);
-    next_step(&settled.settlement).clone_into(&mut receipt.next);
+    if let Some(finish) = &settled.finish {
+        person::finished(&mut receipt, finish);
+    }
     receipt.said = said(settled, contract, id);
     receipt
 }
@@ -117,7 +177,7 @@ fn stopped_receipt(
     now: Timestamp,
 ) -> Receipt {
     let mut receipt = proposed(&stopped.proposal, contract, id, now);
-    receipt.grants = grants(stopped.confirmation.as_ref(), stopped.proposal.card());
+    receipt.grants = grants(&stopped.votes, stopped.proposal.card());
     if let Some((key, occasion)) = &stopped.key {
         key.clone_into(&mut receipt.key);
         receipt.occasion = *occasion;
@@ -136,8 +196,6 @@ fn refuse(receipt: &mut Receipt, refused: &Refused) {
     refused.code.clone_into(&mut receipt.code);
     refused.message.clone_into(&mut receipt.message);
     refused.say.clone_into(&mut receipt.said);
-    let person = refused.is(Code::ConfidenceTooLow) || refused.is(Code::OwnerUnknown);
-    if person { "person" } else { "none" }.clone_into(&mut receipt.next);
     receipt.gates = gates(&refused.findings);
     receipt.before = refused.state.as_ref().map_or(Json::Null, Projection::to_json);
 }
@@ -168,11 +226,36 @@ fn proposed(
 }
 
 fn blank(asked: &crate::proposal::Asked, id: &ReceiptId, now: Timestamp) -> Receipt {
+    let tenant = asked.subject.tenant.clone();
+    Receipt { tenant, asked: asker(asked), ..empty(id, now) }
+}
+
+fn asker(asked: &crate::proposal::Asked) -> Asked {
     let message = |m: &crate::resolve::Message| Message {
         id: m.id.clone(),
         frontend: m.frontend.clone(),
         sha256: text_digest(&m.text),
     };
+    Asked {
+        caller: asked.caller.clone(),
+        issuer: asked.subject.issuer.clone(),
+        subject: asked.subject.id.clone(),
+        conversation: asked.conversation.clone(),
+        external_ref: asked.external_ref.clone(),
+        messages: asked.messages.iter().map(message).collect(),
+        confidence: if asked.confidence.score.is_finite() { asked.confidence.score } else { 0.0 },
+        uncertainty_reason: asked.confidence.uncertainty_reason.clone(),
+        recommended_action: asked.confidence.recommended_action.clone(),
+        model: asked.model.model.clone(),
+        input_tokens: asked.model.input_tokens,
+        output_tokens: asked.model.output_tokens,
+        latency_ms: asked.model.latency_ms,
+        repairs: asked.model.repairs,
+        fallback: asked.model.fallback.clone(),
+    }
+}
+
+fn empty(id: &ReceiptId, now: Timestamp) -> Receipt {
     Receipt {
         v: VERSION,
         receipt_id: id.to_string(),
@@ -181,8 +264,9 @@ fn blank(asked: &crate::proposal::Asked, id: &ReceiptId, now: Timestamp) -> Rece
         code: String::new(),
         message: String::new(),
         said: String::new(),
-        next: String::new(),
-        tenant: asked.subject.tenant.clone(),
+        next: "none".to_owned(),
+        performed_by: "executor".to_owned(),
+        tenant: String::new(),
         tool: String::new(),
         contract: String::new(),
         pack: String::new(),
@@ -191,27 +275,7 @@ fn blank(asked: &crate::proposal::Asked, id: &ReceiptId, now: Timestamp) -> Rece
         action_id: String::new(),
         key: String::new(),
         occasion: 0,
-        asked: Asked {
-            caller: asked.caller.clone(),
-            issuer: asked.subject.issuer.clone(),
-            subject: asked.subject.id.clone(),
-            conversation: asked.conversation.clone(),
-            external_ref: asked.external_ref.clone(),
-            messages: asked.messages.iter().map(message).collect(),
-            confidence: if asked.confidence.score.is_finite() {
-                asked.confidence.score
-            } else {
-                0.0
-            },
-            uncertainty_reason: asked.confidence.uncertainty_reason.clone(),
-            recommended_action: asked.confidence.recommended_action.clone(),
-            model: asked.model.model.clone(),
-            input_tokens: asked.model.input_tokens,
-            output_tokens: asked.model.output_tokens,
-            latency_ms: asked.model.latency_ms,
-            repairs: asked.model.repairs,
-            fallback: asked.model.fallback.clone(),
-        },
+        asked: Asked::default(),
         arguments: Vec::new(),
         money: None,
         gates: Vec::new(),
@@ -222,6 +286,7 @@ fn blank(asked: &crate::proposal::Asked, id: &ReceiptId, now: Timestamp) -> Rece
         after: Json::Null,
         verification: Verification::default(),
         output: Json::Null,
+        change: None,
     }
 }
 
@@ -238,17 +303,34 @@ fn gates(findings: &[Finding]) -> Vec<Gate> {
     findings.iter().map(gate).collect()
 }
 
-fn grants(confirmation: Option<&crate::grant::Confirmation>, card: &str) -> Vec<Grant> {
-    let grant = |c: &crate::grant::Confirmation| Grant {
-        kind: "customer".to_owned(),
-        by: c.subject.clone(),
-        frontend: c.frontend.clone(),
-        at: c.at,
-        card: c.card.clone(),
+fn grants(votes: &[Vote], card: &str) -> Vec<Grant> {
+    let approval = |kind: &str, a: &Approval| Grant {
+        kind: kind.to_owned(),
+        by: a.id.clone(),
+        issuer: a.issuer.clone(),
+        role: a.role.clone(),
+        reason: a.reason.clone(),
+        at: a.at,
+        card: a.card.clone(),
         text: card.to_owned(),
-        jws: c.jws.clone(),
+        signature: json!(a.signature),
     };
-    confirmation.map(grant).into_iter().collect()
+    let grant = |vote: &Vote| match vote {
+        Vote::Confirmed(c) => Grant {
+            kind: "customer".to_owned(),
+            by: c.subject.clone(),
+            issuer: c.frontend.clone(),
+            role: String::new(),
+            reason: String::new(),
+            at: c.at,
+            card: c.card.clone(),
+            text: card.to_owned(),
+            signature: json!({ "jws": c.jws }),
+        },
+        Vote::Approved(a) => approval("approval", a),
+        Vote::Rejected(a) => approval("rejection", a),
+    };
+    votes.iter().map(grant).collect()
 }
 
 fn backend(dispatch: &Dispatch) -> Backend {
@@ -276,16 +358,6 @@ fn attempts(dispatch: &Dispatch) -> Vec<Attempt> {
 fn evidence(settled: &Settled) -> Vec<String> {
     let kinds = verify::evidence(&settled.dispatch, &settled.looks);
     kinds.iter().map(|kind| (*kind).to_owned()).collect()
-}
-
-fn next_step(settlement: &Settlement) -> &'static str {
-    let later = [Code::BackendThrottled, Code::BackendUnreachable];
-    match settlement.outcome {
-        Outcome::Unknown => "person",
-        Outcome::NotApplied if settlement.code == Code::CredentialRejected.name() => "person",
-        Outcome::NotApplied if later.iter().any(|c| c.name() == settlement.code) => "retry_later",
-        Outcome::Applied | Outcome::NotApplied | Outcome::Refused => "none",
-    }
 }
 
 /// NO CLAIM WITHOUT A RECEIPT: the contract's words for this outcome, filled from
@@ -334,76 +406,4 @@ fn fill(prose: &Prose, write: &WriteBody, settled: &Settled, id: &ReceiptId) -> 
     };
     let scope = scope.with("receipt", Value::Str(id.to_string()));
     prose.render(&scope).ok()
-}
-
-/// Serialises, and replaces the largest parts by their digests where a receipt
-/// would not fit into a log entry. The parts themselves stay in the journal.
-fn leaf(mut receipt: Receipt) -> Leaf {
-    let mut bytes = encode(&receipt);
-    if bytes.len() > MAX_BYTES {
-        let looked = std::mem::take(&mut receipt.after);
-        receipt.after = omitted(&looked);
-        bytes = encode(&receipt);
-    }
-    if bytes.len() > MAX_BYTES {
-        let before = std::mem::take(&mut receipt.before);
-        receipt.before = omitted(&before);
-        receipt.verification.sight = omitted(&receipt.verification.sight);
-        bytes = encode(&receipt);
-    }
-    if bytes.len() > MAX_BYTES {
-        receipt.gates.iter_mut().for_each(|g| g.facts = omitted(&g.facts));
-        receipt.attempts.iter_mut().for_each(|a| a.verdict = omitted(&a.verdict));
-        bytes = encode(&receipt);
-    }
-    if bytes.len() > MAX_BYTES {
-        receipt.arguments.iter_mut().for_each(|a| a.value = omitted(&a.value));
-        receipt.message = receipt.message.chars().take(2000).collect();
-        bytes = encode(&receipt);
-    }
-    if bytes.len() > MAX_BYTES {
-        receipt = cut(receipt);
-        bytes = encode(&receipt);
-    }
-    Leaf { receipt, bytes }
-}
-
-/// The last resort: every text and every list is cut.
-fn cut(receipt: Receipt) -> Receipt {
-    fn short(value: &mut Json) {
-        match value {
-            Json::String(text) if text.len() > 256 => *text = text.chars().take(128).collect(),
-            Json::Array(items) => {
-                items.truncate(12);
-                items.iter_mut().for_each(short);
-            }
-            Json::Object(members) => members.values_mut().for_each(short),
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-        }
-    }
-    let mut whole = json!(receipt);
-    if let Some(members) = whole.as_object_mut() {
-        for part in ["output", "verification"] {
-            if let Some(part) = members.get_mut(part).filter(|p| p.to_string().len() > 4096)
-                && part.is_object()
-            {
-                *part = if part.get("evidence").is_some() {
-                    json!(Verification::default())
-                } else {
-                    omitted(part)
-                };
-            }
-        }
-        members.values_mut().for_each(short);
-    }
-    serde_json::from_value(whole).unwrap_or(receipt)
-}
-
-fn encode(receipt: &Receipt) -> Vec<u8> {
-    serde_json::to_vec(receipt).unwrap_or_default()
-}
-
-fn omitted(part: &Json) -> Json {
-    let text = part.to_string();
-    json!({ "omitted": hex::encode(Sha256::digest(text.as_bytes())), "bytes": text.len() })
 }

@@ -1,11 +1,23 @@
 //! The person for whom an action is done, as the executor verified them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use countersign_shared::codes::Code;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::contract::Contract;
+use crate::error::Refused;
+use crate::gate::Finding;
+use crate::gates::Gate;
 use crate::value::Value;
+
+/// How long a match counts.
+pub const MATCH_LIVES: Duration = Duration::from_secs(3600);
+/// A clock that was set back a little does not make a subject stale.
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// A verified subject. The token itself is never kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,12 +70,87 @@ pub enum Strength {
     Strong,
 }
 
+/// What the executor itself found out about an asserted subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matched {
+    /// The claims of whoever order and e-mail belong to.
+    pub claims: BTreeMap<String, String>,
+    /// When they were matched.
+    pub at: Timestamp,
+}
+
+impl Strength {
+    /// The name that contracts, configuration and receipts use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Asserted => "asserted",
+            Self::Matched => "matched",
+            Self::SignedIn => "signed_in",
+            Self::Strong => "strong",
+        }
+    }
+}
+
+/// Whether it is surely enough this person for what the contract does.
+///
+/// # Errors
+/// `STRENGTH_REQUIRED`.
+pub fn strong_enough(subject: &Subject, contract: &Contract) -> Result<Finding, Refused> {
+    let (has, wanted) = (subject.strength, contract.strength);
+    let finding = Finding {
+        gate: "strength".into(),
+        passed: has >= wanted || !Gate::Strength.is_on(),
+        facts: json!({ "has": has.name(), "wanted": wanted.name() }),
+    };
+    if finding.passed {
+        return Ok(finding);
+    }
+    let message = format!(
+        "{} asks for a subject who is {}, and this one is {}",
+        contract.tool,
+        wanted.name(),
+        has.name()
+    );
+    Err(Refused::new(Code::StrengthRequired, message).after(vec![finding]))
+}
+
+/// Whether the subject was verified recently enough to act for them still. A
+/// verification that lies ahead of the clock proves nothing (ERRORS REFUSE).
+///
+/// # Errors
+/// `SUBJECT_STALE`.
+pub fn still_valid(subject: &Subject, valid_for: Duration, now: Timestamp) -> Result<(), Refused> {
+    let age = now.duration_since(subject.verified_at);
+    let valid_for =
+        if subject.strength == Strength::Matched { valid_for.min(MATCH_LIVES) } else { valid_for };
+    let most = if age.is_negative() { LEEWAY } else { valid_for };
+    if age.unsigned_abs() <= most || !Gate::SubjectAge.is_on() {
+        return Ok(());
+    }
+    let message = format!("the subject was verified at {}: sign in again", subject.verified_at);
+    Err(Refused::new(Code::SubjectStale, message))
+}
+
 impl Subject {
     /// A claim; `None` where it is absent or empty (SUBJECT OWNS IT refuses both).
     #[must_use]
     pub fn claim(&self, name: &str) -> Option<&str> {
         let value = if name == "id" { Some(&self.id) } else { self.claims.get(name) };
         value.map(String::as_str).filter(|v| !v.is_empty())
+    }
+
+    /// An asserted subject, matched while that still counts. Of its token's claims
+    /// none is left: they were asserted. One who is signed in stays as they are.
+    #[must_use]
+    pub fn raised(self, matched: Option<Matched>, now: Timestamp) -> Self {
+        let lives = |m: &Matched| now.duration_since(m.at).unsigned_abs() < MATCH_LIVES;
+        match matched.filter(lives) {
+            Some(Matched { claims, at }) if self.strength == Strength::Asserted => {
+                Self { claims, strength: Strength::Matched, verified_at: at, ..self }
+            }
+            Some(_) | None => self,
+        }
     }
 
     /// What expressions see as `subject`.
@@ -79,5 +166,81 @@ impl Subject {
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         (&self.tenant, &self.issuer, &self.id) == (&other.tenant, &other.issuer, &other.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::contract::load::{pack, testing::example_pack};
+
+    fn subject(strength: Strength) -> Subject {
+        Subject {
+            tenant: "t".into(),
+            issuer: "i".into(),
+            id: "s".into(),
+            claims: BTreeMap::new(),
+            kind: Kind::Customer,
+            scopes: BTreeSet::new(),
+            segment: String::new(),
+            strength,
+            verified_at: "2026-01-01T12:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn reads_want_a_match_and_writes_a_sign_in_unless_they_say_otherwise() {
+        let loaded = pack(&example_pack()).pack.unwrap();
+        for contract in &loaded.contracts {
+            let write = matches!(contract.body, crate::contract::Body::Write(_));
+            for strength in
+                [Strength::Asserted, Strength::Matched, Strength::SignedIn, Strength::Strong]
+            {
+                let least = if write { Strength::SignedIn } else { Strength::Matched };
+                let answer = strong_enough(&subject(strength), contract);
+                assert_eq!(answer.is_ok(), strength >= least, "{} {strength:?}", contract.tool);
+                if let Err(refused) = answer {
+                    assert!(refused.is(Code::StrengthRequired));
+                    assert!(refused.findings.iter().all(|f| !f.passed && f.gate == "strength"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_match_raises_the_asserted_for_an_hour_and_nobody_else() {
+        let at = |text: &str| text.parse().unwrap();
+        let matched = Matched {
+            claims: [("customer".to_owned(), "c1".to_owned())].into(),
+            at: at("2026-01-01T12:00:00Z"),
+        };
+        let mut guest = subject(Strength::Asserted);
+        guest.claims.insert("role".to_owned(), "admin".to_owned());
+        let raised = guest.clone().raised(Some(matched.clone()), at("2026-01-01T12:59:59Z"));
+        assert_eq!((raised.strength, &raised.claims), (Strength::Matched, &matched.claims));
+        assert_eq!(raised.verified_at, matched.at);
+        for late in ["2026-01-01T13:00:00Z", "2026-01-01T10:59:59Z"] {
+            assert_eq!(guest.clone().raised(Some(matched.clone()), at(late)), guest, "{late}");
+        }
+        let signed_in = subject(Strength::SignedIn);
+        assert_eq!(signed_in.clone().raised(Some(matched), at("2026-01-01T12:00:01Z")), signed_in);
+    }
+
+    #[test]
+    fn a_subject_is_stale_after_its_time_and_before_it_was_verified() {
+        let who = subject(Strength::SignedIn);
+        let hour = Duration::from_secs(3600);
+        let at = |text: &str| text.parse().unwrap();
+        still_valid(&who, hour, at("2026-01-01T12:00:00Z")).unwrap();
+        still_valid(&who, hour, at("2026-01-01T13:00:00Z")).unwrap();
+        still_valid(&who, hour, at("2026-01-01T11:59:00Z")).unwrap();
+        for late in ["2026-01-01T13:00:01Z", "2026-01-01T11:58:59Z"] {
+            assert!(
+                still_valid(&who, hour, at(late)).unwrap_err().is(Code::SubjectStale),
+                "{late}"
+            );
+        }
     }
 }

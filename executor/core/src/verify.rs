@@ -106,6 +106,22 @@ pub fn with_found(write: &WriteBody, scope: Scope, looked: &Value) -> Scope {
     scope.with("found", own.unwrap_or(Value::Null))
 }
 
+/// Whether what was asked for stands, whoever did it, with the rule and what it saw.
+///
+/// # Errors
+/// Why that cannot be said.
+pub(crate) fn stands(
+    write: &WriteBody,
+    scope: Scope,
+    looked: &Value,
+) -> Result<(bool, Json), String> {
+    let rule = write.verify.human.as_ref();
+    let rule = rule.ok_or("the contract has no `verify.human`, so nothing can check it")?;
+    let scope = scope.with("looked", looked.clone());
+    let stands = rule.test(&scope).map_err(|e| format!("`{}`: {e}", rule.source()))?;
+    Ok((stands, seen(rule, &scope)))
+}
+
 /// Our effects in a reading.
 fn found(verify: &Verify, scope: &Scope, looked: &Value) -> Result<Vec<Value>, String> {
     let candidates = match &verify.find_in {
@@ -167,7 +183,7 @@ impl Stage {
 
 /// What receipts keep of an effect. A field that cannot be computed is null: the
 /// effect stands all the same.
-fn output(write: &WriteBody, scope: &Scope) -> Map<String, Json> {
+pub(crate) fn output(write: &WriteBody, scope: &Scope) -> Map<String, Json> {
     let value = |e: &crate::expr::Expr| e.eval(scope).map_or(Json::Null, |v| v.to_json());
     write.output.iter().map(|(name, e)| (name.clone(), value(e))).collect()
 }
@@ -246,6 +262,7 @@ fn absent(
             | Verdict::Throttled { .. }
             | Verdict::NotSent { .. }
             | Verdict::CredentialRejected
+            | Verdict::SwitchedOff { .. }
             | Verdict::Lost { .. },
         )
         | None => absent_in_doubt(looks, contract, (since, every), facts, now),
@@ -338,7 +355,8 @@ pub fn evidence(dispatch: &Dispatch, looks: &[Look]) -> Vec<&'static str> {
     match last {
         // Same key, same bytes: the answer to the repeat stands for the lost one.
         Some(Verdict::Accepted { .. }) if dispatch.in_doubt() => kinds.push("replay"),
-        Some(Verdict::Lost { .. } | Verdict::NotSent { .. }) | None => {}
+        Some(Verdict::Lost { .. } | Verdict::NotSent { .. } | Verdict::SwitchedOff { .. })
+        | None => {}
         Some(
             Verdict::Accepted { .. }
             | Verdict::Rejected { .. }

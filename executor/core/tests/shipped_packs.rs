@@ -78,8 +78,9 @@ fn shopify_writes_are_confirmed_and_of_the_class_that_the_backend_supports() {
 }
 
 #[test]
-fn every_shopify_read_is_the_subjects_own() {
-    for contract in loaded(&files(&packs().join("shopify"))).contracts {
+fn every_shopify_read_that_plans_may_name_is_the_subjects_own() {
+    let contracts = loaded(&files(&packs().join("shopify"))).contracts;
+    for contract in contracts.into_iter().filter(|contract| contract.listed) {
         if let Body::Read(read) = &contract.body {
             assert!(read.subject.is_some(), "{} yields what belongs to others", contract.tool);
         }

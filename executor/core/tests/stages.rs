@@ -8,20 +8,25 @@
     reason = "tests"
 )]
 
+#[path = "support/open.rs"]
+mod open;
+
 use std::collections::BTreeMap;
 
 use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
-use countersign_core::claim;
-use countersign_core::contract::{Body, Catalog, Contract, load};
+use countersign_core::claim::{self, Known};
+use countersign_core::contract::{Body, Catalog, Contract, WriteBody, load};
 use countersign_core::dispatch::{self, Account, AttemptResult};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::error::Refused;
 use countersign_core::gate::{self, Facts};
-use countersign_core::grant;
+use countersign_core::grant::{self, Signers};
 use countersign_core::lifecycle::{Event, Outcome, State as Life, fold, next};
+use countersign_core::limit::{Budget, Spent};
 use countersign_core::plan::{Confidence, ModelUse, Plan, Source, Step, admit};
-use countersign_core::proposal::{Asked, Fresh, propose};
+use countersign_core::policy::Policy;
+use countersign_core::proposal::{Asked, Fresh, draft};
 use countersign_core::resolve::{Arguments, Evidence, resolve};
 use countersign_core::seal;
 use countersign_core::signed::Keyring;
@@ -102,6 +107,7 @@ say: {{ applied: "Paid back {{money}} ({{receipt}})." }}
 
 struct Shop {
     catalog: Catalog,
+    policy: Policy,
     subject: Subject,
     now: Timestamp,
 }
@@ -134,7 +140,7 @@ impl Shop {
             strength: countersign_core::subject::Strength::SignedIn,
             verified_at: now,
         };
-        Self { catalog, subject, now }
+        Self { catalog, policy: open::policy(), subject, now }
     }
 
     fn contract(&self) -> &Contract {
@@ -160,8 +166,19 @@ impl Shop {
 
     fn propose(&self, plan: &Plan, state: &State) -> Result<Event, Refused> {
         let arguments = self.arguments(plan);
-        let facts = self.facts(&arguments, plan, state);
-        let asked = Asked {
+        let asked = self.asked(plan);
+        let facts = self.facts(&arguments, &asked, state);
+        let fresh = Fresh {
+            proposal: format!("prp_{:026}", 1).parse().unwrap(),
+            action: format!("act_{:026}", 1).parse().unwrap(),
+        };
+        let proposal = draft(&facts, fresh)?.finish(&Spent::default())?;
+        Ok(Event::Proposed(Box::new(proposal)))
+    }
+
+    fn asked(&self, plan: &Plan) -> Asked {
+        Asked {
+            channel: String::new(),
             caller: "spiffe://t/planner".into(),
             subject: self.subject.clone(),
             conversation: plan.conversation.clone(),
@@ -170,28 +187,27 @@ impl Shop {
             confidence: plan.confidence.clone(),
             model: plan.model.clone(),
             after_receipt: None,
-        };
-        let fresh = Fresh {
-            proposal: format!("prp_{:026}", 1).parse().unwrap(),
-            action: format!("act_{:026}", 1).parse().unwrap(),
-        };
-        propose(asked, &facts, fresh).map(|p| Event::Proposed(Box::new(p)))
+        }
+    }
+
+    fn write(&self) -> &WriteBody {
+        let Body::Write(write) = &self.contract().body else { panic!("a write") };
+        write
     }
 
     fn facts<'a>(
         &'a self,
         arguments: &'a Arguments,
-        plan: &'a Plan,
+        asked: &'a Asked,
         state: &'a State,
     ) -> Facts<'a> {
-        let Body::Write(write) = &self.contract().body else { panic!("a write") };
         Facts {
             contract: self.contract(),
-            write,
+            policy: &self.policy,
+            write: self.write(),
             arguments,
-            subject: &self.subject,
             state,
-            confidence: &plan.confidence,
+            asked,
             now: self.now,
         }
     }
@@ -201,14 +217,19 @@ impl Shop {
         let plan = self.plan(0.9);
         let state = sale("ann", true, "5.00");
         let mut journal = vec![self.propose(&plan, &state).unwrap()];
-        let Life::Proposed(proposal) = fold(journal.clone()).unwrap() else { panic!() };
-        let grants = grant::grant(&proposal, None, &Keyring::default(), self.now).unwrap();
+        let Life::Proposed(parked) = fold(journal.clone()).unwrap() else { panic!() };
+        let frontends = Keyring::default();
+        let signers = Signers { frontends: &frontends, policy: &self.policy, origin: "" };
+        let grants = grant::complete(&parked, self.contract(), &signers, self.now).unwrap();
         journal.push(Event::Granted(Box::new(grants)));
         let Life::Granted(granted) = fold(journal.clone()).unwrap() else { panic!() };
-        journal.push(Event::Claimed(claim::decide(&granted, None, None, self.now).unwrap()));
+        let (proposal, contract) = (granted.proposal(), self.contract());
+        let budget = Budget::of(proposal, &[], contract, self.write(), &self.policy);
+        let taken = claim::decide(&granted, &Known::default(), &budget, self.now).unwrap();
+        journal.push(Event::Claimed(taken));
         let Life::Claimed(claimed) = fold(journal.clone()).unwrap() else { panic!() };
-        let arguments = self.arguments(&plan);
-        let clearance = gate::decide(&claimed, &self.facts(&arguments, &plan, &state)).unwrap();
+        let (arguments, asked) = (self.arguments(&plan), self.asked(&plan));
+        let clearance = gate::decide(&claimed, &self.facts(&arguments, &asked, &state)).unwrap();
         journal.push(Event::Cleared(Box::new(clearance)));
         let Life::Cleared(cleared) = fold(journal.clone()).unwrap() else { panic!() };
         let account = Account { account: "a".into(), credential: "c".into() };
@@ -290,7 +311,8 @@ fn fresh_state_refuses_what_was_not_shown() {
     let plan = shop.plan(0.9);
     let arguments = shop.arguments(&plan);
     let changed = sale("ann", true, "6.00");
-    let refused = gate::decide(&claimed, &shop.facts(&arguments, &plan, &changed)).unwrap_err();
+    let asked = shop.asked(&plan);
+    let refused = gate::decide(&claimed, &shop.facts(&arguments, &asked, &changed)).unwrap_err();
     assert_eq!(refused.code, "STATE_CHANGED");
     assert!(refused.message.contains("sale.paid"), "{}", refused.message);
 }
@@ -310,8 +332,8 @@ fn a_refusal_under_the_lock_shows_what_its_gates_saw() {
         seal::seal(&state, Some(shop.contract()), &id, shop.now).unwrap().receipt
     };
     let decide = |state: &State| {
-        let arguments = shop.arguments(&plan);
-        sealed(3, gate::decide(&claimed, &shop.facts(&arguments, &plan, state)).unwrap_err())
+        let (arguments, asked) = (shop.arguments(&plan), shop.asked(&plan));
+        sealed(3, gate::decide(&claimed, &shop.facts(&arguments, &asked, state)).unwrap_err())
     };
     let gates = |receipt: &Receipt| {
         receipt.gates.iter().map(|g| (g.gate.clone(), g.passed)).collect::<Vec<_>>()
@@ -325,7 +347,8 @@ fn a_refusal_under_the_lock_shows_what_its_gates_saw() {
     // SUBJECT OWNS IT: of another's object nothing is kept.
     let others = decide(&sale("bob", true, "5.00"));
     assert_eq!((others.code.as_str(), &others.before), ("NOT_THE_SUBJECTS", &json!(null)));
-    assert_eq!(gates(&others), [("subject".to_owned(), false)]);
+    let asked = [("strength".to_owned(), true), ("subject".to_owned(), false)];
+    assert_eq!(gates(&others), asked);
     // Nothing could be read: no gate is said to have passed.
     let unread = sealed(3, Refused::new(Code::StateUnreadable, "down"));
     assert_eq!((gates(&unread), unread.before), (vec![], json!(null)));

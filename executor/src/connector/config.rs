@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use countersign_core::contract::Limits;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
@@ -24,11 +25,26 @@ pub struct ConnectionConfig {
     /// File name in the credentials folder; absent where the pack needs none.
     #[serde(default)]
     pub credential: Option<String>,
+    /// Where each subject has a credential of their own: `credential` is then a
+    /// folder in the credentials folder, with a file per value of this claim.
+    #[serde(default)]
+    pub credential_per: Option<CredentialPer>,
     /// PEM file of certificate authorities trusted beside the system's.
     #[serde(default)]
     pub ca: Option<PathBuf>,
     /// What may be dialled.
     pub egress: EgressConfig,
+    /// How fast it may be called; what is not said here is the pack's.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What tells subjects' credentials apart.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialPer {
+    /// The claim of the subject; `id` is their id.
+    pub claim: String,
 }
 
 /// What a connection may dial. Everything else is refused.
@@ -82,6 +98,9 @@ impl ConnectionConfig {
         }
         if url.query().is_some() || url.fragment().is_some() {
             problems.push("`base_url` has a query or fragment: leave it out".to_owned());
+        }
+        if self.credential_per.is_some() && self.credential.is_none() {
+            problems.push("`credential_per` needs `credential`: the folder's name".to_owned());
         }
         if let Err(denied) = super::egress::check_literal(&self.egress, url) {
             problems.push(denied.to_string());

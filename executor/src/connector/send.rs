@@ -5,23 +5,26 @@ mod after;
 #[cfg(test)]
 mod faults;
 
+use std::path::Path;
 use std::time::Duration;
 
 use countersign_core::answer::{Barrier, Sent};
 use countersign_core::contract::{CredentialUse, Pack};
 use countersign_core::request::WireRequest;
+use countersign_core::subject::Subject;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use reqwest::{Client, Response};
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout_at};
 
-use super::config::ConnectionConfig;
+use super::config::{ConnectionConfig, EgressConfig};
 use super::credential::{LastHop, Presented};
 use super::egress::GuardedResolver;
 use super::oauth::{self, Tokens};
+use super::pace::Pace;
 use super::{Account, failure, tls};
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 
 /// Longest wait for a connection. Within it, and no longer, a silent network is
 /// known to have carried nothing.
@@ -33,7 +36,7 @@ const TOKEN_LIMIT: u64 = 64 * 1024;
 
 /// Which connection a request goes out on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(crate) enum Kept {
     /// One of its own, closed afterwards.
     Never,
     /// A shared one.
@@ -48,6 +51,7 @@ pub(super) struct Connection {
     shared: Client,
     vault: Vault,
     tokens: Tokens,
+    pace: Pace,
 }
 
 impl Connection {
@@ -56,8 +60,8 @@ impl Connection {
         pack: &Pack,
         vault: &Vault,
     ) -> Result<Self, String> {
-        let tls = tls::config(config.ca.as_deref())?;
-        let client = |kept| client(config, tls.clone(), CONNECT.min(pack.timeout / 2), kept);
+        let connect = CONNECT.min(pack.timeout / 2);
+        let client = |kept| client(&config.egress, config.ca.as_deref(), connect, kept);
         Ok(Self {
             account: Account {
                 account: config.account.clone(),
@@ -65,8 +69,9 @@ impl Connection {
             },
             own: client(Kept::Never)?,
             shared: client(Kept::Pooled)?,
-            vault: vault.clone(),
+            vault: credentials(config, vault)?,
             tokens: Tokens::default(),
+            pace: Pace::new(config.limits.over(pack.limits)),
             config: config.clone(),
         })
     }
@@ -79,12 +84,17 @@ impl Connection {
     /// 401, which proves that nothing happened, is replaced and the request repeated.
     pub(super) async fn send(
         &self,
+        subject: &Subject,
         pack: &Pack,
         request: &WireRequest,
         kept: Kept,
         deadline: Instant,
     ) -> Sent {
-        let (presented, token) = match self.present(pack, request, deadline).await {
+        let _turn = match self.pace.turn(deadline).await {
+            Ok(turn) => turn,
+            Err(busy) => return Sent::NotSent { barrier: Barrier::Busy, why: busy.to_string() },
+        };
+        let (presented, token) = match self.present(subject, pack, request, deadline).await {
             Ok(ready) => ready,
             Err(sent) => return sent,
         };
@@ -95,7 +105,7 @@ impl Connection {
             return sent;
         };
         self.tokens.forget(&token).await;
-        match self.present(pack, request, deadline).await {
+        match self.present(subject, pack, request, deadline).await {
             Ok((presented, _)) => self.exchange(request, &presented, kept, limit, deadline).await,
             // The first answer is complete and stands.
             Err(_) => sent,
@@ -105,6 +115,7 @@ impl Connection {
     /// The request's credential, and the token in it if it is one.
     async fn present(
         &self,
+        subject: &Subject,
         pack: &Pack,
         request: &WireRequest,
         deadline: Instant,
@@ -116,10 +127,20 @@ impl Connection {
             tracing::warn!(credential = %id, %why, "credential cannot be used");
             Sent::NotSent { barrier: Barrier::Credential, why: format!("credential `{id}`: {why}") }
         };
-        let secret = timeout_at(deadline, self.vault.reveal(id, LastHop::new()))
+        // Each customer's own, and none where there is none of their own.
+        let per = self.config.credential_per.as_ref();
+        let name = match per {
+            None => id.clone(),
+            Some(per) => own(id, &per.claim, subject)?,
+        };
+        let secret = timeout_at(deadline, self.vault.reveal(&name, LastHop::new()))
             .await
-            .map_err(|_| unusable("its file system does not answer: look at it".to_owned()))?
-            .map_err(|error| unusable(error.to_string()))?;
+            .map_err(|_| unusable("its file system does not answer: look at it".to_owned()))?;
+        let secret = match (secret, per) {
+            (Ok(secret), _) => secret,
+            (Err(VaultError::Missing { .. }), Some(per)) => return Err(denied(id, &per.claim)),
+            (Err(error), _) => return Err(unusable(error.to_string())),
+        };
         let CredentialUse::OauthClientCredentials { token_path, scope } = &pack.credential else {
             let presented = Presented::new(&pack.credential, &secret, &request.body);
             return Ok((presented.map_err(|why| unusable(why.to_owned()))?, None));
@@ -194,19 +215,42 @@ impl Connection {
     }
 }
 
+/// Where the connection's credentials are: in a folder of their own where each
+/// subject has one.
+fn credentials(config: &ConnectionConfig, vault: &Vault) -> Result<Vault, String> {
+    match (&config.credential_per, &config.credential) {
+        (Some(_), Some(id)) => vault.folder(id).map_err(|error| error.to_string()),
+        (Some(_), None) | (None, _) => Ok(vault.clone()),
+    }
+}
+
+/// The name of a subject's own credential.
+fn own(id: &str, claim: &str, subject: &Subject) -> Result<String, Sent> {
+    subject.claim(claim).map(Vault::name_of).ok_or_else(|| denied(id, claim))
+}
+
+/// There is no shared credential to fall back to.
+fn denied(id: &str, claim: &str) -> Sent {
+    let why = format!(
+        "this subject has no credential of their own: put one into the folder `{id}` of the \
+         credentials folder, named after the claim `{claim}`"
+    );
+    Sent::NotSent { barrier: Barrier::Egress, why }
+}
+
 /// A client under the guard: resolver, no redirects, no proxy, https unless the
-/// connection says otherwise; it repeats nothing.
-fn client(
-    config: &ConnectionConfig,
-    tls: rustls::ClientConfig,
+/// configuration says otherwise; it repeats nothing.
+pub(crate) fn client(
+    egress: &EgressConfig,
+    ca: Option<&Path>,
     connect: Duration,
     kept: Kept,
 ) -> Result<Client, String> {
     Client::builder()
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-        .tls_backend_preconfigured(tls)
-        .https_only(!config.egress.plain_http)
-        .dns_resolver(GuardedResolver::new(&config.egress))
+        .tls_backend_preconfigured(tls::config(ca)?)
+        .https_only(!egress.plain_http)
+        .dns_resolver(GuardedResolver::new(egress))
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .no_proxy()
@@ -221,34 +265,43 @@ fn client(
         .map_err(|error| format!("HTTP client: {}", failure::explain(&error)))
 }
 
-/// Reads the whole answer, up to `limit` bytes.
-async fn receive(mut response: Response, limit: u64) -> Sent {
+/// The whole answer, up to `limit` bytes.
+async fn receive(response: Response, limit: u64) -> Sent {
     let status = response.status().as_u16();
     let retry_after = after::retry_after(response.headers());
     let replayed = after::replayed(response.headers());
+    match body(response, limit).await {
+        Ok(body) => Sent::Answered { status, retry_after, replayed, body },
+        Err(lost) => lost,
+    }
+}
+
+/// Reads a body to its end, up to `limit` bytes; otherwise the answer is lost.
+pub(crate) async fn body(mut response: Response, limit: u64) -> Result<Vec<u8>, Sent> {
+    let status = response.status().as_u16();
     let open_ended = is_open_ended(&response);
     let too_large = || Sent::Lost { why: format!("HTTP {status} with more than {limit} bytes") };
     if response.content_length().is_some_and(|length| length > limit) {
-        return too_large();
+        return Err(too_large());
     }
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Err(error) => return failure::within_answer(&error),
+            Err(error) => return Err(failure::within_answer(&error)),
             Ok(None) => break,
             Ok(Some(chunk)) => {
                 let length = body.len().saturating_add(chunk.len());
                 if u64::try_from(length).unwrap_or(u64::MAX) > limit {
-                    return too_large();
+                    return Err(too_large());
                 }
                 body.extend_from_slice(&chunk);
             }
         }
     }
     if open_ended && body.is_empty() {
-        return Sent::Lost { why: format!("HTTP {status} and then the connection ended") };
+        return Err(Sent::Lost { why: format!("HTTP {status} and then the connection ended") });
     }
-    Sent::Answered { status, retry_after, replayed, body }
+    Ok(body)
 }
 
 /// Whether only the end of the connection ends the answer: an empty one may be cut.

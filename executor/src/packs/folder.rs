@@ -1,20 +1,21 @@
-//! One pack's files, read within bounds and never from outside its folder.
+//! A folder's files: read within bounds and never from outside it, or written out.
+//! A pack is one, and so is a policy.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Most files of a pack.
+/// Most files of a folder.
 const MAX_FILES: usize = 1000;
 /// Largest file, in bytes. The loader asks for less of what it reads.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
-/// Most bytes of a pack.
+/// Most bytes of a folder.
 const MAX_TOTAL: usize = 16 * 1024 * 1024;
-/// Deepest folder below the pack's own.
+/// Deepest folder below it.
 const MAX_DEPTH: usize = 4;
 
-/// A pack's files: path inside the pack, with `/`, and text. Hidden files and
+/// A folder's files: path inside it, with `/`, and text. Hidden files and
 /// folders are no part of it; a link counts only where it leads into the folder.
 ///
 /// # Errors
@@ -24,6 +25,29 @@ pub fn read_dir(dir: &Path) -> io::Result<BTreeMap<String, String>> {
     let mut reader = Reader { root: fs::canonicalize(dir)?, files: BTreeMap::new(), total: 0 };
     reader.folder(dir, "", 0)?;
     Ok(reader.files)
+}
+
+/// Writes files below `dir`: name and text. One that is there already with the same
+/// text is left alone.
+///
+/// # Errors
+/// A file cannot be written, or is there with another text.
+pub(crate) fn write(dir: &Path, files: &[(&str, &str)]) -> io::Result<()> {
+    for (name, text) in files {
+        let path = dir.join(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        match fs::read_to_string(&path) {
+            Ok(there) if there == *text => {}
+            Ok(_) => {
+                let message =
+                    format!("{} is there already, changed: move it away first", path.display());
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::write(&path, text)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 struct Reader {
@@ -48,10 +72,7 @@ impl Reader {
             let target = fs::canonicalize(entry.path())
                 .map_err(|error| refused(&name, &error.to_string()))?;
             if !target.starts_with(&self.root) {
-                return Err(refused(
-                    &name,
-                    "leads out of the pack's folder: copy the file into it",
-                ));
+                return Err(refused(&name, "leads out of the folder: copy the file into it"));
             }
             if target.is_dir() {
                 self.folder(&target, &name, depth + 1)?;
@@ -67,13 +88,13 @@ impl Reader {
             return Err(refused(&name, "is no file"));
         }
         if self.files.len() >= MAX_FILES {
-            return Err(refused(&name, &format!("the pack has more than {MAX_FILES} files")));
+            return Err(refused(&name, &format!("the folder has more than {MAX_FILES} files")));
         }
         let mut bytes = Vec::new();
         File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
         self.total = self.total.saturating_add(bytes.len());
         if bytes.len() as u64 > MAX_FILE || self.total > MAX_TOTAL {
-            let limits = format!("a file has at most {MAX_FILE} bytes and a pack {MAX_TOTAL}");
+            let limits = format!("a file has at most {MAX_FILE} bytes and a folder {MAX_TOTAL}");
             return Err(refused(&name, &limits));
         }
         let text = String::from_utf8(bytes).map_err(|_| refused(&name, "is not UTF-8 text"))?;

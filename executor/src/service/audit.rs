@@ -32,13 +32,13 @@ impl AuditService {
     }
 
     /// What the caller may see at all.
-    fn view(&self, caller: &Caller, token: &str) -> Result<ReceiptQuery, Status> {
+    async fn view(&self, caller: &Caller, token: &str) -> Result<ReceiptQuery, Status> {
         let owner = match caller.role {
             Role::Auditor => None,
-            Role::Planner => {
+            Role::Planner | Role::Approver | Role::Operator => {
                 let now = self.desk.pipeline.clock.now();
-                let subject =
-                    self.desk.subjects.verify(token, &caller.id, now).map_err(Turned::from)?;
+                let subject = self.desk.subjects.verify(token, &caller.id, now).await;
+                let subject = subject.map_err(Turned::from)?;
                 Some((subject.tenant, subject.issuer, subject.id))
             }
         };
@@ -90,7 +90,7 @@ impl Audit for AuditService {
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
         let caller = caller(&request)?;
         let wire = request.into_inner();
-        let view = self.view(&caller, &wire.subject_token)?;
+        let view = self.view(&caller, &wire.subject_token).await?;
         let sealed = self.one(view, &wire.receipt_id).await?;
         Ok(Response::new(v1::GetReceiptResponse { receipt: Some(receipt(sealed)) }))
     }
@@ -109,7 +109,7 @@ impl Audit for AuditService {
             })?),
         };
         let limit = if wire.page_size == 0 { PAGE } else { wire.page_size.min(LARGEST_PAGE) };
-        let view = self.view(&caller, &wire.subject_token)?;
+        let view = self.view(&caller, &wire.subject_token).await?;
         let tenant = given(wire.tenant).filter(|_| caller.role == Role::Auditor);
         let query = ReceiptQuery {
             tenant,
@@ -142,7 +142,7 @@ impl Audit for AuditService {
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
         let caller = caller(&request)?;
         let wire = request.into_inner();
-        let view = self.view(&caller, &wire.subject_token)?;
+        let view = self.view(&caller, &wire.subject_token).await?;
         let sealed = self.one(view, &wire.receipt_id).await?;
         let (text, checkpoint) = self.checkpoint().await?;
         let store = &self.desk.pipeline.store;

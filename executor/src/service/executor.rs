@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign_core::contract::{self, Body, Confirm, Contract};
 use countersign_core::lifecycle::State;
+use countersign_core::subject::Subject;
 use countersign_proto::v1::{self, execute_request::Target, executor_server::Executor};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
@@ -36,7 +37,7 @@ impl ExecutorService {
         Self { desk }
     }
 
-    fn request(
+    async fn request(
         &self,
         caller: &Caller,
         token: &str,
@@ -44,14 +45,15 @@ impl ExecutorService {
         conversation: &str,
     ) -> Result<desk::Request, Turned> {
         let now = self.desk.pipeline.clock.now();
-        let subject = self.desk.subjects.verify(token, &caller.id, now)?;
+        let subject = self.desk.subjects.verify(token, &caller.id, now).await?;
+        let subject = self.desk.known_as(subject, conversation).await?;
         let said = wire::said(words);
         let messages = self.desk.subjects.words(&said, &subject, conversation, now)?;
         Ok(desk::Request { caller: caller.id.to_string(), subject, messages })
     }
 
     async fn action(&self, request: &desk::Request, step: &Step) -> Result<v1::Action, Status> {
-        action(&self.desk, request, step).await
+        action(&self.desk, &request.subject, step).await
     }
 }
 
@@ -65,23 +67,24 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 }
 
 /// An action with the words of its receipt (NO CLAIM WITHOUT A RECEIPT).
-async fn action(desk: &Desk, request: &desk::Request, step: &Step) -> Result<v1::Action, Status> {
+pub(super) async fn action(
+    desk: &Desk,
+    owner: &Subject,
+    step: &Step,
+) -> Result<v1::Action, Status> {
     let (mut said, mut index) = (String::new(), step.leaf.unwrap_or_default());
     if let Some(id) = step.state.receipt() {
-        let (receipt, at) = receipt(desk, request, id).await?;
+        let (receipt, at) = receipt(desk, owner, id).await?;
         (said, index) = (receipt.said, at);
+    } else if matches!(&*step.state, State::Proposed(p) if p.waits_for_staff()) {
+        Code::ApprovalRequired.page().say.clone_into(&mut said);
     } else if !matches!(*step.state, State::Proposed(_)) {
         "I've started on that and I'm still checking that it worked.".clone_into(&mut said);
     }
     Ok(wire::action(&step.state, said, index))
 }
 
-async fn receipt(
-    desk: &Desk,
-    request: &desk::Request,
-    id: &ReceiptId,
-) -> Result<(Receipt, u64), Status> {
-    let who = &request.subject;
+async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<(Receipt, u64), Status> {
     let query = ReceiptQuery {
         id: Some(id.clone()),
         owner: Some((who.tenant.clone(), who.issuer.clone(), who.id.clone())),
@@ -105,10 +108,11 @@ impl Executor for ExecutorService {
         request: Request<v1::ListToolsRequest>,
     ) -> Result<Response<v1::ListToolsResponse>, Status> {
         let caller = caller(&request)?;
-        let request = self.request(&caller, &request.into_inner().subject_token, vec![], "")?;
+        let request =
+            self.request(&caller, &request.into_inner().subject_token, vec![], "").await?;
         // Only tools whose backend this tenant has.
         let usable = |c: &&Arc<Contract>| {
-            self.desk.pipeline.driver.account(&request.subject.tenant, c).is_ok()
+            c.listed && self.desk.pipeline.driver.account(&request.subject.tenant, c).is_ok()
         };
         let tools = self.desk.pipeline.catalog.tools.values().filter(usable).map(|c| tool(c));
         Ok(Response::new(v1::ListToolsResponse { tools: tools.collect() }))
@@ -122,7 +126,8 @@ impl Executor for ExecutorService {
         let wire = request.into_inner();
         let plan = wire.plan.unwrap_or_default();
         let conversation = plan.conversation_id.clone();
-        let request = self.request(&caller, &wire.subject_token, wire.messages, &conversation)?;
+        let request =
+            self.request(&caller, &wire.subject_token, wire.messages, &conversation).await?;
         let plan = wire::plan(plan).map_err(Turned::from)?;
         let made = self.desk.propose(&request, &plan).await?;
         Ok(Response::new(v1::ProposeResponse { proposal: Some(wire::proposal(&made)) }))
@@ -137,7 +142,7 @@ impl Executor for ExecutorService {
         let done = match wire.target {
             None => return Err(Refusal::new(Code::PlanInvalid, "no target is set").into_status()),
             Some(Target::ProposalId(id)) => {
-                let request = self.request(&caller, &wire.subject_token, vec![], "")?;
+                let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
                 let id = id.parse().map_err(|_| {
                     Refusal::new(Code::NotFound, "no such proposal of this subject").into_status()
                 })?;
@@ -151,8 +156,9 @@ impl Executor for ExecutorService {
             }
             Some(Target::Plan(plan)) => {
                 let conversation = plan.conversation_id.clone();
-                let request =
-                    self.request(&caller, &wire.subject_token, wire.messages, &conversation)?;
+                let request = self
+                    .request(&caller, &wire.subject_token, wire.messages, &conversation)
+                    .await?;
                 let plan = wire::plan(plan).map_err(Turned::from)?;
                 let done = self.desk.execute_plan(&request, &plan).await?;
                 let action = match &done.action {
@@ -166,13 +172,58 @@ impl Executor for ExecutorService {
         Ok(Response::new(done))
     }
 
+    async fn withdraw(
+        &self,
+        request: Request<v1::WithdrawRequest>,
+    ) -> Result<Response<v1::WithdrawResponse>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
+        let id = wire.proposal_id.parse().map_err(|_| {
+            Refusal::new(Code::NotFound, "no such proposal of this subject").into_status()
+        })?;
+        let step = self.desk.withdraw(&request, &id).await?;
+        let action = self.action(&request, &step).await?;
+        Ok(Response::new(v1::WithdrawResponse { action: Some(action) }))
+    }
+
+    async fn match_subject(
+        &self,
+        request: Request<v1::MatchSubjectRequest>,
+    ) -> Result<Response<v1::MatchSubjectResponse>, Status> {
+        let caller = caller(&request)?;
+        let wire = request.into_inner();
+        let conversation = wire.conversation_id;
+        let request =
+            self.request(&caller, &wire.subject_token, wire.messages, &conversation).await?;
+        let (order, email) = (wire::span(wire.order), wire::span(wire.email));
+        let until = self.desk.match_subject(&request, &conversation, &order, &email).await;
+        let until = until.map_err(Turned::from)?;
+        Ok(Response::new(v1::MatchSubjectResponse { valid_until: Some(wire::time(until)) }))
+    }
+
+    async fn escalate(
+        &self,
+        request: Request<v1::EscalateRequest>,
+    ) -> Result<Response<v1::EscalateResponse>, Status> {
+        let caller = caller(&request)?;
+        let mut wire = request.into_inner();
+        let words = std::mem::take(&mut wire.messages);
+        let request =
+            self.request(&caller, &wire.subject_token, words, &wire.conversation_id).await?;
+        let asked = wire::handing_over(&request, &wire);
+        let receipt = self.desk.escalate(&asked, &wire::handover(wire)).await?;
+        let said = Code::Escalated.page().say.to_owned();
+        Ok(Response::new(v1::EscalateResponse { receipt_id: receipt.to_string(), said }))
+    }
+
     async fn get_action(
         &self,
         request: Request<v1::GetActionRequest>,
     ) -> Result<Response<v1::GetActionResponse>, Status> {
         let caller = caller(&request)?;
         let wire = request.into_inner();
-        let request = self.request(&caller, &wire.subject_token, vec![], "")?;
+        let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
         let step = self.desk.standing(&request, Named::Action(action_id(&wire.action_id)?)).await?;
         let action = self.action(&request, &step).await?;
         Ok(Response::new(v1::GetActionResponse { action: Some(action) }))
@@ -187,7 +238,7 @@ impl Executor for ExecutorService {
     ) -> Result<Response<Self::WatchActionStream>, Status> {
         let caller = caller(&request)?;
         let wire = request.into_inner();
-        let request = self.request(&caller, &wire.subject_token, vec![], "")?;
+        let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
         let id = action_id(&wire.action_id)?;
         let (now, changes) = self.desk.watch(&request, Named::Action(id)).await?;
         let desk = self.desk.clone();
@@ -198,7 +249,7 @@ impl Executor for ExecutorService {
         let rest = steps.filter_map(|step| step).then(move |step| {
             let (desk, request) = (desk.clone(), request.clone());
             async move {
-                let action = action(&desk, &request, &step).await?;
+                let action = action(&desk, &request.subject, &step).await?;
                 Ok(v1::WatchActionResponse { action: Some(action) })
             }
         });

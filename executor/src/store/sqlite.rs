@@ -9,38 +9,49 @@
 //! One thread writes; what waits for it shares its commit.
 
 mod claims;
+mod controls;
+mod escalations;
 mod history;
+mod matches;
 mod probe;
 mod purge;
 mod rows;
+mod spending;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use countersign_core::activation::{Active, Part};
 use countersign_core::claim::{Latest, Taken};
 use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
+use countersign_core::limit::{Budget, Spent};
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
-use countersign_core::subject::Subject;
-use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
+use countersign_core::subject::{Matched, Subject};
+use countersign_core::switch::{Off, Reach, Switches};
+use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
 use countersign_shared::tlog::key::LogKey;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::ports::{Named, Old, ReceiptQuery, SealedReceipt, Store, StoreError};
+use crate::ports::{
+    Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
+    StoreError,
+};
 
 use claims::Reservations;
 pub use history::LogSource;
 use writer::Writer;
 
 /// Version of the layout, in `PRAGMA user_version`.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 4;
 
 /// The store in one SQLite file.
 pub struct Sqlite {
@@ -82,6 +93,19 @@ impl Sqlite {
         let done = tokio::task::spawn_blocking(move || readers.with(job)).await;
         done.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
+}
+
+/// Parts with their digests, and the active policy's files by name.
+pub type Activated = (BTreeMap<Part, Active>, BTreeMap<String, String>);
+
+/// What is activated in a store, and the active policy's files, without opening it for
+/// writing.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn activated(path: &Path) -> Result<Activated, StoreError> {
+    let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
+    readers.with(|db| Ok((controls::activated(db)?, controls::bundle(db)?)))
 }
 
 fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -147,10 +171,16 @@ impl Store for Sqlite {
     async fn claim(
         &self,
         granted: &Granted,
+        budget: &Budget,
         now: Timestamp,
     ) -> Result<Result<Taken, Refused>, StoreError> {
         let mut reserved = self.reserved.lock();
-        self.readers.with(|db| reserved.claim(db, granted, now))
+        self.readers.with(|db| reserved.claim(db, granted, budget, now))
+    }
+
+    async fn spent(&self, budget: &Budget, now: Timestamp) -> Result<Spent, StoreError> {
+        let reserved = self.reserved.lock();
+        self.readers.with(|db| reserved.spent(db, budget, now))
     }
 
     async fn known(&self, intent: &str) -> Result<Option<Latest>, StoreError> {
@@ -183,6 +213,31 @@ impl Store for Sqlite {
             .await
     }
 
+    async fn replace(
+        &self,
+        leaf: Leaf,
+        (seq, events, state): (u64, Vec<Event>, &State),
+        (first, begun): (Vec<Event>, &State),
+    ) -> Result<u64, StoreError> {
+        let (old, new) = (rows::Row::of(state), rows::Row::of(begun));
+        self.writer
+            .write(move |batch| {
+                rows::append(batch.db(), &old, seq, &events)?;
+                rows::append(batch.db(), &new, 0, &first)?;
+                batch.log(&leaf)
+            })
+            .await
+    }
+
+    async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError> {
+        self.read(move |db| escalations::list(db, &query)).await
+    }
+
+    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer.write(move |batch| escalations::take(batch.db(), &id, who.as_deref())).await
+    }
+
     async fn observe(
         &self,
         owner: &Subject,
@@ -212,6 +267,24 @@ impl Store for Sqlite {
         self.read(move |db| rows::journal(db, &owner, &action)).await
     }
 
+    async fn waiting(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        self.read(rows::waiting).await
+    }
+
+    async fn parked(&self, action: Named) -> Result<Vec<Event>, StoreError> {
+        self.read(move |db| rows::parked(db, &action)).await
+    }
+
+    async fn open(
+        &self,
+        owner: &Subject,
+        caller: &str,
+        since: Timestamp,
+    ) -> Result<Open, StoreError> {
+        let (owner, caller) = (owner.clone(), caller.to_owned());
+        self.read(move |db| rows::open(db, &owner, &caller, since)).await
+    }
+
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
         self.read(rows::unfinished).await
     }
@@ -224,11 +297,66 @@ impl Store for Sqlite {
         self.read(move |db| history::receipts(db, &query)).await
     }
 
+    async fn switches(&self) -> Result<Switches, StoreError> {
+        self.read(controls::switches).await
+    }
+
+    async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |batch| {
+                controls::turn(batch.db(), &reach, off.as_ref())?;
+                batch.log(&leaf)
+            })
+            .await
+    }
+
+    async fn activated(&self) -> Result<BTreeMap<Part, Active>, StoreError> {
+        self.read(controls::activated).await
+    }
+
+    async fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        self.read(controls::bundle).await
+    }
+
+    async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
+        self.writer
+            .write(move |batch| {
+                all.iter().try_for_each(|one| controls::activate(batch.db(), one))?;
+                receipts.iter().try_for_each(|leaf| batch.log(leaf).map(drop))
+            })
+            .await
+    }
+
     async fn probe(&self) -> Result<(), StoreError> {
         self.writer.write(|batch| probe::write(batch.db())).await?;
         let beside = self.readers.path.with_extension("probe");
         let done = tokio::task::spawn_blocking(move || probe::room(&beside)).await;
         done.map_err(|e| StoreError::Unavailable(e.to_string()))?
+    }
+
+    async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.write(move |batch| matches::count(batch.db(), &against, now)).await
+    }
+
+    async fn remember_match(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        matched: Matched,
+    ) -> Result<(), StoreError> {
+        let (owner, conversation) = (owner.clone(), conversation.to_owned());
+        self.writer
+            .write(move |batch| matches::remember(batch.db(), &owner, &conversation, &matched))
+            .await
+    }
+
+    async fn matched(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+    ) -> Result<Option<Matched>, StoreError> {
+        let (owner, conversation) = (owner.clone(), conversation.to_owned());
+        self.read(move |db| matches::matched(db, &owner, &conversation)).await
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {

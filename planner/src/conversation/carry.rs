@@ -1,7 +1,7 @@
 //! From a prepared write to its end: proposal, card, the signed yes, the receipt.
 
 use countersign_proto::v1::{
-    Action, GrantKind, Intent, Outcome, Proposal, RecommendedAction, TurnAction,
+    Action, EscalationReason, GrantKind, Intent, Outcome, Proposal, RecommendedAction, TurnAction,
 };
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
@@ -38,7 +38,10 @@ impl Engine {
             return Ok(Ending {
                 confidence: confidence(score, &task.doubt, RecommendedAction::Escalate),
                 actions: vec![action],
-                ..Ending::says(Intent::Escalate, reply::escalate(tool, &task.doubt))
+                ..Ending::hands_over(
+                    EscalationReason::Ambiguity,
+                    reply::escalate(tool, &task.doubt),
+                )
             });
         }
         scene.progress("proposing", "checking whether this can be done");
@@ -70,14 +73,15 @@ impl Engine {
         after_receipt_id: &str,
     ) -> Ending {
         let tool = task.call.tool.clone();
-        if proposal.needs.is_empty() {
+        let customer = i32::from(GrantKind::Customer);
+        // Staff that has to say yes is asked by the executor, once it is to be done.
+        if !proposal.needs.contains(&customer) {
             return self.carried(scene, conversation, &proposal.proposal_id, "", Some(task)).await;
         }
-        let for_customer = proposal.needs.iter().all(|n| *n == i32::from(GrantKind::Customer));
-        let Some(card) = proposal.card.filter(|_| for_customer) else {
-            return Ending::says(
-                Intent::Escalate,
-                reply::escalate(scene.toolbox.get(&tool), "it needs somebody else's approval"),
+        let Some(card) = proposal.card else {
+            return Ending::hands_over(
+                EscalationReason::Other,
+                reply::escalate(scene.toolbox.get(&tool), "there is no card to confirm"),
             );
         };
         conversation.remember(format!("waiting for the customer's confirmation: {tool}"));

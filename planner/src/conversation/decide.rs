@@ -1,7 +1,7 @@
 //! The model's part of a turn: it decides, asks for reads and decides again, within
 //! bounds, and mends a plan once.
 
-use countersign_proto::v1::{Intent, ModelUse, RecommendedAction};
+use countersign_proto::v1::{EscalationReason, Intent, ModelUse, RecommendedAction};
 use countersign_shared::codes::Code;
 
 use super::Conversation;
@@ -168,9 +168,10 @@ impl Engine {
                     reply::clarify(scene.toolbox),
                 ))
             }
-            Want::Escalate => {
-                Ok(plain(Intent::Escalate, RecommendedAction::Escalate, reply::escalate(None, "")))
-            }
+            Want::Escalate => Ok(Ending {
+                hand_over: Some(EscalationReason::Other),
+                ..plain(Intent::Escalate, RecommendedAction::Escalate, reply::escalate(None, ""))
+            }),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! How a turn ends: the pieces of its result, and the endings that several roads
 //! lead to.
 
-use countersign_proto::v1::{Card, Confidence, Intent, ModelUse, RecommendedAction, TurnAction};
+use countersign_proto::v1::{
+    Card, Confidence, EscalationReason, Intent, ModelUse, RecommendedAction, TurnAction,
+};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 
@@ -23,11 +25,17 @@ pub(super) struct Ending {
     pub(super) actions: Vec<TurnAction>,
     pub(super) usage: ModelUse,
     pub(super) card: Option<Card>,
+    /// Why it is left to a person that the executor does not know of yet.
+    pub(super) hand_over: Option<EscalationReason>,
 }
 
 impl Ending {
     pub(super) fn says(intent: Intent, reply: impl Into<String>) -> Self {
         Self { reply: reply.into(), intent, ..Self::default() }
+    }
+
+    pub(super) fn hands_over(reason: EscalationReason, reply: impl Into<String>) -> Self {
+        Self { hand_over: Some(reason), ..Self::says(Intent::Escalate, reply) }
     }
 }
 
@@ -46,7 +54,7 @@ pub(super) fn ask_once_more(conversation: &mut Conversation, mut waiting: Choosi
     waiting.misses += 1;
     if waiting.misses >= MAX_MISSES {
         let why = format!("open: {}", waiting.question.name);
-        let ending = Ending::says(Intent::Escalate, reply::escalate(None, &why));
+        let ending = Ending::hands_over(EscalationReason::Ambiguity, reply::escalate(None, &why));
         return Ending { confidence: confidence(0.0, &why, RecommendedAction::Escalate), ..ending };
     }
     let text = reply::ask(&waiting.question);

@@ -50,6 +50,8 @@ pub(crate) struct Shop {
     pub(crate) list_script: VecDeque<CallError>,
     pub(crate) watch_script: VecDeque<Action>,
     pub(crate) no_confirmation: bool,
+    pub(crate) escalated: Vec<EscalateRequest>,
+    pub(crate) escalate_script: VecDeque<CallError>,
 }
 
 pub(crate) struct FakeExecutor {
@@ -227,6 +229,15 @@ impl Executor for FakeExecutor {
             Some(error) => Err(error),
             None => Ok(self.tools.clone()),
         }
+    }
+
+    async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {
+        let mut shop = self.shop.lock();
+        if let Some(error) = shop.escalate_script.pop_front() {
+            return Err(error);
+        }
+        shop.escalated.push(request);
+        Ok(EscalateResponse { receipt_id: "rcp_9".into(), said: "Passed on.".into() })
     }
 
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {

@@ -1,7 +1,7 @@
 //! From a task to what can be done with it: an answer read out, a proposal, or a
 //! question back.
 
-use countersign_proto::v1::{Intent, RecommendedAction};
+use countersign_proto::v1::{EscalationReason, Intent, RecommendedAction};
 use countersign_shared::codes::Code;
 
 use super::Conversation;
@@ -103,6 +103,7 @@ fn read_failed(task: &Task, tool: &ToolSpec, stop: &ReadStop) -> Ending {
     Ending {
         confidence: confidence(task.score, &task.doubt, RecommendedAction::Clarify),
         actions: actions.into_iter().collect(),
+        hand_over: matches!(stop, ReadStop::TooMany).then_some(EscalationReason::Other),
         ..Ending::says(intent, text)
     }
 }

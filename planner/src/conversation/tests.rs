@@ -300,6 +300,28 @@ async fn people_get_people_and_questions_do_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_wish_for_a_person_is_handed_over_and_the_reply_is_the_executors() {
+    let executor = FakeExecutor::new(TWO);
+    let turn = Talk::offline(&executor).say("I want to speak to a human").await;
+    assert_eq!(turn.reply, "Passed on.");
+    let ended = turn.actions.last().unwrap();
+    assert_eq!((ended.code.as_str(), ended.receipt_id.as_str()), ("ESCALATED", "rcp_9"));
+    let shop = executor.shop.lock();
+    assert_eq!(shop.escalated[0].request, "I want to speak to a human");
+    assert!(shop.proposed.is_empty() && shop.executed.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_not_handed_over_is_not_said_to_be() {
+    let executor = FakeExecutor::new(TWO);
+    let lost = CallError::Unreachable("gone".into());
+    executor.shop.lock().escalate_script.push_back(lost);
+    let turn = Talk::offline(&executor).say("I want to speak to a human").await;
+    assert_eq!(turn.intent(), Intent::Escalate);
+    assert!(!turn.reply.contains("passed") && turn.actions.is_empty(), "{}", turn.reply);
+}
+
 #[test]
 fn conversations_are_bounded_in_number_and_age() {
     let limits = Limits { count: 2, idle: Duration::from_secs(10) };

@@ -112,6 +112,7 @@ impl Engine {
         let news = self.checked(&scene, conversation).await;
         let text = request.message.as_ref().map_or("", |m| m.text.as_str());
         let ending = self.heard(&scene, conversation, text).await;
+        let ending = self.handed(&scene, conversation, ending).await;
         match news {
             Some(news) => joined(news, ending),
             None => ending,

@@ -128,6 +128,27 @@ impl Executor for Forwarder {
         Err(not_here())
     }
 
+    async fn withdraw(
+        &self,
+        _request: Request<v1::WithdrawRequest>,
+    ) -> Result<Response<v1::WithdrawResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn match_subject(
+        &self,
+        _request: Request<v1::MatchSubjectRequest>,
+    ) -> Result<Response<v1::MatchSubjectResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn escalate(
+        &self,
+        _request: Request<v1::EscalateRequest>,
+    ) -> Result<Response<v1::EscalateResponse>, Status> {
+        Err(not_here())
+    }
+
     async fn get_action(
         &self,
         _request: Request<v1::GetActionRequest>,

@@ -82,6 +82,16 @@ compensate: none
 say: { applied: "Paid back {money} ({receipt})." }
 "#;
 
+/// Everybody may, without limits: what is measured is the way there.
+const SETTINGS: &str = r#"modes: [{ tools: ["till.*"], mode: auto }]
+limits: []
+open: { per_subject: 1000000, per_planner: 1000000 }
+subject_valid_for: 24h
+proposals_live: 24h
+activation: { default: 1 }
+"#;
+const RULES: &str = "@id(\"everybody\") permit (principal, action, resource);\n";
+
 /// Where the benchmark happens.
 pub struct Place {
     dir: TempDir,
@@ -103,6 +113,10 @@ impl Place {
         fs::write(pack.join("connector.yaml"), CONNECTOR).unwrap();
         fs::write(pack.join("contracts/get_sale.yaml"), SALE).unwrap();
         fs::write(pack.join("contracts/refund.yaml"), REFUND).unwrap();
+        let policy = path.join("policy");
+        countersign_executor::policy::write_shipped(&policy).unwrap();
+        fs::write(policy.join("settings.yaml"), SETTINGS).unwrap();
+        fs::write(policy.join("policy.cedar"), RULES).unwrap();
         fs::create_dir(path.join("credentials")).unwrap();
         private(&path.join("credentials"), 0o700);
         fs::write(path.join("credentials/till_token"), TOKEN).unwrap();
@@ -152,6 +166,7 @@ admin: 127.0.0.1:0
 tls: {{ cert: pki/executor/tls.crt, key: pki/executor/tls.key, ca: pki/executor/ca.crt }}
 state: state
 packs: [till]
+policy: policy
 credentials: credentials
 log: {{ origin: bench.countersign/log, key: log.pem }}
 callers:

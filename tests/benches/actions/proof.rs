@@ -71,6 +71,10 @@ async fn receipts(place: &Place, executor: &str) -> BTreeMap<u64, Sealed> {
         let page = audit.list_receipts(request).await.unwrap().into_inner();
         for receipt in page.receipts {
             let body: Value = serde_json::from_slice(&receipt.body).unwrap();
+            // What the executor began with is no action.
+            if body["outcome"] == "changed" {
+                continue;
+            }
             assert_eq!(body["outcome"], "applied", "{body}");
             let sale = body["arguments"][0]["value"].as_str().unwrap().parse().unwrap();
             let key = body["key"].as_str().unwrap().to_owned();

@@ -145,7 +145,7 @@ impl Log {
         let refused = desk.propose(step("shopify.erase_shop", vec![])).await;
         assert_eq!(refusal(refused).code, "TOOL_UNKNOWN");
         desk.cancel("1001").await.unwrap();
-        let earlier = published(&folder, &key, 2).await;
+        let earlier = published(&folder, &key, 3).await;
         let order = desk.order("1004").await.unwrap();
         let typed = vec![("order_id", model(&"gid://shopify/Order/1004".into()))];
         let refused = desk.propose(step("shopify.cancel_order", typed)).await;
@@ -153,7 +153,7 @@ impl Log {
         let extra = vec![("order_id", seen(&order, "/orders/0/id")), ("amount", model(&1.into()))];
         let refused = desk.propose(step("shopify.cancel_order", extra)).await;
         assert_eq!(refusal(refused).code, "ARGUMENT_UNEXPECTED");
-        let files = published(&folder, &key, 4).await;
+        let files = published(&folder, &key, 5).await;
         Self { earlier, files, key, written_key }
     }
 

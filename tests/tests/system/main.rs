@@ -17,16 +17,22 @@
 mod support;
 
 mod action_flow;
+mod activations;
+mod approvals;
 mod bad_input;
 mod contract_gone;
 mod crash_points;
 mod cross_subject;
 mod demo;
+mod escalations;
 mod log_tamper;
 mod lost_reply;
 mod lying_backend;
+mod matching;
 mod own_deployment;
 mod planner_holds_no_credential;
 mod refusal_codes;
 mod refusals;
 mod restarts;
+mod stale_approval;
+mod switches;

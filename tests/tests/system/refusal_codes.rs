@@ -21,7 +21,7 @@ enum Answer {
     /// A gRPC error.
     Refused(Status),
     /// An action that ended otherwise than it should.
-    Ended(Action),
+    Ended(Box<Action>),
 }
 
 /// How a code is told.
@@ -63,6 +63,8 @@ const ASKED: &[Row] = &[
     row(Code::PlanTooLarge, Grpc::InvalidArgument, |p| Box::pin(earn::plan_too_large(p))),
     row(Code::SubjectUnverified, Grpc::Unauthenticated, |p| Box::pin(earn::subject_unverified(p))),
     row(Code::MessageUnattested, Grpc::Unauthenticated, |p| Box::pin(earn::message_unattested(p))),
+    row(Code::StrengthRequired, Grpc::Unauthenticated, |p| Box::pin(earn::strength_required(p))),
+    row(Code::MatchFailed, Grpc::Unauthenticated, |p| Box::pin(earn::match_failed(p))),
     row(Code::TenantNotAllowed, Grpc::PermissionDenied, |p| Box::pin(shops::closed(p))),
     row(Code::CallerNotAllowed, Grpc::PermissionDenied, |p| Box::pin(earn::caller_not_allowed(p))),
     row(Code::NotTheSubjects, Grpc::PermissionDenied, |p| Box::pin(earn::pasted(p, "2001"))),
@@ -73,6 +75,7 @@ const ASKED: &[Row] = &[
     row(Code::ConfidenceTooLow, Grpc::FailedPrecondition, |p| {
         Box::pin(earn::confidence_too_low(p))
     }),
+    row(Code::FraudFlagged, Grpc::FailedPrecondition, |p| Box::pin(earn::fraud_flagged(p))),
     row(Code::ConfirmationRequired, Grpc::FailedPrecondition, |p| {
         Box::pin(earn::confirmation_required(p))
     }),
@@ -129,14 +132,11 @@ const NOT_EARNED: &[(Code, &str)] = &[
     (Code::VelocityExceeded, "not served yet"),
     (Code::TooManyOpen, "not served yet"),
     (Code::SwitchedOff, "not served yet"),
-    (Code::StrengthRequired, "not served yet"),
     (Code::SubjectStale, "not served yet"),
-    (Code::MatchFailed, "not served yet"),
-    (Code::IssuerUnreachable, "not served yet"),
-    (Code::FraudFlagged, "not served yet"),
-    (Code::Escalated, "not served yet"),
+    (Code::IssuerUnreachable, "a test beside the code takes an issuer's keys away"),
+    (Code::Escalated, "the code of a receipt, not of an answer"),
     (Code::NotActivated, "not served yet"),
-    (Code::HumanDisagrees, "not served yet"),
+    (Code::HumanDisagrees, "takes a policy with people in it: the module escalations has it"),
 ];
 
 #[test]

@@ -18,7 +18,7 @@ impl Signer {
     }
 
     /// The claims as a compact JWS.
-    pub(super) fn sign(&self, claims: &impl Serialize) -> anyhow::Result<String> {
+    pub(crate) fn sign(&self, claims: &impl Serialize) -> anyhow::Result<String> {
         let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": self.kid });
         let part = |value: Vec<u8>| URL_SAFE_NO_PAD.encode(value);
         let signed =

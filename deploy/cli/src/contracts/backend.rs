@@ -7,6 +7,7 @@ use countersign_core::answer::{self, Barrier, ReadFailure, Sent};
 use countersign_core::contract::{Contract, Request};
 use countersign_core::dispatch::Account;
 use countersign_core::request::WireRequest;
+use countersign_core::subject::Subject;
 use countersign_executor::connector::Connections;
 use countersign_executor::ports::Backends;
 use parking_lot::Mutex;
@@ -44,24 +45,24 @@ impl Backends for Live {
         Backends::account(&self.connections, tenant, pack)
     }
 
-    async fn send(&self, _: &str, _: &Contract, _: &WireRequest) -> Sent {
+    async fn send(&self, _: &Subject, _: &Contract, _: &WireRequest) -> Sent {
         Sent::NotSent { barrier: Barrier::Egress, why: "a try sends no write".to_owned() }
     }
 
     async fn read(
         &self,
-        tenant: &str,
+        subject: &Subject,
         contract: &Contract,
         request: &WireRequest,
     ) -> Result<Json, ReadFailure> {
         let (pack, timeout) = (&contract.pack, contract.pack.timeout);
         let (told, result) = if is_paged(contract) {
-            let result = self.connections.read(tenant, contract, request, timeout).await;
+            let result = self.connections.read(subject, contract, request, timeout).await;
             let told =
                 result.as_ref().map_or_else(ToString::to_string, |_| "200, every page".to_owned());
             (told, result)
         } else {
-            let sent = self.connections.send(tenant, pack, request, timeout).await;
+            let sent = self.connections.send(subject, pack, request, timeout).await;
             (told(&sent), answer::read(contract, &sent))
         };
         let (tool, request) = (contract.tool.clone(), request.clone());
@@ -154,13 +155,13 @@ impl Backends for Recording {
         Some(Account { account: "recorded".to_owned(), credential: String::new() })
     }
 
-    async fn send(&self, _: &str, contract: &Contract, _: &WireRequest) -> Sent {
+    async fn send(&self, _: &Subject, contract: &Contract, _: &WireRequest) -> Sent {
         self.next(&contract.tool)
     }
 
     async fn read(
         &self,
-        _: &str,
+        _: &Subject,
         contract: &Contract,
         _: &WireRequest,
     ) -> Result<Json, ReadFailure> {

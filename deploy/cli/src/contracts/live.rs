@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 
 use super::backend::{Exchange, Live};
 use super::rehearsal::{Rehearsal, Stage, arguments};
-use super::{catalog, load, show, subject, tool};
+use super::{catalog, load, show, subject, tool, unasked};
 
 /// `countersign contracts try`
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<bool> {
     let live = Arc::new(Live::new(connections));
     let backends = Arc::clone(&live) as Arc<dyn Backends>;
     let driver = Driver::new(Arc::clone(&catalog), backends, Arc::clone(&clock));
-    let stage = Stage { driver, subject, clock };
+    let stage = Stage { driver, policy: unasked::policy()?, subject, clock };
     let mut out = io::stdout().lock();
     writeln!(out, "{} as {} at {}\n", contract.tool, stage.subject.id, account.account)?;
     let done = match &contract.body {
@@ -171,7 +171,7 @@ async fn rehearse<'c>(
 ) -> Result<Rehearsal<'c>, Refused> {
     let arguments = arguments(contract, given)?;
     let proposed = Rehearsal::propose(stage, contract, &arguments).await?;
-    let cleared = proposed.claim(None, stage.clock.now())?.gate(stage).await?;
+    let cleared = proposed.claim(stage, None)?.gate(stage).await?;
     cleared.intend(account, stage.clock.now())
 }
 

@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
-use countersign_core::claim;
+use countersign_core::claim::{self, Known};
 use countersign_core::contract::{Body, Contract, Nested, WriteBody};
 use countersign_core::dispatch::{self, Account, Dispatch};
 use countersign_core::error::Refused;
 use countersign_core::gate::{self, Facts};
 use countersign_core::lifecycle::{self, Event, State};
+use countersign_core::limit::{Budget, Spent};
 use countersign_core::plan::{Confidence, ModelUse};
+use countersign_core::policy::Policy;
 use countersign_core::proposal::{self, Asked, Fresh, Proposal};
 use countersign_core::resolve::{Arguments, computed};
 use countersign_core::subject::Subject;
@@ -26,6 +28,7 @@ use uuid::Uuid;
 /// What a rehearsal is done with: the executor's own driver, and for whom.
 pub(super) struct Stage {
     pub(super) driver: Driver,
+    pub(super) policy: Policy,
     pub(super) subject: Subject,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -101,32 +104,39 @@ impl<'a> Rehearsal<'a> {
         let subject = &stage.subject;
         let seen = stage.driver.state(subject, contract, &write.reads, arguments).await?;
         let asked = asked(subject);
-        let confidence = asked.confidence.clone();
         let facts = Facts {
             contract,
+            policy: &stage.policy,
             write,
             arguments,
-            subject,
             state: &seen,
-            confidence: &confidence,
+            asked: &asked,
             now: stage.clock.now(),
         };
         let ids = Fresh {
             proposal: ProposalId::from_uuid(Uuid::now_v7()),
             action: ActionId::from_uuid(Uuid::now_v7()),
         };
-        let proposal = proposal::propose(asked, &facts, ids)?;
+        let proposal = proposal::draft(&facts, ids)?.finish(&Spent::default())?;
         let state = lifecycle::next(None, Event::Proposed(Box::new(proposal))).map_err(illegal)?;
         Ok(Self { contract, write, state })
     }
 
     /// As if granted and claimed; `key` in the place of the real one, where given.
-    pub(super) fn claim(self, key: Option<&str>, now: Timestamp) -> Result<Self, Refused> {
-        let granted = self.step(Event::Granted(rehearsed(json!({ "confirmation": null }))?))?;
+    pub(super) fn claim(self, stage: &Stage, key: Option<&str>) -> Result<Self, Refused> {
+        let now = stage.clock.now();
+        let granted = self.step(Event::Granted(rehearsed(json!({ "at": now }))?))?;
         let State::Granted(grant) = &granted.state else { return Err(internal("not granted")) };
         let taken = match key {
-            None => claim::decide(grant, None, None, now)?,
-            Some(key) => rehearsed(json!({ "key": key, "occasion": 0, "at": now }))?,
+            None => {
+                let (proposal, none) = (grant.proposal(), Known::default());
+                let budget =
+                    Budget::of(proposal, &[], granted.contract, granted.write, &stage.policy);
+                claim::decide(grant, &none, &budget, now)?
+            }
+            Some(key) => rehearsed(
+                json!({ "key": key, "occasion": 0, "at": now, "booked": [], "findings": [] }),
+            )?,
         };
         granted.step(Event::Claimed(taken))
     }
@@ -140,7 +150,8 @@ impl<'a> Rehearsal<'a> {
             .driver
             .state(&stage.subject, contract, &write.reads, proposal.arguments())
             .await?;
-        let facts = driver::facts(contract, write, proposal, &seen, stage.clock.now());
+        let facts =
+            driver::facts(contract, &stage.policy, write, proposal, &seen, stage.clock.now());
         let clearance = gate::decide(claimed, &facts)?;
         self.step(Event::Cleared(Box::new(clearance)))
     }
@@ -179,6 +190,7 @@ impl<'a> Rehearsal<'a> {
 
 fn asked(subject: &Subject) -> Asked {
     Asked {
+        channel: String::new(),
         caller: "contracts".to_owned(),
         subject: subject.clone(),
         conversation: "rehearsal".to_owned(),

@@ -41,7 +41,8 @@ pub(super) fn executor(state: &Path, ids: &Identities, packs: &[String], shop: &
         .map(|pack| format!("  - {}\n", path(state, &format!("packs/{pack}"))))
         .collect();
     let (planner, auditor) = (text(ids.planner.as_str()), text(ids.auditor.as_str()));
-    let (credentials, shop) = (path(state, "credentials"), text(shop));
+    let (policy, credentials, shop) =
+        (path(state, "policy"), path(state, "credentials"), text(shop));
     format!(
         "\
 # Written by `countersign demo` at each start. SANDBOX: nothing behind it is real.
@@ -50,7 +51,8 @@ admin: 127.0.0.1:0
 tls: {{ cert: tls/tls.crt, key: tls/tls.key, ca: tls/ca.crt }}
 state: .
 packs:
-{packs}credentials: {credentials}
+{packs}policy: {policy}
+credentials: {credentials}
 log: {{ origin: {ORIGIN}, key: log.key }}
 callers:
   planners: [{planner}]
@@ -144,6 +146,7 @@ mod tests {
         let config = ExecutorConfig::load(&file).unwrap();
         assert_eq!(config.credentials, state.join("credentials"));
         assert_eq!(config.packs, [state.join("packs/shopify")]);
+        assert_eq!(config.policy, state.join("policy"));
         assert_eq!(config.connections[0].problems(), []);
         assert_eq!(config.issuers[0].claims, ["email", "customer_id"]);
     }

@@ -8,6 +8,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::TempDir;
 
+/// What lies in it.
+const FOLDERS: &[&str] = &[
+    "pki",
+    "executor",
+    "planner",
+    "sandbox",
+    "frontend",
+    "credentials",
+    "packs",
+    "policy",
+    "logs",
+];
+
 /// A state folder in use; a temporary one goes with this value unless it is kept.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -29,9 +42,7 @@ impl Folder {
             None => temporary(keep)?,
         };
         let lock = lock(&path)?;
-        for name in
-            ["pki", "executor", "planner", "sandbox", "frontend", "credentials", "packs", "logs"]
-        {
+        for name in FOLDERS {
             make(&path.join(name))?;
         }
         Ok(Self { path, temporary, _lock: lock })

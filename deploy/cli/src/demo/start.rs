@@ -51,6 +51,7 @@ pub(super) async fn all(
 ) -> anyhow::Result<Place> {
     let identities = keys::prepare(state)?;
     let packs = packs(state)?;
+    policy(state)?;
     let model = model(state, args)?;
     let users = Users::separate(state)?;
     let mut starter = Starter { state, own: &binaries.own, users, running };
@@ -66,9 +67,7 @@ pub(super) async fn all(
 
 /// Writes the packs that come with the program; answers with their names.
 fn packs(state: &Path) -> anyhow::Result<Vec<String>> {
-    let folder = state.join("packs");
-    // Those of this program, whatever an earlier one left there.
-    fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    let folder = emptied(state, "packs")?;
     countersign_executor::packs::write_shipped(&folder)
         .with_context(|| format!("cannot write the packs to {}", folder.display()))?;
     let mut names = Vec::new();
@@ -77,6 +76,20 @@ fn packs(state: &Path) -> anyhow::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Writes the policy that comes with the program.
+fn policy(state: &Path) -> anyhow::Result<()> {
+    let folder = emptied(state, "policy")?;
+    countersign_executor::policy::write_shipped(&folder)
+        .with_context(|| format!("cannot write the policy to {}", folder.display()))
+}
+
+/// A folder without what an earlier program left there.
+fn emptied(state: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = state.join(name);
+    fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    Ok(folder)
 }
 
 fn model(state: &Path, args: &Args) -> anyhow::Result<Model> {

@@ -126,6 +126,7 @@ fn give(state: &Path) -> io::Result<()> {
         }
     }
     open(&state.join("packs"))?;
+    open(&state.join("policy"))?;
     // Others may pass through, and not look around.
     fs::set_permissions(state, Permissions::from_mode(0o711))
 }
@@ -140,7 +141,7 @@ fn give_all(path: &Path, id: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Readable by everyone: contracts are no secret.
+/// Readable by everyone: contracts and policy are no secret.
 fn open(path: &Path) -> io::Result<()> {
     let is_dir = path.symlink_metadata()?.is_dir();
     fs::set_permissions(path, Permissions::from_mode(if is_dir { 0o755 } else { 0o644 }))?;

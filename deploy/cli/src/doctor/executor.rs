@@ -9,7 +9,7 @@ use countersign_core::contract::Catalog;
 use countersign_executor::config::Config;
 use countersign_executor::connector::Connections;
 use countersign_executor::vault::Vault;
-use countersign_executor::{log, packs};
+use countersign_executor::{log, packs, policy};
 use countersign_shared::mtls::MaterialFiles;
 use countersign_shared::tlog::key::{Signer as _, VerifierKey};
 
@@ -114,10 +114,30 @@ fn backends(report: &mut Report, config: &Config) {
         }
     };
     report.good("packs", format!("{} tools", catalog.tools.len()));
+    may(report, config, &catalog);
     if let Some(vault) = &vault {
         connections(report, config, &catalog, vault);
     }
     claims(report, config, &catalog);
+}
+
+/// The policy, its table, and who can approve.
+fn may(report: &mut Report, config: &Config, catalog: &Catalog) {
+    let dir = config.policy.display();
+    let policy = match policy::load(&config.policy, catalog) {
+        Ok(policy) => policy,
+        Err(problems) => {
+            let remedy = "countersign policy check DIR --packs PACK";
+            return report.wrong("policy", problems.to_string(), remedy);
+        }
+    };
+    let rows = policy.run_table(catalog);
+    let failed = rows.iter().filter(|row| !row.passed).count();
+    if failed > 0 {
+        let what = format!("{failed} of {} rows of {dir}/tests.yaml fail", rows.len());
+        return report.warn("policy", what, "countersign policy test DIR --packs PACK");
+    }
+    report.good("policy", format!("{} rows of its table pass, {}", rows.len(), policy.digest()));
 }
 
 fn connections(report: &mut Report, config: &Config, catalog: &Catalog, vault: &Vault) {

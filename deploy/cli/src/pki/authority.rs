@@ -82,8 +82,10 @@ pub enum Role {
     Executor,
     /// Reads receipts and proofs.
     Auditor,
-    /// Runs the executor.
+    /// Runs the executor: turns its switches.
     Operator,
+    /// Shows waiting requests to members of staff and hands over their signed answers.
+    Approver,
     /// Speaks with customers and attests their words.
     Frontend,
 }
@@ -96,6 +98,7 @@ impl Role {
             Self::Executor => "executor",
             Self::Auditor => "auditor",
             Self::Operator => "operator",
+            Self::Approver => "approver",
             Self::Frontend => "frontend",
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use countersign_shared::codes::explain;
-use countersign_shared::receipt::{Argument, Attempt, Gate, Receipt};
+use countersign_shared::receipt::{Argument, Attempt, Change, Gate, Receipt};
 use serde_json::Value as Json;
 
 use super::{Logged, flat};
@@ -21,13 +21,10 @@ pub(super) fn write(out: &mut impl Write, logged: &Logged, standing: &str) -> io
     writeln!(out, "Receipt {}", one_line(&receipt.receipt_id))?;
     let mut page = Page { out };
     page.outcome(receipt)?;
-    page.what(receipt)?;
-    page.who(receipt)?;
-    page.why(receipt)?;
-    page.sent(receipt)?;
-    page.verified(receipt)?;
-    page.state("Before, as the rules saw it", &receipt.before)?;
-    page.state("After, as it was read back", &receipt.after)?;
+    match &receipt.change {
+        Some(change) => page.change(change)?,
+        None => page.action(receipt)?,
+    }
     page.head("Proof")?;
     page.line("in the log", standing)
 }
@@ -49,10 +46,37 @@ impl<W: Write> Page<'_, W> {
             other => other,
         };
         self.line("next", next)?;
+        if receipt.performed_by == "human" {
+            self.line("done by", "a person, in the backend's own pages")?;
+        }
         if receipt.code.is_empty() {
             return Ok(());
         }
         self.line("explained by", &explain(&receipt.code))
+    }
+
+    fn action(&mut self, receipt: &Receipt) -> io::Result<()> {
+        self.what(receipt)?;
+        self.who(receipt)?;
+        self.why(receipt)?;
+        self.sent(receipt)?;
+        self.verified(receipt)?;
+        self.state("Before, as the rules saw it", &receipt.before)?;
+        self.state("After, as it was read back", &receipt.after)
+    }
+
+    fn change(&mut self, change: &Change) -> io::Result<()> {
+        self.head("Change")?;
+        self.line("what", &change.what)?;
+        self.line("was", &change.old)?;
+        self.line("is", &change.new)?;
+        self.line("because", &change.reason)?;
+        for by in &change.by {
+            let signed = if by.jws.is_empty() { "by certificate" } else { "signed" };
+            let why = if by.reason.is_empty() { "" } else { ": " };
+            self.line("by", &format!("{}, {signed}{why}{}", by.who, by.reason))?;
+        }
+        Ok(())
     }
 
     fn what(&mut self, receipt: &Receipt) -> io::Result<()> {
@@ -102,7 +126,13 @@ impl<W: Write> Page<'_, W> {
         }
         for grant in &receipt.grants {
             let (by, at) = (&grant.by, grant.at.strftime("%F %T UTC"));
-            self.line("yes by", &format!("{by} at {at}, through {}", grant.frontend))?;
+            let label = if grant.kind == "rejection" { "no by" } else { "yes by" };
+            let role = if grant.role.is_empty() { "" } else { ", " };
+            let how = format!("{by}{role}{} at {at}, through {}", grant.role, grant.issuer);
+            self.line(label, &how)?;
+            if !grant.reason.is_empty() {
+                self.line("because", &grant.reason)?;
+            }
             self.line("to the card", &grant.text)?;
         }
         if receipt.gates.is_empty() && receipt.grants.is_empty() {
@@ -217,6 +247,7 @@ fn outcome(receipt: &Receipt) -> String {
         "not_applied" => "it is proved that no effect happened",
         "unknown" => "neither effect nor its absence is proved",
         "refused" => "a rule refused it before anything was sent",
+        "changed" => "people changed the executor itself",
         _ => "",
     };
     let code = if receipt.code.is_empty() { String::new() } else { format!(", {}", receipt.code) };

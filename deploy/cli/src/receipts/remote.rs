@@ -1,23 +1,21 @@
 //! Receipts over the executor's `Audit` service, with an auditor's certificate.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::anyhow;
 use countersign_proto::v1::audit_client::AuditClient;
 use countersign_proto::v1::{
     GetCheckpointRequest, GetInclusionProofRequest, GetReceiptRequest, ListReceiptsRequest, Receipt,
 };
-use countersign_shared::codes::explain;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use countersign_shared::refusal::Refusal;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 use super::{Filter, Logged};
+use crate::remote::{refused, timed};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 /// The service's own limit.
 const PAGE: u32 = 500;
 
@@ -95,40 +93,10 @@ impl Remote {
     }
 
     fn refused(&self, status: &Status) -> anyhow::Error {
-        if let Some(refusal) = Refusal::from_status(status) {
-            let (code, message) = (&refusal.code, &refusal.message);
-            return anyhow!("the executor refused: {code}: {message} ({})", explain(code));
-        }
-        let (address, why) = (&self.address, crate::text::one_line(&cause(status)));
-        if status.code() == Code::Unavailable {
-            return anyhow!(
-                "cannot reach the executor at {address} ({why}); check that it runs, that --executor-id is its identity, and that --tls is a certificate of its authority"
-            );
-        }
-        anyhow!("the executor at {address} failed: {:?}: {why}", status.code())
+        refused(&self.address, status)
     }
-}
-
-/// A status and what it came from, as far as it says.
-fn cause(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 fn logged(receipt: Receipt) -> anyhow::Result<Logged> {
     Logged::read(receipt.leaf_index, receipt.body)
-}
-
-fn timed<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(PATIENCE);
-    request
 }

@@ -33,6 +33,7 @@ pub(crate) fn receipt(n: i64) -> Receipt {
         message: String::new(),
         said: "Order #1001 is cancelled.".into(),
         next: "none".into(),
+        performed_by: "executor".into(),
         tenant: "demo-shop".into(),
         tool: "shopify.cancel_order".into(),
         contract: "sha256:11".into(),
@@ -67,11 +68,13 @@ pub(crate) fn receipt(n: i64) -> Receipt {
         grants: vec![Grant {
             kind: "customer".into(),
             by: "customer1".into(),
-            frontend: "demo-terminal".into(),
+            issuer: "demo-terminal".into(),
+            role: String::new(),
+            reason: String::new(),
             at,
             card: "55".into(),
             text: "Cancel order #1001?".into(),
-            jws: "a.b.c".into(),
+            signature: json!({"jws": "a.b.c"}),
         }],
         backend: Some(Backend {
             pack: "shopify".into(),
@@ -94,6 +97,7 @@ pub(crate) fn receipt(n: i64) -> Receipt {
             sight: json!({"right": {"facts": {"rule": "found.cancelled"}}}),
         },
         output: json!({"order_id": "gid://shopify/Order/1001"}),
+        change: None,
     }
 }
 

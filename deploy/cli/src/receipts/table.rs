@@ -21,7 +21,7 @@ pub(crate) fn table(receipts: &[Logged]) -> String {
 fn row(receipt: &Receipt) -> [String; 7] {
     [
         receipt.sealed_at.strftime("%F %T").to_string(),
-        or_dash(&receipt.tool),
+        or_dash(receipt.change.as_ref().map_or(&receipt.tool, |change| &change.what)),
         one_line(&receipt.outcome),
         or_dash(&receipt.code),
         receipt.money.map_or_else(|| "-".to_owned(), |money| money.to_string()),

@@ -11,6 +11,8 @@
     reason = "a benchmark stops at the first thing that is wrong"
 )]
 
+#[path = "../../tests/support/open.rs"]
+mod open;
 mod refund;
 
 use std::hint::black_box;
@@ -41,8 +43,8 @@ fn state(criterion: &mut Criterion, refund: &Refund) {
 /// Subject, money, nine preconditions, confidence, nothing changed since the card.
 fn decide(criterion: &mut Criterion, refund: &Refund) {
     let journal = refund.journal();
-    let Life::Claimed(claimed) = fold(journal[..3].to_vec()).unwrap() else {
-        panic!("proposed, granted, claimed")
+    let Life::Claimed(claimed) = fold(journal[..4].to_vec()).unwrap() else {
+        panic!("proposed, confirmed, granted, claimed")
     };
     let proposal = claimed.granted().proposal();
     let facts = refund.facts(proposal.arguments());

@@ -6,19 +6,21 @@ mod packs;
 use std::collections::BTreeMap;
 
 use countersign_core::answer::{self, Sent, Verdict};
-use countersign_core::claim;
+use countersign_core::claim::{self, Known};
 use countersign_core::contract::{Body, Catalog, Contract, WriteBody, load};
 use countersign_core::dispatch::{self, Account, AttemptResult, Dispatch};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::gate::{self, Facts};
-use countersign_core::grant;
+use countersign_core::grant::{self, Signers};
 use countersign_core::lifecycle::{Event, State as Life, next};
+use countersign_core::limit::{Budget, Spent};
 use countersign_core::observe;
 use countersign_core::plan::{Confidence, ModelUse, Plan, Source, Step, admit};
-use countersign_core::proposal::{Asked, Fresh, Proposal, propose};
+use countersign_core::policy::Policy;
+use countersign_core::proposal::{Asked, Fresh, Proposal, draft};
 use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resolve};
 use countersign_core::seal;
-use countersign_core::signed::{Keyring, Voice};
+use countersign_core::signed::{Key, Keyring, Voice};
 use countersign_core::state::State;
 use countersign_core::subject::Subject;
 use countersign_core::verify::{self, Look};
@@ -28,7 +30,7 @@ use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use ed25519_dalek::pkcs8::spki::EncodePublicKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::Value as Json;
 
 const TOOL: &str = "shopify.refund_lines";
@@ -43,6 +45,8 @@ pub(crate) struct Refund {
     evidence: Evidence,
     subject: Subject,
     state: State,
+    asked: Option<Asked>,
+    policy: Policy,
     frontends: Keyring,
     yes: String,
     now: Timestamp,
@@ -62,6 +66,8 @@ impl Refund {
             subject: subject(&case, now),
             case,
             state: State::default(),
+            asked: None,
+            policy: crate::open::policy(),
             frontends: Keyring::default(),
             yes: String::new(),
             now,
@@ -70,6 +76,7 @@ impl Refund {
         refund.evidence = refund.seen(&order);
         refund.state.reads =
             BTreeMap::from([("order".to_owned(), order), ("quote".to_owned(), quote)]);
+        refund.asked = Some(refund.asked());
         refund.confirm();
         refund
     }
@@ -92,11 +99,11 @@ impl Refund {
     pub(crate) fn facts<'a>(&'a self, arguments: &'a Arguments) -> Facts<'a> {
         Facts {
             contract: self.tool(TOOL),
+            policy: &self.policy,
             write: self.write(),
             arguments,
-            subject: &self.subject,
             state: &self.state,
-            confidence: &self.plan.confidence,
+            asked: self.asked.as_ref().unwrap(),
             now: self.now,
         }
     }
@@ -120,12 +127,19 @@ impl Refund {
     fn then(&self, state: &Life) -> Option<Event> {
         let contract = self.tool(TOOL);
         Some(match (ask(state, contract, self.now), state) {
-            (Ask::AwaitGrants, Life::Proposed(proposal)) => {
-                let grants = grant::grant(proposal, Some(&self.yes), &self.frontends, self.now);
+            (Ask::AwaitGrants, Life::Proposed(parked)) if parked.votes().is_empty() => {
+                let vote = grant::confirm(parked, &self.yes, contract, &self.signers(), self.now);
+                Event::Voted(Box::new(vote.unwrap()))
+            }
+            (Ask::AwaitGrants, Life::Proposed(parked)) => {
+                let grants = grant::complete(parked, contract, &self.signers(), self.now);
                 Event::Granted(Box::new(grants.unwrap()))
             }
             (Ask::Claim, Life::Granted(granted)) => {
-                Event::Claimed(claim::decide(granted, None, None, self.now).unwrap())
+                let (proposal, votes) = (granted.proposal(), granted.votes());
+                let budget = Budget::of(proposal, votes, contract, self.write(), &self.policy);
+                let taken = claim::decide(granted, &Known::default(), &budget, self.now);
+                Event::Claimed(taken.unwrap())
             }
             (Ask::Gate, Life::Claimed(claimed)) => {
                 let facts = self.facts(claimed.granted().proposal().arguments());
@@ -155,7 +169,21 @@ impl Refund {
     fn propose(&self) -> Proposal {
         let (step, contract) = admit(&self.plan, &self.catalog).unwrap().write.unwrap();
         let arguments = resolve(step, contract, &self.subject, &self.evidence, self.now).unwrap();
-        let asked = Asked {
+        let fresh = Fresh {
+            proposal: format!("prp_{:026}", 1).parse().unwrap(),
+            action: format!("act_{:026}", 1).parse().unwrap(),
+        };
+        let draft = draft(&self.facts(&arguments), fresh).unwrap();
+        draft.finish(&Spent::default()).unwrap()
+    }
+
+    fn signers(&self) -> Signers<'_> {
+        Signers { frontends: &self.frontends, policy: &self.policy, origin: "" }
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
+            channel: String::new(),
             caller: "spiffe://demo.countersign.internal/planner".into(),
             subject: self.subject.clone(),
             conversation: CONVERSATION.into(),
@@ -164,12 +192,7 @@ impl Refund {
             confidence: self.plan.confidence.clone(),
             model: self.plan.model.clone(),
             after_receipt: None,
-        };
-        let fresh = Fresh {
-            proposal: format!("prp_{:026}", 1).parse().unwrap(),
-            action: format!("act_{:026}", 1).parse().unwrap(),
-        };
-        propose(asked, &self.facts(&arguments), fresh).unwrap()
+        }
     }
 
     fn answered(&self) -> AttemptResult {
@@ -198,7 +221,7 @@ impl Refund {
     fn confirm(&mut self) {
         let secret = SigningKey::from_bytes(&[7; 32]);
         let public = secret.verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
-        let key = DecodingKey::from_ed_pem(public.as_bytes()).unwrap();
+        let key = Key::ed25519_pem(public.as_bytes()).unwrap();
         self.frontends.add(Voice {
             issuer: "demo-frontend".into(),
             audience: AUDIENCE.into(),

@@ -21,6 +21,7 @@ fn pack(kind: PackKind) -> Pack {
         timeout: Duration::from_secs(10),
         response_limit: 1 << 20,
         quiet_period: Duration::ZERO,
+        limits: crate::contract::Limits::default(),
         throttled_codes: BTreeSet::from(["THROTTLED".to_owned()]),
         codes: BTreeMap::new(),
         digest: String::new(),
@@ -92,6 +93,7 @@ fn word(verdict: &Verdict) -> String {
         Verdict::NotSent { .. } => "not sent".to_owned(),
         Verdict::Lost { .. } => "lost".to_owned(),
         Verdict::CredentialRejected => "credential".to_owned(),
+        Verdict::SwitchedOff { .. } => "switched off".to_owned(),
     }
 }
 

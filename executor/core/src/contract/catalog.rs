@@ -16,8 +16,9 @@ impl Catalog {
     /// When two packs have one name.
     pub fn load(packs: impl IntoIterator<Item = LoadedPack>) -> Result<Self, DuplicatePack> {
         let mut catalog = Self::default();
-        for LoadedPack { pack, contracts } in packs {
+        for LoadedPack { pack, contracts, matching } in packs {
             let name = pack.name.clone();
+            catalog.matching.extend(matching.map(|matching| (name.clone(), matching)));
             if catalog.packs.insert(name.clone(), pack).is_some() {
                 return Err(DuplicatePack(name));
             }

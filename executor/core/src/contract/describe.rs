@@ -73,6 +73,7 @@ impl From {
             Self::Text => "text",
             Self::Receipt => "receipt",
             Self::Utterance => "utterance",
+            Self::Asserted => "asserted",
             Self::Constant => "constant",
             Self::Model => "model",
         }

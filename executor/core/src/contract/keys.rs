@@ -12,7 +12,9 @@ pub(super) const CONNECTOR: &[&str] = &[
     "timeout",
     "response_limit",
     "quiet_period",
+    "limits",
     "throttled",
+    "match",
     "codes",
 ];
 /// `connector.yaml`: `credential`.
@@ -21,16 +23,21 @@ pub(super) const CREDENTIAL: &[&str] = &["header", "hmac", "oauth_client_credent
 pub(super) const HMAC: &[&str] = &["header", "algorithm"];
 /// `credential.oauth_client_credentials`.
 pub(super) const OAUTH: &[&str] = &["token_path", "scope"];
+/// `limits`.
+pub(super) const LIMITS: &[&str] = &["concurrent", "per_second"];
 /// `throttled`.
 pub(super) const THROTTLED: &[&str] = &["graphql_codes"];
+/// `match`.
+pub(super) const MATCH: &[&str] = &["tool", "with", "claims"];
 /// One of `codes`.
-pub(super) const CODE: &[&str] = &["cause", "remedy", "say"];
+pub(super) const CODE: &[&str] = &["cause", "remedy", "say", "escalate"];
 
 /// A read's file.
 pub(super) const READ: &[&str] = &[
     "tool",
     "summary",
     "examples",
+    "strength",
     "effect",
     "arguments",
     "do",
@@ -45,6 +52,7 @@ pub(super) const WRITE: &[&str] = &[
     "tool",
     "summary",
     "examples",
+    "strength",
     "effect",
     "arguments",
     "read",
@@ -55,6 +63,8 @@ pub(super) const WRITE: &[&str] = &[
     "intent",
     "confidence",
     "confirm",
+    "approve",
+    "instrument",
     "card",
     "do",
     "verify",
@@ -100,6 +110,8 @@ pub(super) const REQUIRE: &[&str] = &["code", "that"];
 pub(super) const CONFIDENCE: &[&str] = &["floor", "over"];
 /// One of `confidence.over`.
 pub(super) const OVER: &[&str] = &["amount", "floor"];
+/// One of `approve`.
+pub(super) const APPROVE: &[&str] = &["over", "within", "by"];
 /// `do`.
 pub(super) const DO: &[&str] =
     &["graphql", "variables", "http", "accept", "pages", "key", "errors", "response"];
@@ -117,7 +129,7 @@ pub(super) const ERROR_CODE: &[&str] = &["match", "code", "class"];
 pub(super) const ERROR_STATUS: &[&str] = &["status", "code", "class"];
 /// `verify`.
 pub(super) const VERIFY: &[&str] =
-    &["look", "find", "pending", "failed", "that", "every", "within"];
+    &["look", "find", "pending", "failed", "that", "human", "every", "within"];
 /// `verify.look`.
 pub(super) const LOOK: &[&str] = &["tool", "with"];
 /// `verify.find`.

@@ -11,21 +11,22 @@ mod connector;
 mod context;
 mod draft;
 mod effect;
-mod file;
+pub(crate) mod file;
 mod fresh;
 mod gates;
 mod graphql;
 mod head;
+mod matching;
 mod output;
 mod read;
 mod rules;
-mod section;
+pub(crate) mod section;
 mod subject;
 mod templates;
 mod verify;
 mod with;
 mod write;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ use self::draft::{Draft, draft};
 use self::file::File;
 use self::yaml::{Place, Yaml};
 use super::problem::{Problem, ProblemKind, Severity};
-use super::{Body, Call, Contract, Effect, Pack, argument};
+use super::{Body, Call, Contract, Effect, Matching, Pack, argument};
+use crate::subject::Strength;
 
 /// Largest file of a pack, in bytes.
 const MAX_FILE: usize = 256 * 1024;
@@ -58,12 +60,15 @@ pub struct LoadedPack {
     pub pack: Arc<Pack>,
     /// Its contracts, by tool name.
     pub contracts: Vec<Arc<Contract>>,
+    /// How it matches guests, where it can.
+    pub matching: Option<Matching>,
 }
 
 /// What a contract says beyond its name and arguments.
 struct Parts {
     summary: String,
     examples: Vec<String>,
+    strength: Strength,
     effect: Effect,
     call: Call,
     body: Body,
@@ -99,7 +104,7 @@ fn is_contract(path: &str) -> bool {
     path.starts_with("contracts/") && path.ends_with(".yaml")
 }
 
-fn parse(file: &File, text: &str) -> Option<Yaml> {
+pub(crate) fn parse(file: &File, text: &str) -> Option<Yaml> {
     let at = Place { line: 1, column: 1 };
     if text.len() > MAX_FILE {
         let message = format!("the file is larger than {MAX_FILE} bytes");
@@ -131,11 +136,14 @@ fn build(
         .filter(|(file, ..)| is_contract(file.path()))
         .filter_map(|(file, yaml, text)| Some((draft(file, yaml.as_ref()?, &pack.name)?, *text)))
         .collect();
-    let context = context(files, &pack, &drafts);
+    let (connector, top) = (file, yaml.as_ref()?);
+    let mut context = context(files, &pack, &drafts);
+    context.unlisted = matching::tool(connector, top);
+    let matching = matching::matching(connector, top, &context);
     let contracts: Vec<_> =
         drafts.iter().map(|(draft, text)| contract(draft, text, &context)).collect();
     let contracts = contracts.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(LoadedPack { pack, contracts })
+    Some(LoadedPack { pack, contracts, matching })
 }
 
 fn context<'p>(
@@ -150,7 +158,7 @@ fn context<'p>(
     let named = || drafts.iter().map(|(draft, _)| draft).filter(|draft| !draft.tool.is_empty());
     let reads = named().filter(|d| d.is_read).map(|d| (d.tool.clone(), d.face())).collect();
     let writes = named().filter(|d| !d.is_read).map(|d| d.tool.clone()).collect();
-    Context { pack: Arc::clone(pack), documents, reads, writes }
+    Context { pack: Arc::clone(pack), documents, reads, writes, unlisted: None }
 }
 
 fn contract(draft: &Draft<'_>, text: &str, context: &Context<'_>) -> Option<Arc<Contract>> {
@@ -161,12 +169,14 @@ fn contract(draft: &Draft<'_>, text: &str, context: &Context<'_>) -> Option<Arc<
         Ok(schema) => schema,
         Err(why) => return draft.file.error(draft.yaml.at, ProblemKind::WrongValue, why, None),
     };
-    let Parts { summary, examples, effect, call, body } = parts;
+    let Parts { summary, examples, strength, effect, call, body } = parts;
     Some(Arc::new(Contract {
         tool: draft.tool.clone(),
         pack: Arc::clone(&context.pack),
+        listed: context.unlisted != Some(draft.tool.as_str()),
         summary,
         examples,
+        strength,
         digest: contract_digest(&context.pack.digest, text),
         effect,
         arguments: arguments.specs.clone(),
@@ -177,7 +187,7 @@ fn contract(draft: &Draft<'_>, text: &str, context: &Context<'_>) -> Option<Arc<
 }
 
 /// `sha256:…` over every path and content, each with its length before it.
-fn digest(files: &BTreeMap<String, String>) -> String {
+pub(crate) fn digest(files: &BTreeMap<String, String>) -> String {
     let mut hasher = Sha256::new();
     for part in files.iter().flat_map(|(path, text)| [path, text]) {
         hasher.update((part.len() as u64).to_be_bytes());

@@ -50,7 +50,9 @@ pub fn connector() -> Json {
                     "Longest time the backend may go on working after we stop waiting; 15s unless said.",
                 ),
             ),
+            ("limits", limits()),
             ("throttled", throttled()),
+            ("match", matching()),
             (
                 "codes",
                 described(
@@ -91,6 +93,31 @@ fn credential() -> Json {
     described("Where the connection's credential goes.", json!({ "anyOf": [words, placed] }))
 }
 
+fn matching() -> Json {
+    let read = text("The read that finds the order; no plan can name it.");
+    let with =
+        described("Its arguments, over `order` and `email`.", map_of(expression("A value.")));
+    let claims = described(
+        "Where in its output each claim is; `email` is compared.",
+        map_of(pointer("JSON Pointer.")),
+    );
+    let matching =
+        section(&["tool", "claims"], &[("tool", read), ("with", with), ("claims", claims)]);
+    described("How the executor itself finds out who a guest is.", matching)
+}
+
+fn limits() -> Json {
+    let count =
+        |about| described(about, json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }));
+    section(
+        &[],
+        &[
+            ("concurrent", count("Requests at once over one connection.")),
+            ("per_second", count("Requests a second over one connection.")),
+        ],
+    )
+}
+
 fn throttled() -> Json {
     let codes =
         list("Error codes that mean: not executed, try later.", json!({ "type": "string" }));
@@ -104,6 +131,7 @@ fn code() -> Json {
             ("cause", text("Why it happens.")),
             ("remedy", text("What can be done.")),
             ("say", text("What a customer is told.")),
+            ("escalate", flag("Whether a person has to look; false unless said.")),
         ],
     )
 }

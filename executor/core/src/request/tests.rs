@@ -26,6 +26,7 @@ fn pack(kind: PackKind) -> Pack {
         timeout: Duration::from_secs(10),
         response_limit: 1 << 20,
         quiet_period: Duration::ZERO,
+        limits: crate::contract::Limits::default(),
         throttled_codes: BTreeSet::new(),
         codes: BTreeMap::new(),
         digest: String::new(),

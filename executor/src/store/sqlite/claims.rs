@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 
-use countersign_core::claim::{self, Latest, Taken};
+use countersign_core::claim::{self, Known, Latest, Taken};
 use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::Outcome;
+use countersign_core::limit::{Budget, Spent, Sum};
 use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::spending::{self, Booking};
 use crate::ports::StoreError;
 
 /// Claims between `claim` and the end of the action.
@@ -18,6 +20,7 @@ use crate::ports::StoreError;
 pub(super) struct Reservations {
     intents: HashMap<String, ActionId>,
     objects: HashMap<String, ActionId>,
+    booked: HashMap<ActionId, Booking>,
 }
 
 impl Reservations {
@@ -26,20 +29,48 @@ impl Reservations {
         &mut self,
         db: &Connection,
         granted: &Granted,
+        budget: &Budget,
         now: Timestamp,
     ) -> Result<Result<Taken, Refused>, StoreError> {
         let proposal = granted.proposal();
-        let latest = self.latest(db, proposal.intent())?;
-        let holder = self.holder(db, proposal.locks())?;
-        let taken = claim::decide(granted, latest.as_ref(), holder.as_ref(), now);
-        if taken.is_ok() {
+        let known = Known {
+            latest: self.latest(db, proposal.intent())?,
+            lock_held_by: self.holder(db, proposal.locks())?,
+            spent: self.spent(db, budget, now)?,
+        };
+        let taken = claim::decide(granted, &known, budget, now);
+        if let Ok(taken) = &taken {
             let action = proposal.action().clone();
             self.intents.insert(proposal.intent().to_owned(), action.clone());
             for object in proposal.locks() {
                 self.objects.insert(object.clone(), action.clone());
             }
+            self.booked.insert(action, Booking::of(taken, proposal));
         }
         Ok(taken)
+    }
+
+    /// What is booked, in memory or in the file: each action once.
+    pub(super) fn spent(
+        &self,
+        db: &Connection,
+        budget: &Budget,
+        now: Timestamp,
+    ) -> Result<Spent, StoreError> {
+        let mut spent = Spent::default();
+        for (account, within) in budget.questions() {
+            let since = spending::since(now, within);
+            let here = self.booked.iter().filter(|(_, b)| b.counts(&account, since));
+            let mut ids = Vec::new();
+            for (action, booking) in here {
+                spent.add(&account, within, &booking.tool, &Sum::one(booking.money));
+                ids.push(action.as_str());
+            }
+            for (tool, sum) in spending::sums(db, &account, since, &ids)? {
+                spent.add(&account, within, &tool, &sum);
+            }
+        }
+        Ok(spent)
     }
 
     /// The newest action that claimed the intent.
@@ -79,6 +110,7 @@ impl Reservations {
     pub(super) fn release(&mut self, action: &ActionId) {
         self.intents.retain(|_, holder| holder != action);
         self.objects.retain(|_, holder| holder != action);
+        self.booked.remove(action);
     }
 }
 

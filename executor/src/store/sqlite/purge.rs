@@ -12,7 +12,7 @@ const OBSERVATIONS: &str = "
         SELECT observation_id FROM observations AS o WHERE observation_id < ?1
         AND NOT EXISTS (
             SELECT 1 FROM actions AS a JOIN journal AS j ON j.action_id = a.action_id AND j.seq = 0
-            WHERE a.state NOT IN ('proposed', 'sealed') AND instr(j.event, o.observation_id) > 0)
+            WHERE a.state NOT IN ('proposed', 'waiting', 'sealed') AND instr(j.event, o.observation_id) > 0)
         ORDER BY observation_id LIMIT ?2)";
 
 const WAITING: &str = "

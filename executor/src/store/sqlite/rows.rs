@@ -1,15 +1,18 @@
 //! Actions, journals and observations as rows.
 
+use countersign_core::gates::Gate;
 use countersign_core::lifecycle::{Event, Outcome, State};
 use countersign_core::proposal::Proposal;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::subject::Subject;
 use countersign_shared::ids::{ObservationId, ReceiptId};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value as Json;
 
 use super::claims::damaged;
-use crate::ports::{Named, StoreError};
+use super::spending::{self, Booking};
+use crate::ports::{Named, Open, StoreError};
 
 /// The columns that follow from a state.
 pub(super) struct Row {
@@ -18,6 +21,7 @@ pub(super) struct Row {
     state: &'static str,
     outcome: Option<Outcome>,
     receipt: Option<ReceiptId>,
+    booking: Option<Booking>,
 }
 
 impl Row {
@@ -28,6 +32,7 @@ impl Row {
             state: state.name(),
             outcome: state.outcome(),
             receipt: state.receipt().cloned(),
+            booking: Booking::standing(state),
         }
     }
 }
@@ -61,6 +66,7 @@ pub(super) fn append(
         let at = i64::try_from(at).map_err(damaged)?;
         insert.execute(params![action, at, text]).map_err(conflict)?;
     }
+    spending::book(db, action, row.booking.as_ref())?;
     locks(db, row)
 }
 
@@ -76,8 +82,8 @@ fn upsert(db: &Connection, row: &Row) -> Result<(), StoreError> {
     let (p, who) = (&row.proposal, &row.proposal.asked().subject);
     db.prepare_cached(
         "INSERT INTO actions (action_id, proposal_id, tenant, issuer, subject, tool, intent,
-                              occasion, state, outcome, receipt_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                              occasion, state, outcome, receipt_id, caller, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (action_id) DO UPDATE SET
             occasion = ?8, state = ?9, outcome = ?10, receipt_id = ?11",
     )?
@@ -93,6 +99,8 @@ fn upsert(db: &Connection, row: &Row) -> Result<(), StoreError> {
         row.state,
         row.outcome.map(Outcome::name),
         row.receipt.as_ref().map(ReceiptId::as_str),
+        p.asked().caller,
+        p.at().as_second(),
     ])
     .map_err(conflict)?;
     Ok(())
@@ -111,7 +119,7 @@ fn locks(db: &Connection, row: &Row) -> Result<(), StoreError> {
          ON CONFLICT (object) DO UPDATE SET action_id = action_id WHERE action_id = ?2",
     )?;
     for object in row.proposal.locks() {
-        if insert.execute(params![object, action])? == 0 {
+        if insert.execute(params![object, action])? == 0 && Gate::Lock.is_on() {
             return Err(StoreError::Conflict);
         }
     }
@@ -123,18 +131,62 @@ pub(super) fn journal(
     owner: &Subject,
     named: &Named,
 ) -> Result<Vec<Event>, StoreError> {
-    let (column, id) = match named {
-        Named::Action(id) => ("action_id", id.as_str()),
-        Named::Proposal(id) => ("proposal_id", id.as_str()),
-    };
+    let (condition, id) = condition(named);
+    let anyone = !Gate::JournalPerson.is_on();
     let found: Option<String> = db
         .prepare_cached(&format!(
             "SELECT action_id FROM actions
-             WHERE {column} = ?1 AND tenant = ?2 AND issuer = ?3 AND subject = ?4"
+             WHERE {condition} AND (tenant = ?2 AND issuer = ?3 AND subject = ?4 OR ?5)"
         ))?
-        .query_row(params![id, owner.tenant, owner.issuer, owner.id], |r| r.get(0))
+        .query_row(params![id, owner.tenant, owner.issuer, owner.id, anyone], |r| r.get(0))
         .optional()?;
     found.map_or_else(|| Ok(Vec::new()), |action| events(db, &action))
+}
+
+fn condition(named: &Named) -> (&'static str, &str) {
+    match named {
+        Named::Action(id) => ("action_id = ?1", id.as_str()),
+        Named::Proposal(id) => ("proposal_id = ?1", id.as_str()),
+        Named::Intent(intent) => ("intent = ?1 AND state = 'waiting'", intent),
+    }
+}
+
+pub(super) fn parked(db: &Connection, named: &Named) -> Result<Vec<Event>, StoreError> {
+    let (condition, id) = condition(named);
+    let found: Option<String> = db
+        .prepare_cached(&format!("SELECT action_id FROM actions WHERE {condition} LIMIT 1"))?
+        .query_row(params![id], |r| r.get(0))
+        .optional()?;
+    found.map_or_else(|| Ok(Vec::new()), |action| events(db, &action))
+}
+
+pub(super) fn waiting(db: &Connection) -> Result<Vec<Vec<Event>>, StoreError> {
+    let mut select =
+        db.prepare_cached("SELECT action_id FROM actions WHERE state = 'waiting' ORDER BY at")?;
+    let ids = select.query_map([], |r| r.get::<_, String>(0))?;
+    ids.map(|id| events(db, &id?)).collect()
+}
+
+pub(super) fn open(
+    db: &Connection,
+    owner: &Subject,
+    caller: &str,
+    since: Timestamp,
+) -> Result<Open, StoreError> {
+    let since = since.as_second();
+    let subject = db
+        .prepare_cached(
+            "SELECT count(*) FROM actions WHERE tenant = ?1 AND issuer = ?2 AND subject = ?3
+             AND at > ?4 AND state IN ('proposed', 'waiting')",
+        )?
+        .query_row(params![owner.tenant, owner.issuer, owner.id, since], |r| r.get(0))?;
+    let planner = db
+        .prepare_cached(
+            "SELECT count(*) FROM actions
+             WHERE caller = ?1 AND at > ?2 AND state IN ('proposed', 'waiting')",
+        )?
+        .query_row(params![caller, since], |r| r.get(0))?;
+    Ok(Open { subject, planner })
 }
 
 fn events(db: &Connection, action: &str) -> Result<Vec<Event>, StoreError> {
@@ -146,7 +198,7 @@ fn events(db: &Connection, action: &str) -> Result<Vec<Event>, StoreError> {
 
 pub(super) fn unfinished(db: &Connection) -> Result<Vec<Vec<Event>>, StoreError> {
     let mut select = db.prepare_cached(
-        "SELECT action_id FROM actions WHERE state NOT IN ('proposed', 'sealed')",
+        "SELECT action_id FROM actions WHERE state NOT IN ('proposed', 'waiting', 'sealed')",
     )?;
     let ids = select.query_map([], |r| r.get::<_, String>(0))?;
     ids.map(|id| events(db, &id?)).collect()
@@ -184,10 +236,18 @@ pub(super) fn evidence(
     let mut evidence = Evidence::default();
     let mut seen = db.prepare_cached(
         "SELECT body FROM observations WHERE observation_id = ?1
-         AND tenant = ?2 AND issuer = ?3 AND subject = ?4 AND conversation = ?5",
+         AND (tenant = ?2 AND issuer = ?3 AND subject = ?4 OR ?6) AND (conversation = ?5 OR ?7)",
     )?;
     for id in observations {
-        let who = params![id.as_str(), owner.tenant, owner.issuer, owner.id, conversation];
+        let who = params![
+            id.as_str(),
+            owner.tenant,
+            owner.issuer,
+            owner.id,
+            conversation,
+            !Gate::EvidencePerson.is_on(),
+            !Gate::EvidenceConversation.is_on(),
+        ];
         let body: Option<String> = seen.query_row(who, |r| r.get(0)).optional()?;
         if let Some(body) = body {
             evidence.observations.insert(id.clone(), serde_json::from_str(&body).map_err(damaged)?);

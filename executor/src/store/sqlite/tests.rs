@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use countersign_core::lifecycle::{Event, State, next};
+use countersign_core::limit::Budget;
 use countersign_core::seal::{self, Leaf};
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::leaf_hash;
@@ -27,6 +28,8 @@ fn open(dir: &TempDir) -> Sqlite {
     Sqlite::open(&dir.path().join("executor.db"), key()).unwrap()
 }
 
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
 /// Begins an action up to its claim.
 async fn claim(
     store: &Sqlite,
@@ -37,7 +40,7 @@ async fn claim(
     let mut events = vec![proposed(n, intent, lock), granted()];
     let state = lifecycle(&events);
     let State::Granted(granted) = &state else { panic!("granted") };
-    let taken = store.claim(granted, Timestamp::now()).await.unwrap()?;
+    let taken = store.claim(granted, &Budget::default(), Timestamp::now()).await.unwrap()?;
     events.push(Event::Claimed(taken));
     let state = lifecycle(&events);
     Ok((events, state))
@@ -184,7 +187,7 @@ async fn observe(store: &Sqlite, hours: i64, n: usize) -> Vec<ObservationId> {
         let (value, labels) = (serde_json::json!({}), serde_json::json!({}));
         let seen = Observation { id, tool: "p.r".into(), value, labels, at: Timestamp::now() };
         ids.push(seen.id.clone());
-        store.observe(&proposal.asked().subject, "c", seen).await.unwrap();
+        store.observe(&proposal.proposal().asked().subject, "c", seen).await.unwrap();
     }
     ids
 }
@@ -215,8 +218,9 @@ async fn what_nobody_needs_goes_and_what_was_begun_stays() {
     let mut begun = vec![parked(5, 900, needed[0].as_str()), granted()];
     for events in [&mut ended, &mut begun] {
         let State::Granted(granted) = lifecycle(events) else { panic!() };
-        events
-            .push(Event::Claimed(store.claim(&granted, Timestamp::now()).await.unwrap().unwrap()));
+        events.push(Event::Claimed(
+            store.claim(&granted, &Budget::default(), Timestamp::now()).await.unwrap().unwrap(),
+        ));
     }
     ended.extend([crate::testing::refused("no"), crate::testing::sealed(4)]);
     let all = [vec![void], vec![waits], ended, begun];
@@ -224,7 +228,7 @@ async fn what_nobody_needs_goes_and_what_was_begun_stays() {
         store.append(0, events.clone(), &lifecycle(events)).await.unwrap();
     }
 
-    assert_eq!(crate::purge::round(&store, Timestamp::now()).await.unwrap(), 1201);
+    assert_eq!(crate::purge::round(&store, Timestamp::now(), DAY).await.unwrap(), 1201);
     let mut left = Vec::new();
     for events in &all {
         let action = lifecycle(events).proposal().action().clone();
@@ -234,7 +238,11 @@ async fn what_nobody_needs_goes_and_what_was_begun_stays() {
     let kept = [young, needed].concat();
     let found = store.evidence(&owner, "c", kept.clone(), vec![]).await.unwrap();
     assert_eq!(found.observations.len(), kept.len());
-    assert_eq!(crate::purge::round(&store, Timestamp::now()).await.unwrap(), 0, "nothing is left");
+    assert_eq!(
+        crate::purge::round(&store, Timestamp::now(), DAY).await.unwrap(),
+        0,
+        "nothing is left"
+    );
 }
 
 #[tokio::test]

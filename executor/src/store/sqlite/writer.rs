@@ -14,7 +14,7 @@ use countersign_shared::tlog::merkle::{Tree, leaf_hash};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::history;
+use super::{escalations, history};
 use crate::ports::StoreError;
 
 /// Most operations that wait in the queue; their callers wait for a place in it.
@@ -75,8 +75,10 @@ impl Batch<'_> {
         self.db
     }
 
-    /// Appends a leaf to the log and answers with its index.
+    /// Appends a leaf to the log, with what it does to the queue of people, and answers
+    /// with its index.
     pub(super) fn log(&mut self, leaf: &Leaf) -> Result<u64, StoreError> {
+        escalations::follow(self.db, leaf)?;
         let index = self.tree.size();
         let nodes = self.tree.append(leaf_hash(&leaf.bytes));
         history::insert(self.db, index, leaf, &nodes)?;

@@ -1,18 +1,25 @@
 //! A store that fails, or takes its process with it, at one durable step.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use countersign_core::activation::{Active, Part};
 use countersign_core::claim::{Latest, Taken};
 use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
+use countersign_core::limit::{Budget, Spent};
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
-use countersign_core::subject::Subject;
-use countersign_executor::ports::{Named, Old, ReceiptQuery, SealedReceipt, Store, StoreError};
-use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
+use countersign_core::subject::{Matched, Subject};
+use countersign_core::switch::{Off, Reach, Switches};
+use countersign_executor::ports::{
+    Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
+    StoreError,
+};
+use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -169,9 +176,31 @@ impl Store for Faulty {
     async fn claim(
         &self,
         granted: &Granted,
+        budget: &Budget,
         now: Timestamp,
     ) -> Result<Result<Taken, Refused>, StoreError> {
-        self.reads(self.inner.claim(granted, now)).await
+        self.reads(self.inner.claim(granted, budget, now)).await
+    }
+
+    async fn spent(&self, budget: &Budget, now: Timestamp) -> Result<Spent, StoreError> {
+        self.reads(self.inner.spent(budget, now)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        self.reads(self.inner.waiting()).await
+    }
+
+    async fn parked(&self, action: Named) -> Result<Vec<Event>, StoreError> {
+        self.reads(self.inner.parked(action)).await
+    }
+
+    async fn open(
+        &self,
+        owner: &Subject,
+        caller: &str,
+        since: Timestamp,
+    ) -> Result<Open, StoreError> {
+        self.reads(self.inner.open(owner, caller, since)).await
     }
 
     async fn known(&self, intent: &str) -> Result<Option<Latest>, StoreError> {
@@ -193,6 +222,15 @@ impl Store for Faulty {
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError> {
         self.durable(self.inner.seal(leaf, action)).await
+    }
+
+    async fn replace(
+        &self,
+        leaf: Leaf,
+        ended: (u64, Vec<Event>, &State),
+        begun: (Vec<Event>, &State),
+    ) -> Result<u64, StoreError> {
+        self.durable(self.inner.replace(leaf, ended, begun)).await
     }
 
     async fn observe(
@@ -230,8 +268,57 @@ impl Store for Faulty {
         self.reads(self.inner.receipts(query)).await
     }
 
+    async fn switches(&self) -> Result<Switches, StoreError> {
+        self.reads(self.inner.switches()).await
+    }
+
+    async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
+        self.durable(self.inner.turn(reach, off, leaf)).await
+    }
+
+    async fn activated(&self) -> Result<BTreeMap<Part, Active>, StoreError> {
+        self.reads(self.inner.activated()).await
+    }
+
+    async fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        self.reads(self.inner.bundle()).await
+    }
+
+    async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
+        self.durable(self.inner.activate(all, receipts)).await
+    }
+
+    async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError> {
+        self.reads(self.inner.escalations(query)).await
+    }
+
+    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
+        self.durable(self.inner.take(id, who)).await
+    }
+
     async fn probe(&self) -> Result<(), StoreError> {
         self.durable(self.inner.probe()).await
+    }
+
+    async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {
+        self.durable(self.inner.count_try(against, now)).await
+    }
+
+    async fn remember_match(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        matched: Matched,
+    ) -> Result<(), StoreError> {
+        self.durable(self.inner.remember_match(owner, conversation, matched)).await
+    }
+
+    async fn matched(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+    ) -> Result<Option<Matched>, StoreError> {
+        self.reads(self.inner.matched(owner, conversation)).await
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {

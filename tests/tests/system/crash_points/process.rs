@@ -16,8 +16,9 @@ use countersign_executor::ports::{Clock, ReceiptQuery, Store};
 use countersign_executor::service::executor::ExecutorService;
 use countersign_executor::store::sqlite::{LogSource, Sqlite};
 use countersign_executor::subject::Subjects;
+use countersign_executor::switch::Switchboard;
 use countersign_executor::vault::Vault;
-use countersign_executor::{log, packs, running};
+use countersign_executor::{log, packs, policy, running};
 use countersign_proto::v1;
 use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::execute_request::Target;
@@ -240,13 +241,22 @@ impl Machine {
         let clock = Arc::clone(&life.clock) as Arc<dyn Clock>;
         let pipeline = Pipeline {
             catalog: Arc::clone(&self.catalog),
+            policy: Arc::new(policy::load(&self.config.policy, &self.catalog).unwrap()),
             driver: Driver::new(Arc::clone(&self.catalog), connections, Arc::clone(&clock)),
             store,
+            switches: Switchboard::default(),
             clock,
             sealed: Arc::new(tokio::sync::Notify::new()),
+            raised: Arc::default(),
         };
         let subjects = Arc::new(Subjects::load(&self.config).unwrap());
-        Desk { pipeline, subjects, running: running::Running::default() }
+        Desk {
+            pipeline,
+            subjects,
+            running: running::Running::default(),
+            waiting: Arc::default(),
+            origin: "".into(),
+        }
     }
 }
 

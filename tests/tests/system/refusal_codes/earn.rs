@@ -10,6 +10,7 @@ use countersign_shared::ids::ActionId;
 use countersign_tests::sandbox::{Fault, FaultSpec, StaffAct};
 use serde_json::json;
 
+use super::super::matching::matched;
 use super::super::support::pair::{ISSUER, Pair};
 use super::super::support::plans::{Desk, model, step};
 use super::Answer;
@@ -44,6 +45,10 @@ async fn orders_with(pair: &Pair, fault: Fault, times: u32) -> Answer {
 
 pub async fn tool_unknown(pair: &Pair) -> Answer {
     refused(desk(pair).read(step("shopify.launch_rocket", vec![])).await)
+}
+
+pub async fn fraud_flagged(pair: &Pair) -> Answer {
+    refused(desk(pair).propose_cancel("1005").await)
 }
 
 pub async fn argument_invalid(pair: &Pair) -> Answer {
@@ -107,6 +112,15 @@ pub async fn message_unattested(pair: &Pair) -> Answer {
     desk.say("order #1001", "1001");
     desk.words[0].text = "order #1004".into();
     orders(&mut desk).await
+}
+
+pub async fn strength_required(pair: &Pair) -> Answer {
+    orders(&mut Desk::new(pair, pair.guest("guest-1"), "c1")).await
+}
+
+pub async fn match_failed(pair: &Pair) -> Answer {
+    let mut guest = Desk::new(pair, pair.guest("guest-1"), "c1");
+    refused(matched(&mut guest, "1001", "customer2@example.com").await)
 }
 
 pub async fn caller_not_allowed(pair: &Pair) -> Answer {
@@ -210,7 +224,7 @@ pub async fn verify_mismatch(pair: &Pair) -> Answer {
     let proposal = desk.propose_cancel("4001").await.unwrap();
     let yes = desk.yes(&proposal);
     pair.sandbox.fault(Fault::NoEffect);
-    Answer::Ended(desk.execute(&proposal, &yes).await.unwrap())
+    Answer::Ended(Box::new(desk.execute(&proposal, &yes).await.unwrap()))
 }
 
 pub async fn object_in_doubt(pair: &Pair) -> Answer {

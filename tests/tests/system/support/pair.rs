@@ -21,6 +21,7 @@ use super::people::{Customer, Signer};
 
 const DOMAIN: &str = "test.countersign.internal";
 pub const ISSUER: &str = "https://shop.test.invalid";
+pub const WIDGET: &str = "https://widget.test.invalid";
 
 /// The pair with everything around it; all of it stops when dropped.
 pub struct Pair {
@@ -105,6 +106,63 @@ impl Pair {
         self.change_config(&shipped.display().to_string(), "packs/shopify");
     }
 
+    /// From the next start on, the shipped policy with each file as `edit` leaves it, by
+    /// its name, and these public keys beside it.
+    pub fn change_policy(&self, edit: impl Fn(&str, String) -> String, keys: &[(&str, &Signer)]) {
+        let own = self.path("policy");
+        let first = !own.exists();
+        let from = if first { shipped_policy() } else { own.clone() };
+        fs::create_dir_all(own.join("keys")).unwrap();
+        for file in fs::read_dir(&from).unwrap().map(Result::unwrap) {
+            let name = file.file_name().into_string().unwrap();
+            if file.file_type().unwrap().is_file() && !name.ends_with(".md") {
+                let text = edit(&name, fs::read_to_string(file.path()).unwrap());
+                fs::write(own.join(name), text).unwrap();
+            }
+        }
+        for (name, key) in keys {
+            fs::write(own.join(format!("keys/{name}.pem")), key.public_pem()).unwrap();
+        }
+        if first {
+            self.change_config(&from.display().to_string(), "policy");
+        }
+    }
+
+    /// Starts an executor that refuses to; answers with what it said.
+    pub fn refused_start(&mut self) -> String {
+        self.kill_executor();
+        let out = Command::new(bins::dir().join("executor"))
+            .arg("--config")
+            .arg(self.path("executor.yaml"))
+            .output()
+            .unwrap();
+        assert!(!out.status.success());
+        String::from_utf8([out.stdout, out.stderr].concat()).unwrap()
+    }
+
+    /// Runs `countersign` with these words; answers with whether it did it, and what it said.
+    pub fn command(&self, words: &[&str]) -> (bool, String) {
+        let mut command = Command::new(bins::dir().join("countersign"));
+        let out = command.args(words).current_dir(self.dir.path()).output().unwrap();
+        (out.status.success(), String::from_utf8([out.stdout, out.stderr].concat()).unwrap())
+    }
+
+    /// The flags that say where the executor is, as this role.
+    pub fn executor_flags(&self, role: Role) -> Vec<String> {
+        let id = format!("spiffe://{DOMAIN}/executor");
+        let tls = format!("pki/{}", role.as_str());
+        ["--executor", &self.executor.grpc, "--tls", &tls, "--executor-id", &id]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// From the next start on, these lines beside the executor's configuration.
+    pub fn add_config(&self, lines: &str) {
+        let path = self.path("executor.yaml");
+        let config = fs::read_to_string(&path).unwrap();
+        fs::write(path, format!("{config}{lines}")).unwrap();
+    }
+
     /// From the next start on, this instead of that in the executor's configuration.
     pub fn change_config(&self, that: &str, this: &str) {
         let path = self.path("executor.yaml");
@@ -116,6 +174,11 @@ impl Pair {
     pub fn customer(&self, number: u32) -> Customer {
         let (email, id) = who(number);
         self.issuer.customer(ISSUER, &email, &id)
+    }
+
+    /// A visitor of the shop's widget, whom only the widget asserts.
+    pub fn guest(&self, name: &str) -> Customer {
+        self.issuer.customer(WIDGET, name, "gid://shopify/Customer/2")
     }
 
     /// The same person at another tenant.
@@ -209,7 +272,14 @@ pub fn start(name: &str, dir: &Path) -> Service {
 pub fn lay_out(dir: &Path, shop: String, issuer: &Signer, frontend: &Signer, other: &Signer) {
     let pki = dir.join("pki");
     init_ca(&pki, DOMAIN).unwrap();
-    for role in [Role::Executor, Role::Planner, Role::Frontend, Role::Auditor] {
+    for role in [
+        Role::Executor,
+        Role::Planner,
+        Role::Frontend,
+        Role::Auditor,
+        Role::Approver,
+        Role::Operator,
+    ] {
         issue(&pki, role, &pki).unwrap();
     }
     let credentials = dir.join("credentials");
@@ -238,9 +308,14 @@ fn shipped_pack() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/packs/shopify")
 }
 
+fn shipped_policy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/policy")
+}
+
 fn executor_config(shop: &str) -> String {
     let packs = shipped_pack();
-    let packs = packs.display();
+    let (packs, policy) = (packs.display(), shipped_policy());
+    let policy = policy.display();
     let connection = |tenant: &str| {
         format!(
             r#"  - tenant: {tenant}
@@ -259,17 +334,27 @@ admin: 127.0.0.1:0
 tls: {{ cert: pki/executor/tls.crt, key: pki/executor/tls.key, ca: pki/executor/ca.crt }}
 state: state
 packs: ["{packs}"]
+policy: "{policy}"
 credentials: credentials
 log: {{ origin: test.countersign/log, key: log.pem }}
 callers:
   planners: ["spiffe://{DOMAIN}/planner"]
   auditors: ["spiffe://{DOMAIN}/auditor"]
+  approvers: ["spiffe://{DOMAIN}/approver"]
+  operators: ["spiffe://{DOMAIN}/operator"]
 issuers:
   - issuer: "{ISSUER}"
     audience: countersign
     tenant: demo-shop
     keys: [{{ kid: dev, file: issuer.pem }}]
     claims: [email, customer_id]
+    planners: ["spiffe://{DOMAIN}/planner"]
+  - issuer: "{WIDGET}"
+    audience: countersign
+    tenant: demo-shop
+    keys: [{{ kid: dev, file: issuer.pem }}]
+    claims: [email, customer_id]
+    strength: {{ default: asserted }}
     planners: ["spiffe://{DOMAIN}/planner"]
   - issuer: "https://other.test.invalid"
     audience: countersign

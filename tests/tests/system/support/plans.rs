@@ -173,14 +173,27 @@ impl<'a> Desk<'a> {
     /// Proposes to refund one piece of the order's first line.
     pub async fn propose_refund(&mut self, number: &str) -> Result<v1::Proposal, tonic::Status> {
         let order = self.order(number).await?;
-        let id = || seen(&order, "/orders/0/id");
-        let whole = self.read(step("shopify.get_order", vec![("order_id", id())])).await?;
+        let whole = self.whole(&order).await?;
+        let refund = self.refund_step(&order, &whole);
+        self.propose(refund).await
+    }
+
+    /// All of an order that was found.
+    pub async fn whole(
+        &mut self,
+        order: &v1::Observation,
+    ) -> Result<v1::Observation, tonic::Status> {
+        self.read(step("shopify.get_order", vec![("order_id", seen(order, "/orders/0/id"))])).await
+    }
+
+    /// The step that refunds one piece of an order's first line.
+    pub fn refund_step(&self, order: &v1::Observation, whole: &v1::Observation) -> v1::Step {
         let line = fields(vec![
-            ("line_id", seen(&whole, "/lines/0/id")),
+            ("line_id", seen(whole, "/lines/0/id")),
             ("quantity", model(&serde_json::json!(1))),
         ]);
-        let arguments = vec![("order_id", id()), ("lines", list(vec![line]))];
-        self.propose(step("shopify.refund_lines", arguments)).await
+        let id = seen(order, "/orders/0/id");
+        step("shopify.refund_lines", vec![("order_id", id), ("lines", list(vec![line]))])
     }
 
     /// Proposes, confirms and executes.

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::super::backend::Recording;
 use super::super::rehearsal::{Rehearsal, Stage, arguments};
-use super::super::{subject, tool};
+use super::super::{subject, tool, unasked};
 
 /// Steps after which an action will not end: a case whose answers stay pending.
 const MAX_STEPS: usize = 100_000;
@@ -95,7 +95,8 @@ impl Case {
         let subject = subject("recorded", &self.subject, clock.now()).map_err(|e| e.to_string())?;
         let backends = recording as Arc<dyn Backends>;
         let driver = Driver::new(Arc::clone(catalog), backends, Arc::clone(&clock));
-        Ok(Stage { driver, subject, clock })
+        let policy = unasked::policy().map_err(|e| e.to_string())?;
+        Ok(Stage { driver, policy, subject, clock })
     }
 
     async fn read(
@@ -149,7 +150,7 @@ impl Case {
         let arguments = arguments(contract, &Json::Object(self.arguments.clone()))?;
         let account = stage.driver.account(&stage.subject.tenant, contract)?;
         let proposed = Rehearsal::propose(stage, contract, &arguments).await?;
-        let claimed = proposed.claim(Some(&self.marker), stage.clock.now())?;
+        let claimed = proposed.claim(stage, Some(&self.marker))?;
         claimed.gate(stage).await?.intend(account, stage.clock.now())
     }
 }

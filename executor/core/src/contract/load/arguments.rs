@@ -129,6 +129,7 @@ impl Reader<'_> {
             ("text", From::Text),
             ("receipt", From::Receipt),
             ("utterance", From::Utterance),
+            ("asserted", From::Asserted),
             ("constant", From::Constant),
             ("model", From::Model),
         ];
@@ -258,10 +259,14 @@ fn role(file: &File, yaml: &Yaml, from: &BTreeSet<From>) -> Option<Role> {
     let roles =
         [("destination", Role::Destination), ("account", Role::Account), ("amount", Role::Amount)];
     let role = file.choice(yaml, &roles)?;
-    if from.contains(&From::Model) {
-        let message =
-            "a destination, account or amount is never the model's (REFERENCES, NOT VALUES)";
-        file.error::<()>(yaml.at, ProblemKind::Rule, message, Some("take `model` out of `from`"));
+    for (source, whose) in [(From::Model, "the model's"), (From::Asserted, "what nobody signed")] {
+        if from.contains(&source) {
+            let message = format!(
+                "a destination, account or amount is never {whose} (REFERENCES, NOT VALUES)"
+            );
+            let remedy = format!("take `{}` out of `from`", source.name());
+            file.error::<()>(yaml.at, ProblemKind::Rule, message, Some(&remedy));
+        }
     }
     Some(role)
 }
@@ -280,7 +285,7 @@ fn extract(file: &File, yaml: &Yaml, from: &BTreeSet<From>) -> Option<String> {
             Some("write (?:…) for other groups"),
         );
     }
-    if !from.contains(&From::Utterance) {
+    if !from.contains(&From::Utterance) && !from.contains(&From::Asserted) {
         let message = "`extract` looks into a message, and `from` has no `utterance`";
         return file.error(yaml.at, ProblemKind::Rule, message, None);
     }

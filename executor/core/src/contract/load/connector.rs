@@ -1,6 +1,7 @@
 //! `connector.yaml`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use countersign_shared::codes::Code;
@@ -10,10 +11,12 @@ use super::section::{Section, size};
 use super::yaml::{Key, Kind, Yaml};
 use crate::contract::keys;
 use crate::contract::problem::ProblemKind;
-use crate::contract::{CredentialUse, Pack, PackCode, PackKind};
+use crate::contract::{CredentialUse, Limits, Pack, PackCode, PackKind};
 
 /// Longest total time-out of a request.
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
+/// Largest limit.
+const MOST_AT_ONCE: usize = 10_000;
 
 /// Reads the connector; what is broken is noted and replaced by something
 /// harmless, so that the contracts can be checked all the same.
@@ -32,6 +35,7 @@ pub(super) fn connector(file: &File, yaml: &Yaml, digest: String) -> Option<Pack
             .and_then(|yaml| size(file, yaml))
             .unwrap_or(1 << 20),
         quiet_period: top.duration("quiet_period").unwrap_or(Duration::from_secs(15)),
+        limits: limits(&top),
         throttled_codes: throttled(&top),
         codes: codes(&top),
         digest,
@@ -142,6 +146,17 @@ fn timeout(top: &Section<'_>) -> Duration {
     timeout
 }
 
+fn limits(top: &Section<'_>) -> Limits {
+    let open = |yaml| Section::open(top.file, yaml, keys::LIMITS);
+    let Some(section) = top.get("limits").and_then(open) else { return Limits::default() };
+    let most = |key: &str| {
+        let count = section.count(key, MOST_AT_ONCE)?;
+        let count = u32::try_from(count).ok().and_then(NonZeroU32::new);
+        count.or_else(|| section.get(key).and_then(|yaml| section.file.wrong(yaml, "at least 1")))
+    };
+    Limits { concurrent: most("concurrent"), per_second: most("per_second") }
+}
+
 fn throttled(top: &Section<'_>) -> BTreeSet<String> {
     let Some(section) =
         top.get("throttled").and_then(|yaml| Section::open(top.file, yaml, keys::THROTTLED))
@@ -178,5 +193,6 @@ fn code(top: &Section<'_>, yaml: &Yaml) -> Option<PackCode> {
     let section = Section::open(top.file, yaml, keys::CODE)?;
     let (cause, remedy) = (section.need_text("cause"), section.need_text("remedy"));
     let say = section.text("say").map(str::to_owned);
-    Some(PackCode { cause: cause?.to_owned(), remedy: remedy?.to_owned(), say })
+    let escalate = section.flag("escalate");
+    Some(PackCode { cause: cause?.to_owned(), remedy: remedy?.to_owned(), say, escalate })
 }

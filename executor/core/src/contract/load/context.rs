@@ -28,6 +28,8 @@ pub(super) struct Context<'p> {
     pub(super) reads: BTreeMap<String, Option<ReadFace>>,
     /// Writes by tool name.
     pub(super) writes: Vec<String>,
+    /// The read that matches guests, which no plan can name.
+    pub(super) unlisted: Option<&'p str>,
 }
 
 impl Context<'_> {

@@ -9,14 +9,14 @@ use crate::expr::{Fault, FaultKind};
 
 /// One file.
 #[derive(Debug)]
-pub(super) struct File {
+pub(crate) struct File {
     path: String,
     lines: Vec<Vec<char>>,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl File {
-    pub(super) fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         Self {
             path: path.to_owned(),
             lines: text.split('\n').map(|line| line.chars().collect()).collect(),
@@ -24,12 +24,12 @@ impl File {
         }
     }
 
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// Notes an error. Always `None`, so that a reader can end with it.
-    pub(super) fn error<T>(
+    pub(crate) fn error<T>(
         &self,
         at: Place,
         kind: ProblemKind,
@@ -40,7 +40,7 @@ impl File {
         None
     }
 
-    pub(super) fn note(
+    pub(crate) fn note(
         &self,
         at: Place,
         severity: Severity,
@@ -60,7 +60,7 @@ impl File {
     }
 
     /// Notes the faults of an expression that starts `skip` characters into a scalar.
-    pub(super) fn faults(&self, scalar: &Yaml, skip: usize, faults: Vec<Fault>) {
+    pub(crate) fn faults(&self, scalar: &Yaml, skip: usize, faults: Vec<Fault>) {
         for fault in faults {
             let at = self.inside(scalar, skip + fault.offset);
             let kind = match fault.kind {
@@ -74,7 +74,7 @@ impl File {
         }
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner()
     }
 

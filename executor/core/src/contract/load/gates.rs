@@ -10,7 +10,7 @@ use super::templates::{expression, typed};
 use super::yaml::{Kind, Yaml};
 use crate::contract::keys;
 use crate::contract::problem::ProblemKind;
-use crate::contract::{Confirm, Floors, Require};
+use crate::contract::{Confirm, Floors, Require, Threshold};
 use crate::expr::{Expr, Names, Type};
 
 const LOCK: &str = "a lock is taken before anything is read";
@@ -88,12 +88,17 @@ pub(super) fn confidence(top: &Section<'_>, moves_money: bool) -> Option<Floors>
 }
 
 fn band(section: &Section<'_>, yaml: &Yaml) -> Option<(BTreeMap<Currency, Money>, f64)> {
-    let file = section.file;
-    let band = Section::open(file, yaml, keys::OVER)?;
+    let band = Section::open(section.file, yaml, keys::OVER)?;
     let floor = band.need("floor").and_then(|yaml| share(section, yaml));
-    band.need("amount");
-    let amounts: Vec<_> = band
-        .entries("amount")
+    Some((amounts(&band, "amount")?, floor?))
+}
+
+/// An amount for each currency.
+fn amounts(section: &Section<'_>, key: &str) -> Option<BTreeMap<Currency, Money>> {
+    let file = section.file;
+    section.need(key);
+    let amounts: Vec<_> = section
+        .entries(key)
         .iter()
         .map(|(key, yaml)| {
             let Ok(currency) = key.text.parse::<Currency>() else {
@@ -106,7 +111,48 @@ fn band(section: &Section<'_>, yaml: &Yaml) -> Option<(BTreeMap<Currency, Money>
             }
         })
         .collect();
-    Some((amounts.into_iter().collect::<Option<_>>()?, floor?))
+    amounts.into_iter().collect()
+}
+
+/// `approve`.
+pub(super) fn approve(top: &Section<'_>, moves_money: bool) -> Option<Vec<Threshold>> {
+    let each: Vec<_> = top.items("approve").iter().map(|yaml| threshold(top, yaml)).collect();
+    if let (Some(yaml), false) = (top.get("approve"), moves_money) {
+        let message = "thresholds need a contract that says what `money` moves";
+        top.file.error::<()>(yaml.at, ProblemKind::Rule, message, None);
+    }
+    let all: Vec<Threshold> = each.into_iter().collect::<Option<_>>()?;
+    // The last one that is passed counts, so each asks for more than the one before.
+    let rises = |pair: &[Threshold]| match pair {
+        [low, high] => {
+            low.over.keys().eq(high.over.keys())
+                && low
+                    .over
+                    .iter()
+                    .all(|(c, m)| high.over.get(c).is_some_and(|h| h.minor() > m.minor()))
+        }
+        _ => true,
+    };
+    if let (Some(yaml), false) = (top.get("approve"), all.windows(2).all(rises)) {
+        let message = "thresholds name the same currencies and rise from line to line";
+        return top.file.error(yaml.at, ProblemKind::Rule, message, None);
+    }
+    Some(all)
+}
+
+fn threshold(top: &Section<'_>, yaml: &Yaml) -> Option<Threshold> {
+    let file = top.file;
+    let section = Section::open(file, yaml, keys::APPROVE)?;
+    let over = amounts(&section, "over");
+    let within = section.need("within").and_then(|_| section.duration("within"));
+    let by = section.need("by").and_then(|yaml| {
+        let roles: Vec<_> = file.list(yaml)?.iter().map(|y| file.text(y)).collect();
+        if roles.is_empty() {
+            return file.error(yaml.at, ProblemKind::Missing, "`by` names nobody", None);
+        }
+        roles.into_iter().map(|role| role.map(str::to_owned)).collect()
+    });
+    Some(Threshold { over: over?, within: within?, by: by? })
 }
 
 fn share(section: &Section<'_>, yaml: &Yaml) -> Option<f64> {

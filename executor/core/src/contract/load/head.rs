@@ -7,6 +7,7 @@ use super::section::Section;
 use crate::contract::problem::ProblemKind;
 use crate::expr::{Names, Prose, Type};
 use crate::shape::{Label, Step};
+use crate::subject::Strength;
 
 /// Most examples of one tool.
 const MAX_EXAMPLES: usize = 40;
@@ -29,6 +30,19 @@ pub(super) fn examples(top: &Section<'_>) -> Vec<String> {
         Some(sentence.to_owned())
     });
     sentences.collect()
+}
+
+/// How surely it has to be the subject.
+pub(super) fn strength(top: &Section<'_>, unsaid: Strength) -> Option<Strength> {
+    let Some(yaml) = top.get("strength") else { return Some(unsaid) };
+    let all = [Strength::Asserted, Strength::Matched, Strength::SignedIn, Strength::Strong];
+    let strength = top.file.choice(yaml, &all.map(|s| (s.name(), s)))?;
+    if strength == Strength::Asserted && top.get("subject").is_some() {
+        let message = "an asserted subject is whoever the frontend says: its claims prove no owner";
+        let remedy = Some("ask for `matched` or more, or take `subject` out");
+        return top.file.error(yaml.at, ProblemKind::Rule, message, remedy);
+    }
+    Some(strength)
 }
 
 /// A sentence for people, if there is one.

@@ -10,15 +10,15 @@ use crate::nearest::nearest;
 
 /// A mapping whose keys are known.
 #[derive(Clone, Copy)]
-pub(super) struct Section<'y> {
-    pub(super) file: &'y File,
-    pub(super) at: Place,
+pub(crate) struct Section<'y> {
+    pub(crate) file: &'y File,
+    pub(crate) at: Place,
     entries: &'y [(Key, Yaml)],
 }
 
 impl<'y> Section<'y> {
     /// Opens a mapping; keys other than `known` are problems.
-    pub(super) fn open(file: &'y File, yaml: &'y Yaml, known: &[&str]) -> Option<Self> {
+    pub(crate) fn open(file: &'y File, yaml: &'y Yaml, known: &[&str]) -> Option<Self> {
         let entries = file.map(yaml)?;
         for (key, _) in entries {
             if !known.contains(&key.text.as_str()) {
@@ -29,7 +29,7 @@ impl<'y> Section<'y> {
     }
 
     /// Opens a mapping again whose keys have been checked.
-    pub(super) fn within(file: &'y File, yaml: &'y Yaml) -> Option<Self> {
+    pub(crate) fn within(file: &'y File, yaml: &'y Yaml) -> Option<Self> {
         if let Kind::Map(entries) = &yaml.kind {
             Some(Self { file, at: yaml.at, entries })
         } else {
@@ -38,28 +38,28 @@ impl<'y> Section<'y> {
     }
 
     /// The value of a key; an empty one counts as absent.
-    pub(super) fn get(&self, key: &str) -> Option<&'y Yaml> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'y Yaml> {
         let (_, value) = self.entries.iter().find(|(k, _)| k.text == key)?;
         (value.kind != Kind::Null).then_some(value)
     }
 
     /// The value of a key that must be there.
-    pub(super) fn need(&self, key: &str) -> Option<&'y Yaml> {
+    pub(crate) fn need(&self, key: &str) -> Option<&'y Yaml> {
         self.get(key).or_else(|| {
             let message = format!("`{key}` is missing");
             self.file.error(self.at, ProblemKind::Missing, message, None)
         })
     }
 
-    pub(super) fn need_text(&self, key: &str) -> Option<&'y str> {
+    pub(crate) fn need_text(&self, key: &str) -> Option<&'y str> {
         self.file.text(self.need(key)?)
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<&'y str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&'y str> {
         self.file.text(self.get(key)?)
     }
 
-    pub(super) fn flag(&self, key: &str) -> bool {
+    pub(crate) fn flag(&self, key: &str) -> bool {
         let Some(yaml) = self.get(key) else { return false };
         if let Kind::Bool(flag) = yaml.kind {
             return flag;
@@ -67,14 +67,14 @@ impl<'y> Section<'y> {
         self.file.wrong(yaml, "true or false").unwrap_or(false)
     }
 
-    pub(super) fn count(&self, key: &str, most: usize) -> Option<usize> {
+    pub(crate) fn count(&self, key: &str, most: usize) -> Option<usize> {
         let yaml = self.get(key)?;
         let Kind::Int(n) = yaml.kind else { return self.file.wrong(yaml, "a whole number") };
         let count = usize::try_from(n).ok().filter(|n| *n <= most);
         count.or_else(|| self.file.wrong(yaml, &format!("a number from 0 to {most}")))
     }
 
-    pub(super) fn duration(&self, key: &str) -> Option<Duration> {
+    pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
         let yaml = self.get(key)?;
         let found = match &yaml.kind {
             Kind::Text(text) => duration(text),
@@ -88,11 +88,11 @@ impl<'y> Section<'y> {
         found.or_else(|| self.file.wrong(yaml, "a length of time such as 10s, 5m or 24h"))
     }
 
-    pub(super) fn items(&self, key: &str) -> &'y [Yaml] {
+    pub(crate) fn items(&self, key: &str) -> &'y [Yaml] {
         self.get(key).and_then(|yaml| self.file.list(yaml)).unwrap_or(&[])
     }
 
-    pub(super) fn entries(&self, key: &str) -> &'y [(Key, Yaml)] {
+    pub(crate) fn entries(&self, key: &str) -> &'y [(Key, Yaml)] {
         self.get(key).and_then(|yaml| self.file.map(yaml)).unwrap_or(&[])
     }
 }
@@ -107,27 +107,27 @@ fn unknown_key(file: &File, key: &Key, known: &[&str]) {
 }
 
 impl File {
-    pub(super) fn wrong<T>(&self, yaml: &Yaml, wanted: &str) -> Option<T> {
+    pub(crate) fn wrong<T>(&self, yaml: &Yaml, wanted: &str) -> Option<T> {
         let message = format!("expected {wanted}, found {}", yaml.what());
         let remedy = matches!(yaml.kind, Kind::Int(_) | Kind::Float(_) if wanted.contains("text"))
             .then_some("put it in quotes");
         self.error(yaml.at, ProblemKind::WrongValue, message, remedy)
     }
 
-    pub(super) fn text<'y>(&self, yaml: &'y Yaml) -> Option<&'y str> {
+    pub(crate) fn text<'y>(&self, yaml: &'y Yaml) -> Option<&'y str> {
         if let Kind::Text(text) = &yaml.kind { Some(text) } else { self.wrong(yaml, "text") }
     }
 
-    pub(super) fn list<'y>(&self, yaml: &'y Yaml) -> Option<&'y [Yaml]> {
+    pub(crate) fn list<'y>(&self, yaml: &'y Yaml) -> Option<&'y [Yaml]> {
         if let Kind::List(items) = &yaml.kind { Some(items) } else { self.wrong(yaml, "a list") }
     }
 
-    pub(super) fn map<'y>(&self, yaml: &'y Yaml) -> Option<&'y [(Key, Yaml)]> {
+    pub(crate) fn map<'y>(&self, yaml: &'y Yaml) -> Option<&'y [(Key, Yaml)]> {
         if let Kind::Map(map) = &yaml.kind { Some(map) } else { self.wrong(yaml, "a mapping") }
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, yaml: &Yaml, choices: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&self, yaml: &Yaml, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text(yaml)?;
         let found = choices.iter().find(|(word, _)| *word == text);
         found.map(|(_, value)| *value).or_else(|| {
@@ -142,7 +142,7 @@ impl File {
     }
 
     /// A JSON Pointer.
-    pub(super) fn pointer(&self, yaml: &Yaml) -> Option<String> {
+    pub(crate) fn pointer(&self, yaml: &Yaml) -> Option<String> {
         let text = self.text(yaml)?;
         if text.is_empty() || text.starts_with('/') {
             return Some(text.to_owned());
@@ -153,7 +153,7 @@ impl File {
     }
 
     /// A name of our own: what expressions call things.
-    pub(super) fn named(&self, at: Place, name: &str) -> Option<String> {
+    pub(crate) fn named(&self, at: Place, name: &str) -> Option<String> {
         let mut chars = name.chars();
         let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic());
         let rest = chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -168,7 +168,7 @@ impl File {
 }
 
 /// A size such as `1MiB`, in bytes.
-pub(super) fn size(file: &File, yaml: &Yaml) -> Option<u64> {
+pub(crate) fn size(file: &File, yaml: &Yaml) -> Option<u64> {
     let parsed = match &yaml.kind {
         Kind::Text(text) => text.find(|c: char| !c.is_ascii_digit()).and_then(|unit| {
             let (count, unit) = text.split_at_checked(unit)?;

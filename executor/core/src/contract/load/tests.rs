@@ -314,3 +314,44 @@ fn files_that_are_no_yaml_say_where() {
     files.remove("connector.yaml");
     assert!(messages(&files).iter().any(|m| m.contains("no connector.yaml")));
 }
+
+#[test]
+fn a_contract_says_how_surely_it_is_the_subject() {
+    let find = "contracts/find_order.yaml";
+    let files = changed(find, "effect: none", "strength: strong\neffect: none");
+    let loaded = pack(&files).pack.unwrap();
+    let tool = loaded.contracts.iter().find(|c| c.tool == "shop.find_order").unwrap();
+    assert_eq!(tool.strength, Strength::Strong);
+    for (to, part) in [
+        ("strength: certain\neffect: none", "`certain` is not known"),
+        ("strength: asserted\neffect: none", "prove no owner"),
+    ] {
+        let found = messages(&changed(find, "effect: none", to)).join("\n");
+        assert!(found.contains(part), "{found}");
+    }
+}
+
+#[test]
+fn unsigned_words_never_decide_where_or_how_much() {
+    let find = "contracts/find_order.yaml";
+    let files = changed(find, "from: [utterance]", "from: [asserted]");
+    assert!(pack(&files).pack.is_some());
+    let files = changed(find, "from: [utterance]", "role: account, from: [asserted]");
+    let found = messages(&files).join("\n");
+    assert!(found.contains("never what nobody signed"), "{found}");
+}
+
+#[test]
+fn limits_are_at_least_one_and_may_be_left_out() {
+    let with = |limits: &str| changed("connector.yaml", "kind:", &format!("{limits}kind:"));
+    let zero = messages(&with("limits: { concurrent: 0 }\n"));
+    assert!(zero.iter().any(|m| m.contains("at least 1")), "{zero:?}");
+    for (limits, per_second) in [("limits: { per_second: 5 }\n", Some(5)), ("", None)] {
+        let loaded = pack(&with(limits));
+        assert_eq!(loaded.problems, [], "{limits}");
+        let catalog = Catalog::load([loaded.pack.unwrap()]).unwrap();
+        let found = catalog.packs["shop"].limits;
+        assert_eq!(found.per_second.map(std::num::NonZeroU32::get), per_second);
+        assert_eq!(found.concurrent, None);
+    }
+}

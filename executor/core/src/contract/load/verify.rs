@@ -54,6 +54,7 @@ fn judged(
     let pending = section.get("pending").map(test);
     let failed = section.get("failed").map(test);
     let that = section.need("that").and_then(test);
+    let human = section.get("human").map(|yaml| typed(file, yaml, &by_hand(names), &Type::Bool));
     let (every, within) = (every?, within?);
     if every.is_zero() || every > within || within > MAX_WITHIN {
         let message = "`every` is above 0 and at most `within`, which is at most 24h";
@@ -68,9 +69,18 @@ fn judged(
         pending: pending.map_or(Some(None), |test| test.map(Some))?,
         failed: failed.map_or(Some(None), |test| test.map(Some))?,
         that: that?,
+        human: human.map_or(Some(None), |test| test.map(Some))?,
         every,
         within,
     })
+}
+
+/// What a person does in the backend's own pages bears no mark of ours.
+fn by_hand(names: &Names) -> Names {
+    let why = "a person's work bears no mark of ours";
+    ["marker", "key", "response", "found"]
+        .into_iter()
+        .fold(names.clone(), |names, name| names.without(name, why))
 }
 
 fn budget(section: &Section<'_>, key: &str) -> Option<Duration> {

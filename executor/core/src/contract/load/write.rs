@@ -9,8 +9,8 @@ use super::context::Context;
 use super::draft::Draft;
 use super::effect::{Declared, effect};
 use super::fresh::{Reads, reads};
-use super::gates::{confidence, confirm, intent, locks, requires};
-use super::head::{examples, obtains, sentence};
+use super::gates::{approve, confidence, confirm, intent, locks, requires};
+use super::head::{examples, obtains, sentence, strength};
 use super::rules;
 use super::section::Section;
 use super::subject::{self, Owner};
@@ -19,6 +19,7 @@ use super::verify::verify;
 use crate::contract::keys;
 use crate::contract::{Body, Call, Require, Say, SubjectRule, Verify, WriteBody};
 use crate::expr::{Expr, Names, Prose, Template, Type};
+use crate::subject::Strength;
 
 const NO_MONEY: &str = "the contract has no `money`: declare it first";
 
@@ -27,6 +28,7 @@ pub(super) fn write(draft: &Draft<'_>, context: &Context<'_>) -> Option<Parts> {
     let top = Section::open(file, draft.yaml, keys::WRITE)?;
     let summary = top.need_text("summary");
     let examples = examples(&top);
+    let strength = strength(&top, Strength::SignedIn);
     let effect = top.need("effect").and_then(|yaml| effect(file, yaml));
     if let Some(yaml) = top.get("compensate") {
         file.choice(yaml, &[("none", ())]);
@@ -37,6 +39,7 @@ pub(super) fn write(draft: &Draft<'_>, context: &Context<'_>) -> Option<Parts> {
     Some(Parts {
         summary: summary?.to_owned(),
         examples,
+        strength: strength?,
         effect: effect.effect,
         call: found.call,
         body: Body::Write(Box::new(found.body)),
@@ -72,6 +75,8 @@ fn gather(
     let (require, state) = requires(top, context, state);
     let confidence = confidence(top, money.is_some());
     let confirm = confirm(top);
+    let approve = approve(top, money.is_some());
+    let instrument = top.get("instrument").map(|yaml| typed(file, yaml, &state, &Type::ID));
     let card = top.need("card").and_then(|yaml| prose(file, yaml, &state));
     let sending = state.clone().with("marker", Type::ID).with("key", Type::ID);
     let Called { call, response } = call(top, context, &sending, Side::Write);
@@ -91,6 +96,7 @@ fn gather(
     let whole = Whole {
         subject: subject?,
         money: money.map_or(Some(None), |money| money.map(Some))?,
+        instrument: instrument.map_or(Some(None), |i| i.map(Some))?,
         require: require?,
         card: card?,
         verify: verified?,
@@ -98,7 +104,7 @@ fn gather(
     };
     let call = call?;
     let projection = whole.projection(&call);
-    let Whole { subject, money, require, card, verify, say } = whole;
+    let Whole { subject, money, instrument, require, card, verify, say } = whole;
     let body = WriteBody {
         reads: reads?,
         subject,
@@ -108,6 +114,8 @@ fn gather(
         intent: intent?,
         confidence: confidence?,
         confirm: confirm?,
+        approve: approve?,
+        instrument,
         card,
         projection,
         verify,
@@ -121,6 +129,7 @@ fn gather(
 struct Whole {
     subject: SubjectRule,
     money: Option<Expr>,
+    instrument: Option<Expr>,
     require: Vec<Require>,
     card: Prose,
     verify: Verify,
@@ -131,13 +140,15 @@ impl Whole {
     /// FRESH STATE: every field used by a rule, money, verification, a text that
     /// people see, or the request itself, without its leading `state`.
     fn projection(&self, call: &Call) -> BTreeSet<Vec<String>> {
-        let Verify { with, find_in, ours, pending, failed, that, .. } = &self.verify;
-        let verify = [Some(ours), Some(that), find_in.as_ref(), pending.as_ref(), failed.as_ref()];
-        let rules = self.require.iter().map(|rule| &rule.that).chain(&self.money);
+        let Verify { with, find_in, ours, pending, failed, that, human, .. } = &self.verify;
+        let verify = [Some(ours), Some(that), find_in.as_ref(), pending.as_ref()];
+        let verify = verify.into_iter().chain([failed.as_ref(), human.as_ref()]);
+        let rules = self.require.iter().map(|rule| &rule.that);
+        let rules = rules.chain(&self.money).chain(&self.instrument);
         let say = [&self.say.pending, &self.say.not_applied, &self.say.unknown];
         let texts = [&self.card, &self.say.applied].into_iter().chain(say.into_iter().flatten());
         rules
-            .chain(verify.into_iter().flatten())
+            .chain(verify.flatten())
             .flat_map(|expr| expr.paths().iter().cloned())
             .chain(texts.flat_map(Prose::paths))
             .chain(with.values().flat_map(Template::paths))

@@ -13,20 +13,20 @@ const MAX_REPLAYED: usize = 10_000;
 
 /// A place in a file: line and column, in characters from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Place {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 /// A value at its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Yaml {
-    pub(super) at: Place,
-    pub(super) kind: Kind,
+pub(crate) struct Yaml {
+    pub(crate) at: Place,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Null,
     Bool(bool),
     Int(i64),
@@ -38,14 +38,14 @@ pub(super) enum Kind {
 
 /// A key at its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
-    pub(super) at: Place,
-    pub(super) text: String,
+pub(crate) struct Key {
+    pub(crate) at: Place,
+    pub(crate) text: String,
 }
 
 impl Yaml {
     /// Parses one document. The error has a place and a sentence.
-    pub(super) fn parse(text: &str) -> Result<Self, (Place, String)> {
+    pub(crate) fn parse(text: &str) -> Result<Self, (Place, String)> {
         let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::Error,
             merge_keys: MergeKeyPolicy::Error,
@@ -61,7 +61,7 @@ impl Yaml {
     }
 
     /// What it is, for messages.
-    pub(super) fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         match &self.kind {
             Kind::Null => "nothing".to_owned(),
             Kind::Bool(b) => format!("`{b}`"),

@@ -17,7 +17,7 @@ pub(super) fn schema() -> Json {
         "$defs": {
             "read": read(), "write": write(), "effect": effect(), "probe": probe(),
             "argument": argument(), "obtain": obtain(), "fresh": fresh(), "require": require(),
-            "confidence": confidence(), "over": over(), "do": call(), "http": http(),
+            "confidence": confidence(), "over": over(), "approve": approve(), "do": call(), "http": http(),
             "pages": pages(), "key": key(), "errors": errors(), "error_code": error_code(),
             "error_status": error_status(), "verify": verify(), "look": look(), "find": find(),
             "say": say(), "empty": empty(), "field": output::field(), "fact": output::fact(),
@@ -44,6 +44,11 @@ fn examples() -> (&'static str, Json) {
     ("examples", sentences)
 }
 
+fn strength(unsaid: &str) -> (&'static str, Json) {
+    let about = format!("How surely it has to be the subject; {unsaid} unless said.");
+    ("strength", one_of(&about, &["asserted", "matched", "signed_in", "strong"]))
+}
+
 fn arguments() -> (&'static str, Json) {
     (
         "arguments",
@@ -58,6 +63,7 @@ fn read() -> Json {
             tool(),
             ("summary", text("One sentence.")),
             examples(),
+            strength("matched"),
             ("effect", json!({ "const": "none", "description": "A read." })),
             arguments(),
             ("do", reference("do")),
@@ -90,6 +96,7 @@ fn write() -> Json {
             tool(),
             ("summary", text("One sentence.")),
             examples(),
+            strength("signed_in"),
             ("effect", reference("effect")),
             arguments(),
             (
@@ -118,6 +125,8 @@ fn write() -> Json {
             ),
             ("confidence", reference("confidence")),
             ("confirm", one_of("Who confirms.", &["customer", "none"])),
+            ("approve", list("Who else says yes, by amount, ascending.", reference("approve"))),
+            ("instrument", expression("The payment instrument, for limits.")),
             ("card", text("What the customer confirms.")),
             ("do", reference("do")),
             ("verify", reference("verify")),
@@ -172,7 +181,8 @@ fn probe() -> Json {
 }
 
 fn argument() -> Json {
-    let sources = ["claim", "observation", "text", "receipt", "utterance", "constant", "model"];
+    let sources =
+        ["claim", "observation", "text", "receipt", "utterance", "asserted", "constant", "model"];
     section(
         &[],
         &[
@@ -265,6 +275,18 @@ fn over() -> Json {
         &[
             ("amount", described("More than this, by currency: { USD: \"100.00\" }.", amount)),
             ("floor", share("Lowest confidence then.")),
+        ],
+    )
+}
+
+fn approve() -> Json {
+    let amount = map_of(json!({ "type": "string" }));
+    section(
+        &["over", "within", "by"],
+        &[
+            ("over", described("More than this, by currency; what was done counts.", amount)),
+            ("within", duration("The window that is added up.")),
+            ("by", list("A role for each person who must say yes.", name("^[a-z][a-z0-9_]*$"))),
         ],
     )
 }
@@ -377,6 +399,7 @@ fn verify() -> Json {
             ("pending", expression("True while it is not finished.")),
             ("failed", expression("True where no effect stands.")),
             ("that", expression("True where the effect is what was asked for.")),
+            ("human", expression("True where it stands, whoever did it: a person's work.")),
             ("every", duration("Between looks.")),
             ("within", duration("How long to look.")),
         ],

@@ -21,7 +21,7 @@ fn properties(schema: &Json) -> BTreeSet<&str> {
 fn the_schema_has_the_loaders_keys_and_no_others() {
     let contract = contract();
     let connector = connector();
-    let sections: [(&str, &[&str]); 28] = [
+    let sections: [(&str, &[&str]); 29] = [
         ("read", keys::READ),
         ("write", keys::WRITE),
         ("effect", keys::EFFECT),
@@ -32,6 +32,7 @@ fn the_schema_has_the_loaders_keys_and_no_others() {
         ("require", keys::REQUIRE),
         ("confidence", keys::CONFIDENCE),
         ("over", keys::OVER),
+        ("approve", keys::APPROVE),
         ("do", keys::DO),
         ("http", keys::HTTP),
         ("pages", keys::PAGES),
@@ -62,6 +63,8 @@ fn the_schema_has_the_loaders_keys_and_no_others() {
     assert_eq!(nested("oauth_client_credentials"), keys::OAUTH.iter().copied().collect());
     let throttled = properties(&connector["properties"]["throttled"]);
     assert_eq!(throttled, keys::THROTTLED.iter().copied().collect());
+    let limits = properties(&connector["properties"]["limits"]);
+    assert_eq!(limits, keys::LIMITS.iter().copied().collect());
     let code = &connector["properties"]["codes"]["additionalProperties"];
     assert_eq!(properties(code), keys::CODE.iter().copied().collect());
 }

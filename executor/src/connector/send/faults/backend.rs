@@ -8,6 +8,7 @@ use std::time::Duration;
 use countersign_core::answer::Sent;
 use countersign_core::contract::{CredentialUse, Pack, PackKind};
 use countersign_core::request::WireRequest;
+use countersign_core::subject::Subject;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -140,6 +141,29 @@ impl Setup {
         Self::with(base, egress, CredentialUse::None, "", None)
     }
 
+    /// A bearer per customer, in the folder `token`, besides everybody's `shared`.
+    pub(super) fn per_customer(backend: &Backend, secrets: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("token");
+        std::fs::create_dir(&own).unwrap();
+        let shared = ("../shared", "shared-secret");
+        for (name, secret) in secrets.iter().chain([&shared]) {
+            let path = own.join(name);
+            std::fs::write(&path, secret).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let config = serde_json::from_value(json!({
+            "tenant": "demo", "pack": "shop", "account": "a", "base_url": backend.url(),
+            "credential": "token", "credential_per": { "claim": "customer_id" },
+            "egress": { "hosts": ["127.0.0.1"], "private_networks": ["127.0.0.0/8"], "plain_http": true },
+        }))
+        .unwrap();
+        let vault = Vault::open(folder.path()).unwrap();
+        let pack = pack(CredentialUse::Bearer);
+        let connection = Connection::new(&config, &pack, &vault).unwrap();
+        Self { connection, pack, _folder: folder }
+    }
+
     pub(super) fn with(
         base: &str,
         egress: Json,
@@ -178,7 +202,11 @@ impl Setup {
     }
 
     pub(super) async fn send_within(&self, kept: Kept, timeout: Duration) -> Sent {
-        self.connection.send(&self.pack, &request(), kept, Instant::now() + timeout).await
+        self.send_for(&crate::connector::tests::customer("t"), kept, timeout).await
+    }
+
+    pub(super) async fn send_for(&self, who: &Subject, kept: Kept, timeout: Duration) -> Sent {
+        self.connection.send(who, &self.pack, &request(), kept, Instant::now() + timeout).await
     }
 }
 
@@ -193,6 +221,7 @@ fn pack(credential: CredentialUse) -> Pack {
         timeout: Duration::from_secs(1),
         response_limit: 4096,
         quiet_period: Duration::ZERO,
+        limits: Default::default(),
         throttled_codes: Default::default(),
         codes: Default::default(),
         digest: String::new(),

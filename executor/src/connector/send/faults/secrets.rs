@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use countersign_core::answer::Sent;
+use countersign_core::answer::{Barrier, Sent};
 use countersign_core::contract::CredentialUse;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -13,6 +14,7 @@ use super::backend::{Backend, Setup, answer, read_request};
 use super::h2::{ok, script};
 use super::tls::identity;
 use super::{Kept, word};
+use crate::connector::tests::customer;
 
 const SECRET: &str = "user-7f3a:pass-9c1e5b20";
 
@@ -185,4 +187,32 @@ async fn without_a_token_nothing_is_sent() {
         assert_clean(&format!("{sent:?}"));
         assert_eq!(backend.requests().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn each_customer_has_a_credential_of_their_own_and_nobody_anothers() {
+    let backend = echo(false).await;
+    let setup = Setup::per_customer(&backend, &[("c1", "first-secret"), ("c2", "second-secret")]);
+    let seen = || backend.requests().pop().unwrap();
+    let send = async |who| setup.send_for(&who, Kept::Never, Duration::from_secs(10)).await;
+    let mut who = customer("demo");
+    for (claim, secret) in [("c1", "first-secret"), ("c2", "second-secret")] {
+        who.claims.insert("customer_id".to_owned(), claim.to_owned());
+        let sent = send(who.clone()).await;
+        assert!(seen().contains(&format!("Bearer {secret}")), "{claim}");
+        assert!(!format!("{sent:?}").contains(secret), "{sent:?}");
+    }
+    let asked = backend.requests().len();
+    for claim in ["c3", "", "../shared", "../token/c1", ".."] {
+        who.claims.insert("customer_id".to_owned(), claim.to_owned());
+        let sent = send(who.clone()).await;
+        assert!(
+            matches!(sent, Sent::NotSent { barrier: Barrier::Egress, .. }),
+            "{claim}: {sent:?}"
+        );
+    }
+    who.claims.clear();
+    let sent = send(who).await;
+    assert!(matches!(sent, Sent::NotSent { barrier: Barrier::Egress, .. }), "{sent:?}");
+    assert_eq!(backend.requests().len(), asked, "nothing left, and nobody's shared credential");
 }

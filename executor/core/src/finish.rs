@@ -1,0 +1,256 @@
+//! A person worked in the backend's own pages and says how it ended. The executor
+//! looks; only where the read agrees does the word count.
+//!
+//! ```text
+//! Sealed(unknown) ──say──▶ Statement ──look──▶ decide ──▶ Finish ──▶ Settled ──seal──▶ Sealed
+//!                                               └─ disagrees ──▶ refused, nothing changes
+//! ```
+
+use countersign_shared::attest::FinishClaims;
+use countersign_shared::codes::Code;
+use countersign_shared::ids::ReceiptId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::contract::{Body, Contract, WriteBody};
+use crate::error::Refused;
+use crate::grant::Signers;
+use crate::grant::signature::jws_claims;
+use crate::lifecycle::{Outcome, Settled, Settlement};
+use crate::policy::{Approval, Person};
+use crate::proposal::Proposal;
+use crate::verify::{self, Look, Sight};
+
+/// A person's signed word. Made only by [`say`], or read back from the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    id: String,
+    issuer: String,
+    role: String,
+    done: bool,
+    note: String,
+    at: Timestamp,
+    jws: String,
+}
+
+/// A person's word that the read agrees with. Made only by [`decide`], or read back
+/// from the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finish {
+    statement: Statement,
+    look: Look,
+    facts: Json,
+    output: Map<String, Json>,
+}
+
+/// What a statement is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Matter<'a> {
+    /// The action's id, or the escalation's where there is no action.
+    pub id: &'a str,
+    /// The action that was asked for, with its contract.
+    pub asked: Option<(&'a Proposal, &'a Contract)>,
+}
+
+/// Verifies a person's word: their own signature, a role of now, permitted by the
+/// policy of now, and not on what they asked for themselves.
+///
+/// # Errors
+/// `APPROVAL_INVALID`, `APPROVER_NOT_ALLOWED`, `POLICY_FORBIDS`, `RULE_ERROR`.
+pub fn say(
+    matter: Matter<'_>,
+    jws: &str,
+    signers: &Signers<'_>,
+    now: Timestamp,
+) -> Result<Statement, Refused> {
+    let invalid = |why: &str| Refused::new(Code::ApprovalInvalid, why);
+    let (claims, person) =
+        jws_claims::<FinishClaims>(jws, signers, now).map_err(|why| invalid(&why))?;
+    if claims.action != matter.id {
+        return Err(invalid("the statement is about something else"));
+    }
+    let role = entitled(matter, person, signers, now)?;
+    Ok(Statement {
+        id: claims.sub,
+        issuer: claims.iss,
+        role,
+        done: claims.done,
+        note: claims.note.chars().filter(|c| !c.is_control()).take(500).collect(),
+        at: Timestamp::from_second(claims.iat).map_err(|_| invalid("iat is no time"))?,
+        jws: jws.to_owned(),
+    })
+}
+
+/// The role in which a person may speak: whoever may approve the tool may finish it.
+fn entitled(
+    matter: Matter<'_>,
+    person: &Person,
+    signers: &Signers<'_>,
+    now: Timestamp,
+) -> Result<String, Refused> {
+    let roles = signers.policy.people().roles(person, now);
+    let roles: Vec<String> = roles.into_iter().map(str::to_owned).collect();
+    let Some(role) = roles.first().cloned() else {
+        return Err(Refused::new(Code::ApproverNotAllowed, "this person holds no role now"));
+    };
+    if let Some((proposal, contract)) = matter.asked {
+        let asked = proposal.asked();
+        let question = Approval {
+            person,
+            needed: &roles,
+            already: &[],
+            requester: &asked.subject,
+            channel: &asked.channel,
+            workload: &asked.caller,
+            conversation: &asked.conversation,
+            contract,
+            money: proposal.money(),
+            confidence: asked.confidence.score,
+            now,
+        };
+        signers.policy.ask_approver(&question)?;
+    }
+    Ok(role)
+}
+
+/// Holds a statement against what the executor just read. `untouched`: every field of
+/// the state that the rules saw is as it was before the effect.
+///
+/// # Errors
+/// `HUMAN_DISAGREES`, `STATE_UNREADABLE`, `RULE_ERROR`; the action stays as it is.
+pub fn decide(
+    settled: &Settled,
+    statement: Statement,
+    look: Look,
+    untouched: bool,
+    contract: &Contract,
+) -> Result<Finish, Refused> {
+    let Body::Write(write) = &contract.body else {
+        return Err(Refused::new(Code::RuleError, "not a write"));
+    };
+    if let Sight::Unreadable { why } = &look.sight {
+        return Err(Refused::new(Code::StateUnreadable, why.clone()));
+    }
+    let dispatch = &settled.dispatch;
+    let scope = dispatch.cleared().scope();
+    let (stands, facts) = verify::stands(write, scope, &look.looked)
+        .map_err(|why| Refused::new(Code::RuleError, why))?;
+    let nothing = untouched || matches!(look.sight, Sight::Absent { .. } | Sight::Failed { .. });
+    agrees(statement.done, stands, nothing, &facts)?;
+    let output = if stands { output(write, settled, &look) } else { Map::new() };
+    Ok(Finish { statement, look, facts, output })
+}
+
+/// Half an effect is neither done nor not done.
+fn agrees(done: bool, stands: bool, nothing: bool, facts: &Json) -> Result<(), Refused> {
+    let message = match (done, stands, nothing) {
+        (true, true, _) | (false, false, true) => return Ok(()),
+        (true, false, _) => "it is said to be done, and the read does not show it",
+        (false, true, _) => "it is said not to be done, and the read shows it",
+        (false, false, false) => "it is said not to be done, and something of it is there",
+    };
+    Err(Refused::new(Code::HumanDisagrees, format!("{message}: {facts}")))
+}
+
+fn output(write: &WriteBody, settled: &Settled, look: &Look) -> Map<String, Json> {
+    let dispatch = &settled.dispatch;
+    let scope = dispatch.cleared().scope().with("response", dispatch.response());
+    verify::output(write, &verify::with_found(write, scope, &look.looked))
+}
+
+impl Statement {
+    /// The person, as the policy's people name them.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The directory that knows them.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// In which role they spoke.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// Whether they say that it is done.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.done
+    }
+
+    /// What they wrote; may be empty.
+    #[must_use]
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// When it was signed.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The signed statement itself, so that anyone can check it again.
+    #[must_use]
+    pub fn jws(&self) -> &str {
+        &self.jws
+    }
+}
+
+impl Finish {
+    /// What the person said.
+    #[must_use]
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// What the executor read.
+    #[must_use]
+    pub fn look(&self) -> &Look {
+        &self.look
+    }
+
+    /// `verify.human` and what it saw.
+    #[must_use]
+    pub fn facts(&self) -> &Json {
+        &self.facts
+    }
+
+    /// The contract's `output`, as far as it can be read off a person's work.
+    #[must_use]
+    pub fn output(&self) -> &Map<String, Json> {
+        &self.output
+    }
+
+    /// How the action ended; the code is empty, as nothing is open any more.
+    #[must_use]
+    pub fn settlement(&self, earlier: &ReceiptId) -> Settlement {
+        let Statement { id, role, note, done, .. } = &self.statement;
+        let (outcome, word) =
+            if *done { (Outcome::Applied, "done") } else { (Outcome::NotApplied, "not done") };
+        let message =
+            format!("{id} ({role}) says {word}, and the read agrees; until then {earlier}");
+        let message = if note.is_empty() { message } else { format!("{message}: {note}") };
+        Settlement::new(outcome, "", &message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_counts_only_where_the_read_agrees() {
+        let counts = |done, stands, nothing| agrees(done, stands, nothing, &Json::Null).is_ok();
+        assert!(counts(true, true, false) && counts(false, false, true));
+        assert!(!counts(true, false, true) && !counts(true, false, false));
+        assert!(!counts(false, true, false) && !counts(false, true, true));
+        assert!(!counts(false, false, false), "half an effect is neither");
+    }
+}

@@ -1,0 +1,127 @@
+//! `people.yaml`: approvers and operators, their roles and keys, and who stands in
+//! for whom.
+
+mod read;
+mod stand_in;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+pub(super) use read::read;
+
+use crate::signed::Key;
+use crate::subject::Subject;
+
+/// Everybody in `people.yaml`.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    by_id: BTreeMap<String, Person>,
+    /// Person by issuer and id of a subject.
+    as_subject: BTreeMap<(String, String), String>,
+}
+
+/// An approver or operator.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Short name, unique here: what policies and receipts call them.
+    pub id: String,
+    /// The house's directory that knows them.
+    pub issuer: String,
+    /// As colleagues call them.
+    pub name: String,
+    /// Their own roles, those stood in for left out.
+    pub roles: BTreeSet<String>,
+    /// Where requests for approval are sent.
+    pub email: Option<String>,
+    /// Ed25519 keys for JWS by `kid`.
+    pub keys: BTreeMap<String, Key>,
+    /// Passkeys.
+    pub passkeys: Vec<Passkey>,
+    /// The same person as a subject: issuer and id.
+    pub subjects: BTreeSet<(String, String)>,
+    /// When somebody else holds their roles.
+    pub absent: Vec<Absence>,
+}
+
+/// A WebAuthn credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passkey {
+    /// Credential id.
+    pub id: Vec<u8>,
+    /// SubjectPublicKeyInfo in DER: P-256 or Ed25519.
+    pub public_key: Vec<u8>,
+}
+
+/// Days, in UTC and both counted, on which a delegate holds the roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    /// First day.
+    pub from: Date,
+    /// Last day.
+    pub to: Date,
+    /// Id of the person who stands in.
+    pub delegate: String,
+}
+
+impl People {
+    /// Everybody, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Person> {
+        self.by_id.values()
+    }
+
+    /// A person by id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Person> {
+        self.by_id.get(id)
+    }
+
+    /// The person who is this subject.
+    #[must_use]
+    pub fn of_subject(&self, subject: &Subject) -> Option<&Person> {
+        let key = (subject.issuer.clone(), subject.id.clone());
+        self.as_subject.get(&key).and_then(|id| self.by_id.get(id))
+    }
+
+    /// The person with this passkey.
+    #[must_use]
+    pub fn of_passkey(&self, credential: &[u8]) -> Option<(&Person, &Passkey)> {
+        let mut all = self.iter().flat_map(|p| p.passkeys.iter().map(move |key| (p, key)));
+        all.find(|(_, key)| key.id == credential)
+    }
+
+    /// Who holds a role at this time: those who have it and are there, and those who
+    /// stand in for somebody who has it.
+    pub fn in_role<'a>(&'a self, role: &'a str, at: Timestamp) -> impl Iterator<Item = &'a Person> {
+        self.iter().filter(move |person| self.roles(person, at).contains(role))
+    }
+
+    /// The roles that a person holds at this time; none while they are away.
+    #[must_use]
+    pub fn roles<'a>(&'a self, person: &'a Person, at: Timestamp) -> BTreeSet<&'a str> {
+        if person.absence(at).is_some() {
+            return BTreeSet::new();
+        }
+        let stands_in =
+            |other: &&Person| other.absence(at).is_some_and(|away| away.delegate == person.id);
+        let lent = self.iter().filter(stands_in).flat_map(|other| &other.roles);
+        person.roles.iter().chain(lent).map(String::as_str).collect()
+    }
+}
+
+impl Person {
+    /// Whether this is the same human as a subject.
+    #[must_use]
+    pub fn is(&self, subject: &Subject) -> bool {
+        self.subjects.iter().any(|(issuer, id)| *issuer == subject.issuer && *id == subject.id)
+    }
+
+    /// The absence on this day, if any.
+    #[must_use]
+    pub fn absence(&self, at: Timestamp) -> Option<&Absence> {
+        let day = at.to_zoned(TimeZone::UTC).date();
+        self.absent.iter().find(|away| (away.from..=away.to).contains(&day))
+    }
+}

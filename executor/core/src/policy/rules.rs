@@ -1,0 +1,210 @@
+//! `policy.cedar`: who may do what. Cedar skips a policy that it cannot evaluate;
+//! here any error refuses (ERRORS REFUSE).
+
+mod load;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid,
+    ParseErrors, PolicySet, Request, RestrictedExpression as Value,
+};
+use countersign_shared::money::Money;
+
+use super::Verb;
+use crate::contract::{Body, Contract, EffectClass};
+
+pub(super) use load::read;
+
+/// The schema that policies are checked against: the one source of it.
+pub const SCHEMA: &str = include_str!("../../../policy/schema.cedarschema");
+
+/// Checked policies, each under its `@id`.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    policies: PolicySet,
+    names: Names,
+}
+
+/// Names of the schema, parsed once.
+#[derive(Debug, Clone)]
+struct Names {
+    customer: EntityTypeName,
+    staff: EntityTypeName,
+    tool: EntityTypeName,
+    pack: EntityTypeName,
+    action: EntityTypeName,
+}
+
+/// Who asks, in Cedar's terms.
+pub(super) struct Principal<'a> {
+    pub(super) staff: bool,
+    pub(super) id: String,
+    pub(super) segment: &'a str,
+    pub(super) strength: i64,
+    pub(super) scopes: &'a BTreeSet<String>,
+    pub(super) roles: BTreeSet<&'a str>,
+}
+
+/// What is asked, in Cedar's terms.
+pub(super) struct Ask<'a> {
+    pub(super) verb: Verb,
+    pub(super) contract: &'a Contract,
+    pub(super) tenant: &'a str,
+    pub(super) workload: &'a str,
+    pub(super) channel: &'a str,
+    pub(super) conversation: &'a str,
+    pub(super) money: Option<Money>,
+    pub(super) mode: &'a str,
+    pub(super) confidence: f64,
+}
+
+/// What the policies say together.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ruling {
+    /// These permit, and none forbids.
+    Permitted(Vec<String>),
+    /// These forbid.
+    Forbidden(Vec<String>),
+    /// No policy speaks for it.
+    Unpermitted,
+    /// A policy cannot be evaluated.
+    Failed(String),
+}
+
+impl Rules {
+    /// Asks every policy.
+    pub(super) fn rule(&self, who: &Principal<'_>, what: &Ask<'_>) -> Ruling {
+        let (request, entities) = match self.pose(who, what) {
+            Ok(posed) => posed,
+            Err(why) => return Ruling::Failed(why),
+        };
+        let response = Authorizer::new().is_authorized(&request, &self.policies, &entities);
+        let said = response.diagnostics();
+        let errors: Vec<_> = said.errors().map(ToString::to_string).collect();
+        if !errors.is_empty() {
+            return Ruling::Failed(errors.join("; "));
+        }
+        let mut by: Vec<_> = said.reason().map(ToString::to_string).collect();
+        by.sort();
+        match response.decision() {
+            Decision::Allow => Ruling::Permitted(by),
+            Decision::Deny if by.is_empty() => Ruling::Unpermitted,
+            Decision::Deny => Ruling::Forbidden(by),
+        }
+    }
+
+    fn pose(&self, who: &Principal<'_>, what: &Ask<'_>) -> Result<(Request, Entities), String> {
+        let names = &self.names;
+        let of = if who.staff { &names.staff } else { &names.customer };
+        let principal = uid(of, &who.id);
+        let tool = uid(&names.tool, &what.contract.tool);
+        let pack = uid(&names.pack, &what.contract.pack.name);
+        let action = uid(&names.action, what.verb.name());
+        let context = Context::from_pairs(context(what)).map_err(|e| e.to_string())?;
+        let request = Request::new(principal.clone(), action, tool.clone(), context, None)
+            .map_err(|e| e.to_string())?;
+        let entities = [
+            Entity::new(principal, person(who, what.tenant), HashSet::new()),
+            Entity::new(tool, tool_attributes(what.contract), HashSet::from([pack.clone()])),
+            Ok(Entity::with_uid(pack)),
+        ];
+        let entities = entities.into_iter().collect::<Result<Vec<_>, _>>();
+        let entities = entities.map_err(|e| e.to_string())?;
+        let entities = Entities::from_entities(entities, None).map_err(|e| e.to_string())?;
+        Ok((request, entities))
+    }
+}
+
+impl Names {
+    fn new() -> Result<Self, ParseErrors> {
+        Ok(Self {
+            customer: "Customer".parse()?,
+            staff: "Staff".parse()?,
+            tool: "Tool".parse()?,
+            pack: "Pack".parse()?,
+            action: "Action".parse()?,
+        })
+    }
+}
+
+fn uid(of: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id))
+}
+
+fn person(who: &Principal<'_>, tenant: &str) -> HashMap<String, Value> {
+    let mut fields = vec![
+        ("tenant", text(tenant)),
+        ("segment", text(who.segment)),
+        ("strength", Value::new_long(who.strength)),
+        ("scopes", Value::new_set(who.scopes.iter().map(|scope| text(scope)))),
+    ];
+    if who.staff {
+        fields.push(("roles", Value::new_set(who.roles.iter().map(|role| text(role)))));
+    }
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn tool_attributes(contract: &Contract) -> HashMap<String, Value> {
+    let pack = &contract.pack.name;
+    let (_, name) = contract.tool.split_once('.').unwrap_or_default();
+    let (read, money) = match &contract.body {
+        Body::Read(_) => (true, false),
+        Body::Write(write) => (false, write.money.is_some()),
+    };
+    let scope = format!("{pack}:{}", if read { "read" } else { "write" });
+    let fields = [
+        ("pack", text(pack)),
+        ("name", text(name)),
+        ("scope", Value::new_string(scope)),
+        ("read", Value::new_bool(read)),
+        ("effect_class", text(class(contract.effect.class))),
+        ("irreversible", Value::new_bool(contract.effect.irreversible)),
+        ("money", Value::new_bool(money)),
+    ];
+    fields.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn context(what: &Ask<'_>) -> Vec<(String, Value)> {
+    let mut fields = vec![
+        ("workload", text(what.workload)),
+        ("channel", text(what.channel)),
+        ("tenant", text(what.tenant)),
+        ("mode", text(what.mode)),
+        ("confidence", Value::new_long(thousandths(what.confidence))),
+    ];
+    if !what.conversation.is_empty() {
+        fields.push(("conversation", text(what.conversation)));
+    }
+    // The parts' names are fixed and differ, so the record is always made.
+    if let Some(amount) = what.money.and_then(amount) {
+        fields.push(("amount", amount));
+    }
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn amount(money: Money) -> Option<Value> {
+    let minor = ("minor".to_owned(), Value::new_long(money.minor()));
+    let currency = ("currency".to_owned(), text(money.currency().code()));
+    Value::new_record([minor, currency]).ok()
+}
+
+fn text(value: &str) -> Value {
+    Value::new_string(value.to_owned())
+}
+
+/// Rounded down; a score that is no number counts as none.
+fn thousandths(score: f64) -> i64 {
+    (score.clamp(0.0, 1.0) * 1000.0 + 1e-6) as i64
+}
+
+fn class(class: EffectClass) -> &'static str {
+    match class {
+        EffectClass::None => "none",
+        EffectClass::ServerKey => "server_key",
+        EffectClass::ClientId => "client_id",
+        EffectClass::CompareAndSet => "compare_and_set",
+        EffectClass::Marker => "marker",
+        EffectClass::Blind => "blind",
+    }
+}

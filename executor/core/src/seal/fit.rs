@@ -1,0 +1,82 @@
+//! A receipt's bytes, within what the log takes.
+
+use countersign_shared::receipt::{Receipt, Verification};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use super::{Leaf, Queue};
+
+/// Largest receipt: a log entry's length has two bytes.
+pub const MAX_BYTES: usize = 60_000;
+
+/// Serialises, and replaces the largest parts by their digests where a receipt
+/// would not fit into a log entry. The parts themselves stay in the journal.
+pub(super) fn leaf(mut receipt: Receipt, queue: Queue) -> Leaf {
+    let mut bytes = encode(&receipt);
+    if bytes.len() > MAX_BYTES {
+        let looked = std::mem::take(&mut receipt.after);
+        receipt.after = omitted(&looked);
+        bytes = encode(&receipt);
+    }
+    if bytes.len() > MAX_BYTES {
+        let before = std::mem::take(&mut receipt.before);
+        receipt.before = omitted(&before);
+        receipt.verification.sight = omitted(&receipt.verification.sight);
+        bytes = encode(&receipt);
+    }
+    if bytes.len() > MAX_BYTES {
+        receipt.gates.iter_mut().for_each(|g| g.facts = omitted(&g.facts));
+        receipt.attempts.iter_mut().for_each(|a| a.verdict = omitted(&a.verdict));
+        bytes = encode(&receipt);
+    }
+    if bytes.len() > MAX_BYTES {
+        receipt.arguments.iter_mut().for_each(|a| a.value = omitted(&a.value));
+        receipt.message = receipt.message.chars().take(2000).collect();
+        bytes = encode(&receipt);
+    }
+    if bytes.len() > MAX_BYTES {
+        receipt = cut(receipt);
+        bytes = encode(&receipt);
+    }
+    Leaf { receipt, bytes, queue }
+}
+
+/// The last resort: every text and every list is cut.
+fn cut(receipt: Receipt) -> Receipt {
+    fn short(value: &mut Json) {
+        match value {
+            Json::String(text) if text.len() > 256 => *text = text.chars().take(128).collect(),
+            Json::Array(items) => {
+                items.truncate(12);
+                items.iter_mut().for_each(short);
+            }
+            Json::Object(members) => members.values_mut().for_each(short),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+    let mut whole = json!(receipt);
+    if let Some(members) = whole.as_object_mut() {
+        for part in ["output", "verification"] {
+            if let Some(part) = members.get_mut(part).filter(|p| p.to_string().len() > 4096)
+                && part.is_object()
+            {
+                *part = if part.get("evidence").is_some() {
+                    json!(Verification::default())
+                } else {
+                    omitted(part)
+                };
+            }
+        }
+        members.values_mut().for_each(short);
+    }
+    serde_json::from_value(whole).unwrap_or(receipt)
+}
+
+fn encode(receipt: &Receipt) -> Vec<u8> {
+    serde_json::to_vec(receipt).unwrap_or_default()
+}
+
+fn omitted(part: &Json) -> Json {
+    let text = part.to_string();
+    json!({ "omitted": hex::encode(Sha256::digest(text.as_bytes())), "bytes": text.len() })
+}

@@ -1,0 +1,27 @@
+//! A policy that lets everybody do everything, where something else is tested.
+
+use std::collections::BTreeMap;
+
+use countersign_core::policy::{Policy, SCHEMA, load};
+
+const SETTINGS: &str = r#"
+modes: [{ tools: ["*"], mode: auto }]
+limits: []
+open: { per_subject: 1000, per_planner: 100000 }
+subject_valid_for: 24h
+proposals_live: 24h
+activation: { default: 1 }
+"#;
+
+pub(crate) fn policy() -> Policy {
+    let files = [
+        ("policy.cedar", "@id(\"all\") permit (principal, action, resource);\n"),
+        ("schema.cedarschema", SCHEMA),
+        ("settings.yaml", SETTINGS),
+        ("people.yaml", "people: []\n"),
+        ("tests.yaml", "given: { tenant: t, workload: w, channel: c, on: 2026-01-01 }\nrows: []\n"),
+    ];
+    let files: BTreeMap<_, _> = files.map(|(n, t)| (n.to_owned(), t.to_owned())).into();
+    let loaded = load::policy(&files, None);
+    loaded.policy.unwrap_or_else(|| panic!("{:#?}", loaded.problems))
+}

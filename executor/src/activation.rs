@@ -1,0 +1,269 @@
+//! At start: what was found beside what is activated (NO ONE HOLDS THE WHOLE PEN).
+//!
+//! ```text
+//! found ──▶ same as active ──▶ run
+//!      └──▶ changed ──signed by enough operators of the ACTIVE policy──▶ activated, run
+//!                └──▶ else: a pack's tools refuse, everything else keeps it from starting
+//! ```
+//!
+//! The first start activates what it finds: somebody has to begin.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use countersign_core::activation::{Active, Change, Part, ROLE};
+use countersign_core::contract::Catalog;
+use countersign_core::digest;
+use countersign_core::policy::{self, Policy, load};
+use countersign_core::seal::{self, Leaf};
+use countersign_shared::ids::ReceiptId;
+use countersign_shared::receipt::{self, Changer};
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::packs::read_dir;
+use crate::ports::{Activation, Store};
+
+/// Folder of signed requests, below the state folder.
+pub const FOLDER: &str = "activations";
+/// Largest request, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// What the configuration would have the executor run with.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Digest by part.
+    pub parts: BTreeMap<Part, String>,
+    /// The policy bundle's files.
+    pub bundle: BTreeMap<String, String>,
+}
+
+impl Found {
+    /// Digests everything that takes effect by activation.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that changes meanwhile.
+    pub fn read(config: &Config, catalog: &Catalog, policy: &Policy) -> anyhow::Result<Self> {
+        let shown = config.policy.display();
+        let bundle = read_dir(&config.policy).with_context(|| format!("cannot read {shown}"))?;
+        let again = load::policy(&bundle, None).policy;
+        if again.as_ref().map(Policy::digest) != Some(policy.digest()) {
+            bail!("{shown} was changed while it was read: start again");
+        }
+        let mut parts = BTreeMap::from([
+            (Part::Policy, policy.digest().to_owned()),
+            (Part::Issuers, issuers(config)?),
+            (Part::Egress, egress(config)?),
+        ]);
+        let packs = catalog.packs.values();
+        parts.extend(packs.map(|pack| (Part::Pack(pack.name.clone()), pack.digest.clone())));
+        Ok(Self { parts, bundle })
+    }
+}
+
+/// Who may speak, for whom: the sections as they are written, and every key file.
+fn issuers(config: &Config) -> anyhow::Result<String> {
+    let keys = config.issuers.iter().map(|i| &i.keys);
+    let keys = keys.chain(config.frontends.iter().map(|f| &f.keys)).flatten().map(|k| &k.file);
+    let authorities = config.issuers.iter().filter_map(|issuer| issuer.ca.as_ref());
+    let files = texts(keys.chain(authorities))?;
+    let written = |section: &str| config.written.get(section).cloned().unwrap_or_default();
+    let sections = json!({ "issuers": written("issuers"), "frontends": written("frontends"),
+                           "callers": written("callers"), "files": files });
+    Ok(format!("sha256:{}", digest::of("countersign issuers v1", &sections)))
+}
+
+/// Where requests go, with which credential. How many at once is nobody's to sign.
+fn egress(config: &Config) -> anyhow::Result<String> {
+    let mut connections = config.written.get("connections").cloned().unwrap_or_default();
+    for connection in connections.as_array_mut().into_iter().flatten() {
+        connection.as_object_mut().map(|settings| settings.remove("limits"));
+    }
+    let authorities = texts(config.connections.iter().filter_map(|c| c.ca.as_ref()))?;
+    let sections = json!({ "connections": connections, "authorities": authorities });
+    Ok(format!("sha256:{}", digest::of("countersign egress v1", &sections)))
+}
+
+fn texts<'a>(files: impl Iterator<Item = &'a PathBuf>) -> anyhow::Result<Vec<Json>> {
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    files.map(|path| read(path).map(Json::from)).collect()
+}
+
+/// Activates what may be, and answers with the packs that may not run.
+///
+/// # Errors
+/// A changed policy, issuer or egress list that too few have signed; a policy that
+/// nobody could ever change again; a store that cannot be used.
+pub async fn settle(
+    store: &dyn Store,
+    found: &Found,
+    state: &Path,
+    now: Timestamp,
+) -> anyhow::Result<BTreeSet<String>> {
+    changeable(&found.bundle)?;
+    let active = store.activated().await?;
+    if active.is_empty() {
+        store.activate(everything(found, now), vec![genesis(found, now)]).await?;
+        return Ok(BTreeSet::new());
+    }
+    let judge = load::policy(&store.bundle().await?, None).policy.ok_or_else(|| {
+        anyhow!(
+            "the active policy in {} does not load: start the version that activated it",
+            state.display()
+        )
+    })?;
+    let mut outcome = Outcome::default();
+    let requests = requests(&state.join(FOLDER))?;
+    for (part, digest) in &found.parts {
+        let change = Change { part, active: active.get(part), found: digest };
+        if change.old() != digest {
+            outcome.weigh(&change, &judge, &requests, found, now);
+        }
+    }
+    if !outcome.problems.is_empty() {
+        bail!("{}", outcome.problems.join("\n"));
+    }
+    if !outcome.activated.is_empty() {
+        store.activate(outcome.activated, outcome.leaves).await?;
+    }
+    Ok(outcome.inactive)
+}
+
+/// What is to become of the changed parts.
+#[derive(Default)]
+struct Outcome {
+    activated: Vec<Activation>,
+    leaves: Vec<Leaf>,
+    inactive: BTreeSet<String>,
+    problems: Vec<String>,
+}
+
+impl Outcome {
+    fn weigh(
+        &mut self,
+        change: &Change<'_>,
+        judge: &Policy,
+        requests: &[String],
+        found: &Found,
+        now: Timestamp,
+    ) {
+        let needed = judge.settings().activation.needed(change.part.kind()) as usize;
+        let by = change.signed(requests, judge.people(), now);
+        if operators(judge) == 0 {
+            tracing::warn!(part = %change.part, old = change.old(), new = change.found,
+                "changed by configuration alone: the active policy names no operator who could sign");
+            let reason = "by configuration alone: the active policy named no operator";
+            self.activate(change, reason, Vec::new(), found, now);
+        } else if by.len() >= needed {
+            self.activate(change, "", by, found, now);
+        } else {
+            let problem = unsigned(change, by.len(), needed);
+            match change.part {
+                Part::Pack(name) => {
+                    tracing::error!("{problem}");
+                    self.inactive.insert(name.clone());
+                }
+                Part::Policy | Part::Issuers | Part::Egress => self.problems.push(problem),
+            }
+        }
+    }
+
+    fn activate(
+        &mut self,
+        change: &Change<'_>,
+        reason: &str,
+        by: Vec<Changer>,
+        found: &Found,
+        now: Timestamp,
+    ) {
+        let (old, new) = (change.old().to_owned(), change.found.to_owned());
+        let what = change.part.to_string();
+        let receipt = receipt::Change { what, old, new, reason: reason.to_owned(), by };
+        self.leaves.push(seal::changed(receipt, &fresh(), now));
+        self.activated.push(activation(change.part, change.found, found, now));
+    }
+}
+
+fn unsigned(change: &Change<'_>, have: usize, needed: usize) -> String {
+    let (part, old, new) = (change.part, change.old(), change.found);
+    let old = if old.is_empty() { "not activated yet" } else { old };
+    format!(
+        "{part} is not what was activated: it is {new}, active is {old}; {have} of {needed} \
+         operators signed the change. Put it back, or let each run `countersign activate \
+         --config executor.yaml --part {part} --by PERSON --key FILE`, then start again"
+    )
+}
+
+fn everything(found: &Found, now: Timestamp) -> Vec<Activation> {
+    found.parts.iter().map(|(part, digest)| activation(part, digest, found, now)).collect()
+}
+
+fn activation(part: &Part, digest: &str, found: &Found, now: Timestamp) -> Activation {
+    let bundle = (*part == Part::Policy).then(|| found.bundle.clone());
+    let active = Active { digest: digest.to_owned(), at: now };
+    Activation { part: part.clone(), active, bundle }
+}
+
+fn genesis(found: &Found, now: Timestamp) -> Leaf {
+    let lines: Vec<_> = found.parts.iter().map(|(part, new)| format!("{part} {new}")).collect();
+    let change = receipt::Change {
+        what: "genesis".to_owned(),
+        old: String::new(),
+        new: lines.join("\n"),
+        reason: "activated as found at the first start".to_owned(),
+        by: Vec::new(),
+    };
+    seal::changed(change, &fresh(), now)
+}
+
+fn fresh() -> ReceiptId {
+    ReceiptId::from_uuid(Uuid::now_v7())
+}
+
+/// A policy that asks for more signatures than it names operators could never be
+/// changed again.
+fn changeable(bundle: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    let Some(policy) = load::policy(bundle, None).policy else { return Ok(()) };
+    let all =
+        [policy::Part::Policy, policy::Part::Pack, policy::Part::Issuers, policy::Part::Egress];
+    let most = all.map(|part| policy.settings().activation.needed(part)).into_iter().max();
+    let (most, have) = (most.unwrap_or_default(), operators(&policy));
+    if have == 0 {
+        tracing::warn!(
+            "the policy names nobody with role `{ROLE}`: whoever can write the configuration \
+             changes policy, packs, issuers and egress alone"
+        );
+    } else if have < most as usize {
+        bail!(
+            "the policy asks for {most} signatures (`activation` in settings.yaml) and names \
+             {have} with role `{ROLE}`: nobody could change it again. Name more, or ask for less"
+        );
+    }
+    Ok(())
+}
+
+fn operators(policy: &Policy) -> usize {
+    policy.people().iter().filter(|person| person.roles.contains(ROLE)).count()
+}
+
+fn requests(folder: &Path) -> anyhow::Result<Vec<String>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let shown = || format!("cannot read {}", folder.display());
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).with_context(shown)? {
+        let path = entry.with_context(shown)?.path();
+        let small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST);
+        if small && path.extension().is_some_and(|end| end == "jws") {
+            all.push(fs::read_to_string(&path).with_context(shown)?.trim().to_owned());
+        }
+    }
+    Ok(all)
+}

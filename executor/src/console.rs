@@ -1,0 +1,117 @@
+//! The pages that the executor serves to people: what waits for them, and the place
+//! where they say yes to exactly what they saw (A YES IS SHOWN AND SIGNED).
+//!
+//! ```text
+//! link ─▶ /approve/ID ─▶ /sign-in (passkey over our question) ─▶ session ─┐
+//!             ▲────────────────────────────────────────────────────────────┘
+//!             └─ tap ─▶ claims, made here ─▶ passkey over their digest ─▶ answer ─▶ grants
+//! ```
+//!
+//! What is absent: a password, a state outside this process, and any way to say yes by
+//! a session alone.
+
+mod answer;
+mod challenge;
+mod config;
+mod guard;
+mod requests;
+mod session;
+mod sign_in;
+mod site;
+mod tls;
+mod view;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
+use axum::middleware::from_fn_with_state;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use axum::serve::Listener;
+use countersign_core::policy::Person;
+use tokio::net::TcpListener;
+
+use crate::desk::Desk;
+use challenge::Challenges;
+pub use config::{ConsoleConfig, ConsoleProblem, ConsoleTls};
+use session::Sessions;
+pub use site::Site;
+
+/// Largest request, in bytes: an assertion is far smaller.
+const LARGEST: usize = 64 * 1024;
+
+/// What every page needs. Cheap to clone.
+#[derive(Clone)]
+struct Console {
+    desk: Desk,
+    site: Arc<Site>,
+    sessions: Arc<Sessions>,
+    challenges: Arc<Challenges>,
+}
+
+/// Serves the pages until the process ends.
+///
+/// # Errors
+/// An address that cannot be bound, certificates that cannot be used.
+pub async fn serve(config: &ConsoleConfig, desk: Desk) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(config.address()?).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let bound = listener.local_addr()?;
+    let router = router(desk, config.site()?)?;
+    match &config.tls {
+        Some(files) => spawn(tls::Accepted::start(listener, files)?, router),
+        None => spawn(listener, router),
+    }
+    Ok(bound)
+}
+
+fn spawn<L>(listener: L, router: Router)
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the approval page has stopped");
+        }
+    });
+}
+
+fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
+    let site = Arc::new(site);
+    let console = Console {
+        desk,
+        site: Arc::clone(&site),
+        sessions: Arc::default(),
+        challenges: Arc::new(Challenges::new()?),
+    };
+    Ok(Router::new()
+        .route("/", get(async || Redirect::to("/approvals")))
+        .route("/approvals", get(requests::list))
+        .route("/approve/{id}", get(requests::show))
+        .route("/approve/{id}/claims", post(answer::claims))
+        .route("/approve/{id}/answer", post(answer::answer))
+        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/sign-in/question", post(sign_in::question))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/session", get(sign_in::session))
+        .route("/enrol", get(sign_in::enrol))
+        .route("/page.js", get(guard::script))
+        .route("/page.css", get(guard::style))
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn_with_state(site, guard::guard))
+        .with_state(console))
+}
+
+impl Console {
+    /// Who asks, while the policy still knows them.
+    fn person(&self, headers: &HeaderMap) -> Option<Person> {
+        let token = self.site.token(headers)?;
+        let id = self.sessions.person(&token, self.desk.pipeline.clock.now())?;
+        self.desk.signers().policy.people().get(&id).cloned()
+    }
+}

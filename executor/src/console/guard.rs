@@ -1,0 +1,105 @@
+//! What holds for every page: nothing foreign runs on it, frames it or posts to it.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::site::Site;
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    // Not `no-referrer`: browsers would then send `Origin: null` with a form.
+    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
+/// Around every answer.
+pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let mut response = if posted_elsewhere(&site, request.method(), request.headers()) {
+        (StatusCode::FORBIDDEN, "this was not sent from our own page\n").into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.extend(HEADERS);
+    if site.secure() {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
+}
+
+/// Beside `SameSite`: whatever changes something comes from our own page.
+fn posted_elsewhere(site: &Site, method: &Method, headers: &HeaderMap) -> bool {
+    let changes = *method != Method::GET && *method != Method::HEAD;
+    changes && headers.get(ORIGIN).is_none_or(|origin| origin != site.origin())
+}
+
+/// The pages' script.
+pub(super) async fn script() -> Response {
+    let text = include_str!("pages/page.js");
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
+}
+
+/// The pages' looks.
+pub(super) async fn style() -> Response {
+    let text = include_str!("pages/page.css");
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_post_comes_from_our_own_page() {
+        let site = Site::new("https://approve.shop.example").unwrap();
+        let from = |origin: &str| HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())]);
+        let elsewhere = |method, headers| posted_elsewhere(&site, &method, &headers);
+        assert!(!elsewhere(Method::POST, from("https://approve.shop.example")));
+        for origin in [
+            "https://evil.example",
+            "https://approve.shop.example.evil.example",
+            "http://approve.shop.example",
+            "null",
+        ] {
+            assert!(elsewhere(Method::POST, from(origin)), "{origin}");
+        }
+        assert!(elsewhere(Method::POST, HeaderMap::new()), "nobody says from where");
+        assert!(elsewhere(Method::PUT, HeaderMap::new()));
+        assert!(!elsewhere(Method::GET, HeaderMap::new()), "a link is no change");
+    }
+
+    #[test]
+    fn no_script_or_style_stands_in_a_page() {
+        assert!(!POLICY.contains("unsafe"));
+        for page in [
+            include_str!("pages/base.html"),
+            include_str!("pages/sign_in.html"),
+            include_str!("pages/enrol.html"),
+            include_str!("pages/list.html"),
+            include_str!("pages/request.html"),
+        ] {
+            assert!(!page.contains("style=") && !page.contains("onclick"), "{page}");
+            assert!(!page.contains("|safe") && !page.contains("| safe"), "{page}");
+        }
+    }
+}

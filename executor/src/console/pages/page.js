@@ -1,0 +1,128 @@
+"use strict";
+
+// Bytes travel as base64url without padding.
+const toText = (buffer) =>
+  btoa(String.fromCharCode(...new Uint8Array(buffer)))
+    .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+const toBytes = (text) =>
+  Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+
+const say = (text) => { document.getElementById("said").textContent = text; };
+
+async function post(path, body) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body ?? {}),
+  });
+  const type = answer.headers.get("Content-Type") ?? "";
+  const told = type.startsWith("application/json") ? await answer.json() : {};
+  if (answer.ok) return told;
+  const error = new Error(told.message ?? "That did not work. Try again.");
+  error.signedOut = answer.status === 401;
+  throw error;
+}
+
+// The passkey's answer to a question of the server; its text goes back as it came.
+async function sign(question) {
+  const credential = await navigator.credentials.get({
+    publicKey: {
+      challenge: toBytes(question.challenge),
+      rpId: question.rp_id,
+      allowCredentials: question.credentials.map((id) => ({ type: "public-key", id: toBytes(id) })),
+      userVerification: "required",
+    },
+  });
+  const { response } = credential;
+  return {
+    claims: question.claims,
+    credential: toText(credential.rawId),
+    authenticator_data: toText(response.authenticatorData),
+    client_data: toText(response.clientDataJSON),
+    signature: toText(response.signature),
+  };
+}
+
+const spoken = (error) =>
+  error.name === "NotAllowedError" ? "The passkey was not used. Nothing was sent." : error.message;
+
+// While one is under way no second one begins: a double tap is one.
+function once(buttons, work) {
+  let busy = false;
+  return async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    busy = true;
+    buttons.forEach((button) => { button.disabled = true; });
+    try {
+      await work(event);
+    } catch (error) {
+      say(spoken(error));
+      busy = false;
+      buttons.forEach((button) => { button.disabled = false; });
+    }
+  };
+}
+
+function signInPage(box) {
+  const on = () => location.replace(box.dataset.to);
+  // A link from elsewhere comes without our cookie; asked from here, it is there.
+  fetch("/session").then((answer) => { if (answer.ok) on(); }).catch(() => {});
+  const button = box.querySelector("button");
+  button.addEventListener("click", once([button], async () => {
+    await post("/sign-in", await sign(await post("/sign-in/question")));
+    on();
+  }));
+}
+
+function answerForm(form) {
+  const { id, card } = form.dataset;
+  const buttons = [...form.querySelectorAll("button")];
+  const work = once(buttons, async (event) => {
+    const wish = { decision: event.currentTarget.value, card, reason: form.querySelector("#reason").value };
+    say("Waiting for the passkey …");
+    try {
+      const question = await post(`/approve/${id}/claims`, wish);
+      if (question.claims) {
+        const signed = await sign(question);
+        say("Sent …");
+        await post(`/approve/${id}/answer`, signed);
+      }
+      location.reload();
+    } catch (error) {
+      if (!error.signedOut) throw error;
+      location.assign(`/sign-in?to=/approve/${id}`);
+    }
+  });
+  buttons.forEach((button) => button.addEventListener("click", work));
+  form.addEventListener("submit", (event) => event.preventDefault());
+}
+
+function enrolForm(form) {
+  const button = form.querySelector("button");
+  form.addEventListener("submit", once([button], async () => {
+    const name = form.querySelector("#name").value;
+    const made = await navigator.credentials.create({
+      publicKey: {
+        rp: { id: form.dataset.rp, name: form.dataset.rp },
+        user: { id: crypto.getRandomValues(new Uint8Array(16)), name, displayName: name },
+        challenge: crypto.getRandomValues(new Uint8Array(32)),
+        pubKeyCredParams: [{ type: "public-key", alg: -7 }, { type: "public-key", alg: -8 }],
+        authenticatorSelection: { residentKey: "required", userVerification: "required" },
+        attestation: "none",
+      },
+    });
+    const key = made.response.getPublicKey();
+    if (!key) throw new Error("This device makes no key of a kind that is understood here.");
+    document.getElementById("lines").textContent =
+      `passkeys:\n  - id: "${toText(made.rawId)}"\n    public_key: "${toText(key)}"`;
+    document.getElementById("made").hidden = false;
+    say("Made. Give these lines to an operator.");
+  }));
+}
+
+const pages = { "sign-in": signInPage, answer: answerForm, enrol: enrolForm };
+for (const [id, begin] of Object.entries(pages)) {
+  const found = document.getElementById(id);
+  if (found) begin(found);
+}

@@ -1,0 +1,207 @@
+//! The list of what waits for a person, and the page of one request.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::header::REFRESH;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use countersign_core::grant::{Parked, approval};
+use countersign_core::lifecycle::{State as Standing, Stopped};
+use countersign_core::policy::Person;
+use countersign_core::state::Change;
+use countersign_shared::codes::Code;
+use countersign_shared::ids::{ActionId, ProposalId};
+
+use super::Console;
+use super::view::{Headline, Seen, View, left, words};
+use crate::grants::Afresh;
+use crate::pipeline::Life;
+use crate::ports::Named;
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct List<'a> {
+    who: &'a str,
+    items: Vec<Item>,
+}
+
+struct Item {
+    id: String,
+    card: String,
+    amount: String,
+    left: String,
+}
+
+#[derive(Template)]
+#[template(path = "request.html")]
+struct Request<'a> {
+    who: &'a str,
+    headline: Headline,
+    view: Option<View>,
+    changes: Vec<(String, String, String)>,
+    renewed: Option<String>,
+    role: Option<String>,
+    id: String,
+    card_digest: String,
+}
+
+/// A page, rendered; all text from data is escaped.
+pub(super) fn page(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page does not render");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// `GET /approvals`.
+pub(super) async fn list(State(console): State<Console>, headers: HeaderMap) -> Response {
+    let Some(person) = console.person(&headers) else {
+        return Redirect::to("/sign-in?to=/approvals").into_response();
+    };
+    let journals = match console.desk.pipeline.store.waiting().await {
+        Ok(journals) => journals,
+        Err(error) => return notice(&person, Headline::unreadable(&error.to_string())),
+    };
+    let now = console.desk.pipeline.clock.now();
+    let lives = journals.into_iter().filter_map(|journal| Life::resume(journal).ok());
+    let items = lives.filter_map(|life| {
+        let Standing::Proposed(parked) = life.state() else { return None };
+        console.role(parked, &person).ok()?;
+        let proposal = parked.proposal();
+        Some(Item {
+            id: proposal.id().to_string(),
+            card: proposal.card().to_owned(),
+            amount: proposal.money().map(|money| money.to_string()).unwrap_or_default(),
+            left: left(proposal.expires_at(), now),
+        })
+    });
+    page(&List { who: &person.name, items: items.collect() })
+}
+
+/// `GET /approve/ID`.
+pub(super) async fn show(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(id) = id.parse::<ProposalId>() else {
+        return Redirect::to("/approvals").into_response();
+    };
+    let Some(person) = console.person(&headers) else {
+        return Redirect::to(&format!("/sign-in?to=/approve/{id}")).into_response();
+    };
+    let life = match console.desk.parked(Named::Proposal(id.clone())).await {
+        Ok(life) => life,
+        Err(turned) if turned.refused.is(Code::NotFound) => {
+            let mut answer = notice(&person, Headline::absent());
+            *answer.status_mut() = StatusCode::NOT_FOUND;
+            return answer;
+        }
+        Err(turned) => return notice(&person, Headline::unreadable(&turned.refused.message)),
+    };
+    let (life, trouble) = match console.again(life, &person).await {
+        Ok(found) => found,
+        Err(headline) => return notice(&person, headline),
+    };
+    console.render(&life, &person, trouble).await
+}
+
+fn notice(person: &Person, headline: Headline) -> Response {
+    page(&Request {
+        who: &person.name,
+        headline,
+        view: None,
+        changes: Vec::new(),
+        renewed: None,
+        role: None,
+        id: String::new(),
+        card_digest: String::new(),
+    })
+}
+
+impl Console {
+    /// The role in which a person may answer now, or why they may not.
+    fn role(&self, parked: &Parked, person: &Person) -> Result<String, String> {
+        let (signers, now) = (self.desk.signers(), self.desk.pipeline.clock.now());
+        let contract = self.desk.contract(parked).map_err(|refused| refused.message)?;
+        approval::role(parked, &person.id, &contract, &signers, now)
+            .map(str::to_owned)
+            .map_err(|refused| refused.message)
+    }
+
+    /// A waiting request with its state read anew, for somebody who may answer it
+    /// (FRESH STATE); anything else as it stands. Beside it, why the state cannot be
+    /// read now.
+    async fn again(&self, life: Life, person: &Person) -> Result<(Life, Option<String>), Headline> {
+        let Standing::Proposed(parked) = life.state() else { return Ok((life, None)) };
+        if !parked.waits_for_staff() || self.role(parked, person).is_err() {
+            return Ok((life, None));
+        }
+        let trouble = match self.desk.afresh(parked).await {
+            Ok(Afresh::Same) => return Ok((life, None)),
+            Ok(Afresh::Changed(_)) => None,
+            Err(turned) => Some(turned.refused.message),
+        };
+        let id = parked.proposal().id().clone();
+        let now = self.desk.parked(Named::Proposal(id.clone())).await;
+        let now = now.map_err(|turned| Headline::unreadable(&turned.refused.message))?;
+        let waits = matches!(now.state(), Standing::Proposed(_));
+        Ok((now, trouble.filter(|_| waits)))
+    }
+
+    async fn render(&self, life: &Life, person: &Person, trouble: Option<String>) -> Response {
+        let now = self.desk.pipeline.clock.now();
+        let signers = self.desk.signers();
+        let people = signers.policy.people();
+        let seen = Seen::of(life.state());
+        let headline = match trouble {
+            Some(why) => Headline::unreadable(&why),
+            None => Headline::of(life.state(), person, people, now),
+        };
+        let parked =
+            if let Standing::Proposed(parked) = life.state() { Some(parked) } else { None };
+        let open = parked.filter(|parked| parked.waits_for_staff() && !headline.trouble);
+        let role = open.and_then(|parked| self.role(parked, person).ok());
+        let (changes, renewed) = self.instead(life.state()).await;
+        let busy = headline.busy;
+        let view = seen.concerns(person, people, now).then(|| View::of(&seen, people, now));
+        let mut answer = page(&Request {
+            who: &person.name,
+            headline,
+            changes: if view.is_some() { changes } else { Vec::new() },
+            view,
+            renewed,
+            role,
+            id: seen.proposal.id().to_string(),
+            card_digest: seen.proposal.card_digest(),
+        });
+        if busy {
+            answer.headers_mut().insert(REFRESH, HeaderValue::from_static("2"));
+        }
+        answer
+    }
+
+    /// What took the place of a request, and what is different on it.
+    async fn instead(&self, state: &Standing) -> (Vec<(String, String, String)>, Option<String>) {
+        let Some(newer) = self.newer(state).await else { return (Vec::new(), None) };
+        let (old, new) = (state.proposal(), newer.state().proposal());
+        let shown = |c: Change| (c.path.replace('_', " "), words(&c.before), words(&c.now));
+        let changes = old.state().changes(new.state()).into_iter().map(shown).collect();
+        (changes, Some(new.id().to_string()))
+    }
+
+    async fn newer(&self, state: &Standing) -> Option<Life> {
+        let (Standing::Refused(stopped) | Standing::SealedRefusal(stopped, _)) = state else {
+            return None;
+        };
+        let Stopped { refused, .. } = &**stopped;
+        let replaced = refused.is(Code::StateChanged) || refused.is(Code::ProposalSuperseded);
+        let other = refused.other_action.as_ref().filter(|_| replaced)?;
+        let action: ActionId = other.parse().ok()?;
+        let journal = self.desk.pipeline.store.parked(Named::Action(action)).await.ok()?;
+        Life::resume(journal).ok()
+    }
+}

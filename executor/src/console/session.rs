@@ -1,0 +1,87 @@
+//! Who is signed in, in memory: a restart signs everybody out, and nobody's yes
+//! depends on it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+/// How long a session lasts.
+pub(super) const LASTS: Duration = Duration::from_secs(8 * 3600);
+
+/// Every session, by the digest of its token: a copy of this memory signs nobody in.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
+
+struct Session {
+    person: String,
+    until: Timestamp,
+}
+
+impl Sessions {
+    /// Begins one; answers with its token.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub(super) fn begin(&self, person: &str, now: Timestamp) -> Result<String, getrandom::Error> {
+        let mut token = [0; 32];
+        getrandom::fill(&mut token)?;
+        let token = URL_SAFE_NO_PAD.encode(token);
+        let until = now.saturating_add(LASTS).unwrap_or(Timestamp::MAX);
+        let mut open = self.0.lock();
+        open.retain(|_, session| now < session.until);
+        open.insert(digest(&token), Session { person: person.to_owned(), until });
+        Ok(token)
+    }
+
+    /// Whose it is.
+    pub(super) fn person(&self, token: &str, now: Timestamp) -> Option<String> {
+        let open = self.0.lock();
+        let session = open.get(&digest(token)).filter(|session| now < session.until)?;
+        Some(session.person.clone())
+    }
+
+    /// Ends one.
+    pub(super) fn end(&self, token: &str) {
+        self.0.lock().remove(&digest(token));
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_session_is_one_persons_until_it_ends() {
+        let (sessions, now) = (Sessions::default(), Timestamp::UNIX_EPOCH);
+        let alice = sessions.begin("alice", now).unwrap();
+        let bob = sessions.begin("bob", now).unwrap();
+        assert_ne!(alice, bob);
+        assert_eq!(sessions.person(&alice, now).as_deref(), Some("alice"));
+        assert_eq!(sessions.person("", now), None);
+        sessions.end(&bob);
+        assert_eq!(sessions.person(&bob, now), None);
+        let last = now + LASTS - Duration::from_secs(1);
+        assert!(sessions.person(&alice, last).is_some());
+        assert_eq!(sessions.person(&alice, now + LASTS), None);
+    }
+
+    #[test]
+    fn ended_sessions_are_forgotten() {
+        let (sessions, now) = (Sessions::default(), Timestamp::UNIX_EPOCH);
+        for hour in 0..100 {
+            sessions.begin("alice", now + Duration::from_secs(hour * 3600)).unwrap();
+        }
+        assert_eq!(sessions.0.lock().len(), 8);
+    }
+}

@@ -1,0 +1,176 @@
+//! TLS of the pages, where no ingress speaks it. Browsers show no certificate: who
+//! they are, a passkey proves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use axum::serve::Listener;
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::config::ConsoleTls;
+
+/// Longest handshake.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Handshakes under way at once.
+const AT_ONCE: usize = 64;
+/// After a failed accept (out of file handles, say) the next one waits this long.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long what was read from the files stands.
+const STANDS: Duration = Duration::from_secs(60);
+
+type Connection = (TlsStream<TcpStream>, SocketAddr);
+
+/// Connections whose handshake is over.
+pub(super) struct Accepted {
+    address: SocketAddr,
+    done: Receiver<Connection>,
+}
+
+impl Accepted {
+    /// Begins to accept.
+    ///
+    /// # Errors
+    /// Files that cannot be used.
+    pub(super) fn start(listener: TcpListener, files: &ConsoleTls) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let config = read(files)?;
+        let (hand, done) = channel(AT_ONCE);
+        tokio::spawn(accept(listener, files.clone(), config, hand));
+        Ok(Self { address, done })
+    }
+}
+
+impl Listener for Accepted {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> Connection {
+        match self.done.recv().await {
+            Some(connection) => connection,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    files: ConsoleTls,
+    mut config: Arc<ServerConfig>,
+    hand: Sender<Connection>,
+) {
+    let (room, mut read_at) = (Arc::new(Semaphore::new(AT_ONCE)), Instant::now());
+    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+        let (stream, from) = match listener.accept().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        if read_at.elapsed() > STANDS {
+            read_at = Instant::now();
+            match read(&files) {
+                Ok(fresh) => config = fresh,
+                Err(error) => tracing::warn!(%error, "the page keeps its old certificate"),
+            }
+        }
+        let acceptor = TlsAcceptor::from(Arc::clone(&config));
+        tokio::spawn(handshake(acceptor, stream, from, hand.clone(), place));
+    }
+}
+
+async fn handshake(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    from: SocketAddr,
+    hand: Sender<Connection>,
+    _place: OwnedSemaphorePermit,
+) {
+    // Port checks and broken networks are nobody's fault.
+    if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        hand.send((stream, from)).await.ok();
+    }
+}
+
+fn read(files: &ConsoleTls) -> anyhow::Result<Arc<ServerConfig>> {
+    let wrong = |file: &std::path::Path| format!("`console.tls`: {}", file.display());
+    let chain = CertificateDer::pem_file_iter(&files.cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| wrong(&files.cert))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| wrong(&files.key))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .context("`console.tls`: key and certificate do not fit")?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_browser_reaches_the_page_while_another_holds_its_handshake() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = ConsoleTls { cert: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
+        std::fs::write(&files.cert, made.cert.pem()).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Accepted::start(listener, &files).unwrap();
+        let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
+        tokio::spawn(async move { axum::serve(accepted, router).await });
+
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        tls.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        tls.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+    }
+
+    #[test]
+    fn files_that_do_not_fit_are_named() {
+        let files = ConsoleTls { cert: "/absent/tls.crt".into(), key: "/absent/tls.key".into() };
+        let problem = format!("{:#}", read(&files).unwrap_err());
+        assert!(problem.contains("/absent/tls.crt"), "{problem}");
+    }
+}

@@ -1,0 +1,129 @@
+//! How a request stands, in one line and one sentence.
+
+use countersign_core::error::Refused;
+use countersign_core::grant::Parked;
+use countersign_core::lifecycle::{Outcome, Settlement, State};
+use countersign_core::policy::{People, Person};
+use countersign_shared::codes::Code;
+use jiff::Timestamp;
+
+use super::{clock, who_may};
+
+/// The top of the page.
+pub(crate) struct Headline {
+    /// `waits`, `good`, `bad` or `doubt`: its colour.
+    pub(crate) tone: &'static str,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    pub(crate) receipt: String,
+    /// Whether it will change by itself in a moment.
+    pub(crate) busy: bool,
+    /// Whether nobody can answer now.
+    pub(crate) trouble: bool,
+}
+
+impl Headline {
+    fn new(tone: &'static str, title: &str, text: impl Into<String>) -> Self {
+        let (title, text) = (title.to_owned(), text.into());
+        Self { tone, title, text, receipt: String::new(), busy: false, trouble: false }
+    }
+
+    /// No such request.
+    pub(crate) fn absent() -> Self {
+        Self::new("bad", "No such request", "The link is not complete, or too old.")
+    }
+
+    /// Nobody can say now.
+    pub(crate) fn unreadable(why: &str) -> Self {
+        let text = format!("The state cannot be read now: {why}. Open the page again in a moment.");
+        Self { trouble: true, ..Self::new("doubt", "Not readable now", text) }
+    }
+
+    /// As a person sees it.
+    pub(crate) fn of(state: &State, person: &Person, people: &People, now: Timestamp) -> Self {
+        match state {
+            State::Proposed(parked) => waiting(parked, person, people, now),
+            State::Refused(stopped) => refused(&stopped.refused),
+            State::SealedRefusal(stopped, receipt) => {
+                Self { receipt: receipt.to_string(), ..refused(&stopped.refused) }
+            }
+            State::Sealed(settled, receipt) => {
+                Self { receipt: receipt.to_string(), ..ended(&settled.settlement) }
+            }
+            State::Granted(_)
+            | State::Claimed(_)
+            | State::Cleared(_)
+            | State::Sent(_)
+            | State::Answered(_)
+            | State::Looking(..)
+            | State::Settled(_) => {
+                let text = "Every yes is there. This page says how it ends.";
+                Self { busy: true, ..Self::new("waits", "Being carried out", text) }
+            }
+        }
+    }
+}
+
+fn waiting(parked: &Parked, person: &Person, people: &People, now: Timestamp) -> Headline {
+    let proposal = parked.proposal();
+    if now > proposal.expires_at() {
+        return Headline::new("bad", "Too late", "Nobody answered in time. Nothing was done.");
+    }
+    let others = who_may(parked, people, now);
+    if !parked.waits_for_staff() {
+        let text = format!("Still asked: {others}.");
+        return Headline::new("waits", "Waits for the customer", text);
+    }
+    let answered = parked.votes().iter().any(|vote| vote.is_of(&person.id));
+    if answered {
+        let text = format!("Your yes is counted. Still asked: {others}.");
+        return Headline::new("waits", "Waits for others", text);
+    }
+    let roles = people.roles(person, now);
+    if parked.missing().any(|need| need.role().is_some_and(|role| roles.contains(role))) {
+        let text = format!("Until {}.", clock(proposal.expires_at()));
+        return Headline::new("waits", "Waits for a yes or no", text);
+    }
+    let text = format!("You hold none of the roles that are asked. Who may answer: {others}.");
+    Headline::new("waits", "Not yours to answer", text)
+}
+
+fn refused(refused: &Refused) -> Headline {
+    let is = |code| refused.is(code);
+    let (title, text) = if is(Code::ProposalExpired) {
+        ("Too late", "Nobody answered in time. Nothing was done.".to_owned())
+    } else if is(Code::ApprovalRejected) {
+        ("Rejected", format!("{}. Nothing was done.", refused.message))
+    } else if is(Code::ProposalWithdrawn) {
+        ("Taken back", "The one who asked for it took it back. Nothing was done.".to_owned())
+    } else if is(Code::ProposalSuperseded) {
+        ("Asked anew", "A newer request took the place of this one.".to_owned())
+    } else if is(Code::StateChanged) {
+        let text =
+            "What it is about was changed meanwhile, so no yes to it counts. Nothing was done.";
+        ("Changed meanwhile", text.to_owned())
+    } else {
+        let text = format!("{}: {}. Nothing was done.", refused.code, refused.message);
+        ("Refused", text)
+    };
+    Headline::new("bad", title, text)
+}
+
+fn ended(settlement: &Settlement) -> Headline {
+    let Settlement { outcome, code, message } = settlement;
+    let because = if code.is_empty() { String::new() } else { format!(" {code}: {message}") };
+    match outcome {
+        Outcome::Applied => Headline::new("good", "Done", "It was carried out, and looked at."),
+        Outcome::NotApplied => Headline::new(
+            "bad",
+            "Not done",
+            format!("It is proved that nothing was done.{because}"),
+        ),
+        Outcome::Refused => Headline::new("bad", "Refused", format!("Nothing was done.{because}")),
+        Outcome::Unknown => {
+            let text =
+                format!("Nobody can tell yet whether it was done: a person has to look.{because}");
+            Headline::new("doubt", "Not known", text)
+        }
+    }
+}

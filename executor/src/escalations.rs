@@ -1,0 +1,171 @@
+//! Matters that wait for a person: what the planner hands over, and what a person says
+//! of how one ended.
+//!
+//! ```text
+//! receipt ──opens──▶ queue ──take──▶ finish ──▶ in doubt? ─ look ─ agrees ──▶ second receipt, lock free
+//!                                       │                     └─ disagrees ──▶ stays, with a receipt
+//!                                       └─ nothing to read ──▶ closed with a receipt
+//! ```
+
+use countersign_core::contract::Contract;
+use countersign_core::error::Refused;
+use countersign_core::escalation::Handover;
+use countersign_core::finish::{self, Matter, Statement};
+use countersign_core::lifecycle::{Event, Outcome, Settled, State};
+use countersign_core::proposal::Asked;
+use countersign_core::seal::{self, Leaf};
+use countersign_shared::codes::Code;
+use countersign_shared::ids::{ActionId, EscalationId, ReceiptId};
+use uuid::Uuid;
+
+use crate::desk::{Desk, Turned, damaged, unavailable};
+use crate::pipeline::{Life, write};
+use crate::ports::{Escalation, EscalationQuery, Named};
+use crate::running::Step;
+
+impl Desk {
+    /// Takes over what a planner hands to a person. Nothing becomes possible by it.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn escalate(&self, asked: &Asked, handover: &Handover) -> Result<ReceiptId, Turned> {
+        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        let leaf = seal::escalated(asked, handover, &id, self.pipeline.clock.now());
+        self.put(leaf).await?;
+        Ok(id)
+    }
+
+    /// One matter of the queue.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn escalation(&self, id: &EscalationId) -> Result<Escalation, Turned> {
+        let query = EscalationQuery {
+            id: Some(id.clone()),
+            closed: true,
+            limit: 1,
+            ..EscalationQuery::default()
+        };
+        let found = self.pipeline.store.escalations(query).await;
+        let found = found.map_err(|e| Turned::only(unavailable(&e)))?;
+        let none = || Turned::only(Refused::new(Code::NotFound, "no such escalation"));
+        found.into_iter().next().ok_or_else(none)
+    }
+
+    /// Takes a person's word on how a matter ended. One that ended before stays so.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `APPROVAL_INVALID`, `APPROVER_NOT_ALLOWED`, `POLICY_FORBIDS`,
+    /// `HUMAN_DISAGREES`, `STATE_UNREADABLE`, `RULE_ERROR`, `TOOL_UNKNOWN`.
+    pub async fn finish(&self, id: &EscalationId, jws: &str) -> Result<Option<Step>, Turned> {
+        let matter = self.escalation(id).await?;
+        let life = self.action_of(&matter).await?;
+        if matter.closed_by.is_some() {
+            return Ok(life.map(|life| life.step()));
+        }
+        match life {
+            Some(life) if in_doubt(life.state()) => self.settle(life, jws).await.map(Some),
+            life => {
+                self.close(&matter, life.as_ref(), jws).await?;
+                Ok(life.map(|life| life.step()))
+            }
+        }
+    }
+
+    async fn action_of(&self, matter: &Escalation) -> Result<Option<Life>, Turned> {
+        let Ok(action) = matter.case.action.parse::<ActionId>() else { return Ok(None) };
+        let journal = self.pipeline.store.parked(Named::Action(action)).await;
+        let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
+        if journal.is_empty() {
+            return Ok(None);
+        }
+        Life::resume(journal).map(Some).map_err(|e| Turned::only(damaged(&e)))
+    }
+
+    /// Settles an action in doubt by a person's word that the read agrees with.
+    async fn settle(&self, mut life: Life, jws: &str) -> Result<Step, Turned> {
+        let State::Sealed(settled, _) = life.state() else { return self.known(life).await };
+        let proposal = settled.dispatch.proposal();
+        let Some(contract) = self.pipeline.catalog.tools.get(proposal.tool()).cloned() else {
+            let message =
+                format!("no contract named `{}` is active: nothing can look", proposal.tool());
+            return Err(Turned::only(Refused::new(Code::ToolUnknown, message)));
+        };
+        let matter = Matter { id: life.action().as_str(), asked: Some((proposal, &contract)) };
+        let statement = match finish::say(matter, jws, &self.signers(), self.pipeline.clock.now()) {
+            Ok(statement) => statement,
+            Err(refused) => return Err(self.not_granted(&life, refused).await),
+        };
+        let look = self.pipeline.driver.look(&settled.dispatch, &contract).await;
+        let untouched = !statement.done() && self.untouched(settled, &contract).await;
+        match finish::decide(settled, statement.clone(), look, untouched, &contract) {
+            Ok(finish) => {
+                life.take(Event::Finished(Box::new(finish)));
+                self.carry_out(life).await
+            }
+            Err(refused) if refused.is(Code::HumanDisagrees) => {
+                Err(self.disagree(settled, &statement, refused, &contract).await)
+            }
+            Err(refused) => Err(Turned::only(refused)),
+        }
+    }
+
+    /// Whether everything that the rules saw is as it was before the effect. What cannot
+    /// be read proves nothing.
+    async fn untouched(&self, settled: &Settled, contract: &Contract) -> bool {
+        let Ok(body) = write(contract) else { return false };
+        let (driver, proposal) = (&self.pipeline.driver, settled.dispatch.proposal());
+        let subject = &proposal.asked().subject;
+        let now = driver.state(subject, contract, &body.reads, proposal.arguments()).await;
+        let before = &settled.dispatch.cleared().passed().state;
+        now.is_ok_and(|now| before.changes(&now.project(body)).is_empty())
+    }
+
+    async fn disagree(
+        &self,
+        settled: &Settled,
+        statement: &Statement,
+        refused: Refused,
+        contract: &Contract,
+    ) -> Turned {
+        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        let now = self.pipeline.clock.now();
+        let leaf = seal::disagreement(settled, statement, &refused, contract, &id, now);
+        let action = Some(settled.dispatch.proposal().action().clone());
+        match self.put(leaf).await {
+            Ok(()) => Turned { refused, receipt: Some(id), action },
+            Err(unwritten) => unwritten,
+        }
+    }
+
+    /// Ends a matter about which nothing can be read: what a person says of it is kept,
+    /// and settles no action.
+    async fn close(
+        &self,
+        matter: &Escalation,
+        life: Option<&Life>,
+        jws: &str,
+    ) -> Result<(), Turned> {
+        let now = self.pipeline.clock.now();
+        let case = &matter.case;
+        let proposal = life.map(|life| life.state().proposal());
+        let contract = self.pipeline.catalog.tools.get(&case.tool);
+        let id = if case.action.is_empty() { case.id.as_str() } else { case.action.as_str() };
+        let about = Matter { id, asked: proposal.zip(contract.map(AsRef::as_ref)) };
+        let statement = finish::say(about, jws, &self.signers(), now)?;
+        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        self.put(seal::closed(case, &statement, &id, now)).await
+    }
+
+    async fn put(&self, leaf: Leaf) -> Result<(), Turned> {
+        let queue = leaf.queue.clone();
+        let sealed = self.pipeline.store.seal(leaf, None).await;
+        sealed.map_err(|e| Turned::only(unavailable(&e)))?;
+        self.pipeline.ring(&queue);
+        Ok(())
+    }
+}
+
+fn in_doubt(state: &State) -> bool {
+    matches!(state, State::Sealed(..)) && state.outcome() == Some(Outcome::Unknown)
+}

@@ -1,0 +1,151 @@
+//! One receiver: behind the egress guard, signed, tried a few times.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use jiff::Timestamp;
+use reqwest::{Client, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::body::Notice;
+use super::{Kind, NotifyConfig};
+use crate::connector::config::EgressConfig;
+use crate::connector::egress::{Hosts, check_literal};
+use crate::connector::{Kept, client};
+
+/// Header of the signature: `t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`.
+const SIGNATURE: &str = "Countersign-Signature";
+/// Longest wait for one try.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Before the second and each later try.
+const AGAIN: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+];
+/// Notices on their way to one receiver at once.
+const AT_ONCE: usize = 4;
+
+/// A receiver.
+pub(super) struct Webhook {
+    url: Url,
+    kind: Kind,
+    secret: Option<SecretString>,
+    client: Client,
+    room: Semaphore,
+}
+
+impl Webhook {
+    /// Ready to send. Dials nothing.
+    pub(super) fn new(config: &NotifyConfig) -> Result<Self, String> {
+        let url = Url::parse(config.url.expose_secret()).map_err(|e| format!("`url`: {e}"))?;
+        match url.scheme() {
+            "https" => {}
+            "http" if config.plain_http => {}
+            _ => return Err("`url` is not https: use https, or set `plain_http: true`".to_owned()),
+        }
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let egress = EgressConfig {
+            hosts: Hosts::from(vec![host]),
+            private_networks: config.private_networks.clone(),
+            plain_http: config.plain_http,
+        };
+        check_literal(&egress, &url).map_err(|denied| denied.to_string())?;
+        Ok(Self {
+            client: client(&egress, config.ca.as_deref(), CONNECT, Kept::Never)?,
+            secret: config.secret_file.as_deref().map(secret).transpose()?,
+            kind: config.kind,
+            room: Semaphore::new(AT_ONCE),
+            url,
+        })
+    }
+
+    /// Tells, trying again where that may help.
+    pub(super) async fn tell(&self, notice: &Notice) {
+        let Ok(_place) = self.room.acquire().await else { return };
+        let body = notice.body(self.kind).to_string();
+        let host = self.url.host_str().unwrap_or_default();
+        let mut pauses = AGAIN.iter();
+        loop {
+            let why = match self.once(&body).await {
+                Ok(status) if status.is_success() => return,
+                Ok(status) => format!("HTTP {status}"),
+                Err(error) => error.without_url().to_string(),
+            };
+            let Some(pause) = pauses.next() else {
+                let proposal = notice.proposal();
+                tracing::error!(%host, %proposal, %why, "nobody was told of a waiting request");
+                return;
+            };
+            tracing::warn!(%host, %why, "a notice is sent again");
+            tokio::time::sleep(*pause).await;
+        }
+    }
+
+    async fn once(&self, body: &str) -> reqwest::Result<StatusCode> {
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .timeout(PATIENCE)
+            .header("Content-Type", "application/json");
+        if let Some(secret) = &self.secret {
+            let now = Timestamp::now().as_second();
+            request = request.header(SIGNATURE, signature(secret, now, body));
+        }
+        Ok(request.body(body.to_owned()).send().await?.status())
+    }
+}
+
+fn signature(secret: &SecretString, at: i64, body: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    let mark = hmac::sign(&key, format!("{at}.{body}").as_bytes());
+    format!("t={at},v1={}", hex::encode(mark.as_ref()))
+}
+
+fn secret(file: &Path) -> Result<SecretString, String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("`secret_file` {}: {error}", file.display()))?;
+    match text.trim() {
+        "" => Err(format!("`secret_file` {} is empty: write a secret into it", file.display())),
+        text => Ok(SecretString::from(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_covers_time_and_body() {
+        let secret = SecretString::from("key".to_owned());
+        let made = signature(&secret, 7, "{}");
+        // printf '7.{}' | openssl dgst -sha256 -hmac key
+        let expected = "77bc83bd1f40422311e47918b203449aecf84b02c1568bb1b570ac2a474cc2d8";
+        assert_eq!(made, format!("t=7,v1={expected}"));
+        assert_ne!(made, signature(&secret, 8, "{}"));
+        assert_ne!(made, signature(&secret, 7, "{ }"));
+    }
+
+    #[test]
+    fn only_https_and_only_public_hosts_by_default() {
+        let config = |more: &str| -> NotifyConfig {
+            serde_saphyr::from_str(&format!("{{ kind: json, {more} }}")).unwrap_or_else(|e| {
+                panic!("{e}");
+            })
+        };
+        let problem = |more: &str| Webhook::new(&config(more)).err().unwrap_or_default();
+        assert!(problem("url: \"http://hooks.example/x\"").contains("plain_http"));
+        assert!(!problem("url: \"https://127.0.0.1/x\"").is_empty());
+        assert_eq!(problem("url: \"https://hooks.example/x\""), "");
+        let local =
+            "url: \"http://127.0.0.1/x\", plain_http: true, private_networks: [127.0.0.0/8]";
+        assert_eq!(problem(local), "");
+        assert!(!format!("{:?}", config("url: \"https://h/T0P\"")).contains("T0P"));
+    }
+}

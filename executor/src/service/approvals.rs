@@ -1,0 +1,126 @@
+//! `countersign.v1.Approvals`.
+
+use countersign_core::grant::signature::Signature;
+use countersign_core::grant::{Need, Parked, Vote};
+use countersign_proto::v1::{self, approvals_server::Approvals};
+use countersign_shared::codes::Code;
+use countersign_shared::ids::ProposalId;
+use countersign_shared::refusal::Refusal;
+use tonic::{Request, Response, Status};
+
+use super::executor::action;
+use crate::desk::{Desk, Turned, unavailable};
+use crate::grants::Afresh;
+use crate::pipeline::Life;
+use crate::wire;
+
+/// Serves the tools of approvers.
+pub struct ApprovalsService {
+    desk: Desk,
+}
+
+impl ApprovalsService {
+    /// In front of a desk.
+    #[must_use]
+    pub fn new(desk: Desk) -> Self {
+        Self { desk }
+    }
+}
+
+#[tonic::async_trait]
+impl Approvals for ApprovalsService {
+    async fn list_requests(
+        &self,
+        request: Request<v1::ListRequestsRequest>,
+    ) -> Result<Response<v1::ListRequestsResponse>, Status> {
+        let asked = request.into_inner();
+        let journals = self.desk.pipeline.store.waiting().await;
+        let journals = journals.map_err(|e| Turned::only(unavailable(&e)))?;
+        let lives = journals.into_iter().filter_map(|journal| Life::resume(journal).ok());
+        let requests = lives.filter_map(|life| {
+            life.state().parked().filter(|parked| wanted(parked, &asked)).map(shown)
+        });
+        Ok(Response::new(v1::ListRequestsResponse { requests: requests.collect() }))
+    }
+
+    async fn get_request(
+        &self,
+        request: Request<v1::GetRequestRequest>,
+    ) -> Result<Response<v1::GetRequestResponse>, Status> {
+        let parked = self.desk.request(&id(&request.into_inner().proposal_id)?).await?;
+        match self.desk.afresh(&parked).await? {
+            Afresh::Same => {
+                Ok(Response::new(v1::GetRequestResponse { request: Some(shown(&parked)) }))
+            }
+            Afresh::Changed(refused) => Err(Turned::only(*refused).into()),
+        }
+    }
+
+    async fn answer_request(
+        &self,
+        request: Request<v1::AnswerRequestRequest>,
+    ) -> Result<Response<v1::AnswerRequestResponse>, Status> {
+        let asked = request.into_inner();
+        let step = self.desk.answer(&id(&asked.proposal_id)?, Signature::Jws(asked.jws)).await?;
+        let owner = &step.state.proposal().asked().subject;
+        let action = action(&self.desk, owner, &step).await?;
+        Ok(Response::new(v1::AnswerRequestResponse { action: Some(action) }))
+    }
+}
+
+fn id(text: &str) -> Result<ProposalId, Status> {
+    text.parse().map_err(|_| Refusal::new(Code::NotFound, "no such request").into_status())
+}
+
+fn wanted(parked: &Parked, asked: &v1::ListRequestsRequest) -> bool {
+    let tenant = &parked.proposal().asked().subject.tenant;
+    let role = |need: &Need| match need {
+        Need::Customer => false,
+        Need::Approval { role, .. } => asked.role.is_empty() || *role == asked.role,
+    };
+    (asked.tenant.is_empty() || *tenant == asked.tenant) && parked.missing().any(role)
+}
+
+fn shown(parked: &Parked) -> v1::ApprovalRequest {
+    let proposal = parked.proposal();
+    let asked = proposal.asked();
+    let money = proposal.money();
+    let missing = parked.missing().filter_map(|need| match need {
+        Need::Customer => None,
+        Need::Approval { role, why } => {
+            Some(v1::ApprovalNeed { role: role.clone(), why: why.clone() })
+        }
+    });
+    v1::ApprovalRequest {
+        card: Some(wire::card(proposal)),
+        action_id: proposal.action().to_string(),
+        tenant: asked.subject.tenant.clone(),
+        tool: proposal.tool().to_owned(),
+        subject: asked.subject.id.clone(),
+        subject_issuer: asked.subject.issuer.clone(),
+        amount: money.map(|m| m.amount().to_string()).unwrap_or_default(),
+        currency: money.map(|m| m.currency().to_string()).unwrap_or_default(),
+        arguments_json: serde_json::to_string(proposal.arguments().sources()).unwrap_or_default(),
+        state_json: proposal.state().to_json().to_string(),
+        missing: missing.collect(),
+        answers: parked.votes().iter().map(answered).collect(),
+        asked_at: Some(wire::time(proposal.at())),
+        confidence: asked.confidence.score,
+        uncertainty_reason: asked.confidence.uncertainty_reason.clone(),
+        external_ref: asked.external_ref.clone(),
+    }
+}
+
+fn answered(vote: &Vote) -> v1::ApprovalAnswer {
+    let answer = |kind: &str, by: &str, role: &str, at| v1::ApprovalAnswer {
+        kind: kind.to_owned(),
+        by: by.to_owned(),
+        role: role.to_owned(),
+        at: Some(wire::time(at)),
+    };
+    match vote {
+        Vote::Confirmed(c) => answer("customer", &c.subject, "", c.at),
+        Vote::Approved(a) => answer("approval", &a.id, &a.role, a.at),
+        Vote::Rejected(a) => answer("rejection", &a.id, &a.role, a.at),
+    }
+}

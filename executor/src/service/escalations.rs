@@ -1,0 +1,165 @@
+//! `countersign.v1.Escalations`.
+
+use countersign_core::resolve::Observation;
+use countersign_proto::v1::{self, escalations_server::Escalations};
+use countersign_shared::codes::Code;
+use countersign_shared::ids::EscalationId;
+use countersign_shared::refusal::Refusal;
+use tonic::{Request, Response, Status};
+
+use super::executor::action;
+use crate::desk::{Desk, Turned, unavailable};
+use crate::ports::{Escalation, EscalationQuery};
+use crate::wire;
+
+/// Matters of one page, where the caller does not say.
+const PAGE: u32 = 100;
+/// Most matters of one page.
+const MOST: u32 = 500;
+
+/// Serves the tools of members of staff.
+pub struct EscalationsService {
+    desk: Desk,
+}
+
+impl EscalationsService {
+    /// In front of a desk.
+    #[must_use]
+    pub fn new(desk: Desk) -> Self {
+        Self { desk }
+    }
+
+    async fn moved(&self, id: &str, who: Option<String>) -> Result<v1::Escalation, Status> {
+        let id = named(id)?;
+        let found = self.desk.escalation(&id).await?;
+        if let Some(who) = &who
+            && self.desk.pipeline.policy.people().get(who).is_none()
+        {
+            let message = format!("nobody is called `{who}` in the policy's people");
+            return Err(refused(Code::ApproverNotAllowed, &message));
+        }
+        let taken = self.desk.pipeline.store.take(&id, who).await;
+        if taken.map_err(|e| Turned::only(unavailable(&e)))? {
+            return Ok(shown(self.desk.escalation(&id).await?));
+        }
+        let message = match (&found.closed_by, &found.taken_by) {
+            (Some(receipt), _) => format!("it ended with {receipt}"),
+            (None, Some(other)) => format!("{other} is at it; let them give it back first"),
+            (None, None) => "somebody was faster; look again".to_owned(),
+        };
+        Err(refused(Code::InFlight, &message))
+    }
+}
+
+#[tonic::async_trait]
+impl Escalations for EscalationsService {
+    async fn list_escalations(
+        &self,
+        request: Request<v1::ListEscalationsRequest>,
+    ) -> Result<Response<v1::ListEscalationsResponse>, Status> {
+        let asked = request.into_inner();
+        let limit = if asked.page_size == 0 { PAGE } else { asked.page_size.min(MOST) };
+        let query = EscalationQuery {
+            tenant: asked.tenant,
+            closed: asked.closed,
+            limit,
+            ..EscalationQuery::default()
+        };
+        let found = self.desk.pipeline.store.escalations(query).await;
+        let found = found.map_err(|e| Turned::only(unavailable(&e)))?;
+        let escalations = found.into_iter().map(shown).collect();
+        Ok(Response::new(v1::ListEscalationsResponse { escalations }))
+    }
+
+    async fn get_escalation(
+        &self,
+        request: Request<v1::GetEscalationRequest>,
+    ) -> Result<Response<v1::GetEscalationResponse>, Status> {
+        let id = named(&request.into_inner().escalation_id)?;
+        let escalation = Some(shown(self.desk.escalation(&id).await?));
+        Ok(Response::new(v1::GetEscalationResponse { escalation }))
+    }
+
+    async fn take_escalation(
+        &self,
+        request: Request<v1::TakeEscalationRequest>,
+    ) -> Result<Response<v1::TakeEscalationResponse>, Status> {
+        let asked = request.into_inner();
+        let escalation = Some(self.moved(&asked.escalation_id, Some(asked.who)).await?);
+        Ok(Response::new(v1::TakeEscalationResponse { escalation }))
+    }
+
+    async fn return_escalation(
+        &self,
+        request: Request<v1::ReturnEscalationRequest>,
+    ) -> Result<Response<v1::ReturnEscalationResponse>, Status> {
+        let escalation = Some(self.moved(&request.into_inner().escalation_id, None).await?);
+        Ok(Response::new(v1::ReturnEscalationResponse { escalation }))
+    }
+
+    async fn finish_escalation(
+        &self,
+        request: Request<v1::FinishEscalationRequest>,
+    ) -> Result<Response<v1::FinishEscalationResponse>, Status> {
+        let asked = request.into_inner();
+        let id = named(&asked.escalation_id)?;
+        let step = self.desk.finish(&id, &asked.jws).await?;
+        let action = match &step {
+            Some(step) => {
+                let owner = &step.state.proposal().asked().subject;
+                Some(action(&self.desk, owner, step).await?)
+            }
+            None => None,
+        };
+        let escalation = Some(shown(self.desk.escalation(&id).await?));
+        Ok(Response::new(v1::FinishEscalationResponse { escalation, action }))
+    }
+}
+
+fn named(text: &str) -> Result<EscalationId, Status> {
+    text.parse().map_err(|_| refused(Code::NotFound, "no such escalation"))
+}
+
+fn refused(code: Code, message: &str) -> Status {
+    Refusal::new(code, message).into_status()
+}
+
+fn shown(found: Escalation) -> v1::Escalation {
+    let Escalation { case, seen, taken_by, closed_by } = found;
+    v1::Escalation {
+        escalation_id: case.id.to_string(),
+        reason: case.reason.name().to_owned(),
+        code: case.code,
+        outcome: case.outcome,
+        tenant: case.tenant,
+        subject: case.subject,
+        subject_issuer: case.issuer,
+        conversation_id: case.conversation,
+        external_ref: case.external_ref,
+        tool: case.tool,
+        request: case.request,
+        interpretation: case.interpretation,
+        reasoning_summary: case.reasoning,
+        tried: case.tried,
+        recommended_action: case.recommended,
+        observations: seen.into_iter().map(observation).collect(),
+        receipt_id: case.receipt.to_string(),
+        action_id: case.action,
+        related: case.related,
+        taken_by: taken_by.unwrap_or_default(),
+        closed_by_receipt_id: closed_by.map(|id| id.to_string()).unwrap_or_default(),
+        opened_at: Some(wire::time(case.at)),
+    }
+}
+
+fn observation(seen: Observation) -> v1::Observation {
+    v1::Observation {
+        observation_id: seen.id.to_string(),
+        step_id: String::new(),
+        tool: seen.tool,
+        value_json: seen.value.to_string(),
+        labels_json: seen.labels.to_string(),
+        observed_at: Some(wire::time(seen.at)),
+        said: String::new(),
+    }
+}

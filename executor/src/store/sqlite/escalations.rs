@@ -1,0 +1,102 @@
+//! The queue of people as rows.
+
+use countersign_core::escalation::Case;
+use countersign_core::resolve::Observation;
+use countersign_core::seal::{Leaf, Queue};
+use countersign_shared::ids::EscalationId;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::claims::damaged;
+use crate::ports::{Escalation, EscalationQuery, StoreError};
+
+const COLUMNS: &str = "SELECT body, seen, taken_by, closed_by FROM escalations";
+
+/// What a receipt does to the queue. A matter that is open already stays as it is.
+pub(super) fn follow(db: &Connection, leaf: &Leaf) -> Result<(), StoreError> {
+    match &leaf.queue {
+        Queue::Stays => {}
+        Queue::Opens(case) => open(db, case)?,
+        Queue::Closes(matter) => {
+            db.prepare_cached(
+                "UPDATE escalations SET closed_by = ?1 WHERE matter = ?2 AND closed_by IS NULL",
+            )?
+            .execute(params![leaf.receipt.receipt_id, matter])?;
+        }
+    }
+    Ok(())
+}
+
+/// The reads go with it: a purge takes them away later.
+fn open(db: &Connection, case: &Case) -> Result<(), StoreError> {
+    let body = serde_json::to_string(case).map_err(damaged)?;
+    let seen = serde_json::to_string(&seen(db, case)?).map_err(damaged)?;
+    db.prepare_cached(
+        "INSERT INTO escalations (escalation_id, matter, tenant, body, seen)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![case.id.as_str(), case.matter, case.tenant, body, seen])?;
+    Ok(())
+}
+
+/// Only what is this subject's own, of this conversation.
+fn seen(db: &Connection, case: &Case) -> Result<Vec<Observation>, StoreError> {
+    let mut select = db.prepare_cached(
+        "SELECT body FROM observations WHERE observation_id = ?1
+         AND tenant = ?2 AND issuer = ?3 AND subject = ?4 AND conversation = ?5",
+    )?;
+    let mut found = Vec::new();
+    for id in &case.observations {
+        let who = params![id.as_str(), case.tenant, case.issuer, case.subject, case.conversation];
+        let body: Option<String> = select.query_row(who, |r| r.get(0)).optional()?;
+        if let Some(body) = body {
+            found.push(serde_json::from_str(&body).map_err(damaged)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Matters that match, oldest first.
+pub(super) fn list(
+    db: &Connection,
+    query: &EscalationQuery,
+) -> Result<Vec<Escalation>, StoreError> {
+    let (id, tenant) = (query.id.as_ref().map(EscalationId::as_str), &query.tenant);
+    let mut select = db.prepare_cached(&format!(
+        "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
+         AND (?3 OR closed_by IS NULL) AND (?4 = '' OR matter = ?4)
+         ORDER BY escalation_id LIMIT ?5"
+    ))?;
+    let matter = query.matter.as_str();
+    let rows = select.query_map(params![id, tenant, query.closed, matter, query.limit], columns)?;
+    rows.map(|row| read(row?)).collect()
+}
+
+type Columns = (String, String, Option<String>, Option<String>);
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+fn read((body, seen, taken_by, closed_by): Columns) -> Result<Escalation, StoreError> {
+    Ok(Escalation {
+        case: serde_json::from_str(&body).map_err(damaged)?,
+        seen: serde_json::from_str(&seen).map_err(damaged)?,
+        taken_by,
+        closed_by: closed_by.map(|id| id.parse().map_err(damaged)).transpose()?,
+    })
+}
+
+/// Somebody takes an open matter that nobody else has, or gives it back.
+pub(super) fn take(
+    db: &Connection,
+    id: &EscalationId,
+    who: Option<&str>,
+) -> Result<bool, StoreError> {
+    let changed = db
+        .prepare_cached(
+            "UPDATE escalations SET taken_by = ?1 WHERE escalation_id = ?2
+             AND closed_by IS NULL AND (?1 IS NULL OR taken_by IS NULL OR taken_by = ?1)",
+        )?
+        .execute(params![who, id.as_str()])?;
+    Ok(changed == 1)
+}

@@ -1,0 +1,82 @@
+//! Who was matched, and how often it was tried.
+
+use std::time::Duration;
+
+use countersign_core::subject::{MATCH_LIVES, Matched, Subject};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::claims::damaged;
+use crate::ports::StoreError;
+
+/// Tries of one subject, or at one order, within [`WINDOW`].
+const MOST_TRIES: u32 = 5;
+/// How long a try counts.
+const WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// Counts a try against each, up to the most; whether it was within it everywhere.
+/// Tries beyond it are not counted: else a stranger could shut an order for ever.
+pub(super) fn count(
+    db: &Connection,
+    against: &[String; 2],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    db.prepare_cached("DELETE FROM match_tries WHERE at <= ?1")?
+        .execute(params![before(now, WINDOW)])?;
+    let mut tried = db.prepare_cached("SELECT count(*) FROM match_tries WHERE what = ?1")?;
+    let mut insert = db.prepare_cached("INSERT INTO match_tries (what, at) VALUES (?1, ?2)")?;
+    let mut within = true;
+    for what in against {
+        let tries: u32 = tried.query_row(params![what], |row| row.get(0))?;
+        if tries < MOST_TRIES {
+            insert.execute(params![what, now.as_second()])?;
+        } else {
+            within = false;
+        }
+    }
+    Ok(within)
+}
+
+pub(super) fn remember(
+    db: &Connection,
+    owner: &Subject,
+    conversation: &str,
+    matched: &Matched,
+) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM matches WHERE at <= ?1")?
+        .execute(params![before(matched.at, MATCH_LIVES)])?;
+    let body = serde_json::to_string(matched).map_err(damaged)?;
+    db.prepare_cached(
+        "INSERT INTO matches (tenant, issuer, subject, conversation, at, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (tenant, issuer, subject, conversation) DO UPDATE SET at = ?5, body = ?6",
+    )?
+    .execute(params![
+        owner.tenant,
+        owner.issuer,
+        owner.id,
+        conversation,
+        matched.at.as_second(),
+        body
+    ])?;
+    Ok(())
+}
+
+pub(super) fn matched(
+    db: &Connection,
+    owner: &Subject,
+    conversation: &str,
+) -> Result<Option<Matched>, StoreError> {
+    let body: Option<String> = db
+        .prepare_cached(
+            "SELECT body FROM matches
+             WHERE tenant = ?1 AND issuer = ?2 AND subject = ?3 AND conversation = ?4",
+        )?
+        .query_row(params![owner.tenant, owner.issuer, owner.id, conversation], |r| r.get(0))
+        .optional()?;
+    body.map(|body| serde_json::from_str(&body).map_err(damaged)).transpose()
+}
+
+fn before(now: Timestamp, by: Duration) -> i64 {
+    now.checked_sub(by).unwrap_or(Timestamp::MIN).as_second()
+}

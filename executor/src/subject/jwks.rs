@@ -1,0 +1,197 @@
+//! The keys that an issuer publishes, kept at hand.
+//!
+//! ```text
+//! first use, unknown kid ──at most one per 30 s──▶ fetch ──▶ held ──24 h──▶ gone
+//!                 every 10 min, or the answer's max-age ──┘
+//! ```
+//!
+//! A failed fetch changes nothing: keys are kept while the issuer is away, and what
+//! it never published is never believed. Time is the caller's, as everywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use countersign_core::error::Refused;
+use countersign_core::signed::{Algorithm, Keys, key_set};
+use countersign_shared::codes::Code;
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use reqwest::Client;
+use serde_json::Value as Json;
+use tokio::sync::{Mutex, Notify};
+use url::Url;
+
+use crate::config::Issuer;
+use crate::connector::config::EgressConfig;
+use crate::connector::{self, Kept, egress};
+use crate::ports::Clock;
+
+/// Time-out of a whole fetch.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest key set, in bytes.
+const LARGEST: u64 = 256 * 1024;
+/// Least time between two fetches that callers cause, and before a failed refresh
+/// is tried again.
+const PAUSE: Duration = Duration::from_secs(30);
+/// How often keys are fetched again where the answer does not say.
+const REFRESH: Duration = Duration::from_secs(10 * 60);
+/// What an answer may say instead, at least and at most.
+const REFRESH_BOUNDS: (Duration, Duration) =
+    (Duration::from_secs(60), Duration::from_secs(24 * 3600));
+/// How long keys are kept after the last good fetch.
+const KEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// One issuer's published keys.
+pub(super) struct Jwks {
+    issuer: String,
+    url: Url,
+    client: Client,
+    algorithms: Vec<Algorithm>,
+    held: ArcSwapOption<Held>,
+    /// One fetches, others wait; when a caller last caused a fetch.
+    asking: Mutex<Option<Timestamp>>,
+    used: Notify,
+}
+
+struct Held {
+    keys: Arc<Keys>,
+    at: Timestamp,
+    refresh: Duration,
+}
+
+impl Jwks {
+    /// Dials nothing yet.
+    pub(super) fn new(rule: &Issuer, url: &str) -> Result<Self, String> {
+        let url = Url::parse(url).map_err(|error| format!("`jwks` is no URL: {error}"))?;
+        if url.scheme() != "https" && !(rule.plain_http && url.scheme() == "http") {
+            return Err("`jwks` is not https: use https, or set `plain_http: true` where the way \
+                        to the issuer never leaves machines that you trust"
+                .to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "`jwks` holds a user or password: a key set is public, leave them out".to_owned()
+            );
+        }
+        let guard = EgressConfig {
+            hosts: vec![url.host_str().unwrap_or_default().to_owned()].into(),
+            private_networks: rule.private_networks.clone(),
+            plain_http: rule.plain_http,
+        };
+        egress::check_literal(&guard, &url).map_err(|denied| format!("`jwks`: {denied}"))?;
+        Ok(Self {
+            issuer: rule.issuer.clone(),
+            client: connector::client(&guard, rule.ca.as_deref(), TIMEOUT, Kept::Never)?,
+            url,
+            algorithms: rule.algorithms.clone().unwrap_or_else(|| Algorithm::ALL.to_vec()),
+            held: ArcSwapOption::empty(),
+            asking: Mutex::default(),
+            used: Notify::new(),
+        })
+    }
+
+    /// The issuer's keys; fetched where there are none, or not this one.
+    ///
+    /// # Errors
+    /// `ISSUER_UNREACHABLE` where there are none.
+    pub(super) async fn keys(&self, kid: &str, now: Timestamp) -> Result<Arc<Keys>, Refused> {
+        match self.held(now) {
+            Some(keys) if keys.contains_key(kid) => return Ok(keys),
+            Some(_) | None => self.ask(kid, now).await,
+        }
+        self.held(now).ok_or_else(|| {
+            let message = format!("no keys from {}: the executor's log says why", self.issuer);
+            let mut refused = Refused::new(Code::IssuerUnreachable, message);
+            refused.retry_after = Some(PAUSE);
+            refused
+        })
+    }
+
+    fn held(&self, now: Timestamp) -> Option<Arc<Keys>> {
+        let held = self.held.load();
+        let held = held.as_ref().filter(|held| age(held.at, now) < KEEP)?;
+        Some(Arc::clone(&held.keys))
+    }
+
+    /// A fetch that a caller causes: whoever floods us with names of keys that do
+    /// not exist does not flood the issuer.
+    async fn ask(&self, kid: &str, now: Timestamp) {
+        let mut last = self.asking.lock().await;
+        let held = self.held(now);
+        let known = held.as_ref().is_some_and(|keys| keys.contains_key(kid));
+        if known || last.is_some_and(|last| age(last, now) < PAUSE) {
+            return;
+        }
+        // Before the fetch: a caller who hangs up has caused it all the same.
+        *last = Some(now);
+        if self.fetch(now).await && held.is_none() {
+            // The first good fetch leaves room for a rotation right after it.
+            *last = None;
+        }
+        self.used.notify_one();
+    }
+
+    /// Fetches again, as long as it is used; never ends.
+    pub(super) async fn keep_fresh(&self, clock: &dyn Clock) {
+        self.used.notified().await;
+        let mut fetched = true;
+        loop {
+            let next = match self.held.load().as_ref() {
+                Some(held) if fetched => held.at.checked_add(held.refresh),
+                Some(_) | None => clock.now().checked_add(PAUSE),
+            };
+            clock.until(next.unwrap_or(Timestamp::MAX)).await;
+            fetched = self.refresh(clock.now()).await;
+        }
+    }
+
+    /// Whether it could be fetched.
+    pub(super) async fn refresh(&self, now: Timestamp) -> bool {
+        let _alone = self.asking.lock().await;
+        self.fetch(now).await
+    }
+
+    async fn fetch(&self, now: Timestamp) -> bool {
+        match tokio::time::timeout(TIMEOUT, self.get()).await {
+            Ok(Ok((keys, refresh))) => {
+                self.held.store(Some(Arc::new(Held { keys: Arc::new(keys), at: now, refresh })));
+                true
+            }
+            Ok(Err(why)) => self.failed(&why),
+            Err(_) => self.failed("it takes too long"),
+        }
+    }
+
+    fn failed(&self, why: &str) -> bool {
+        tracing::warn!(url = %self.url, why, "an issuer's keys cannot be fetched");
+        false
+    }
+
+    async fn get(&self) -> Result<(Keys, Duration), String> {
+        let answer = self.client.get(self.url.clone()).send().await;
+        let answer = answer.map_err(|error| error.without_url().to_string())?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("HTTP {}", answer.status().as_u16()));
+        }
+        let refresh = max_age(answer.headers()).unwrap_or(REFRESH);
+        let body = connector::body(answer, LARGEST).await.map_err(|sent| format!("{sent:?}"))?;
+        let set: Json = serde_json::from_slice(&body).map_err(|_| "not JSON".to_owned())?;
+        if set.get("keys").and_then(Json::as_array).is_none() {
+            return Err("no `keys` in it".to_owned());
+        }
+        Ok((key_set(&set, &self.algorithms), refresh.clamp(REFRESH_BOUNDS.0, REFRESH_BOUNDS.1)))
+    }
+}
+
+/// A clock that was set back makes nothing younger.
+fn age(then: Timestamp, now: Timestamp) -> Duration {
+    now.duration_since(then).unsigned_abs()
+}
+
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(CACHE_CONTROL)?.to_str().ok()?.to_ascii_lowercase();
+    let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("max-age="))?;
+    seconds.parse().ok().map(Duration::from_secs)
+}

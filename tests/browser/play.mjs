@@ -1,0 +1,140 @@
+// Plays steps in headless Chromium at a phone's width, over the DevTools protocol and
+// without any package. A virtual authenticator holds the person's passkey.
+//
+//   node --experimental-websocket play.mjs '{ chromium, profile, shots, credential, steps }'
+//
+// Steps: { open } { click, times? } { type, text } { wait, text } { read } { dark } { shot }
+// The last line printed is a JSON list of what `read` found.
+
+import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const { chromium, profile, shots, credential, steps } = JSON.parse(process.argv[2]);
+const PATIENCE = 60_000;
+
+const browser = spawn(chromium, [
+  "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+  "--no-first-run", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank",
+], { stdio: ["ignore", "ignore", "pipe"] });
+
+const address = await new Promise((found, failed) => {
+  let said = "";
+  browser.stderr.on("data", (part) => {
+    said += part;
+    const match = /DevTools listening on (ws:\S+)/.exec(said);
+    if (match) found(match[1]);
+  });
+  browser.on("exit", () => failed(new Error(`Chromium ended:\n${said}`)));
+  setTimeout(() => failed(new Error(`Chromium does not start:\n${said}`)), PATIENCE);
+});
+
+const socket = new WebSocket(address);
+await new Promise((open, failed) => {
+  socket.onopen = open;
+  socket.onerror = () => failed(new Error("no DevTools"));
+});
+const asked = new Map();
+const complaints = [];
+socket.onmessage = ({ data }) => {
+  const { id, result, error, method, params } = JSON.parse(data);
+  if (method === "Page.javascriptDialogOpening") complaints.push(`a dialog opened: ${params.message}`);
+  if (method === "Log.entryAdded" && /Content Security Policy/.test(params.entry.text)) {
+    complaints.push(params.entry.text);
+  }
+  const waiting = asked.get(id);
+  asked.delete(id);
+  if (error) waiting?.failed(new Error(error.message));
+  else waiting?.done(result);
+};
+let count = 0;
+let sessionId;
+const call = (method, params = {}) => new Promise((done, failed) => {
+  asked.set(++count, { done, failed });
+  socket.send(JSON.stringify({ id: count, sessionId, method, params }));
+});
+
+const { targetId } = await call("Target.createTarget", { url: "about:blank" });
+sessionId = (await call("Target.attachToTarget", { targetId, flatten: true })).sessionId;
+await call("Page.enable");
+await call("Log.enable");
+await call("Emulation.setDeviceMetricsOverride", {
+  width: 390, height: 844, deviceScaleFactor: 1, mobile: true,
+});
+await call("WebAuthn.enable");
+const { authenticatorId } = await call("WebAuthn.addVirtualAuthenticator", {
+  options: {
+    protocol: "ctap2", transport: "internal", hasResidentKey: true,
+    hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true,
+  },
+});
+await call("WebAuthn.addCredential", { authenticatorId, credential });
+
+async function run(expression) {
+  const { result, exceptionDetails } = await call("Runtime.evaluate", { expression, returnByValue: true });
+  if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+  return result.value;
+}
+const text = (selector) =>
+  run(`document.querySelector(${JSON.stringify(selector)})?.innerText ?? ""`).catch(() => "");
+
+async function until(selector, wanted) {
+  const began = Date.now();
+  for (;;) {
+    const found = await text(selector);
+    if (found.includes(wanted)) return;
+    if (Date.now() - began > PATIENCE) {
+      const body = await text("body");
+      throw new Error(`"${wanted}" never came to ${selector}; the page says:\n${body}`);
+    }
+    await new Promise((again) => setTimeout(again, 50));
+  }
+}
+
+// A page that was just opened may not have its parts yet.
+async function present(selector) {
+  const began = Date.now();
+  while (!(await run(`document.querySelector(${JSON.stringify(selector)}) !== null`).catch(() => false))) {
+    if (Date.now() - began > PATIENCE) throw new Error(`${selector} never came`);
+    await new Promise((again) => setTimeout(again, 50));
+  }
+}
+
+const play = {
+  open: ({ open }) => call("Page.navigate", { url: open }),
+  click: async ({ click, times = 1 }) => {
+    await present(click);
+    await run(`for (let i = 0; i < ${times}; i++) document.querySelector(${JSON.stringify(click)}).click()`);
+  },
+  type: async ({ type, text }) => {
+    await present(type);
+    await run(`document.querySelector(${JSON.stringify(type)}).focus()`);
+    await call("Input.insertText", { text });
+  },
+  wait: ({ wait, text }) => until(wait, text),
+  read: async ({ read }) => { found.push(await text(read)); },
+  dark: ({ dark }) => call("Emulation.setEmulatedMedia", {
+    features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }],
+  }),
+  shot: async ({ shot }) => {
+    const wide = await run("document.documentElement.scrollWidth");
+    if (wide > 390) throw new Error(`${shot}: the page is ${wide} px wide`);
+    mkdirSync(shots, { recursive: true });
+    const { data } = await call("Page.captureScreenshot", { captureBeyondViewport: true });
+    writeFileSync(join(shots, `${shot}.png`), Buffer.from(data, "base64"));
+  },
+};
+
+const found = [];
+let failed = 0;
+try {
+  for (const step of steps) await play[Object.keys(step)[0]](step);
+  if (complaints.length > 0) throw new Error(complaints.join("\n"));
+} catch (error) {
+  console.error(error);
+  failed = 1;
+}
+console.log(JSON.stringify(found));
+socket.close();
+browser.kill();
+process.exit(failed);

@@ -1,0 +1,54 @@
+//! A person with a phone: headless Chromium, 390 px wide, with a virtual authenticator.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::authenticator::Passkey;
+use crate::support::pair::Pair;
+
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// The programs, or what is missing.
+fn programs() -> Result<(PathBuf, PathBuf), &'static str> {
+    let node = on_path("node").ok_or("node is not here")?;
+    let chromium = NAMES.iter().find_map(|name| on_path(name)).ok_or("no Chromium is here")?;
+    Ok((node, chromium))
+}
+
+/// Plays the steps with this passkey; answers with what was read. `None`, and a printed
+/// reason, where there is no browser.
+pub async fn play(pair: &Pair, passkey: &Passkey, steps: Value) -> Option<Vec<String>> {
+    let (node, chromium) = match programs() {
+        Ok(programs) => programs,
+        Err(why) => {
+            println!("the browser's half is skipped: {why}");
+            return None;
+        }
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/play.mjs");
+    let play = json!({
+        "chromium": chromium, "profile": pair.path("chromium"), "shots": shots(pair),
+        "credential": passkey.for_browser(), "steps": steps,
+    });
+    let mut command = Command::new(node);
+    command.args(["--experimental-websocket", "--no-warnings", script]).arg(play.to_string());
+    let played = tokio::task::spawn_blocking(move || {
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap()
+    });
+    let played = played.await.unwrap();
+    let told = String::from_utf8(played.stdout).unwrap();
+    assert!(played.status.success(), "the browser's half failed:\n{told}");
+    Some(serde_json::from_str(told.lines().last().unwrap()).unwrap())
+}
+
+/// Where pictures go: kept where asked for, else gone with the test.
+fn shots(pair: &Pair) -> PathBuf {
+    std::env::var_os("COUNTERSIGN_SHOTS").map_or_else(|| pair.path("shots"), PathBuf::from)
+}
