@@ -64,3 +64,18 @@ fn outside_the_share_the_next_line_is_asked() {
         .collect();
     assert_eq!(modes, ["approve", "auto"].into());
 }
+
+/// A planner chooses which words it shows: without a channel the strictest line counts.
+#[test]
+fn nobody_gets_round_a_strict_line_by_hiding_the_channel() {
+    let policy = policy(&settings(
+        "  - { tools: [\"*\"], channel: mail, mode: approve, by: [lead] }
+  - { tools: [\"*\"], mode: auto }
+",
+    ));
+    let (catalog, subject) = (catalog(), customer());
+    let approve = Mode::Approve { by: vec!["lead".into()] };
+    assert_eq!(policy.mode(&catalog.tools[REFUND], &subject, "chat"), &Mode::Auto);
+    assert_eq!(policy.mode(&catalog.tools[REFUND], &subject, "mail"), &approve);
+    assert_eq!(policy.mode(&catalog.tools[REFUND], &subject, ""), &approve);
+}
