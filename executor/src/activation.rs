@@ -72,8 +72,15 @@ fn issuers(config: &Config) -> anyhow::Result<String> {
     let authorities = config.issuers.iter().filter_map(|issuer| issuer.ca.as_ref());
     let files = texts(keys.chain(authorities))?;
     let written = |section: &str| config.written.get(section).cloned().unwrap_or_default();
-    let sections = json!({ "issuers": written("issuers"), "frontends": written("frontends"),
-                           "callers": written("callers"), "files": files });
+    let mut sections = json!({ "issuers": written("issuers"), "frontends": written("frontends"),
+                               "callers": written("callers"), "files": files });
+    // Its key says yes for customers, and its mailer decides who gets a link.
+    if let (Some(confirm), Some(sections)) = (&config.confirm, sections.as_object_mut()) {
+        let public = Json::from(confirm.public_pem()?);
+        let authorities = json!(texts(confirm.mailer.ca.iter())?);
+        let page = json!({ "confirm": written("confirm"), "key": public, "ca": authorities });
+        sections.insert("page".to_owned(), page);
+    }
     Ok(format!("sha256:{}", digest::of("countersign issuers v1", &sections)))
 }
 
@@ -84,7 +91,10 @@ fn egress(config: &Config) -> anyhow::Result<String> {
         connection.as_object_mut().map(|settings| settings.remove("limits"));
     }
     let authorities = texts(config.connections.iter().filter_map(|c| c.ca.as_ref()))?;
-    let sections = json!({ "connections": connections, "authorities": authorities });
+    // What is told by webhook leaves too.
+    let notify = config.written.get("notify").cloned().unwrap_or_default();
+    let sections =
+        json!({ "connections": connections, "authorities": authorities, "notify": notify });
     Ok(format!("sha256:{}", digest::of("countersign egress v1", &sections)))
 }
 

@@ -3,12 +3,14 @@
 
 mod issuer;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use countersign_shared::mtls::SpiffePattern;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::confirm::ConfirmConfig;
 use crate::connector::config::ConnectionConfig;
 use crate::console::ConsoleConfig;
 use crate::notify::NotifyConfig;
@@ -45,6 +47,9 @@ pub struct Config {
     /// The approval page; absent where members of staff answer by other means.
     #[serde(default)]
     pub console: Option<ConsoleConfig>,
+    /// The customer's one-time page; absent where every frontend signs confirmations.
+    #[serde(default)]
+    pub confirm: Option<ConfirmConfig>,
     /// Who is told when an action waits for members of staff.
     #[serde(default)]
     pub notify: Vec<NotifyConfig>,
@@ -87,12 +92,22 @@ pub struct Callers {
     /// May read every tenant's receipts.
     #[serde(default)]
     pub auditors: Vec<SpiffePattern>,
-    /// May list waiting requests and hand over signed answers.
+    /// May list waiting requests of their tenants and hand over signed answers.
     #[serde(default)]
-    pub approvers: Vec<SpiffePattern>,
+    pub approvers: Vec<Approvers>,
     /// May turn the switches.
     #[serde(default)]
     pub operators: Vec<SpiffePattern>,
+}
+
+/// Tools of members of staff.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approvers {
+    /// Their identity.
+    pub id: SpiffePattern,
+    /// Tenants whose requests and escalations they see.
+    pub tenants: BTreeSet<String>,
 }
 
 /// Why a configuration does not load.
@@ -147,8 +162,8 @@ impl Config {
         }
         paths.extend(self.frontends.iter_mut().flat_map(|f| &mut f.keys).map(|k| &mut k.file));
         paths.extend(self.connections.iter_mut().filter_map(|c| c.ca.as_mut()));
-        let page = self.console.iter_mut().filter_map(|c| c.tls.as_mut());
-        paths.extend(page.flat_map(|tls| [&mut tls.cert, &mut tls.key]));
+        paths.extend(self.console.iter_mut().flat_map(ConsoleConfig::files));
+        paths.extend(self.confirm.iter_mut().flat_map(ConfirmConfig::files));
         paths.extend(self.notify.iter_mut().flat_map(NotifyConfig::files));
         for path in paths {
             *path = base.join(&*path);

@@ -11,6 +11,7 @@
 //! that the backend just closed can turn a write into an `unknown`. Reads share
 //! connections.
 
+mod breaker;
 pub mod config;
 mod credential;
 pub mod egress;
@@ -19,6 +20,7 @@ pub mod network;
 mod oauth;
 mod pace;
 mod pages;
+mod scrub;
 mod send;
 mod tls;
 
@@ -200,7 +202,7 @@ pub(crate) mod tests {
 
     pub(crate) fn customer(tenant: &str) -> Subject {
         serde_json::from_value(json!({
-            "tenant": tenant, "issuer": "i", "id": "s", "claims": { "customer_id": "c1" },
+            "tenant": tenant, "issuer": "i", "id": "s", "signs_as": "s", "claims": { "customer_id": "c1" },
             "kind": "customer", "scopes": [], "segment": "", "strength": "signed_in",
             "verified_at": "2026-01-01T00:00:00Z",
         }))

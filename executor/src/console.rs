@@ -7,18 +7,22 @@
 //!             └─ tap ─▶ claims, made here ─▶ passkey over their digest ─▶ answer ─▶ grants
 //! ```
 //!
+//! `customer` is the other page: one card, by a link that only its customer has.
+//!
 //! What is absent: a password, a state outside this process, and any way to say yes by
 //! a session alone.
 
 mod answer;
 mod challenge;
 mod config;
+mod customer;
 mod guard;
 mod requests;
 mod session;
 mod sign_in;
 mod site;
 mod tls;
+mod triage;
 mod view;
 
 use std::net::SocketAddr;
@@ -35,6 +39,7 @@ use axum::serve::Listener;
 use countersign_core::policy::Person;
 use tokio::net::TcpListener;
 
+use crate::confirm::Confirm;
 use crate::desk::Desk;
 use challenge::Challenges;
 pub use config::{ConsoleConfig, ConsoleProblem, ConsoleTls};
@@ -42,7 +47,7 @@ use session::Sessions;
 pub use site::Site;
 
 /// Largest request, in bytes: an assertion is far smaller.
-const LARGEST: usize = 64 * 1024;
+const LARGEST: usize = 256 * 1024;
 
 /// What every page needs. Cheap to clone.
 #[derive(Clone)]
@@ -58,10 +63,32 @@ struct Console {
 /// # Errors
 /// An address that cannot be bound, certificates that cannot be used.
 pub async fn serve(config: &ConsoleConfig, desk: Desk) -> anyhow::Result<SocketAddr> {
+    listen(config, router(desk, config.site()?)?).await
+}
+
+/// Serves the customer's one-time page until the process ends.
+///
+/// # Errors
+/// An address that cannot be bound, certificates that cannot be used.
+pub async fn serve_customers(
+    config: &ConsoleConfig,
+    confirm: Arc<Confirm>,
+    desk: Desk,
+) -> anyhow::Result<SocketAddr> {
+    let site = Arc::new(confirm.site().clone());
+    let router = Router::new()
+        .route("/yes/{id}/{secret}", get(customer::show).post(customer::answer))
+        .route("/page.css", get(guard::style))
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn_with_state(site, guard::guard))
+        .with_state(customer::Customers { desk, confirm });
+    listen(config, router).await
+}
+
+async fn listen(config: &ConsoleConfig, router: Router) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(config.address()?).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
     let bound = listener.local_addr()?;
-    let router = router(desk, config.site()?)?;
     match &config.tls {
         Some(files) => spawn(tls::Accepted::start(listener, files)?, router),
         None => spawn(listener, router),
@@ -76,7 +103,7 @@ where
 {
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the approval page has stopped");
+            tracing::error!(%error, "a page has stopped");
         }
     });
 }
@@ -92,6 +119,8 @@ fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
     Ok(Router::new()
         .route("/", get(async || Redirect::to("/approvals")))
         .route("/approvals", get(requests::list))
+        .route("/approvals/claims", post(triage::claims))
+        .route("/approvals/answers", post(triage::answers))
         .route("/approve/{id}", get(requests::show))
         .route("/approve/{id}/claims", post(answer::claims))
         .route("/approve/{id}/answer", post(answer::answer))

@@ -14,23 +14,25 @@ use countersign_core::error::Refused;
 use countersign_core::gate::{self, Asking};
 use countersign_core::gates::Gate;
 use countersign_core::grant::{self, Need};
-use countersign_core::lifecycle;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::plan::{Plan, Source, Step as PlanStep, admit};
 use countersign_core::policy::Verb;
 use countersign_core::proposal::{self, Asked, Fresh, Proposal};
 use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resolve};
-use countersign_core::seal;
-use countersign_core::subject::{self, Subject};
+use countersign_core::subject::{self, Kind, Strength, Subject};
 use countersign_shared::codes::Code;
-use countersign_shared::ids::{ActionId, ObservationId, ProposalId, ReceiptId};
+use countersign_shared::ids::{ActionId, ObservationId, ProposalId};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::confirm::Confirm;
+use crate::flood::Flood;
 use crate::pipeline::{Life, Pipeline, Stop, write};
 use crate::ports::{Named, StoreError};
+use crate::room::{Place, Room};
 use crate::running::{Changes, Progress, Running, Step};
 use crate::subject::Subjects;
+use crate::turned::{Turned, damaged, unavailable};
 
 /// Where every request arrives.
 #[derive(Clone)]
@@ -41,10 +43,16 @@ pub struct Desk {
     pub subjects: Arc<Subjects>,
     /// Actions under way.
     pub running: Running,
+    /// Refusals beyond their quota.
+    pub flood: Flood,
+    /// Proposals being made.
+    pub room: Room,
     /// Rung when an action begins to wait for members of staff.
     pub waiting: Arc<Notify>,
     /// Where the executor's own pages are served; empty where they are not.
     pub origin: Arc<str>,
+    /// The customer's one-time page, where there is one.
+    pub confirm: Option<Arc<Confirm>>,
 }
 
 /// A request whose subject and words are verified.
@@ -56,17 +64,6 @@ pub struct Request {
     pub subject: Subject,
     /// What they said.
     pub messages: Vec<Message>,
-}
-
-/// Something refused, with the receipt that says so.
-#[derive(Debug)]
-pub struct Turned {
-    /// Why.
-    pub refused: Refused,
-    /// The refusal's receipt; none for what is only a repeat or a passing fault.
-    pub receipt: Option<ReceiptId>,
-    /// The action, where there is one.
-    pub action: Option<ActionId>,
 }
 
 /// One read of a plan, done.
@@ -94,9 +91,8 @@ impl Desk {
     /// # Errors
     /// The first refusal, receipted.
     pub async fn propose(&self, request: &Request, plan: &Plan) -> Result<Proposal, Turned> {
-        let made = self.make(request, plan).await;
-        let proposal = match made {
-            Ok(proposal) => proposal,
+        let (proposal, _place) = match self.make(request, plan).await {
+            Ok(made) => made,
             Err(refused) => return Err(self.turn_away(request, plan, refused).await),
         };
         let life = self.park(proposal).await?;
@@ -221,8 +217,8 @@ impl Desk {
     }
 
     async fn execute_write(&self, request: &Request, plan: &Plan) -> Result<Step, Turned> {
-        let proposal = match self.make(request, plan).await {
-            Ok(proposal) => proposal,
+        let (proposal, place) = match self.make(request, plan).await {
+            Ok(made) => made,
             Err(refused) => return Err(self.turn_away(request, plan, refused).await),
         };
         if proposal.needs().contains(&Need::Customer) && Gate::Needs.is_on() {
@@ -238,6 +234,7 @@ impl Desk {
         } else {
             begin(proposal)?
         };
+        drop(place);
         self.granted(life).await
     }
 
@@ -318,15 +315,16 @@ impl Desk {
         Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))
     }
 
-    async fn make(&self, request: &Request, plan: &Plan) -> Result<Proposal, Refused> {
+    /// A proposal, and the place that it takes until it is parked.
+    async fn make(&self, request: &Request, plan: &Plan) -> Result<(Proposal, Place), Refused> {
         let catalog = &self.pipeline.catalog;
         let admitted = admit(plan, catalog)?;
         let Some((step, contract)) = admitted.write.filter(|_| admitted.reads.is_empty()) else {
             return Err(Refused::new(Code::PlanInvalid, "a proposal is of exactly one write"));
         };
-        self.room(request).await?;
+        let place = self.place(request).await?;
         let arguments = self.resolve(request, plan, step, contract).await?;
-        self.draft(self.asked(request, plan), contract, &arguments).await
+        Ok((self.draft(self.asked(request, plan), contract, &arguments).await?, place))
     }
 
     /// A proposal of a write whose arguments are resolved, on state as it is now.
@@ -337,7 +335,7 @@ impl Desk {
         arguments: &Arguments,
     ) -> Result<Proposal, Refused> {
         let body = write(contract)?;
-        subject::strong_enough(&asked.subject, contract)?;
+        subject::may_use(&asked.subject, contract)?;
         let none = countersign_core::state::State::default();
         let mut facts = gate::Facts {
             contract,
@@ -349,36 +347,50 @@ impl Desk {
             now: self.pipeline.clock.now(),
         };
         // A repeat is answered before preconditions could spoil the answer.
-        let intent = proposal::intent(&facts)?;
-        let store = &self.pipeline.store;
-        let known = store.known(&intent).await.map_err(|e| unavailable(&e))?;
-        claim::occasion(known.as_ref(), asked.after_receipt.as_ref())?;
+        if asked.subject.kind == Kind::Customer {
+            self.repeat(&facts).await?;
+        }
+        self.pipeline.vitals.check()?;
         self.pipeline.switches.check(&asked.subject.tenant, &contract.tool)?;
         let driver = &self.pipeline.driver;
         let state = driver.state(&asked.subject, contract, &body.reads, arguments).await?;
         facts.state = &state;
+        if asked.subject.kind == Kind::Staff {
+            self.repeat(&facts).await?;
+        }
         facts.now = self.pipeline.clock.now();
         let draft = proposal::draft(&facts, fresh())?;
+        let store = &self.pipeline.store;
         let spent = store.spent(draft.budget(), facts.now).await.map_err(|e| unavailable(&e))?;
         draft.finish(&spent)
     }
 
-    fn asked(&self, request: &Request, plan: &Plan) -> Asked {
+    /// Refuses what is known already (AT MOST ONE EFFECT).
+    async fn repeat(&self, facts: &gate::Facts<'_>) -> Result<(), Refused> {
+        let intent = proposal::intent(facts)?;
+        let known = self.pipeline.store.known(&intent).await.map_err(|e| unavailable(&e))?;
+        claim::occasion(known.as_ref(), facts.asked.after_receipt.as_ref()).map(drop)
+    }
+
+    pub(crate) fn asked(&self, request: &Request, plan: &Plan) -> Asked {
         asked(request, plan, self.pipeline.clock.now())
     }
 
     /// Proposals that nobody answers are bounded, per subject and per planner.
-    async fn room(&self, request: &Request) -> Result<(), Refused> {
+    async fn place(&self, request: &Request) -> Result<Place, Refused> {
+        let place = self.room.take(&request.subject, &request.caller);
         let settings = self.pipeline.policy.settings();
         let since = self.pipeline.clock.now().saturating_sub(settings.proposals_live);
         let since = since.unwrap_or(jiff::Timestamp::MIN);
         let open = self.pipeline.store.open(&request.subject, &request.caller, since).await;
         let open = open.map_err(|e| unavailable(&e))?;
-        if open.subject < settings.open.per_subject && open.planner < settings.open.per_planner {
-            return Ok(());
+        let subject = open.subject.saturating_add(place.subject);
+        let planner = open.planner.saturating_add(place.planner);
+        let room = subject < settings.open.per_subject && planner < settings.open.per_planner;
+        if room || !Gate::Open.is_on() {
+            return Ok(place);
         }
-        let message =
-            format!("{} of this subject and {} of this planner", open.subject, open.planner);
+        let message = format!("{subject} of this subject and {planner} of this planner");
         Err(Refused::new(Code::TooManyOpen, format!("{message} wait for an answer")))
     }
 
@@ -392,7 +404,7 @@ impl Desk {
         let contract = catalog.tools.get(&step.tool).ok_or_else(|| {
             Refused::new(Code::ToolUnknown, format!("no contract named `{}`", step.tool))
         })?;
-        subject::strong_enough(&request.subject, contract)?;
+        subject::may_use(&request.subject, contract)?;
         let asked = self.asked(request, plan);
         Asking { verb: Verb::Read, asked: &asked, channel: &asked.channel, contract, money: None }
             .put(&self.pipeline.policy, self.pipeline.clock.now())?;
@@ -449,63 +461,28 @@ impl Desk {
     }
 
     pub(crate) async fn life(&self, request: &Request, named: Named) -> Result<Life, Turned> {
+        let missing = || {
+            let message = "no such proposal or action of this subject";
+            Turned::only(Refused::new(Code::NotFound, message))
+        };
+        if request.subject.strength == Strength::Asserted {
+            // A guest is known by what was matched in the conversation of the action.
+            let life = match self.parked(named).await {
+                Err(turned) if turned.refused.is(Code::NotFound) => return Err(missing()),
+                other => other?,
+            };
+            let asked = life.state().proposal().asked();
+            let guest = self
+                .known_as(request.subject.clone(), &request.caller, &asked.conversation)
+                .await?;
+            return if guest.is(&asked.subject) { Ok(life) } else { Err(missing()) };
+        }
         let journal = self.pipeline.store.journal(&request.subject, named).await;
         let journal = journal.map_err(|e| Turned::only(unavailable(&e)))?;
         if journal.is_empty() {
-            let message = "no such proposal or action of this subject";
-            return Err(Turned::only(Refused::new(Code::NotFound, message)));
+            return Err(missing());
         }
         Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))
-    }
-
-    /// Refusals have receipts too; a repeat or a passing fault has none.
-    async fn turn_away(&self, request: &Request, plan: &Plan, refused: Refused) -> Turned {
-        let catalog = &self.pipeline.catalog;
-        let named = |s: &&PlanStep| catalog.tools.contains_key(&s.tool);
-        let step = plan.steps.iter().rev().find(named).or(plan.steps.last());
-        let tool = step.map_or("", |s| s.tool.as_str());
-        let contract = catalog.tools.get(tool).cloned();
-        self.receipt(&self.asked(request, plan), tool, contract.as_deref(), refused).await
-    }
-
-    pub(crate) async fn receipt(
-        &self,
-        asked: &Asked,
-        tool: &str,
-        contract: Option<&Contract>,
-        refused: Refused,
-    ) -> Turned {
-        const PASSING: [Code; 9] = [
-            Code::AlreadyDone,
-            Code::InFlight,
-            Code::ObjectInDoubt,
-            Code::StateUnreadable,
-            Code::StoreUnavailable,
-            Code::BackendUnreachable,
-            Code::BackendThrottled,
-            Code::TooManyOpen,
-            Code::Overloaded,
-        ];
-        if PASSING.iter().any(|code| refused.is(*code)) {
-            return Turned::only(refused);
-        }
-        let id = ReceiptId::from_uuid(Uuid::now_v7());
-        let now = self.pipeline.clock.now();
-        // Names that came from outside are cut before they are kept.
-        let tool: String = tool.chars().take(128).collect();
-        let leaf = seal::refusal(asked, &tool, contract, &refused, &id, now);
-        let queue = leaf.queue.clone();
-        match self.pipeline.store.seal(leaf, None).await {
-            Ok(_) => {
-                self.pipeline.ring(&queue);
-                Turned { refused, receipt: Some(id), action: None }
-            }
-            // The refusal stands also where it cannot be written down.
-            Err(error) => {
-                tracing::error!(%error, code = %refused.code, "a refusal has no receipt");
-                Turned::only(refused)
-            }
-        }
     }
 }
 
@@ -551,21 +528,5 @@ fn fresh() -> Fresh {
     Fresh {
         proposal: ProposalId::from_uuid(Uuid::now_v7()),
         action: ActionId::from_uuid(Uuid::now_v7()),
-    }
-}
-
-pub(crate) fn unavailable(error: &StoreError) -> Refused {
-    tracing::error!(%error, "the store failed");
-    Refused::new(Code::StoreUnavailable, "the store cannot be used now; nothing was begun")
-}
-
-pub(crate) fn damaged(error: &lifecycle::Illegal) -> Refused {
-    tracing::error!(%error, "a journal that cannot be read");
-    Refused::new(Code::Internal, "the action's journal cannot be read")
-}
-
-impl Turned {
-    pub(crate) fn only(refused: Refused) -> Self {
-        Self { refused, receipt: None, action: None }
     }
 }

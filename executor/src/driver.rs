@@ -11,6 +11,7 @@ use countersign_core::dispatch::{Account, AttemptResult, Dispatch};
 use countersign_core::error::Refused;
 use countersign_core::expr::{Scope, Template};
 use countersign_core::gate::{self, by_pack};
+use countersign_core::gates::Gate;
 use countersign_core::resolve::{Arguments, computed};
 use countersign_core::state::State;
 use countersign_core::subject::Subject;
@@ -61,7 +62,7 @@ impl Driver {
     /// `NOT_ACTIVATED`.
     pub fn active(&self, contract: &Contract) -> Result<(), Refused> {
         let pack = &contract.pack;
-        if !self.inactive.contains(&pack.name) {
+        if !self.inactive.contains(&pack.name) || !Gate::Activated.is_on() {
             return Ok(());
         }
         let message =
@@ -139,7 +140,7 @@ impl Driver {
                     Value::List(results)
                 }
             };
-            state.reads.insert(read.name.clone(), value);
+            state = state.with(&read.name, value);
         }
         Ok(state)
     }

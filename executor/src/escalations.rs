@@ -18,19 +18,26 @@ use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, EscalationId, ReceiptId};
 use uuid::Uuid;
 
-use crate::desk::{Desk, Turned, damaged, unavailable};
+use crate::desk::Desk;
+use crate::flood::Source;
 use crate::pipeline::{Life, write};
 use crate::ports::{Escalation, EscalationQuery, Named};
 use crate::running::Step;
+use crate::turned::{Turned, damaged, unavailable};
 
 impl Desk {
     /// Takes over what a planner hands to a person. Nothing becomes possible by it.
     ///
     /// # Errors
-    /// `STORE_UNAVAILABLE`.
+    /// `STORE_UNAVAILABLE`; `OVERLOADED` beyond the caller's quota.
     pub async fn escalate(&self, asked: &Asked, handover: &Handover) -> Result<ReceiptId, Turned> {
         let id = ReceiptId::from_uuid(Uuid::now_v7());
         let leaf = seal::escalated(asked, handover, &id, self.pipeline.clock.now());
+        let (caller, tenant) = (asked.caller.clone(), asked.subject.tenant.clone());
+        if !self.admits(Source { caller, tenant }, Code::Escalated.name()) {
+            let message = "too many matters were handed over within a minute; try again";
+            return Err(Turned::only(Refused::new(Code::Overloaded, message)));
+        }
         self.put(leaf).await?;
         Ok(id)
     }
@@ -91,7 +98,9 @@ impl Desk {
                 format!("no contract named `{}` is active: nothing can look", proposal.tool());
             return Err(Turned::only(Refused::new(Code::ToolUnknown, message)));
         };
-        let matter = Matter { id: life.action().as_str(), asked: Some((proposal, &contract)) };
+        let tenant = &proposal.asked().subject.tenant;
+        let asked = Some((proposal, &*contract));
+        let matter = Matter { id: life.action().as_str(), tenant, asked };
         let statement = match finish::say(matter, jws, &self.signers(), self.pipeline.clock.now()) {
             Ok(statement) => statement,
             Err(refused) => return Err(self.not_granted(&life, refused).await),
@@ -151,7 +160,8 @@ impl Desk {
         let proposal = life.map(|life| life.state().proposal());
         let contract = self.pipeline.catalog.tools.get(&case.tool);
         let id = if case.action.is_empty() { case.id.as_str() } else { case.action.as_str() };
-        let about = Matter { id, asked: proposal.zip(contract.map(AsRef::as_ref)) };
+        let asked = proposal.zip(contract.map(AsRef::as_ref));
+        let about = Matter { id, tenant: &case.tenant, asked };
         let statement = finish::say(about, jws, &self.signers(), now)?;
         let id = ReceiptId::from_uuid(Uuid::now_v7());
         self.put(seal::closed(case, &statement, &id, now)).await

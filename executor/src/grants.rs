@@ -24,13 +24,15 @@ use countersign_core::subject::still_valid;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ProposalId;
 
-use crate::desk::{Desk, Request, Turned, begin, damaged, ended, unavailable};
+use crate::confirm::on_page;
+use crate::desk::{Desk, Request, begin, ended};
 use crate::pipeline::{Life, write};
 use crate::ports::{Named, StoreError};
 use crate::running::Step;
+use crate::turned::{Turned, damaged, unavailable};
 
 /// How often a vote is tried again when another vote came first.
-const TRIES: usize = 4;
+pub(crate) const TRIES: usize = 4;
 
 /// What came of looking at a waiting action again.
 #[derive(Debug)]
@@ -79,16 +81,6 @@ impl Desk {
             }
             Err(refused) => Err(self.not_granted(&life, refused).await),
         }
-    }
-
-    /// A yes that does not count, with its receipt; the proposal stays.
-    pub(crate) async fn not_granted(&self, life: &Life, refused: Refused) -> Turned {
-        let proposal = life.state().proposal();
-        let contract = self.pipeline.catalog.tools.get(proposal.tool()).cloned();
-        let mut turned =
-            self.receipt(proposal.asked(), proposal.tool(), contract.as_deref(), refused).await;
-        turned.action = Some(life.action().clone());
-        turned
     }
 
     /// Counts an approver's answer. The same answer given twice is one answer. It goes
@@ -178,6 +170,7 @@ impl Desk {
     /// now, in one step. Answers with the refusal, which names the new request.
     async fn ask_anew(&self, life: Life, mut refused: Refused) -> Turned {
         let shown = life.state().proposal().clone();
+        let by_link = life.state().parked().is_some_and(on_page);
         let contract = self.pipeline.catalog.tools.get(shown.tool()).cloned();
         let again = match contract.filter(|c| c.digest == shown.contract_digest()) {
             Some(contract) => self.draft(shown.asked().clone(), &contract, shown.arguments()).await,
@@ -195,7 +188,12 @@ impl Desk {
             Err(turned) => return turned,
         };
         match self.replace(life, refused.clone(), newer).await {
-            Ok(_) => Turned::only(refused),
+            Ok(newer) => {
+                if by_link {
+                    self.send_link(newer.state().proposal());
+                }
+                Turned::only(refused)
+            }
             Err(turned) => turned,
         }
     }
@@ -272,6 +270,10 @@ impl Desk {
         }
         let life = Life::resume(journal).map_err(|e| Turned::only(damaged(&e)))?;
         let older = life.state().proposal();
+        // A colleague's request and the customer's own wait side by side: the claim decides.
+        if !older.asked().subject.is(&newer.asked().subject) {
+            return Ok(None);
+        }
         let valid_for = self.pipeline.policy.settings().subject_valid_for;
         let alive = newer.at() <= older.expires_at()
             && still_valid(&older.asked().subject, valid_for, newer.at()).is_ok();
@@ -379,7 +381,7 @@ impl Desk {
     }
 }
 
-fn crowded() -> Turned {
+pub(crate) fn crowded() -> Turned {
     Turned::only(Refused::new(Code::Overloaded, "too many answers at once; try again"))
 }
 
@@ -387,3 +389,6 @@ fn nobody_waits() -> Turned {
     let message = "nobody waits for an answer of the house to this";
     Turned::only(Refused::new(Code::NotFound, message))
 }
+
+#[cfg(test)]
+mod tests;

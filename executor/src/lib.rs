@@ -23,15 +23,25 @@ pub mod subject;
 
 pub mod desk;
 
+pub mod turned;
+
 pub mod matching;
 
 pub mod grants;
+
+pub mod confirm;
 
 pub mod console;
 
 pub mod notify;
 
+mod webhook;
+
 pub mod escalations;
+
+pub mod room;
+
+pub mod flood;
 
 pub mod running;
 
@@ -40,6 +50,8 @@ pub mod recovery;
 pub mod purge;
 
 pub mod switch;
+
+pub mod vitals;
 
 pub mod pipeline;
 

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 
 use countersign_core::contract::{From, Matching};
 use countersign_core::error::Refused;
+use countersign_core::gates::Gate;
+use countersign_core::plan::Plan;
 use countersign_core::resolve::words;
 use countersign_core::subject::{MATCH_LIVES, Matched, Strength, Subject};
 use countersign_shared::codes::Code;
@@ -22,7 +24,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::desk::{Desk, Request};
-use crate::ports::StoreError;
+use crate::turned::{Turned, unavailable};
 
 /// A span of one of the request's messages.
 #[derive(Debug, Clone)]
@@ -46,20 +48,24 @@ impl Desk {
         conversation: &str,
         order: &Span,
         email: &Span,
-    ) -> Result<Timestamp, Refused> {
+    ) -> Result<Timestamp, Turned> {
         let now = self.pipeline.clock.now();
         let order = heard(request, order, "order", now)?;
         let email = heard(request, email, "email", now)?;
         let subject = &request.subject;
         let counted = self.pipeline.store.count_try(tries(subject, &order), now).await;
-        let allowed = counted.map_err(|error| unavailable(&error))?;
+        let allowed = counted.map_err(|error| unavailable(&error))? || !Gate::MatchTries.is_on();
         let claims = self.find(subject, &order, &email).await;
         let Some(claims) = claims.filter(|_| allowed && !conversation.is_empty()) else {
             let message = "order number and e-mail do not match, or were tried too often";
-            return Err(Refused::new(Code::MatchFailed, message));
+            let refused = Refused::new(Code::MatchFailed, message);
+            // Every way of failing is receipted alike, under no tool's name.
+            let plan = Plan { conversation: conversation.to_owned(), ..Plan::default() };
+            return Err(self.turn_away(request, &plan, refused).await);
         };
         let matched = Matched { claims, at: now };
-        let kept = self.pipeline.store.remember_match(subject, conversation, matched).await;
+        let within = within(&request.caller, conversation);
+        let kept = self.pipeline.store.remember_match(subject, &within, matched).await;
         kept.map_err(|error| unavailable(&error))?;
         Ok(now.checked_add(MATCH_LIVES).unwrap_or(now))
     }
@@ -69,11 +75,16 @@ impl Desk {
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn known_as(&self, subject: Subject, conversation: &str) -> Result<Subject, Refused> {
+    pub async fn known_as(
+        &self,
+        subject: Subject,
+        caller: &str,
+        conversation: &str,
+    ) -> Result<Subject, Refused> {
         if subject.strength != Strength::Asserted || conversation.is_empty() {
             return Ok(subject);
         }
-        let matched = self.pipeline.store.matched(&subject, conversation).await;
+        let matched = self.pipeline.store.matched(&subject, &within(caller, conversation)).await;
         let matched = matched.map_err(|error| unavailable(&error))?;
         Ok(subject.raised(matched, self.pipeline.clock.now()))
     }
@@ -101,12 +112,17 @@ impl Desk {
     }
 }
 
+/// Where a match counts: one planner's conversation, and no other planner's of that name.
+fn within(caller: &str, conversation: &str) -> String {
+    format!("{caller} {conversation}")
+}
+
 /// Words that a frontend attested; nobody is matched by what nobody signed.
 fn heard(request: &Request, span: &Span, at: &str, now: Timestamp) -> Result<String, Refused> {
     let said = request.messages.iter().find(|m| m.id == span.message).ok_or_else(|| {
         Refused::new(Code::ReferenceUnknown, format!("`{at}` refers to no message of the request"))
     })?;
-    if said.kind() != From::Utterance {
+    if said.kind() != From::Utterance && Gate::MatchWords.is_on() {
         let message = format!("`{at}`: these words have no attestation");
         return Err(Refused::new(Code::MessageUnattested, message));
     }
@@ -122,7 +138,7 @@ fn belongs(matching: &Matching, seen: &Json, email: &str) -> Option<BTreeMap<Str
     let claims: BTreeMap<_, _> = matching.claims.iter().map(claim).collect::<Option<_>>()?;
     let folded = |text: &str| text.trim().to_lowercase();
     let same = claims.get("email").is_some_and(|theirs| folded(theirs) == folded(email));
-    same.then_some(claims)
+    (same || !Gate::MatchEmail.is_on()).then_some(claims)
 }
 
 /// What a try counts against: the subject, and the order however it is spelled.
@@ -131,7 +147,7 @@ fn tries(subject: &Subject, order: &str) -> [String; 2] {
         order.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     let order = order.trim_start_matches('0');
     [
-        digest(&["subject", &subject.tenant, &subject.issuer, &subject.id]),
+        digest(&["subject", &subject.tenant, &subject.issuer, &subject.signs_as]),
         digest(&["order", &subject.tenant, order]),
     ]
 }
@@ -143,11 +159,6 @@ fn digest(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
     }
     hex::encode(hash.finalize())
-}
-
-fn unavailable(error: &StoreError) -> Refused {
-    tracing::error!(%error, "the store failed");
-    Refused::new(Code::StoreUnavailable, "the store cannot be used now; nothing was begun")
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
-//! Tells members of staff that an action waits for them: when it begins to wait, at
-//! half of its time, and near its end.
+//! Tells members of staff what waits for them: a request for approval when it begins to
+//! wait, at half of its time and near its end; a matter for a person when it is opened,
+//! and again while nobody takes it.
 //!
 //! ```text
-//! desk.waiting rings ─┐
-//! every 30 s ─────────┴▶ waiting actions ─▶ which stage, told before? ─▶ webhook
+//! desk.waiting, pipeline.raised ring ─┐
+//! every 30 s ─────────────────────────┴▶ what waits ─▶ which stage, told before? ─▶ webhook
 //! ```
 //!
 //! At least once, within this process's life: after a restart, what waits is told of
 //! again. No action ever waits for a webhook.
 
 mod body;
-mod webhook;
+mod words;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -18,10 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use countersign_core::grant::Parked;
-use countersign_core::lifecycle::State;
-use countersign_core::proposal::Proposal;
-use countersign_shared::ids::ProposalId;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -30,12 +27,14 @@ use tokio::task::JoinHandle;
 use crate::connector::network::Network;
 use crate::desk::Desk;
 use crate::pipeline::Life;
-use crate::ports::StoreError;
+use crate::ports::{EscalationQuery, StoreError};
+use crate::webhook::{Receiver, Webhook};
 use body::Notice;
-use webhook::Webhook;
 
 /// Between two looks where nothing rings.
 const EVERY: Duration = Duration::from_secs(30);
+/// Most open matters that are looked at.
+const MOST: u32 = 1000;
 
 /// One who is told: an entry of `notify` in `executor.yaml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,7 +47,8 @@ pub struct NotifyConfig {
     /// File with the secret of the signature; without it, nothing is signed.
     #[serde(default)]
     pub secret_file: Option<PathBuf>,
-    /// Only what waits for one of these roles, until near its end. Empty means all.
+    /// Only requests that wait for one of these roles, until near their end; and matters
+    /// that nobody takes in a day. Empty means all.
     #[serde(default)]
     pub roles: Vec<String>,
     /// Only this tenant's.
@@ -77,14 +77,14 @@ pub enum Kind {
     Teams,
 }
 
-/// How far a request's time has gone.
+/// How long something has waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     /// It began to wait.
     Waits,
-    /// Half of its time is over.
+    /// Half of its time is over; for a matter, an hour in which nobody took it.
     Reminder,
-    /// Nine tenths are over: everybody of the tenant is told.
+    /// Nine tenths are over, or a day: everybody of the tenant is told.
     Escalation,
 }
 
@@ -94,12 +94,22 @@ impl NotifyConfig {
         self.secret_file.iter_mut().chain(self.ca.iter_mut())
     }
 
-    fn wants(&self, parked: &Parked, stage: Stage) -> bool {
-        let tenant = &parked.proposal().asked().subject.tenant;
-        let role = |name: &str| self.roles.iter().any(|role| role == name);
-        let mut open = parked.missing().filter_map(|need| need.role());
+    fn receiver(&self) -> Receiver<'_> {
+        Receiver {
+            url: &self.url,
+            secret: self.secret_file.as_deref(),
+            ca: self.ca.as_deref(),
+            private_networks: &self.private_networks,
+            plain_http: self.plain_http,
+        }
+    }
+
+    /// Whether this receiver is told. `roles` are those that are waited for; a matter
+    /// waits for none in particular.
+    fn wants(&self, tenant: &str, roles: &[String], stage: Stage) -> bool {
+        let asked = || roles.iter().any(|role| self.roles.contains(role));
         self.tenant.as_ref().is_none_or(|only| only == tenant)
-            && (self.roles.is_empty() || stage == Stage::Escalation || open.any(role))
+            && (self.roles.is_empty() || stage == Stage::Escalation || asked())
     }
 }
 
@@ -109,53 +119,92 @@ impl NotifyConfig {
 /// A URL, file or certificate that cannot be used.
 pub fn start(config: &[NotifyConfig], desk: Desk) -> anyhow::Result<JoinHandle<()>> {
     let hooks = config.iter().enumerate().map(|(at, config)| {
-        let hook = Webhook::new(config).map_err(|why| anyhow!("`notify[{at}]`: {why}"))?;
+        let hook =
+            Webhook::new(&config.receiver()).map_err(|why| anyhow!("`notify[{at}]`: {why}"))?;
         Ok((config.clone(), Arc::new(hook)))
     });
     let hooks: Vec<_> = hooks.collect::<anyhow::Result<_>>()?;
     Ok(tokio::spawn(async move {
         let mut told = Told::default();
-        loop {
+        // Where nobody is to be told, there is nothing to look at.
+        while !hooks.is_empty() {
             if let Err(error) = round(&desk, &hooks, &mut told).await {
                 tracing::warn!(%error, "what waits for staff is looked at again later");
             }
             tokio::select! {
                 () = desk.waiting.notified() => {}
+                () = desk.pipeline.raised.notified() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
     }))
 }
 
-type Told = HashMap<ProposalId, Stage>;
+type Hooks = [(NotifyConfig, Arc<Webhook>)];
+/// The last stage that was told of, by proposal or matter.
+type Told = HashMap<String, Stage>;
 
-async fn round(
-    desk: &Desk,
-    hooks: &[(NotifyConfig, Arc<Webhook>)],
-    told: &mut Told,
-) -> Result<(), StoreError> {
-    let journals = desk.pipeline.store.waiting().await?;
-    let lives: Vec<_> =
-        journals.into_iter().filter_map(|journal| Life::resume(journal).ok()).collect();
-    told.retain(|id, _| lives.iter().any(|life| life.state().proposal().id() == id));
+/// What waits for members of staff, whatever it is.
+struct Waiting {
+    id: String,
+    tenant: String,
+    roles: Vec<String>,
+    stage: Stage,
+    notice: Notice,
+}
+
+async fn round(desk: &Desk, hooks: &Hooks, told: &mut Told) -> Result<(), StoreError> {
     let now = desk.pipeline.clock.now();
-    for life in &lives {
-        let State::Proposed(parked) = life.state() else { continue };
-        let Some(stage) = due(parked.proposal(), now, told) else { continue };
-        for (_, hook) in hooks.iter().filter(|(config, _)| config.wants(parked, stage)) {
-            let notice = Notice::of(parked, stage, &desk.origin);
-            let hook = Arc::clone(hook);
-            tokio::spawn(async move { hook.tell(&notice).await });
+    let mut all = requests(desk, now).await?;
+    all.extend(matters(desk, now).await?);
+    told.retain(|id, _| all.iter().any(|waiting| waiting.id == *id));
+    for Waiting { id, tenant, roles, stage, notice } in all {
+        if told.insert(id, stage) >= Some(stage) {
+            continue;
+        }
+        for (config, hook) in hooks.iter().filter(|(c, _)| c.wants(&tenant, &roles, stage)) {
+            let (hook, body) = (Arc::clone(hook), notice.body(config.kind).to_string());
+            let about = notice.about().to_owned();
+            tokio::spawn(async move { hook.tell(&about, &body).await });
         }
     }
     Ok(())
 }
 
-/// The stage that a request is in, where nobody was told of it yet.
-fn due(proposal: &Proposal, now: Timestamp, told: &mut Told) -> Option<Stage> {
-    let stage = stage(proposal.at(), proposal.expires_at(), now);
-    let before = told.insert(proposal.id().clone(), stage);
-    (before < Some(stage)).then_some(stage)
+/// Requests for approval.
+async fn requests(desk: &Desk, now: Timestamp) -> Result<Vec<Waiting>, StoreError> {
+    let journals = desk.pipeline.store.waiting().await?;
+    let lives = journals.into_iter().filter_map(|journal| Life::resume(journal).ok());
+    let waiting = lives.filter_map(|life| {
+        let parked = life.state().parked()?;
+        let (proposal, roles) = (parked.proposal(), words::roles(parked));
+        let stage = stage(proposal.at(), proposal.expires_at(), now);
+        Some(Waiting {
+            id: proposal.id().to_string(),
+            tenant: proposal.asked().subject.tenant.clone(),
+            notice: Notice::request(parked, stage, &desk.origin),
+            roles,
+            stage,
+        })
+    });
+    Ok(waiting.collect())
+}
+
+/// Matters that nobody has taken; one that is given back is told of anew.
+async fn matters(desk: &Desk, now: Timestamp) -> Result<Vec<Waiting>, StoreError> {
+    let query = EscalationQuery { untaken: true, limit: MOST, ..EscalationQuery::default() };
+    let open = desk.pipeline.store.escalations(query).await?;
+    let waiting = open.into_iter().map(|matter| {
+        let stage = untaken(matter.case.at, now);
+        Waiting {
+            id: matter.case.id.to_string(),
+            tenant: matter.case.tenant.clone(),
+            roles: Vec::new(),
+            stage,
+            notice: Notice::matter(&matter.case, stage),
+        }
+    });
+    Ok(waiting.collect())
 }
 
 fn stage(from: Timestamp, until: Timestamp, now: Timestamp) -> Stage {
@@ -169,8 +218,18 @@ fn stage(from: Timestamp, until: Timestamp, now: Timestamp) -> Stage {
     }
 }
 
+fn untaken(from: Timestamp, now: Timestamp) -> Stage {
+    match now.duration_since(from).as_hours() {
+        24.. => Stage::Escalation,
+        1.. => Stage::Reminder,
+        _ => Stage::Waits,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use jiff::SignedDuration;
 
     use super::*;
@@ -189,5 +248,41 @@ mod tests {
         ] {
             assert_eq!(stage(from, at(1000), at(seconds)), expected, "{seconds}");
         }
+    }
+
+    #[test]
+    fn a_matter_that_nobody_takes_is_told_of_again() {
+        let from = Timestamp::UNIX_EPOCH;
+        for (seconds, expected) in [
+            (-60, Stage::Waits),
+            (3599, Stage::Waits),
+            (3600, Stage::Reminder),
+            (86_399, Stage::Reminder),
+            (86_400, Stage::Escalation),
+        ] {
+            let now = from + SignedDuration::from_secs(seconds);
+            assert_eq!(untaken(from, now), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_of_some_roles_hears_of_a_matter_that_nobody_takes_in_a_day() {
+        let config = |more: &str| -> NotifyConfig {
+            serde_saphyr::from_str(&format!("{{ url: \"https://h\", kind: json, {more} }}"))
+                .unwrap()
+        };
+        let (leads, lead) = (config("roles: [lead]"), ["lead".to_owned()]);
+        assert!(leads.wants("shop", &lead, Stage::Waits));
+        assert!(!leads.wants("shop", &[], Stage::Reminder));
+        assert!(leads.wants("shop", &[], Stage::Escalation));
+        let shop = config("tenant: shop");
+        assert!(shop.wants("shop", &[], Stage::Waits) && !shop.wants("other", &lead, Stage::Waits));
+    }
+
+    #[test]
+    fn no_notice_shows_where_it_goes() {
+        let config: NotifyConfig =
+            serde_saphyr::from_str("{ url: \"https://h/T0P\", kind: slack }").unwrap();
+        assert!(!format!("{config:?}").contains("T0P"));
     }
 }

@@ -33,6 +33,7 @@ use crate::driver::{Driver, facts};
 use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
 use crate::running::{Progress, Step};
 use crate::switch::Switchboard;
+use crate::vitals::Vitals;
 
 /// Waits longer than this are worth a commit of their own.
 const WORTH_A_COMMIT: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
@@ -52,6 +53,8 @@ pub struct Pipeline {
     pub store: Arc<dyn Store>,
     /// What operators switched off.
     pub switches: Switchboard,
+    /// Whether effects may begin at all.
+    pub vitals: Vitals,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Rung after each seal.
@@ -141,7 +144,8 @@ impl Pipeline {
     ) -> Result<(), Stop> {
         let State::Granted(granted) = life.state() else { return Ok(()) };
         let tenant = &granted.proposal().asked().subject.tenant;
-        let on = self.switches.check(tenant, &contract.tool);
+        let on = self.vitals.check();
+        let on = on.and_then(|()| self.switches.check(tenant, &contract.tool));
         let on = on.and_then(|()| self.driver.active(contract));
         let taken = match on.and_then(|()| write(contract)) {
             Ok(body) => {
@@ -204,6 +208,9 @@ impl Pipeline {
     /// INTENT FIRST: no byte leaves before the journal has the intent.
     async fn send(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
         let first = matches!(life.state(), State::Sent(d) if d.attempts().len() == 1);
+        if first {
+            self.vitals.check().map_err(|no| Stop::Known(Box::new(no)))?;
+        }
         match life.flush(&*self.store).await {
             Ok(()) => {}
             // Nothing was sent yet: the action was not begun.

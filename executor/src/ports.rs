@@ -222,6 +222,8 @@ pub struct EscalationQuery {
     pub tenant: String,
     /// Closed ones as well.
     pub closed: bool,
+    /// Only those that nobody has taken, newest first; else all, oldest first.
+    pub untaken: bool,
     /// At most this many.
     pub limit: u32,
 }

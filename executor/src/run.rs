@@ -24,13 +24,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activation::Found;
 use crate::config::Config;
+use crate::confirm::Confirm;
 use crate::connector::Connections;
 use crate::console::ConsoleConfig;
 use crate::desk::Desk;
 use crate::driver::Driver;
+use crate::flood::Flood;
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, Store, SystemClock};
+use crate::room::Room;
 use crate::running::Running;
 use crate::service::{
     approvals::ApprovalsService, audit::AuditService, escalations::EscalationsService,
@@ -40,6 +43,7 @@ use crate::store::sqlite::Sqlite;
 use crate::subject::Subjects;
 use crate::switch::Switchboard;
 use crate::vault::Vault;
+use crate::vitals::Watch;
 use crate::{activation, console, log, notify, packs, policy, purge, status};
 
 /// How long calls under way may take to end after the signal to stop.
@@ -65,7 +69,8 @@ pub async fn run(
         crl: config.tls.crl.clone(),
     })?;
     let _alone = alone(&config.state)?;
-    let Opened { desk, publisher, publishing } = open(&config).await?;
+    let Opened { desk, watch, publisher, publishing } = open(&config).await?;
+    let watching = tokio::spawn(watch.run());
     let carried_on = desk.recover().await?;
     if carried_on > 0 {
         tracing::info!(carried_on, "actions of an earlier process are carried on");
@@ -78,11 +83,14 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
-    let admin = status::serve(address(&config.admin)?, Arc::clone(&desk.pipeline.store)).await?;
+    let admin = status::serve(address(&config.admin)?, desk.pipeline.vitals.clone()).await?;
     let console = match &config.console {
         Some(page) => Some(console::serve(page, desk.clone()).await?),
         None => None,
     };
+    if let Some((config, confirm)) = config.confirm.as_ref().zip(desk.confirm.clone()) {
+        console::serve_customers(&config.page, confirm, desk.clone()).await?;
+    }
     let told = notify::start(&config.notify, desk.clone())?;
     if let Some(file) = ready_file {
         Ready { grpc, admin, console }.announce(file)?;
@@ -107,10 +115,11 @@ pub async fn run(
         .add_service(ApprovalsServer::new(ApprovalsService::new(desk.clone())))
         .add_service(OperatorServer::new(OperatorService::new(desk.clone(), tenants)))
         .add_service(EscalationsServer::new(EscalationsService::new(desk.clone())))
-        .add_service(AuditServer::new(AuditService::new(desk)));
+        .add_service(AuditServer::new(AuditService::new(desk.clone())));
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
+    desk.seal_counted(true).await;
+    watching.abort();
     purging.abort();
-    told.abort();
     sweeping.abort();
     told.abort();
     publishing.cancel();
@@ -124,6 +133,7 @@ pub async fn run(
 /// Looks after what waits for people, now and again.
 async fn sweep(desk: Desk) {
     loop {
+        desk.seal_counted(false).await;
         if let Err(error) = desk.sweep().await {
             tracing::warn!(%error, "what waits for people is looked after later");
         }
@@ -156,6 +166,8 @@ fn private_folder(path: &Path) -> anyhow::Result<()> {
 pub struct Opened {
     /// Where requests arrive.
     pub desk: Desk,
+    /// Looks after whether effects may begin.
+    pub watch: Watch,
     /// Brings the log folder up to date until `publishing` is cancelled.
     pub publisher: JoinHandle<()>,
     /// Ends the publisher after one last round.
@@ -195,6 +207,13 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     sealed.notify_one();
     let driver =
         Driver::new(Arc::clone(&catalog), connections, Arc::clone(&clock)).without(inactive);
+    let (vitals, watch) = Watch::begin(
+        config.state.clone(),
+        config.log.clone(),
+        Arc::clone(&store),
+        Arc::clone(&clock),
+    )
+    .await?;
     let switches = Switchboard::new(store.switches().await?);
     let pipeline = Pipeline {
         catalog,
@@ -202,6 +221,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         driver,
         store,
         switches,
+        vitals,
         clock: Arc::clone(&clock),
         sealed,
         raised: Arc::default(),
@@ -213,10 +233,13 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         pipeline,
         subjects,
         running: Running::default(),
+        flood: Flood::default(),
+        room: Room::default(),
         waiting: Arc::default(),
         origin: site.as_ref().map_or("", |site| site.origin()).into(),
+        confirm: config.confirm.as_ref().map(Confirm::open).transpose()?.map(Arc::new),
     };
-    Ok(Opened { desk, publisher, publishing })
+    Ok(Opened { desk, watch, publisher, publishing })
 }
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {

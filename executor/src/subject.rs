@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use crate::config::{Config, PublicKey};
+use crate::confirm::{KID, PAGE};
 use crate::ports::Clock;
 use issuer::{Issuer, unverified};
 pub use words::Said;
@@ -77,7 +78,29 @@ impl Subjects {
                 keys: keys(&frontend.keys, &name)?,
             });
         }
+        all.page(config, &mut known)?;
         Ok(all)
+    }
+
+    /// The executor's own page speaks for the subjects of every tenant, as a frontend
+    /// of each.
+    fn page(&mut self, config: &Config, known: &mut BTreeSet<String>) -> Result<(), SubjectsError> {
+        let Some(confirm) = &config.confirm else { return Ok(()) };
+        let failed =
+            |message: String| SubjectsError::KeyFile { path: confirm.key.clone(), message };
+        let pem = confirm.public_pem().map_err(|e| failed(e.to_string()))?;
+        let tenants: BTreeSet<_> = config.issuers.iter().map(|issuer| &issuer.tenant).collect();
+        for tenant in tenants {
+            once(known, &format!("frontend `{PAGE}` of tenant `{tenant}`"))?;
+            let key = Key::ed25519_pem(pem.as_bytes()).map_err(failed)?;
+            self.frontends.add(Voice {
+                issuer: PAGE.to_owned(),
+                audience: AUDIENCE.to_owned(),
+                tenant: tenant.clone(),
+                keys: Keys::from([(KID.to_owned(), key)]),
+            });
+        }
+        Ok(())
     }
 
     /// Nobody: for tests of what comes after.

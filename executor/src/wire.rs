@@ -15,9 +15,10 @@ use countersign_shared::refusal::Refusal;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::desk::{Observed, Request, Turned};
+use crate::desk::{Observed, Request};
 use crate::matching::Span;
 use crate::subject::Said;
+use crate::turned::Turned;
 
 /// Most violations that one refusal names.
 const MOST_VIOLATIONS: usize = 10;
@@ -202,6 +203,8 @@ pub fn proposal(made: &Proposal) -> v1::Proposal {
         amount: money.map(|m| m.amount().to_string()).unwrap_or_default(),
         currency: money.map(|m| m.currency().to_string()).unwrap_or_default(),
         expires_at: Some(time(made.expires_at())),
+        action_id: made.action().to_string(),
+        link_sent_to: String::new(),
     }
 }
 

@@ -21,7 +21,9 @@ use crate::assemble::{Question, Task};
 mod carry;
 mod decide;
 mod ending;
+mod guest;
 mod hand;
+mod link;
 mod pursue;
 pub mod turn;
 
@@ -110,6 +112,8 @@ pub struct Conversation {
     pub focus: BTreeMap<String, Candidate>,
     /// What was done and is known, one line each, for models.
     pub so_far: Vec<String>,
+    /// What a guest wanted who was asked who they are.
+    pub unmatched: Option<guest::Wanted>,
     /// How many of the newest messages were not understood yet.
     pub open_messages: usize,
 }

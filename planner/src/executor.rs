@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::{
     Action, ActionState, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
-    GetActionRequest, ListToolsRequest, Proposal, ProposeRequest, Tool, WatchActionRequest,
+    GetActionRequest, ListToolsRequest, MatchSubjectRequest, Proposal, ProposeRequest, Tool,
+    WatchActionRequest,
 };
 use countersign_shared::refusal::Refusal;
 use tonic::transport::Channel;
@@ -28,6 +29,8 @@ pub trait Executor: Send + Sync {
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError>;
     /// Reads, or carries out a proposal.
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError>;
+    /// Makes a guest known to the executor, for this conversation.
+    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError>;
     /// Hands a matter to a person.
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError>;
     /// One action as it stands.
@@ -144,6 +147,11 @@ impl Executor for GrpcExecutor {
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError> {
         let answer = self.client.clone().execute(timed(request, EXECUTE_PATIENCE)).await;
         answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
+    }
+
+    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
+        let answer = self.client.clone().match_subject(timed(request, ADVISORY_PATIENCE)).await;
+        answer.map(drop).map_err(|s| CallError::from_status(&s))
     }
 
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {

@@ -2,7 +2,7 @@
 //! own (`said`, `say`, the card), fixed ones, and questions made of labels. No
 //! model writes here: NO CLAIM WITHOUT A RECEIPT.
 
-use countersign_proto::v1::{Action, Observation, Outcome};
+use countersign_proto::v1::{Action, GrantKind, Observation, Outcome};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use serde_json::Value as Json;
@@ -25,9 +25,14 @@ pub const DROPPED: &str = "All right, I leave that.";
 /// A yes in words where a signed one is needed.
 pub const CONFIRM_ON_CARD: &str =
     "Please confirm it on the card itself; a yes in the chat is not enough.";
+/// Order number and e-mail are not enough for it.
+pub const SIGN_IN: &str = "For this you have to sign in first. I have started nothing new.";
 /// The state moved between card and yes.
 pub const LOOK_AGAIN: &str =
     "Something changed in the meantime, so nothing has been done. This is how it looks now:";
+/// The executor's link was sent and not used yet.
+pub const OPEN_THE_LINK: &str =
+    "This waits for your yes. Please open the link that was sent to you.";
 /// No answer in the tools.
 const NOT_ANSWERABLE: &str = "I can't answer that from what I can look up here.";
 /// Nothing was understood.
@@ -79,6 +84,9 @@ pub fn acted(action: &Action) -> String {
     if !action.said.is_empty() {
         return action.said.clone();
     }
+    if action.needs.contains(&GrantKind::Customer.into()) {
+        return OPEN_THE_LINK.to_owned();
+    }
     let sealed = crate::executor::is_sealed(action);
     match action.outcome() {
         Outcome::Applied if sealed => format!("Done. Receipt {}.", action.receipt_id),
@@ -94,6 +102,14 @@ pub fn acted(action: &Action) -> String {
             STILL_CHECKED.to_owned()
         }
     }
+}
+
+/// Words for a link that the executor sent.
+#[must_use]
+pub fn link_sent(to: &str) -> String {
+    format!(
+        "A link is on its way to {to}. Please open it and say yes there. Nothing happens until then."
+    )
 }
 
 /// Words for a read: the contract's, else its results by their label.

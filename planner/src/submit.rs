@@ -34,6 +34,8 @@ pub struct Write<'a> {
     pub usage: ModelUse,
     /// The earlier receipt, where the customer wants it done once more.
     pub after_receipt_id: &'a str,
+    /// Whether the executor is to send the customer a link.
+    pub confirm_by_link: bool,
 }
 
 /// Asks for the dry run.
@@ -62,6 +64,7 @@ pub async fn propose(
             model: Some(write.usage),
             after_receipt_id: write.after_receipt_id.to_owned(),
         }),
+        confirm_by_link: write.confirm_by_link,
     };
     executor.propose(request).await
 }

@@ -271,6 +271,24 @@ pub fn approval_challenge(claims: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// What a passkey is asked to sign for answers to several cards at once: a digest of the
+/// list of their [`answer_digest`]s. Its prefix keeps a list from being one answer.
+#[must_use]
+pub fn answers_challenge(digests: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(b"countersign approvals v1\n");
+    for digest in digests {
+        hash.update(digest.as_bytes());
+        hash.update(b"\n");
+    }
+    hash.finalize().into()
+}
+
+/// One answer in a list that is signed at once: hex of [`approval_challenge`].
+#[must_use]
+pub fn answer_digest(claims: &str) -> String {
+    hex::encode(approval_challenge(claims))
+}
+
 /// What a passkey is asked to sign for signing in: a digest of the executor's own
 /// question. Its prefix keeps it from ever being an answer to a card.
 #[must_use]
@@ -329,6 +347,15 @@ mod tests {
     #[test]
     fn signing_in_is_never_an_answer() {
         assert_ne!(sign_in_challenge("{}"), approval_challenge("{}"));
+    }
+
+    #[test]
+    fn a_list_is_signed_in_its_order_and_is_never_one_answer() {
+        let [a, b] = ["{\"a\":1}", "{\"b\":1}"].map(answer_digest);
+        let both = answers_challenge(&[a.clone(), b.clone()]);
+        assert_ne!(both, answers_challenge(&[b, a.clone()]));
+        assert_ne!(both, answers_challenge(std::slice::from_ref(&a)));
+        assert_ne!(answers_challenge(&[a]), approval_challenge("{\"a\":1}"));
     }
 
     #[test]

@@ -103,6 +103,7 @@ registry! {
     Escalated = "ESCALATED",
     NotActivated = "NOT_ACTIVATED",
     HumanDisagrees = "HUMAN_DISAGREES",
+    EffectsHalted = "EFFECTS_HALTED",
 }
 
 impl Code {

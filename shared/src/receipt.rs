@@ -1,6 +1,8 @@
 //! The record of a finished or refused action. Its JSON bytes are a leaf of the
 //! log, hashed as they stand: nobody has to serialise it again to verify it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -78,6 +80,20 @@ pub struct Receipt {
     /// What people changed of the executor itself; absent for an action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
+    /// Refusals that this one receipt stands for; absent for any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
+}
+
+/// Refusals of one caller beyond its quota, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// When the first was counted at the earliest.
+    pub since: Timestamp,
+    /// When the last was counted at the latest.
+    pub until: Timestamp,
+    /// How many, by code.
+    pub codes: BTreeMap<String, u64>,
 }
 
 /// A change to the executor itself: a switch, or what it runs with.

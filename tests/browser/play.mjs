@@ -68,7 +68,7 @@ const { authenticatorId } = await call("WebAuthn.addVirtualAuthenticator", {
     hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true,
   },
 });
-await call("WebAuthn.addCredential", { authenticatorId, credential });
+if (credential) await call("WebAuthn.addCredential", { authenticatorId, credential });
 
 async function run(expression) {
   const { result, exceptionDetails } = await call("Runtime.evaluate", { expression, returnByValue: true });
@@ -91,10 +91,10 @@ async function until(selector, wanted) {
   }
 }
 
-// A page that was just opened may not have its parts yet.
+// A page that was just opened may not have its parts, or its script, yet.
 async function present(selector) {
   const began = Date.now();
-  while (!(await run(`document.querySelector(${JSON.stringify(selector)}) !== null`).catch(() => false))) {
+  while (!(await run(`document.readyState === "complete" && document.querySelector(${JSON.stringify(selector)}) !== null`).catch(() => false))) {
     if (Date.now() - began > PATIENCE) throw new Error(`${selector} never came`);
     await new Promise((again) => setTimeout(again, 50));
   }

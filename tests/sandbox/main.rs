@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use countersign_tests::sandbox::{Config, Credentials, Fault, Sandbox};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A sandbox shop that speaks Shopify's Admin GraphQL API. Nothing in it is real.
+/// A sandbox shop that speaks Shopify's Admin GraphQL API and Stripe's API v1. Nothing in it is real.
 #[derive(Debug, Parser)]
 #[command(name = "sandbox", version)]
 struct Arguments {

@@ -7,7 +7,7 @@
 //!                                                         ledger ◀─────┘
 //! ```
 //! [`Sandbox::start`] runs it within a test; the bin `sandbox` runs it as a process. Both have the
-//! same powers, over the handle or under `/sandbox`. An API is a folder beside `shopify`; clock,
+//! same powers, over the handle or under `/sandbox`. An API is a folder: `shopify`, `stripe`; clock,
 //! ledger, faults, request log and credentials are shared.
 
 mod clock;
@@ -19,6 +19,7 @@ mod page;
 mod requests;
 mod serve;
 mod shopify;
+mod stripe;
 mod world;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub use fault::{Fault, FaultSpec, Faults};
 pub use ledger::{Effect, Ledger};
 pub use requests::{Received, RequestLog};
 pub use shopify::{PATH as SHOPIFY_PATH, StaffAct};
+pub use stripe::{PATH as STRIPE_PATH, StripeAct};
 
 use serve::Shared;
 use world::World;
@@ -145,6 +147,25 @@ impl Sandbox {
         let now = guard.tick();
         let world = &mut *guard;
         world.shopify.staff(order, act, now, &mut world.ledger).map_err(SandboxError::Staff)
+    }
+
+    /// Somebody acts in Stripe's dashboard, or a bank does.
+    ///
+    /// # Errors
+    /// When there is no such object, or the act is impossible in its state.
+    pub fn stripe_staff(&self, act: &StripeAct) -> Result<(), SandboxError> {
+        let mut guard = self.world.lock();
+        let now = guard.tick();
+        let world = &mut *guard;
+        world.stripe.staff(act, now, &mut world.ledger).map_err(SandboxError::Staff)
+    }
+
+    /// The true state of a charge with its refunds, or of a subscription, in the API's shape.
+    #[must_use]
+    pub fn stripe(&self, id: &str) -> Option<Value> {
+        let mut world = self.world.lock();
+        world.tick();
+        world.stripe.state(id)
     }
 
     /// Moves the clock forward; what falls due happens.

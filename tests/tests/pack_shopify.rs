@@ -130,6 +130,8 @@ fn money_that_cannot_be_called_back_is_keyed_or_marked() {
 fn each_contract_names_a_document_and_each_document_is_named() {
     let mut named: Vec<_> = texts("contracts").values().map(|text| document_of(text)).collect();
     named.sort();
+    // One document may serve several contracts.
+    named.dedup();
     assert_eq!(named, texts("documents").into_keys().collect::<Vec<_>>());
 }
 

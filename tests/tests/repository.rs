@@ -70,6 +70,30 @@ fn nothing_that_ships_can_leave_a_gate_out() {
     }
 }
 
+/// A gate in the list is asked in the code, and the list names each once.
+#[test]
+fn every_gate_in_the_list_is_asked() {
+    let list = "executor/core/src/gates.rs";
+    let text = fs::read_to_string(root().join(list)).unwrap();
+    let (_, listed) = text.split_once("pub enum Gate {").unwrap();
+    let (variants, rest) = listed.split_once('}').unwrap();
+    let named = variants.lines().filter_map(|line| line.trim().strip_suffix(','));
+    let named: Vec<_> = named.filter(|line| !line.starts_with('/')).collect();
+    let sources = tracked().into_iter().filter(|p| {
+        let path = p.strip_prefix(root()).unwrap().display().to_string();
+        path.starts_with("executor/") && path.ends_with(".rs") && path != list
+    });
+    let sources: String = sources.map(|p| fs::read_to_string(p).unwrap()).collect();
+    assert!(named.len() > 50);
+    for gate in named {
+        let name = format!("Gate::{gate}");
+        let mut after = sources.split(&name).skip(1);
+        let whole = |rest: &str| !rest.starts_with(char::is_alphanumeric);
+        assert!(after.any(whole), "nobody asks {gate}");
+        assert_eq!(rest.matches(&format!("Self::{gate},")).count(), 1, "{gate} in ALL");
+    }
+}
+
 /// Every crate and feature that a package is built with, without its tests.
 fn features(package: &str) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -28,7 +28,8 @@ Example:
       --key alice.key --kid alice-1 --executor 127.0.0.1:7443 --tls ./approver \\
       --executor-id spiffe://shop.example/executor
 
-The request is shown whole, and you are asked before your key signs. What is signed is a digest of the
+Several can be answered in turn: approve prp_1… prp_2… Each is shown whole, and you are asked before
+your key signs; one that changed keeps none of the others from it. What is signed is a digest of the
 card as it was shown. The person, the directory and the public key are those of people.yaml in the
 policy. The last yes sets the action going; the command then waits for its end.";
 

@@ -126,6 +126,7 @@ fn subject(tenant: &str, json: &Json, now: Timestamp) -> anyhow::Result<Subject>
     Ok(Subject {
         tenant: tenant.to_owned(),
         issuer: "contracts".to_owned(),
+        signs_as: id.clone(),
         id,
         claims,
         kind: countersign_core::subject::Kind::Customer,

@@ -3,7 +3,6 @@
 mod page;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -18,14 +17,10 @@ use countersign_shared::attest::{AUDIENCE, FinishClaims, FinishType};
 use jiff::Timestamp;
 use tonic::transport::Channel;
 
-use crate::chat::jws::Signer;
 use crate::command::OK;
-use crate::ed25519;
 use crate::remote::{ExecutorArgs, timed};
+use crate::signer::{SignerArgs, VALID};
 use crate::text::{one_line, printable};
-
-/// How long a signed word may be on its way, in seconds.
-const VALID: i64 = 300;
 
 const FINISH_EXAMPLES: &str = "\
 Example:
@@ -104,15 +99,8 @@ pub struct FinishArgs {
     /// What you did; goes into the receipt.
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
-    /// The directory that knows you: your `issuer` in people.yaml.
-    #[arg(long, value_name = "ISSUER")]
-    issuer: String,
-    /// Your private key: Ed25519, PKCS#8 PEM.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// That key's name in people.yaml.
-    #[arg(long)]
-    kid: String,
+    #[command(flatten)]
+    signer: SignerArgs,
     #[command(flatten)]
     take: TakeArgs,
 }
@@ -196,7 +184,7 @@ async fn give_back(one: &OneArgs) -> anyhow::Result<()> {
 
 async fn finish(args: &FinishArgs) -> anyhow::Result<()> {
     let one = &args.take.one;
-    let signer = Signer::new(ed25519::read(&args.key)?, &args.kid);
+    let signer = args.signer.open()?;
     let claims = claims(args, &get(one).await?, Timestamp::now());
     let jws = signer.sign(&claims)?;
     let request = timed(FinishEscalationRequest { escalation_id: one.id.clone(), jws });
@@ -218,7 +206,7 @@ fn claims(args: &FinishArgs, found: &Escalation, now: Timestamp) -> FinishClaims
     let about = if found.action_id.is_empty() { &found.escalation_id } else { &found.action_id };
     FinishClaims {
         typ: FinishType::Finish,
-        iss: args.issuer.clone(),
+        iss: args.signer.issuer.clone(),
         aud: AUDIENCE.to_owned(),
         sub: args.take.person.clone(),
         action: about.clone(),
@@ -243,22 +231,11 @@ fn tell(args: &OneArgs, found: &Escalation) -> anyhow::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: FinishArgs,
-    }
-
-    const LINE: &str = "x esc_1 --as alice --issuer https://d --key k --kid a --executor h:1 \
-                        --tls t --executor-id spiffe://d/executor";
+    use crate::signer;
 
     fn parsed(more: &[&str]) -> Result<FinishArgs, clap::Error> {
-        let words = LINE.split_whitespace().chain(more.iter().copied());
-        Line::try_parse_from(words).map(|line| line.args)
+        signer::parsed("esc_1", more)
     }
 
     #[test]

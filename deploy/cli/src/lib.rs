@@ -38,4 +38,5 @@ mod completions;
 mod ed25519;
 mod logkey;
 mod remote;
+mod signer;
 mod text;

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use countersign_core::contract::{Body, Catalog, arguments_json};
+use countersign_core::subject::Kind;
 use countersign_executor::packs;
 use countersign_planner::model::Want;
 use countersign_planner::model::offline::read;
@@ -18,13 +19,15 @@ const FULL: f64 = 0.98;
 /// What a customer might put into any slot.
 const FILLS: [&str; 3] = ["1001", "B-77", "14 Linden Avenue, Springfield"];
 
-fn shipped() -> Vec<Tool> {
+/// What this kind of person is offered.
+fn shipped(kind: Kind) -> Vec<Tool> {
     let folder: PathBuf =
         Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join("executor/packs");
     let packs = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let catalog: Catalog =
         packs::load(&packs.filter(|path| path.is_dir()).collect::<Vec<_>>()).unwrap();
-    let tools = catalog.tools.values().map(|contract| Tool {
+    let theirs = catalog.tools.values().filter(|c| c.listed && c.open_to.contains(&kind));
+    let tools = theirs.map(|contract| Tool {
         name: contract.tool.clone(),
         read: matches!(contract.body, Body::Read(_)),
         arguments_json: arguments_json(contract).to_string(),
@@ -63,15 +66,17 @@ fn missed(tools: &[Tool]) -> Vec<String> {
 
 #[test]
 fn every_example_is_read_as_its_own_tool() {
-    let tools = shipped();
-    assert!(tools.iter().map(|tool| tool.examples.len()).sum::<usize>() > 100);
-    assert_eq!(missed(&tools), Vec::<String>::new());
+    for kind in [Kind::Customer, Kind::Staff] {
+        let tools = shipped(kind);
+        assert!(tools.iter().map(|tool| tool.examples.len()).sum::<usize>() > 100);
+        assert_eq!(missed(&tools), Vec::<String>::new(), "{kind:?}");
+    }
 }
 
 /// A read that speaks of the same things in ever more words takes nothing from a write.
 #[test]
 fn more_examples_on_a_read_take_nothing_from_a_write() {
-    let mut tools = shipped();
+    let mut tools = shipped(Kind::Customer);
     let written: Vec<String> =
         tools.iter().filter(|tool| !tool.read).flat_map(|tool| tool.examples.clone()).collect();
     for opening in ["tell me whether you did:", "show me what happens when I say", "status of"] {

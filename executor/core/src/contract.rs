@@ -7,21 +7,22 @@ mod catalog;
 mod describe;
 mod keys;
 pub mod load;
+mod pack;
 pub mod problem;
 pub mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::money::{Currency, Money};
-use serde::Deserialize;
 use serde_json::Value as Json;
 
+pub use self::pack::{CredentialUse, Limits, Pack, PackCode, PackKind};
 use crate::expr::{Expr, Prose, Template};
+use crate::policy::Resource;
 use crate::shape::Shape;
-use crate::subject::Strength;
+use crate::subject::{Kind, Strength};
 
 pub use catalog::DuplicatePack;
 pub use describe::{arguments_json, output_json};
@@ -35,107 +36,6 @@ pub struct Catalog {
     pub tools: BTreeMap<String, Arc<Contract>>,
     /// How guests are matched, by pack; not every pack can.
     pub matching: BTreeMap<String, Matching>,
-}
-
-/// One backend's connector as its pack declares it. Address and credential are
-/// the deployment's.
-#[derive(Debug)]
-pub struct Pack {
-    /// Name, the part of a tool's name before the dot.
-    pub name: String,
-    /// One sentence.
-    pub summary: String,
-    /// How it is spoken to.
-    pub kind: PackKind,
-    /// How a credential is presented.
-    pub credential: CredentialUse,
-    /// Claims of the subject that its contracts may name, besides `id`.
-    pub subject_claims: BTreeSet<String>,
-    /// Total time-out of one request.
-    pub timeout: Duration,
-    /// Largest answer read, in bytes.
-    pub response_limit: u64,
-    /// Longest time the backend may go on working after we stop waiting.
-    pub quiet_period: Duration,
-    /// How fast the backend may be called.
-    pub limits: Limits,
-    /// GraphQL error codes that mean "not executed, try later".
-    pub throttled_codes: BTreeSet<String>,
-    /// Codes its contracts may refuse with.
-    pub codes: BTreeMap<String, PackCode>,
-    /// `sha256:…` over every file of the pack.
-    pub digest: String,
-}
-
-/// How fast a backend may be called over one connection; `None` is no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Requests at once.
-    pub concurrent: Option<NonZeroU32>,
-    /// Requests a second; as many may come at once after a quiet second.
-    pub per_second: Option<NonZeroU32>,
-}
-
-impl Limits {
-    /// These, and where they say nothing, those.
-    #[must_use]
-    pub fn over(self, those: Self) -> Self {
-        Self {
-            concurrent: self.concurrent.or(those.concurrent),
-            per_second: self.per_second.or(those.per_second),
-        }
-    }
-}
-
-/// The protocol of a pack.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PackKind {
-    /// One GraphQL end point at this path.
-    GraphQl {
-        /// Path below the connection's base URL.
-        path: String,
-    },
-    /// REST, JSON or forms.
-    Http,
-}
-
-/// Where the connection's credential goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CredentialUse {
-    /// No credential.
-    None,
-    /// The secret as the value of this header.
-    Header(String),
-    /// `Authorization: Bearer`.
-    Bearer,
-    /// `Authorization: Basic`; the file holds `user:password`.
-    Basic,
-    /// HMAC-SHA256 of the body in this header, hex.
-    Hmac {
-        /// Header name.
-        header: String,
-    },
-    /// OAuth 2 client credentials; the file holds `client_id:client_secret`.
-    OauthClientCredentials {
-        /// Path of the token end point below the base URL.
-        token_path: String,
-        /// Scope asked for; may be empty.
-        scope: String,
-    },
-}
-
-/// A refusal code of a pack.
-#[derive(Debug, Clone)]
-pub struct PackCode {
-    /// Why it happens.
-    pub cause: String,
-    /// What can be done.
-    pub remedy: String,
-    /// What a customer is told.
-    pub say: Option<String>,
-    /// Whether a person has to look.
-    pub escalate: bool,
 }
 
 /// How a guest's order number and e-mail are looked up.
@@ -162,6 +62,8 @@ pub struct Contract {
     pub summary: String,
     /// Sentences that mean it.
     pub examples: Vec<String>,
+    /// Whose subjects may use it.
+    pub open_to: BTreeSet<Kind>,
     /// How surely it has to be the subject.
     pub strength: Strength,
     /// `sha256:…` over the pack's digest and this file.
@@ -176,6 +78,20 @@ pub struct Contract {
     pub call: Call,
     /// A read's part, or a write's.
     pub body: Body,
+    /// What of it policies see.
+    pub resource: Resource,
+}
+
+impl Contract {
+    /// What staff need to use it: `pack:read`, or `pack:write`.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        let what = match &self.body {
+            Body::Read(_) => "read",
+            Body::Write(_) => "write",
+        };
+        format!("{}:{what}", self.pack.name)
+    }
 }
 
 /// What makes the two kinds of contract different.

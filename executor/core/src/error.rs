@@ -74,7 +74,8 @@ impl Refused {
     /// under way.
     #[must_use]
     pub fn passes(&self) -> bool {
-        const PASSING: [Code; 9] = [
+        const PASSING: [Code; 10] = [
+            Code::EffectsHalted,
             Code::InFlight,
             Code::ObjectInDoubt,
             Code::StateUnreadable,

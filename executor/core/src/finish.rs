@@ -49,6 +49,8 @@ pub struct Finish {
 pub struct Matter<'a> {
     /// The action's id, or the escalation's where there is no action.
     pub id: &'a str,
+    /// The tenant that it belongs to.
+    pub tenant: &'a str,
     /// The action that was asked for, with its contract.
     pub asked: Option<(&'a Proposal, &'a Contract)>,
 }
@@ -89,17 +91,16 @@ fn entitled(
     signers: &Signers<'_>,
     now: Timestamp,
 ) -> Result<String, Refused> {
-    let roles = signers.policy.people().roles(person, now);
-    let roles: Vec<String> = roles.into_iter().map(str::to_owned).collect();
-    let Some(role) = roles.first().cloned() else {
-        return Err(Refused::new(Code::ApproverNotAllowed, "this person holds no role now"));
+    let roles = signers.policy.people().roles_for(person, matter.tenant, now);
+    let Some(role) = roles.first().map(|role| (*role).to_owned()) else {
+        let message = format!("this person holds no role for tenant `{}` now", matter.tenant);
+        return Err(Refused::new(Code::ApproverNotAllowed, message));
     };
     if let Some((proposal, contract)) = matter.asked {
         let asked = proposal.asked();
         let question = Approval {
             person,
-            needed: &roles,
-            already: &[],
+            role: &role,
             requester: &asked.subject,
             channel: &asked.channel,
             workload: &asked.caller,

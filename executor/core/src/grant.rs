@@ -138,7 +138,7 @@ pub fn complete(
     let proposal = &parked.proposal;
     alive(proposal, now)?;
     current(proposal, contract)?;
-    for vote in &parked.votes {
+    for vote in parked.votes.iter().filter(|_| Gate::StillCounts.is_on()) {
         match vote {
             Vote::Confirmed(yes) => {
                 confirmation(proposal, &yes.jws, signers.frontends, yes.at)?;
@@ -162,7 +162,7 @@ pub fn complete(
 
 /// A yes was given to what the contract said then (NO ONE HOLDS THE WHOLE PEN).
 fn current(proposal: &Proposal, contract: &Contract) -> Result<(), Refused> {
-    if proposal.contract_digest() == contract.digest {
+    if proposal.contract_digest() == contract.digest || !Gate::Contract.is_on() {
         return Ok(());
     }
     let message = "the contract was changed after the proposal; propose again";
@@ -186,7 +186,7 @@ fn confirmation(
     let asked = proposal.asked();
     let claims: ConfirmationClaims =
         frontends.verify(&asked.subject.tenant, jws, now).map_err(|e| invalid(&e.to_string()))?;
-    if claims.sub != asked.subject.id && Gate::YesPerson.is_on() {
+    if claims.sub != asked.subject.signs_as && Gate::YesPerson.is_on() {
         return Err(invalid("the yes is another subject's"));
     }
     if claims.conv != asked.conversation && Gate::YesConversation.is_on() {

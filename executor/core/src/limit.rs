@@ -19,6 +19,7 @@ use crate::gates::Gate;
 use crate::grant::{Need, Vote};
 use crate::policy::{Limit, Per, Policy, Tally};
 use crate::proposal::Proposal;
+use crate::subject::Kind;
 
 /// Every account that an action is booked on.
 const EACH: [Per; 5] = [Per::Customer, Per::Object, Per::Tenant, Per::Approver, Per::Instrument];
@@ -138,7 +139,7 @@ fn accounts(proposal: &Proposal, votes: &[Vote], per: Per) -> Vec<String> {
         digest::of("countersign account v1", &json!([per.name(), who.tenant, names]))
     };
     match per {
-        Per::Customer => vec![named(json!([who.issuer, who.id]))],
+        Per::Customer => customer(proposal).into_iter().map(named).collect(),
         Per::Tenant => vec![named(json!([]))],
         Per::Object => proposal.locks().iter().map(|object| named(json!([object]))).collect(),
         Per::Instrument => proposal.instrument().iter().map(|i| named(json!([i]))).collect(),
@@ -150,6 +151,15 @@ fn accounts(proposal: &Proposal, votes: &[Vote], per: Per) -> Vec<String> {
             approvers.collect()
         }
     }
+}
+
+/// A customer is whoever signs in, and whoever the object belongs to at the backend: the
+/// same person under two names, or through a member of staff, has one budget.
+fn customer(proposal: &Proposal) -> Vec<serde_json::Value> {
+    let (who, owner) = (&proposal.asked().subject, proposal.owner());
+    let signs_in = who.kind == Kind::Customer || owner.is_none();
+    let signs_in = signs_in.then(|| json!([who.issuer, who.id]));
+    signs_in.into_iter().chain(owner.map(|owner| json!([owner]))).collect()
 }
 
 impl Threshold {

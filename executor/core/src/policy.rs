@@ -31,7 +31,7 @@ pub use limit::{Limit, Per, Tally};
 pub use mode::{Mode, ModeLine, Share};
 pub use pattern::Pattern;
 pub use people::{Absence, Passkey, People, Person};
-pub use rules::SCHEMA;
+pub use rules::{Resource, SCHEMA};
 pub use settings::{Activation, Open, Part, Settings};
 pub use table::{Checked, Row, Table};
 
@@ -177,7 +177,9 @@ impl Policy {
             segment: &subject.segment,
             strength: subject.strength as i64,
             scopes: &subject.scopes,
-            roles: person.map(|p| self.people.roles(p, now)).unwrap_or_default(),
+            roles: person
+                .map(|p| self.people.roles_for(p, &subject.tenant, now))
+                .unwrap_or_default(),
         }
     }
 
@@ -195,7 +197,7 @@ impl Policy {
             }
             Ruling::Failed(why) => (Vec::new(), Some((Code::RuleError, why))),
         };
-        let refused = refused.filter(|_| Gate::Policy.is_on());
+        let refused = refused.filter(|_| ask.verb.gate().is_on());
         let finding = Finding {
             gate: "policy".into(),
             passed: refused.is_none(),
@@ -248,6 +250,16 @@ impl Verb {
             Self::Execute => "execute",
             Self::Confirm => "confirm",
             Self::Approve => "approve",
+        }
+    }
+
+    fn gate(self) -> Gate {
+        match self {
+            Self::Read => Gate::PolicyRead,
+            Self::Propose => Gate::PolicyPropose,
+            Self::Execute => Gate::PolicyExecute,
+            Self::Confirm => Gate::PolicyConfirm,
+            Self::Approve => Gate::PolicyApprove,
         }
     }
 }

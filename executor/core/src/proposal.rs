@@ -20,7 +20,7 @@ use crate::plan::{Confidence, ModelUse};
 use crate::policy::{Mode, Verb};
 use crate::resolve::{Arguments, Message, WORDS_LIVE};
 use crate::state::{Projection, with_money};
-use crate::subject::Subject;
+use crate::subject::{Kind, Subject};
 
 /// A write as it was shown. Built only here, or from the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,7 @@ pub struct Proposal {
     state: Projection,
     findings: Vec<Finding>,
     locks: Vec<String>,
+    owner: Option<String>,
     instrument: Option<String>,
     intent: String,
     card: String,
@@ -125,6 +126,7 @@ pub fn draft(facts: &Facts<'_>, fresh: Fresh) -> Result<Draft, Refused> {
         findings: passed.findings,
         locks: locks(facts)?,
         intent: intent(facts)?,
+        owner: owner(facts),
         instrument,
         needs: needs(facts, passed.mode),
         request: facts.asked.clone(),
@@ -184,7 +186,10 @@ impl Draft {
     }
 }
 
-/// The intent's digest: tenant, subject, tool and what exactly; never state.
+/// The intent's digest: tenant, whose it is, tool and what exactly; never state. Whoever
+/// asks, a customer under any name or a colleague for them, the same wish is the same.
+/// A customer's claim says whose it is before anything is read, and the gates that it is
+/// so; a colleague has no claim, and the fresh read says it.
 ///
 /// # Errors
 /// `RULE_ERROR` where an expression fails.
@@ -194,9 +199,13 @@ pub fn intent(facts: &Facts<'_>) -> Result<String, Refused> {
         .with("subject", facts.asked.subject.value());
     let each = facts.write.intent.iter().map(|e| e.eval(&scope).map(|v| as_set(v.to_json())));
     let what = each.collect::<Result<Vec<_>, _>>().map_err(|e| rule("intent", &e))?;
-    let who = &facts.asked.subject;
-    let value = json!([who.tenant, who.issuer, who.id, facts.contract.tool, what]);
-    Ok(digest::of("countersign intent v1", &value))
+    let (who, whose) = (&facts.asked.subject, &facts.write.subject);
+    let owner = match who.kind {
+        Kind::Customer => who.claim(&whose.claim).map(str::to_owned),
+        Kind::Staff => facts.state.owner(whose).as_str().map(str::to_owned),
+    };
+    let value = json!([who.tenant, whose.claim, owner, facts.contract.tool, what]);
+    Ok(digest::of("countersign intent v2", &value))
 }
 
 /// A list in an intent counts as a set: the same lines in another order are the
@@ -213,6 +222,14 @@ fn as_set(value: Json) -> Json {
         }
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => value,
     }
+}
+
+/// Whose the object is at the backend, under the name of the claim that says so.
+fn owner(facts: &Facts<'_>) -> Option<String> {
+    let rule = &facts.write.subject;
+    let owner = facts.state.owner(rule);
+    let owner = owner.as_str().filter(|owner| !owner.is_empty())?;
+    Some(format!("{}={owner}", rule.claim))
 }
 
 /// Objects to lock: the tenant's, whoever asks.
@@ -331,6 +348,12 @@ impl Proposal {
     #[must_use]
     pub fn card_digest(&self) -> String {
         card_digest(self.id.as_str(), &self.commitment, &self.card)
+    }
+
+    /// Whose the object is at the backend: `CLAIM=VALUE`, where it has an owner.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
     }
 
     /// The payment instrument, where the contract names one.

@@ -300,7 +300,10 @@ pub fn words(
         let message = format!("`{at}`: the words are too old");
         return Err(Refused::new(Code::ReferenceUnknown, message));
     }
-    plain_words(&said.text, start, end).ok_or_else(|| {
+    let plain = plain_words(&said.text, start, end);
+    let plain =
+        if Gate::PlainWords.is_on() { plain } else { said.text.get(start..end).map(str::to_owned) };
+    plain.ok_or_else(|| {
         let message = format!("`{at}`: this span of message {} is no plain words", said.id);
         Refused::new(Code::SpanInvalid, message)
             .field(at, "empty, outside the text, cutting a character, or with hidden characters")

@@ -4,7 +4,8 @@ use countersign_shared::attest::text_digest;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::{
-    Argument, Asked, Attempt, Backend, Change, Gate, Grant, Message, Receipt, VERSION, Verification,
+    Argument, Asked, Attempt, Backend, Change, Counted, Gate, Grant, Message, Receipt, VERSION,
+    Verification,
 };
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -100,6 +101,20 @@ pub fn refusal(
     queued(receipt, contract, (asked, id), None)
 }
 
+/// The receipt of an answer that does not count; the proposal waits on.
+#[must_use]
+pub fn not_granted(
+    proposal: &Proposal,
+    contract: Option<&Contract>,
+    refused: &Refused,
+    id: &ReceiptId,
+    now: Timestamp,
+) -> Leaf {
+    let mut receipt = proposed(proposal, contract, id, now);
+    refuse(&mut receipt, refused);
+    queued(receipt, contract, (proposal.asked(), id), None)
+}
+
 /// A receipt with its place in the queue of people, where it goes to one.
 fn queued(
     mut receipt: Receipt,
@@ -119,6 +134,25 @@ fn queued(
     "person".clone_into(&mut receipt.next);
     let case = escalation::open(&receipt, id, asked, reason, handover);
     leaf(receipt, Queue::Opens(Box::new(case)))
+}
+
+/// The receipt of refusals that were counted.
+#[must_use]
+pub fn counted(
+    caller: &str,
+    tenant: &str,
+    counted: Counted,
+    id: &ReceiptId,
+    now: Timestamp,
+) -> Leaf {
+    let mut receipt = empty(id, now);
+    Outcome::Refused.name().clone_into(&mut receipt.outcome);
+    tenant.clone_into(&mut receipt.tenant);
+    caller.clone_into(&mut receipt.asked.caller);
+    let sum: u64 = counted.codes.values().sum();
+    receipt.message = format!("{sum} more refusals of this caller, beyond its quota");
+    receipt.counted = Some(counted);
+    leaf(receipt, Queue::Stays)
 }
 
 /// The receipt of a change to the executor itself.
@@ -287,6 +321,7 @@ fn empty(id: &ReceiptId, now: Timestamp) -> Receipt {
         verification: Verification::default(),
         output: Json::Null,
         change: None,
+        counted: None,
     }
 }
 

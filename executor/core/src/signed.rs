@@ -127,6 +127,7 @@ pub fn statement(
     let key = keys.get(&kid(jws)?).ok_or(Unverified::UnknownKey)?;
     let mut rules = Validation::new(key.algorithm().jws());
     rules.set_audience(&[audience]);
+    rules.validate_aud = Gate::ForThisExecutor.is_on();
     rules.set_issuer(&[issuer]);
     rules.set_required_spec_claims(&["iss", "aud", "sub"]);
     // Time is checked below, against the time that the core is given.

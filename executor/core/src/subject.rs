@@ -14,6 +14,8 @@ use crate::gate::Finding;
 use crate::gates::Gate;
 use crate::value::Value;
 
+/// What the id of a matched subject begins with. No issuer's name for a subject does.
+pub const MATCHED: &str = "matched:";
 /// How long a match counts.
 pub const MATCH_LIVES: Duration = Duration::from_secs(3600);
 /// A clock that was set back a little does not make a subject stale.
@@ -26,8 +28,11 @@ pub struct Subject {
     pub tenant: String,
     /// Who vouches for the subject.
     pub issuer: String,
-    /// The issuer's name for the subject.
+    /// Who it is: the issuer's name for the subject, or for one who was matched
+    /// [`MATCHED`] and whom the executor found.
     pub id: String,
+    /// The name in the token: what the subject's words and confirmations are signed with.
+    pub signs_as: String,
     /// The claims that the issuer's configuration lets through.
     pub claims: BTreeMap<String, String>,
     /// Customer or staff.
@@ -43,7 +48,7 @@ pub struct Subject {
 }
 
 /// Whom a subject's token speaks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Somebody who owns objects at the backend.
@@ -79,6 +84,17 @@ pub struct Matched {
     pub at: Timestamp,
 }
 
+impl Kind {
+    /// The name that contracts and configuration use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Staff => "staff",
+        }
+    }
+}
+
 impl Strength {
     /// The name that contracts, configuration and receipts use.
     #[must_use]
@@ -92,11 +108,33 @@ impl Strength {
     }
 }
 
-/// Whether it is surely enough this person for what the contract does.
+/// Whether the tool is for this person at all, before anything is read for them.
 ///
 /// # Errors
-/// `STRENGTH_REQUIRED`.
-pub fn strong_enough(subject: &Subject, contract: &Contract) -> Result<Finding, Refused> {
+/// `NOT_THE_SUBJECTS`, `STRENGTH_REQUIRED`.
+pub fn may_use(subject: &Subject, contract: &Contract) -> Result<Finding, Refused> {
+    within_reach(subject, contract)?;
+    strong_enough(subject, contract)
+}
+
+/// SUBJECT OWNS IT: staff are bound by scopes instead of ownership, and only where the
+/// contract is for them.
+fn within_reach(subject: &Subject, contract: &Contract) -> Result<(), Refused> {
+    let (kind, scope) = (subject.kind, contract.scope());
+    let scoped = kind == Kind::Customer || subject.scopes.contains(&scope);
+    if (contract.open_to.contains(&kind) && scoped) || !Gate::Audience.is_on() {
+        return Ok(());
+    }
+    let message = if scoped {
+        format!("{} is not for {}", contract.tool, kind.name())
+    } else {
+        format!("{} asks staff for the scope `{scope}`", contract.tool)
+    };
+    Err(Refused::new(Code::NotTheSubjects, message))
+}
+
+/// Whether it is surely enough this person for what the contract does.
+fn strong_enough(subject: &Subject, contract: &Contract) -> Result<Finding, Refused> {
     let (has, wanted) = (subject.strength, contract.strength);
     let finding = Finding {
         gate: "strength".into(),
@@ -113,6 +151,14 @@ pub fn strong_enough(subject: &Subject, contract: &Contract) -> Result<Finding, 
         has.name()
     );
     Err(Refused::new(Code::StrengthRequired, message).after(vec![finding]))
+}
+
+/// Until when the subject counts as verified.
+#[must_use]
+pub fn valid_until(subject: &Subject, valid_for: Duration) -> Timestamp {
+    let lives =
+        if subject.strength == Strength::Matched { valid_for.min(MATCH_LIVES) } else { valid_for };
+    subject.verified_at.saturating_add(lives).unwrap_or(Timestamp::MAX)
 }
 
 /// Whether the subject was verified recently enough to act for them still. A
@@ -141,13 +187,18 @@ impl Subject {
     }
 
     /// An asserted subject, matched while that still counts. Of its token's claims
-    /// none is left: they were asserted. One who is signed in stays as they are.
+    /// none is left, and it is known by what was matched: whoever else is given the
+    /// same name by a frontend is somebody else, and whoever matches the same is the
+    /// same under another name. One who is signed in stays as they are.
     #[must_use]
     pub fn raised(self, matched: Option<Matched>, now: Timestamp) -> Self {
-        let lives = |m: &Matched| now.duration_since(m.at).unsigned_abs() < MATCH_LIVES;
+        let lives = |m: &Matched| {
+            now.duration_since(m.at).unsigned_abs() < MATCH_LIVES || !Gate::MatchLives.is_on()
+        };
         match matched.filter(lives) {
             Some(Matched { claims, at }) if self.strength == Strength::Asserted => {
-                Self { claims, strength: Strength::Matched, verified_at: at, ..self }
+                let id = format!("{MATCHED}{}", json!(claims));
+                Self { id, claims, strength: Strength::Matched, verified_at: at, ..self }
             }
             Some(_) | None => self,
         }
@@ -181,6 +232,7 @@ mod tests {
             tenant: "t".into(),
             issuer: "i".into(),
             id: "s".into(),
+            signs_as: "s".into(),
             claims: BTreeMap::new(),
             kind: Kind::Customer,
             scopes: BTreeSet::new(),
@@ -221,6 +273,8 @@ mod tests {
         let raised = guest.clone().raised(Some(matched.clone()), at("2026-01-01T12:59:59Z"));
         assert_eq!((raised.strength, &raised.claims), (Strength::Matched, &matched.claims));
         assert_eq!(raised.verified_at, matched.at);
+        assert_eq!(raised.id, r#"matched:{"customer":"c1"}"#);
+        assert_eq!(raised.signs_as, guest.signs_as);
         for late in ["2026-01-01T13:00:00Z", "2026-01-01T10:59:59Z"] {
             assert_eq!(guest.clone().raised(Some(matched.clone()), at(late)), guest, "{late}");
         }

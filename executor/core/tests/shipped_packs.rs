@@ -16,9 +16,10 @@ mod packs;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use countersign_core::contract::Confirm::Customer;
+use countersign_core::contract::Confirm::{self, Customer};
 use countersign_core::contract::load::{self, LoadedPack};
 use countersign_core::contract::{ArgumentSpec, Body, Contract, EffectClass, Nested};
+use countersign_core::subject::{Kind, Strength};
 use packs::{Files, files, guide, packs, shipped};
 use regex::Regex;
 
@@ -56,35 +57,57 @@ fn a_broken_contract_is_named_with_its_place() {
     assert_eq!((hit.file.as_str(), hit.line), ("contracts/refund_lines.yaml", line));
 }
 
+/// Class, whether it cannot be called back, and who confirms, of a pack's writes.
+fn writes(pack: &str) -> BTreeMap<String, (EffectClass, bool, Confirm)> {
+    let contracts = loaded(&files(&packs().join(pack))).contracts;
+    let write = |c: Arc<Contract>| match &c.body {
+        Body::Write(write) => {
+            Some((c.tool.clone(), (c.effect.class, c.effect.irreversible, write.confirm)))
+        }
+        Body::Read(_) => None,
+    };
+    contracts.into_iter().filter_map(write).collect()
+}
+
 #[test]
 fn shopify_writes_are_confirmed_and_of_the_class_that_the_backend_supports() {
-    let pack = loaded(&files(&packs().join("shopify")));
-    let writes: BTreeMap<_, _> = pack
-        .contracts
-        .iter()
-        .filter_map(|c| match &c.body {
-            Body::Write(write) => {
-                Some((c.tool.as_str(), (c.effect.class, c.effect.irreversible, write.confirm)))
-            }
-            Body::Read(_) => None,
-        })
-        .collect();
     let wanted = [
         ("shopify.cancel_order", (EffectClass::Marker, true, Customer)),
         ("shopify.change_address", (EffectClass::Marker, false, Customer)),
         ("shopify.refund_lines", (EffectClass::ServerKey, true, Customer)),
     ];
-    assert_eq!(writes, wanted.into());
+    assert_eq!(writes("shopify"), wanted.map(|(tool, is)| (tool.to_owned(), is)).into());
 }
 
 #[test]
-fn every_shopify_read_that_plans_may_name_is_the_subjects_own() {
-    let contracts = loaded(&files(&packs().join("shopify"))).contracts;
-    for contract in contracts.into_iter().filter(|contract| contract.listed) {
-        if let Body::Read(read) = &contract.body {
-            assert!(read.subject.is_some(), "{} yields what belongs to others", contract.tool);
+fn stripe_writes_are_confirmed_and_of_the_class_that_the_backend_supports() {
+    let wanted = [
+        ("stripe.cancel_subscription", (EffectClass::ServerKey, false, Customer)),
+        ("stripe.change_plan", (EffectClass::ServerKey, false, Customer)),
+        ("stripe.pause_subscription", (EffectClass::ServerKey, false, Customer)),
+        ("stripe.refund_charge", (EffectClass::ServerKey, true, Customer)),
+        ("stripe.resume_subscription", (EffectClass::ServerKey, false, Customer)),
+    ];
+    assert_eq!(writes("stripe"), wanted.map(|(tool, is)| (tool.to_owned(), is)).into());
+}
+
+/// Prices are nobody's: their contracts say so.
+#[test]
+fn every_read_that_customers_may_name_is_the_subjects_own_or_said_to_be_public() {
+    let mut public = Vec::new();
+    for folder in shipped() {
+        let theirs = |c: &Arc<Contract>| c.listed && c.open_to.contains(&Kind::Customer);
+        for contract in loaded(&files(&folder)).contracts.into_iter().filter(theirs) {
+            if let Body::Read(read) = &contract.body
+                && read.subject.is_none()
+            {
+                assert_eq!(contract.strength, Strength::Asserted, "{}", contract.tool);
+                public.push(contract.tool.clone());
+            }
         }
     }
+    public.sort();
+    assert_eq!(public, ["stripe.get_price", "stripe.list_prices"]);
 }
 
 #[test]

@@ -133,6 +133,7 @@ impl Shop {
             tenant: "t".into(),
             issuer: "i".into(),
             id: "ann".into(),
+            signs_as: "ann".into(),
             claims: BTreeMap::from([("owner".to_owned(), "ann".to_owned())]),
             kind: countersign_core::subject::Kind::Customer,
             scopes: std::collections::BTreeSet::new(),
@@ -262,7 +263,7 @@ fn sale(owner: &str, open: bool, paid: &str) -> State {
         ("paid".to_owned(), Value::Money(money)),
         ("marks".to_owned(), Value::List(vec![])),
     ]));
-    State { reads: BTreeMap::from([("sale".to_owned(), sale)]) }
+    State::default().with("sale", sale)
 }
 
 const MARKER: &str = "{ class: marker, visible_within: 2s, probe: { on: 2026-01-01, source: x } }";

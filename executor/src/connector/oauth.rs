@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use countersign_core::answer::{Barrier, Sent};
 use countersign_core::contract::CredentialUse;
 use countersign_core::request::{WireRequest, pairs, percent};
@@ -99,9 +97,7 @@ pub(super) fn ask(
         ],
         body: pairs(&form).into_bytes(),
     };
-    let presented = Presented::new(&CredentialUse::Basic, &basic, &request.body)?
-        .hiding(&secret.into())
-        .hiding(&STANDARD.encode(client.expose_secret()).into());
+    let presented = Presented::new(&CredentialUse::Basic, &basic, &request.body)?.hiding(client);
     Ok((request, presented))
 }
 
@@ -142,6 +138,9 @@ fn failed(barrier: Barrier, why: &str) -> Sent {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
 

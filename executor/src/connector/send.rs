@@ -18,6 +18,7 @@ use reqwest::{Client, Response};
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout_at};
 
+use super::breaker::Breaker;
 use super::config::{ConnectionConfig, EgressConfig};
 use super::credential::{LastHop, Presented};
 use super::egress::GuardedResolver;
@@ -52,6 +53,7 @@ pub(super) struct Connection {
     vault: Vault,
     tokens: Tokens,
     pace: Pace,
+    breaker: Breaker,
 }
 
 impl Connection {
@@ -72,6 +74,7 @@ impl Connection {
             vault: credentials(config, vault)?,
             tokens: Tokens::default(),
             pace: Pace::new(config.limits.over(pack.limits)),
+            breaker: Breaker::default(),
             config: config.clone(),
         })
     }
@@ -80,9 +83,30 @@ impl Connection {
         &self.account
     }
 
+    /// Sends a request once, unless the backend is left alone for now.
+    pub(super) async fn send(
+        &self,
+        subject: &Subject,
+        pack: &Pack,
+        request: &WireRequest,
+        kept: Kept,
+        deadline: Instant,
+    ) -> Sent {
+        let pass = match kept {
+            Kept::Pooled => self.breaker.read(),
+            Kept::Never => match self.breaker.pass(Instant::now()) {
+                Ok(pass) => pass,
+                Err(sent) => return sent,
+            },
+        };
+        let sent = self.in_turn(subject, pack, request, kept, deadline).await;
+        pass.ended(&sent, Instant::now());
+        sent
+    }
+
     /// Sends a request once. Only a token that the backend refuses with a complete
     /// 401, which proves that nothing happened, is replaced and the request repeated.
-    pub(super) async fn send(
+    async fn in_turn(
         &self,
         subject: &Subject,
         pack: &Pack,
@@ -169,13 +193,12 @@ impl Connection {
                 Ok(response) => receive(response, limit).await,
             },
         };
+        let scrub = presented.scrub();
         match sent {
-            Sent::NotSent { barrier, why } => {
-                Sent::NotSent { barrier, why: presented.scrub_text(why) }
-            }
-            Sent::Lost { why } => Sent::Lost { why: presented.scrub_text(why) },
+            Sent::NotSent { barrier, why } => Sent::NotSent { barrier, why: scrub.text(why) },
+            Sent::Lost { why } => Sent::Lost { why: scrub.text(why) },
             Sent::Answered { status, retry_after, replayed, body } => {
-                Sent::Answered { status, retry_after, replayed, body: presented.scrub(body) }
+                Sent::Answered { status, retry_after, replayed, body: scrub.bytes(body) }
             }
         }
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_core::grant::approval;
+use countersign_core::grant::Parked;
 use countersign_core::grant::signature::{Assertion, Signature};
 use countersign_core::lifecycle::State as Standing;
 use countersign_core::policy::Person;
@@ -28,7 +28,7 @@ use crate::ports::Named;
 /// How long signed claims count, in seconds: a tap, and a look at the phone.
 const COUNTS: i64 = 300;
 /// Longest wait for what a last yes sets going; it goes on behind the page.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest reason, in characters.
 const REASON: usize = 500;
 
@@ -36,11 +36,11 @@ const REASON: usize = 500;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
-    decision: Decision,
+    pub(super) decision: Decision,
     /// Digest of the card that the page shows.
-    card: String,
+    pub(super) card: String,
     #[serde(default)]
-    reason: String,
+    pub(super) reason: String,
 }
 
 /// A sentence for the person in front of the page.
@@ -48,12 +48,35 @@ pub(super) fn said(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "message": message }))).into_response()
 }
 
-fn signed_out() -> Response {
+pub(super) fn signed_out() -> Response {
     said(StatusCode::UNAUTHORIZED, "You are signed out. Sign in again.")
 }
 
-fn unknown() -> Response {
-    said(StatusCode::NOT_FOUND, "There is no such request.")
+/// Why there is nothing to sign.
+pub(super) enum Unsigned {
+    /// It does not wait any more: the page says how it stands.
+    Ended,
+    /// A sentence for the person.
+    Said(StatusCode, String),
+}
+
+impl Unsigned {
+    fn new(status: StatusCode, message: &str) -> Self {
+        Self::Said(status, message.to_owned())
+    }
+
+    fn unknown() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "There is no such request.")
+    }
+}
+
+impl IntoResponse for Unsigned {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Ended => reload(),
+            Self::Said(status, message) => said(status, &message),
+        }
+    }
 }
 
 /// `POST /approve/ID/claims`: what a passkey has to sign.
@@ -64,53 +87,75 @@ pub(super) async fn claims(
     Json(wish): Json<Wish>,
 ) -> Response {
     let Some(person) = console.person(&headers) else { return signed_out() };
-    let Ok(id) = id.parse::<ProposalId>() else { return unknown() };
-    let life = match console.desk.parked(Named::Proposal(id.clone())).await {
-        Ok(life) => life,
-        Err(turned) => return said(StatusCode::CONFLICT, &turned.refused.message),
+    let found = match id.parse::<ProposalId>() {
+        Ok(id) => console.waiting(&id, &person).await,
+        Err(_) => Err(Unsigned::unknown()),
     };
-    let Standing::Proposed(parked) = life.state() else { return reload() };
-    let (now, proposal) = (console.desk.pipeline.clock.now(), parked.proposal());
-    if wish.card != proposal.card_digest() {
-        return said(StatusCode::CONFLICT, "This is not the card that waits. Open the page again.");
+    match found.and_then(|parked| console.drawn_up(&parked, &person, &wish)) {
+        Ok(claims) => question(&console, &person, claims),
+        Err(unsigned) => unsigned.into_response(),
     }
-    let signers = console.desk.signers();
-    let role = console
-        .desk
-        .contract(parked)
-        .and_then(|contract| approval::role(parked, &person.id, &contract, &signers, now));
-    let role = match role {
-        Ok(role) => role.to_owned(),
-        Err(refused) => return said(StatusCode::FORBIDDEN, &refused.message),
-    };
-    let claims = ApprovalClaims {
-        typ: ApprovalType::Approval,
-        iss: person.issuer.clone(),
-        aud: AUDIENCE.to_owned(),
-        sub: person.id.clone(),
-        proposal: id.to_string(),
-        card: wish.card,
-        decision: wish.decision,
-        role,
-        reason: wish.reason.trim().chars().take(REASON).collect(),
-        iat: now.as_second(),
-        exp: now.as_second() + COUNTS,
-    };
-    question(&console, &person, &claims)
 }
 
-fn question(console: &Console, person: &Person, claims: &ApprovalClaims) -> Response {
-    let Ok(claims) = serde_json::to_string(claims) else {
-        return said(StatusCode::INTERNAL_SERVER_ERROR, "Not possible now. Try again.");
-    };
-    let credentials = person.passkeys.iter().map(|key| URL_SAFE_NO_PAD.encode(&key.id));
+impl Console {
+    /// A request that waits.
+    pub(super) async fn waiting(
+        &self,
+        id: &ProposalId,
+        person: &Person,
+    ) -> Result<Parked, Unsigned> {
+        match self.found(id, person).await {
+            Ok(life) => life.state().parked().cloned().ok_or(Unsigned::Ended),
+            Err(turned) => Err(Unsigned::new(StatusCode::CONFLICT, &turned.refused.message)),
+        }
+    }
+
+    /// The claims of a person's answer to the card that they saw, as exact JSON.
+    pub(super) fn drawn_up(
+        &self,
+        parked: &Parked,
+        person: &Person,
+        wish: &Wish,
+    ) -> Result<String, Unsigned> {
+        let (now, proposal) = (self.desk.pipeline.clock.now(), parked.proposal());
+        if wish.card != proposal.card_digest() {
+            let message = "This is not the card that waits. Open the page again.";
+            return Err(Unsigned::new(StatusCode::CONFLICT, message));
+        }
+        let role = self.role(parked, person);
+        let role = role.map_err(|why| Unsigned::Said(StatusCode::FORBIDDEN, why))?;
+        let claims = ApprovalClaims {
+            typ: ApprovalType::Approval,
+            iss: person.issuer.clone(),
+            aud: AUDIENCE.to_owned(),
+            sub: person.id.clone(),
+            proposal: proposal.id().to_string(),
+            card: wish.card.clone(),
+            decision: wish.decision,
+            role,
+            reason: wish.reason.trim().chars().take(REASON).collect(),
+            iat: now.as_second(),
+            exp: now.as_second() + COUNTS,
+        };
+        let failed = "Not possible now. Try again.";
+        serde_json::to_string(&claims)
+            .map_err(|_| Unsigned::new(StatusCode::INTERNAL_SERVER_ERROR, failed))
+    }
+}
+
+fn question(console: &Console, person: &Person, claims: String) -> Response {
     Json(Question {
         challenge: URL_SAFE_NO_PAD.encode(approval_challenge(&claims)),
         claims,
         rp_id: console.site.host().to_owned(),
-        credentials: credentials.collect(),
+        credentials: credentials(person),
     })
     .into_response()
+}
+
+/// The passkeys that will do for a person.
+pub(super) fn credentials(person: &Person) -> Vec<String> {
+    person.passkeys.iter().map(|key| URL_SAFE_NO_PAD.encode(&key.id)).collect()
 }
 
 /// `POST /approve/ID/answer`: counts a signed answer. What it set going goes on when
@@ -122,10 +167,15 @@ pub(super) async fn answer(
     Json(assertion): Json<Assertion>,
 ) -> Response {
     let Some(person) = console.person(&headers) else { return signed_out() };
-    let Ok(id) = id.parse::<ProposalId>() else { return unknown() };
+    let Ok(id) = id.parse::<ProposalId>() else {
+        return Unsigned::unknown().into_response();
+    };
     let own = serde_json::from_str::<ApprovalClaims>(&assertion.claims);
     if !own.is_ok_and(|claims| claims.sub == person.id) {
         return said(StatusCode::FORBIDDEN, "This answer is not the signed-in person's.");
+    }
+    if console.found(&id, &person).await.is_err() {
+        return Unsigned::unknown().into_response();
     }
     let (desk, asked) = (console.desk.clone(), id.clone());
     let signature = Signature::Passkey(Box::new(assertion));

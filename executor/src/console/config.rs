@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::site::Site;
 
-/// Where the approval page listens, and as what people know it.
+/// Where a page listens, and as what people know it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleConfig {
@@ -36,24 +36,29 @@ pub struct ConsoleTls {
     pub key: PathBuf,
 }
 
-/// Why the approval page cannot be served as configured.
+/// Why a page cannot be served as configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConsoleProblem {
     /// Not an address.
-    #[error("`console.listen`: `{0}` is not host:port")]
+    #[error("`listen`: `{0}` is not host:port")]
     Listen(String),
     /// Not an address for browsers.
-    #[error("`console.public_url`: `{0}` {1}")]
+    #[error("`public_url`: `{0}` {1}")]
     Url(String, &'static str),
     /// Plain HTTP for everybody.
     #[error(
-        "`console.listen` {0} is plain HTTP and not loopback: add `tls`, or set \
+        "`listen` {0} is plain HTTP and not loopback: add `tls`, or set \
          `behind_ingress: true` where an ingress in front of it speaks TLS"
     )]
     Plain(SocketAddr),
 }
 
 impl ConsoleConfig {
+    /// Its files, for anchoring.
+    pub(crate) fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.tls.iter_mut().flat_map(|tls| [&mut tls.cert, &mut tls.key])
+    }
+
     /// Where to listen.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::header::REFRESH;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use countersign_core::error::Refused;
 use countersign_core::grant::{Parked, approval};
 use countersign_core::lifecycle::{State as Standing, Stopped};
 use countersign_core::policy::Person;
@@ -14,9 +15,11 @@ use countersign_shared::ids::{ActionId, ProposalId};
 
 use super::Console;
 use super::view::{Headline, Seen, View, left, words};
+use crate::desk::Desk;
 use crate::grants::Afresh;
 use crate::pipeline::Life;
 use crate::ports::Named;
+use crate::turned::Turned;
 
 #[derive(Template)]
 #[template(path = "list.html")]
@@ -30,6 +33,7 @@ struct Item {
     card: String,
     amount: String,
     left: String,
+    card_digest: String,
 }
 
 #[derive(Template)]
@@ -76,6 +80,7 @@ pub(super) async fn list(State(console): State<Console>, headers: HeaderMap) -> 
             card: proposal.card().to_owned(),
             amount: proposal.money().map(|money| money.to_string()).unwrap_or_default(),
             left: left(proposal.expires_at(), now),
+            card_digest: proposal.card_digest(),
         })
     });
     page(&List { who: &person.name, items: items.collect() })
@@ -93,7 +98,7 @@ pub(super) async fn show(
     let Some(person) = console.person(&headers) else {
         return Redirect::to(&format!("/sign-in?to=/approve/{id}")).into_response();
     };
-    let life = match console.desk.parked(Named::Proposal(id.clone())).await {
+    let life = match console.found(&id, &person).await {
         Ok(life) => life,
         Err(turned) if turned.refused.is(Code::NotFound) => {
             let mut answer = notice(&person, Headline::absent());
@@ -123,8 +128,19 @@ fn notice(person: &Person, headline: Headline) -> Response {
 }
 
 impl Console {
+    /// A request of a tenant that the person is bound to; of others there is none.
+    pub(super) async fn found(&self, id: &ProposalId, person: &Person) -> Result<Life, Turned> {
+        let life = self.desk.parked(Named::Proposal(id.clone())).await?;
+        let (signers, now) = (self.desk.signers(), self.desk.pipeline.clock.now());
+        let tenant = &life.state().proposal().asked().subject.tenant;
+        if signers.policy.people().bound(person, tenant, now) {
+            return Ok(life);
+        }
+        Err(Turned::only(Refused::new(Code::NotFound, "There is no such request.")))
+    }
+
     /// The role in which a person may answer now, or why they may not.
-    fn role(&self, parked: &Parked, person: &Person) -> Result<String, String> {
+    pub(super) fn role(&self, parked: &Parked, person: &Person) -> Result<String, String> {
         let (signers, now) = (self.desk.signers(), self.desk.pipeline.clock.now());
         let contract = self.desk.contract(parked).map_err(|refused| refused.message)?;
         approval::role(parked, &person.id, &contract, &signers, now)
@@ -186,22 +202,23 @@ impl Console {
 
     /// What took the place of a request, and what is different on it.
     async fn instead(&self, state: &Standing) -> (Vec<(String, String, String)>, Option<String>) {
-        let Some(newer) = self.newer(state).await else { return (Vec::new(), None) };
+        let Some(newer) = newer(&self.desk, state).await else { return (Vec::new(), None) };
         let (old, new) = (state.proposal(), newer.state().proposal());
         let shown = |c: Change| (c.path.replace('_', " "), words(&c.before), words(&c.now));
         let changes = old.state().changes(new.state()).into_iter().map(shown).collect();
         (changes, Some(new.id().to_string()))
     }
+}
 
-    async fn newer(&self, state: &Standing) -> Option<Life> {
-        let (Standing::Refused(stopped) | Standing::SealedRefusal(stopped, _)) = state else {
-            return None;
-        };
-        let Stopped { refused, .. } = &**stopped;
-        let replaced = refused.is(Code::StateChanged) || refused.is(Code::ProposalSuperseded);
-        let other = refused.other_action.as_ref().filter(|_| replaced)?;
-        let action: ActionId = other.parse().ok()?;
-        let journal = self.desk.pipeline.store.parked(Named::Action(action)).await.ok()?;
-        Life::resume(journal).ok()
-    }
+/// The request that took the place of one.
+pub(super) async fn newer(desk: &Desk, state: &Standing) -> Option<Life> {
+    let (Standing::Refused(stopped) | Standing::SealedRefusal(stopped, _)) = state else {
+        return None;
+    };
+    let Stopped { refused, .. } = &**stopped;
+    let replaced = refused.is(Code::StateChanged) || refused.is(Code::ProposalSuperseded);
+    let other = refused.other_action.as_ref().filter(|_| replaced)?;
+    let action: ActionId = other.parse().ok()?;
+    let journal = desk.pipeline.store.parked(Named::Action(action)).await.ok()?;
+    Life::resume(journal).ok()
 }

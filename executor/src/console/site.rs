@@ -24,7 +24,7 @@ impl Site {
         let host = match url.host() {
             Some(Host::Domain(name)) => name.to_owned(),
             Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => {
-                return Err("has no host name: browsers bind passkeys to a name");
+                return Err("has no host name: passkeys and certificates are bound to a name");
             }
         };
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
@@ -33,9 +33,7 @@ impl Site {
         let secure = url.scheme() == "https";
         let here = url.scheme() == "http" && host == "localhost";
         if !secure && !here {
-            return Err(
-                "must be https: browsers offer passkeys nowhere else but on http://localhost",
-            );
+            return Err("must be https; only http://localhost is safe without, to try it out");
         }
         Ok(Self { origin: url.origin().ascii_serialization(), host, secure })
     }

@@ -58,7 +58,8 @@ impl<'a> Seen<'a> {
 
     /// Whether a person has to do with it: by a role that it asks for, or by an answer.
     pub(super) fn concerns(&self, person: &Person, people: &People, now: Timestamp) -> bool {
-        let roles = people.roles(person, now);
+        let tenant = &self.proposal.asked().subject.tenant;
+        let roles = people.roles_for(person, tenant, now);
         let asked = |need: &Need| need.role().is_some_and(|role| roles.contains(role));
         let answered = |vote: &Vote| vote.is_of(&person.id);
         self.proposal.needs().iter().any(asked) || self.votes.iter().any(answered)
@@ -87,7 +88,11 @@ impl View {
             facts,
             reasons: reasons(proposal),
             answers: seen.votes.iter().map(|vote| answered(vote, people)).collect(),
-            missing: seen.missing.iter().map(|need| missing(need, people, now)).collect(),
+            missing: seen
+                .missing
+                .iter()
+                .map(|need| missing(need, &asked.subject.tenant, people, now))
+                .collect(),
             sure: format!("{:.0} %", asked.confidence.score * 100.0),
             unsure: asked.confidence.uncertainty_reason.clone(),
             state: state.map(|(path, value)| (path.replace('_', " "), words(value))).collect(),
@@ -155,22 +160,23 @@ fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": “{reason}”") }
 }
 
-fn missing(need: &Need, people: &People, now: Timestamp) -> String {
+fn missing(need: &Need, tenant: &str, people: &People, now: Timestamp) -> String {
     match need {
         Need::Customer => "The customer".to_owned(),
-        Need::Approval { role, .. } => format!("{role}: {}", who(role, people, now)),
+        Need::Approval { role, .. } => format!("{role}: {}", who(role, tenant, people, now)),
     }
 }
 
-/// Those who hold a role, by name.
-pub(super) fn who(role: &str, people: &People, now: Timestamp) -> String {
-    let names: Vec<_> = people.in_role(role, now).map(|p| p.name.as_str()).collect();
+/// Those who hold a role for a tenant, by name.
+fn who(role: &str, tenant: &str, people: &People, now: Timestamp) -> String {
+    let names: Vec<_> = people.in_role(role, tenant, now).map(|p| p.name.as_str()).collect();
     if names.is_empty() { "nobody holds this role now".to_owned() } else { names.join(", ") }
 }
 
 /// Who may still answer, by name.
 pub(super) fn who_may(parked: &Parked, people: &People, now: Timestamp) -> String {
-    let each: Vec<_> = parked.missing().map(|need| missing(need, people, now)).collect();
+    let tenant = &parked.proposal().asked().subject.tenant;
+    let each: Vec<_> = parked.missing().map(|need| missing(need, tenant, people, now)).collect();
     each.join("; ")
 }
 

@@ -6,23 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use countersign_core::answer::{self, Barrier, ReadFailure, Sent};
-use countersign_core::contract::{Catalog, Contract, load};
+use countersign_core::contract::{Catalog, Contract};
 use countersign_core::dispatch::Account;
-use countersign_core::plan::{Confidence, ModelUse, Plan, Step, admit};
+use countersign_core::plan::admit;
 use countersign_core::request::WireRequest;
 use countersign_core::resolve::Message;
-use countersign_shared::tlog::key::LogKey;
-use ed25519_dalek::SigningKey;
 use parking_lot::Mutex;
 use serde_json::json;
 
 use super::*;
-use crate::driver::Driver;
-use crate::pipeline::Pipeline;
-use crate::ports::{Backends, Clock, Store};
-use crate::running::Running;
-use crate::store::sqlite::Sqlite;
-use crate::subject::Subjects;
+use crate::ports::{Backends, Clock};
 
 const CONNECTOR: &str = r#"
 pack: shop
@@ -54,10 +47,7 @@ empty: { at: orders, code: NOT_FOUND }
 
 fn catalog() -> Catalog {
     let files = [("connector.yaml", CONNECTOR), ("contracts/match_order.yaml", MATCH)];
-    let files: BTreeMap<_, _> = files.map(|(p, t)| (p.to_owned(), t.to_owned())).into();
-    let loaded = load::pack(&files);
-    assert_eq!(loaded.problems, []);
-    Catalog::load(loaded.pack).unwrap()
+    crate::testing::catalog(&files)
 }
 
 /// A backend that knows one order, and may be away.
@@ -128,35 +118,15 @@ fn room() -> Room {
 }
 
 fn desk(folder: &tempfile::TempDir, shop: &Arc<Shop>, clock: &Arc<Hands>) -> Desk {
-    let key = LogKey::new("test/log", SigningKey::from_bytes(&[7; 32])).unwrap();
-    let store = Sqlite::open(&folder.path().join("executor.db"), Arc::new(key)).unwrap();
-    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let catalog = Arc::new(catalog());
     let backends: Arc<dyn Backends> = Arc::clone(shop) as _;
-    let driver = Driver::new(Arc::clone(&catalog), backends, Arc::clone(&clock));
-    let store: Arc<dyn Store> = Arc::new(store);
-    let pipeline = Pipeline {
-        catalog,
-        policy: Arc::new(crate::testing::policy()),
-        driver,
-        store,
-        switches: crate::switch::Switchboard::default(),
-        clock,
-        sealed: Arc::default(),
-        raised: Arc::default(),
-    };
-    Desk {
-        pipeline,
-        subjects: Arc::new(Subjects::none()),
-        running: Running::default(),
-        waiting: Arc::default(),
-        origin: "".into(),
-    }
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+    let active = (catalog(), crate::testing::policy());
+    crate::testing::desk(folder.path(), active, backends, clock)
 }
 
 fn guest(id: &str) -> Subject {
     serde_json::from_value(json!({
-        "tenant": "t", "issuer": "i", "id": id, "claims": { "customer_id": "asserted" },
+        "tenant": "t", "issuer": "i", "id": id, "signs_as": id, "claims": { "customer_id": "asserted" },
         "kind": "customer", "scopes": [], "segment": "", "strength": "asserted",
         "verified_at": "2026-01-01T12:00:00Z",
     }))
@@ -181,11 +151,16 @@ impl Room {
             Request { caller: "planner".into(), subject: guest(id), messages: vec![message] };
         let (cut, end) = (order.len(), order.len() + 1 + email.len());
         let span = |start, end| Span { message: "m1".into(), start, end };
-        self.desk.match_subject(&request, "c1", &span(0, cut), &span(cut + 1, end)).await
+        let (order, email) = (span(0, cut), span(cut + 1, end));
+        let answer = self.desk.match_subject(&request, "c1", &order, &email).await;
+        answer.map_err(|turned| {
+            assert!(turned.receipt.is_some(), "{}", turned.refused);
+            turned.refused
+        })
     }
 
     async fn strength(&self, id: &str, conversation: &str) -> Strength {
-        self.desk.known_as(guest(id), conversation).await.unwrap().strength
+        self.desk.known_as(guest(id), "planner", conversation).await.unwrap().strength
     }
 }
 
@@ -194,14 +169,17 @@ async fn order_and_e_mail_of_one_customer_raise_a_guest_for_an_hour_in_one_conve
     let room = room();
     assert_eq!(room.strength("g", "c1").await, Strength::Asserted);
     room.say("g", "#1001", " anna@EXAMPLE.com").await.unwrap();
-    let raised = room.desk.known_as(guest("g"), "c1").await.unwrap();
+    let raised = room.desk.known_as(guest("g"), "planner", "c1").await.unwrap();
     assert_eq!(raised.strength, Strength::Matched);
     assert_eq!(raised.claim("customer_id"), Some("c1"), "what was asserted is gone");
     assert_eq!(room.strength("g", "c2").await, Strength::Asserted, "another conversation");
     assert_eq!(room.strength("h", "c1").await, Strength::Asserted, "another guest");
     // It survives the process, and ends by itself.
     let again = desk(&room.folder, &room.shop, &room.clock);
-    assert_eq!(again.known_as(guest("g"), "c1").await.unwrap().strength, Strength::Matched);
+    assert_eq!(
+        again.known_as(guest("g"), "planner", "c1").await.unwrap().strength,
+        Strength::Matched
+    );
     room.later(3599);
     assert_eq!(room.strength("g", "c1").await, Strength::Matched);
     room.later(1);
@@ -266,31 +244,12 @@ async fn words_that_nobody_attested_match_nobody() {
     let request = Request { caller: String::new(), subject: guest("g"), messages: vec![message] };
     let span = |start, end| Span { message: "m1".into(), start, end };
     let answer = room.desk.match_subject(&request, "c1", &span(0, 4), &span(5, 21)).await;
-    assert!(answer.unwrap_err().is(Code::MessageUnattested));
+    assert!(answer.unwrap_err().refused.is(Code::MessageUnattested));
     assert_eq!(room.shop.asked.load(Ordering::SeqCst), 0);
 }
 
 #[test]
 fn no_plan_can_name_the_read_that_matches() {
-    let step = Step { id: "s".into(), tool: "shop.match_order".into(), arguments: BTreeMap::new() };
-    let plan = Plan {
-        conversation: "c".into(),
-        external_ref: String::new(),
-        steps: vec![step],
-        confidence: Confidence {
-            recommended_action: String::new(),
-            score: 1.0,
-            uncertainty_reason: String::new(),
-        },
-        model: ModelUse {
-            model: String::new(),
-            input_tokens: 0,
-            output_tokens: 0,
-            latency_ms: 0,
-            repairs: 0,
-            fallback: String::new(),
-        },
-        after_receipt: None,
-    };
+    let plan = crate::testing::plan("shop.match_order", BTreeMap::new());
     assert!(admit(&plan, &catalog()).unwrap_err().is(Code::ToolUnknown));
 }

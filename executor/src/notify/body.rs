@@ -1,93 +1,45 @@
-//! What is told, in the form that each receiver shows.
+//! A notice in the form that each receiver shows.
 
-use countersign_core::grant::Parked;
-use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::{Kind, Stage};
+use super::Kind;
 
-/// One request that waits, in words.
+/// What waits, in words.
 #[derive(Debug, Clone)]
 pub(super) struct Notice {
-    event: &'static str,
-    proposal: String,
-    tenant: String,
-    tool: String,
-    card: String,
-    amount: String,
-    roles: Vec<String>,
-    expires_at: Timestamp,
-    link: String,
+    /// Of what, for logs.
+    pub(super) about: String,
+    pub(super) title: &'static str,
+    pub(super) text: String,
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// Where it is answered; empty where no page is served.
+    pub(super) link: String,
+    /// Our own fields.
+    pub(super) fields: Json,
 }
 
 impl Notice {
-    pub(super) fn of(parked: &Parked, stage: Stage, origin: &str) -> Self {
-        let proposal = parked.proposal();
-        let roles = parked.missing().filter_map(|need| need.role()).map(str::to_owned);
-        Self {
-            event: match stage {
-                Stage::Waits => "approval.requested",
-                Stage::Reminder => "approval.reminder",
-                Stage::Escalation => "approval.escalation",
-            },
-            proposal: proposal.id().to_string(),
-            tenant: proposal.asked().subject.tenant.clone(),
-            tool: proposal.tool().to_owned(),
-            card: proposal.card().to_owned(),
-            amount: proposal.money().map(|money| money.to_string()).unwrap_or_default(),
-            roles: roles.collect(),
-            expires_at: proposal.expires_at(),
-            link: match origin {
-                "" => String::new(),
-                origin => format!("{origin}/approve/{}", proposal.id()),
-            },
-        }
-    }
-
     /// For logs.
-    pub(super) fn proposal(&self) -> &str {
-        &self.proposal
+    pub(super) fn about(&self) -> &str {
+        &self.about
     }
 
     /// The body for a receiver of this kind.
     pub(super) fn body(&self, kind: Kind) -> Json {
         match kind {
-            Kind::Json => json!({
-                "event": self.event, "proposal": self.proposal, "tenant": self.tenant,
-                "tool": self.tool, "card": self.card, "amount": self.amount,
-                "roles": self.roles, "expires_at": self.expires_at.to_string(),
-                "link": self.link,
-            }),
+            Kind::Json => self.fields.clone(),
             Kind::Slack => self.slack(),
             Kind::Teams => self.teams(),
         }
     }
 
-    fn title(&self) -> &'static str {
-        match self.event {
-            "approval.reminder" => "Still waiting for an approval",
-            "approval.escalation" => "An approval is about to run out",
-            _ => "Waiting for an approval",
-        }
-    }
-
-    fn facts(&self) -> Vec<(&'static str, String)> {
-        let until = self.expires_at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-        let mut facts = vec![("Who", self.roles.join(", ")), ("Until", until)];
-        if !self.amount.is_empty() {
-            facts.insert(0, ("Amount", self.amount.clone()));
-        }
-        facts
-    }
-
     /// Texts are `plain_text`, so that nothing in a card becomes a link or a mention.
     fn slack(&self) -> Json {
         let plain = |text: &str| json!({ "type": "plain_text", "text": cut(text), "emoji": false });
-        let facts =
-            self.facts().into_iter().map(|(name, value)| plain(&format!("{name}: {value}")));
+        let facts = self.facts.iter().map(|(name, value)| plain(&format!("{name}: {value}")));
         let mut blocks = vec![
-            json!({ "type": "header", "text": plain(self.title()) }),
-            json!({ "type": "section", "text": plain(&self.card) }),
+            json!({ "type": "header", "text": plain(self.title) }),
+            json!({ "type": "section", "text": plain(&self.text) }),
             json!({ "type": "section", "fields": facts.collect::<Vec<_>>() }),
         ];
         if !self.link.is_empty() {
@@ -95,21 +47,19 @@ impl Notice {
                 json!({ "type": "button", "text": plain("Look and answer"), "url": self.link });
             blocks.push(json!({ "type": "actions", "elements": [button] }));
         }
-        json!({ "text": self.title(), "blocks": blocks })
+        json!({ "text": self.title, "blocks": blocks })
     }
 
     /// A `TextRun` shows its text as it is; a `TextBlock` would read it as Markdown.
     fn teams(&self) -> Json {
-        let run = json!({ "type": "TextRun", "text": self.card });
-        let facts = self
-            .facts()
-            .into_iter()
-            .map(|(title, value)| json!({ "title": title, "value": value }));
+        let run = json!({ "type": "TextRun", "text": self.text });
+        let facts =
+            self.facts.iter().map(|(title, value)| json!({ "title": title, "value": value }));
         let mut card = json!({
             "type": "AdaptiveCard", "version": "1.4",
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "body": [
-                { "type": "TextBlock", "text": self.title(), "weight": "Bolder", "wrap": true },
+                { "type": "TextBlock", "text": self.title, "weight": "Bolder", "wrap": true },
                 { "type": "RichTextBlock", "inlines": [run] },
                 { "type": "FactSet", "facts": facts.collect::<Vec<_>>() },
             ],
@@ -138,16 +88,14 @@ mod tests {
     use super::*;
 
     fn notice() -> Notice {
+        let card = "Refund <!channel> [x](https://evil.example)?";
         Notice {
-            event: "approval.requested",
-            proposal: "prp_1".to_owned(),
-            tenant: "demo-shop".to_owned(),
-            tool: "shopify.refund_lines".to_owned(),
-            card: "Refund <!channel> [x](https://evil.example)?".to_owned(),
-            amount: "USD 24.00".to_owned(),
-            roles: vec!["support_lead".to_owned()],
-            expires_at: Timestamp::UNIX_EPOCH,
+            about: "prp_1".to_owned(),
+            title: "Waiting for an approval",
+            text: card.to_owned(),
+            facts: vec![("Who", "support_lead".to_owned())],
             link: "https://approve.shop.example/approve/prp_1".to_owned(),
+            fields: json!({ "card": card }),
         }
     }
 
@@ -156,12 +104,12 @@ mod tests {
         let (slack, teams) = (notice().body(Kind::Slack), notice().body(Kind::Teams));
         let section = &slack["blocks"][1]["text"];
         assert_eq!(section["type"], "plain_text");
-        assert_eq!(section["text"], notice().card);
+        assert_eq!(section["text"], notice().text);
         assert!(!slack.to_string().contains("mrkdwn"));
         let body = &teams["attachments"][0]["content"]["body"];
         assert_eq!(body[1]["type"], "RichTextBlock");
-        assert_eq!(body[1]["inlines"][0]["text"], notice().card);
-        assert_eq!(notice().body(Kind::Json)["card"], notice().card);
+        assert_eq!(body[1]["inlines"][0]["text"], notice().text);
+        assert_eq!(notice().body(Kind::Json)["card"], notice().text);
     }
 
     #[test]

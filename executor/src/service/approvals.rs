@@ -1,5 +1,6 @@
 //! `countersign.v1.Approvals`.
 
+use countersign_core::error::Refused;
 use countersign_core::grant::signature::Signature;
 use countersign_core::grant::{Need, Parked, Vote};
 use countersign_proto::v1::{self, approvals_server::Approvals};
@@ -8,10 +9,13 @@ use countersign_shared::ids::ProposalId;
 use countersign_shared::refusal::Refusal;
 use tonic::{Request, Response, Status};
 
-use super::executor::action;
-use crate::desk::{Desk, Turned, unavailable};
+use super::executor::{action, caller};
+use crate::desk::Desk;
 use crate::grants::Afresh;
+use crate::peer::Caller;
 use crate::pipeline::Life;
+use crate::ports::Named;
+use crate::turned::{Turned, unavailable};
 use crate::wire;
 
 /// Serves the tools of approvers.
@@ -25,6 +29,20 @@ impl ApprovalsService {
     pub fn new(desk: Desk) -> Self {
         Self { desk }
     }
+
+    /// A request that waits; of tenants that the caller does not see there is none.
+    async fn request(&self, id: &ProposalId, caller: &Caller) -> Result<Parked, Turned> {
+        self.seen(id, caller).await?;
+        self.desk.request(id).await
+    }
+
+    async fn seen(&self, id: &ProposalId, caller: &Caller) -> Result<(), Turned> {
+        let life = self.desk.parked(Named::Proposal(id.clone())).await?;
+        if caller.sees(&life.state().proposal().asked().subject.tenant) {
+            return Ok(());
+        }
+        Err(Turned::only(Refused::new(Code::NotFound, "no such request")))
+    }
 }
 
 #[tonic::async_trait]
@@ -33,12 +51,14 @@ impl Approvals for ApprovalsService {
         &self,
         request: Request<v1::ListRequestsRequest>,
     ) -> Result<Response<v1::ListRequestsResponse>, Status> {
+        let caller = caller(&request)?;
         let asked = request.into_inner();
         let journals = self.desk.pipeline.store.waiting().await;
         let journals = journals.map_err(|e| Turned::only(unavailable(&e)))?;
         let lives = journals.into_iter().filter_map(|journal| Life::resume(journal).ok());
         let requests = lives.filter_map(|life| {
-            life.state().parked().filter(|parked| wanted(parked, &asked)).map(shown)
+            let seen = |parked: &&Parked| caller.sees(&parked.proposal().asked().subject.tenant);
+            life.state().parked().filter(seen).filter(|parked| wanted(parked, &asked)).map(shown)
         });
         Ok(Response::new(v1::ListRequestsResponse { requests: requests.collect() }))
     }
@@ -47,7 +67,8 @@ impl Approvals for ApprovalsService {
         &self,
         request: Request<v1::GetRequestRequest>,
     ) -> Result<Response<v1::GetRequestResponse>, Status> {
-        let parked = self.desk.request(&id(&request.into_inner().proposal_id)?).await?;
+        let caller = caller(&request)?;
+        let parked = self.request(&id(&request.into_inner().proposal_id)?, &caller).await?;
         match self.desk.afresh(&parked).await? {
             Afresh::Same => {
                 Ok(Response::new(v1::GetRequestResponse { request: Some(shown(&parked)) }))
@@ -60,10 +81,12 @@ impl Approvals for ApprovalsService {
         &self,
         request: Request<v1::AnswerRequestRequest>,
     ) -> Result<Response<v1::AnswerRequestResponse>, Status> {
+        let caller = caller(&request)?;
         let asked = request.into_inner();
-        let step = self.desk.answer(&id(&asked.proposal_id)?, Signature::Jws(asked.jws)).await?;
-        let owner = &step.state.proposal().asked().subject;
-        let action = action(&self.desk, owner, &step).await?;
+        let id = id(&asked.proposal_id)?;
+        self.seen(&id, &caller).await?;
+        let step = self.desk.answer(&id, Signature::Jws(asked.jws)).await?;
+        let action = action(&self.desk, &step).await?;
         Ok(Response::new(v1::AnswerRequestResponse { action: Some(action) }))
     }
 }

@@ -1,6 +1,7 @@
 //! `countersign.v1.Audit`. An auditor reads every tenant; a planner what belongs
 //! to the subject whose token it presents.
 
+use countersign_core::subject::Strength;
 use countersign_proto::v1::{self, audit_server::Audit};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
@@ -10,9 +11,10 @@ use countersign_shared::tlog::proof::LogProof;
 use tonic::{Request, Response, Status};
 
 use super::executor::caller;
-use crate::desk::{Desk, Turned};
+use crate::desk::Desk;
 use crate::peer::{Caller, Role};
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
+use crate::turned::Turned;
 
 /// Receipts of a page where the caller names no size.
 const PAGE: u32 = 50;
@@ -39,6 +41,12 @@ impl AuditService {
                 let now = self.desk.pipeline.clock.now();
                 let subject = self.desk.subjects.verify(token, &caller.id, now).await;
                 let subject = subject.map_err(Turned::from)?;
+                // Anybody may be given that name: a guest's receipts are told in the
+                // conversation that matched them.
+                if subject.strength == Strength::Asserted {
+                    let message = "receipts are listed for those who signed in";
+                    return Err(Refusal::new(Code::StrengthRequired, message).into_status());
+                }
                 Some((subject.tenant, subject.issuer, subject.id))
             }
         };

@@ -7,9 +7,11 @@ use countersign_shared::ids::EscalationId;
 use countersign_shared::refusal::Refusal;
 use tonic::{Request, Response, Status};
 
-use super::executor::action;
-use crate::desk::{Desk, Turned, unavailable};
+use super::executor::{action, caller};
+use crate::desk::Desk;
+use crate::peer::Caller;
 use crate::ports::{Escalation, EscalationQuery};
+use crate::turned::{Turned, unavailable};
 use crate::wire;
 
 /// Matters of one page, where the caller does not say.
@@ -29,13 +31,31 @@ impl EscalationsService {
         Self { desk }
     }
 
-    async fn moved(&self, id: &str, who: Option<String>) -> Result<v1::Escalation, Status> {
+    /// A matter; of tenants that the caller does not see there is none.
+    async fn found(&self, id: &EscalationId, caller: &Caller) -> Result<Escalation, Status> {
+        let found = self.desk.escalation(id).await?;
+        if caller.sees(&found.case.tenant) {
+            return Ok(found);
+        }
+        Err(refused(Code::NotFound, "no such escalation"))
+    }
+
+    async fn moved(
+        &self,
+        id: &str,
+        who: Option<String>,
+        caller: &Caller,
+    ) -> Result<v1::Escalation, Status> {
         let id = named(id)?;
-        let found = self.desk.escalation(&id).await?;
-        if let Some(who) = &who
-            && self.desk.pipeline.policy.people().get(who).is_none()
-        {
-            let message = format!("nobody is called `{who}` in the policy's people");
+        let found = self.found(&id, caller).await?;
+        let (people, now) = (self.desk.pipeline.policy.people(), self.desk.pipeline.clock.now());
+        let bound = |who: &String| {
+            people.get(who).is_some_and(|person| people.bound(person, &found.case.tenant, now))
+        };
+        if let Some(who) = who.as_ref().filter(|who| !bound(who)) {
+            let tenant = &found.case.tenant;
+            let message =
+                format!("nobody is called `{who}` in the policy's people of tenant `{tenant}`");
             return Err(refused(Code::ApproverNotAllowed, &message));
         }
         let taken = self.desk.pipeline.store.take(&id, who).await;
@@ -57,17 +77,24 @@ impl Escalations for EscalationsService {
         &self,
         request: Request<v1::ListEscalationsRequest>,
     ) -> Result<Response<v1::ListEscalationsResponse>, Status> {
+        let caller = caller(&request)?;
         let asked = request.into_inner();
         let limit = if asked.page_size == 0 { PAGE } else { asked.page_size.min(MOST) };
-        let query = EscalationQuery {
-            tenant: asked.tenant,
-            closed: asked.closed,
-            limit,
-            ..EscalationQuery::default()
-        };
-        let found = self.desk.pipeline.store.escalations(query).await;
-        let found = found.map_err(|e| Turned::only(unavailable(&e)))?;
-        let escalations = found.into_iter().map(shown).collect();
+        let wanted = |tenant: &&String| asked.tenant.is_empty() || **tenant == asked.tenant;
+        let mut found = Vec::new();
+        for tenant in caller.tenants.iter().filter(wanted) {
+            let query = EscalationQuery {
+                tenant: tenant.clone(),
+                closed: asked.closed,
+                limit,
+                ..EscalationQuery::default()
+            };
+            let some = self.desk.pipeline.store.escalations(query).await;
+            found.extend(some.map_err(|e| Turned::only(unavailable(&e)))?);
+        }
+        found.sort_by(|a, b| (a.case.at, &a.case.id).cmp(&(b.case.at, &b.case.id)));
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let escalations = found.into_iter().take(most).map(shown).collect();
         Ok(Response::new(v1::ListEscalationsResponse { escalations }))
     }
 
@@ -75,8 +102,9 @@ impl Escalations for EscalationsService {
         &self,
         request: Request<v1::GetEscalationRequest>,
     ) -> Result<Response<v1::GetEscalationResponse>, Status> {
+        let caller = caller(&request)?;
         let id = named(&request.into_inner().escalation_id)?;
-        let escalation = Some(shown(self.desk.escalation(&id).await?));
+        let escalation = Some(shown(self.found(&id, &caller).await?));
         Ok(Response::new(v1::GetEscalationResponse { escalation }))
     }
 
@@ -84,8 +112,10 @@ impl Escalations for EscalationsService {
         &self,
         request: Request<v1::TakeEscalationRequest>,
     ) -> Result<Response<v1::TakeEscalationResponse>, Status> {
+        let caller = caller(&request)?;
         let asked = request.into_inner();
-        let escalation = Some(self.moved(&asked.escalation_id, Some(asked.who)).await?);
+        let moved = self.moved(&asked.escalation_id, Some(asked.who), &caller).await?;
+        let escalation = Some(moved);
         Ok(Response::new(v1::TakeEscalationResponse { escalation }))
     }
 
@@ -93,7 +123,9 @@ impl Escalations for EscalationsService {
         &self,
         request: Request<v1::ReturnEscalationRequest>,
     ) -> Result<Response<v1::ReturnEscalationResponse>, Status> {
-        let escalation = Some(self.moved(&request.into_inner().escalation_id, None).await?);
+        let caller = caller(&request)?;
+        let id = request.into_inner().escalation_id;
+        let escalation = Some(self.moved(&id, None, &caller).await?);
         Ok(Response::new(v1::ReturnEscalationResponse { escalation }))
     }
 
@@ -101,14 +133,13 @@ impl Escalations for EscalationsService {
         &self,
         request: Request<v1::FinishEscalationRequest>,
     ) -> Result<Response<v1::FinishEscalationResponse>, Status> {
+        let caller = caller(&request)?;
         let asked = request.into_inner();
         let id = named(&asked.escalation_id)?;
+        self.found(&id, &caller).await?;
         let step = self.desk.finish(&id, &asked.jws).await?;
         let action = match &step {
-            Some(step) => {
-                let owner = &step.state.proposal().asked().subject;
-                Some(action(&self.desk, owner, step).await?)
-            }
+            Some(step) => Some(action(&self.desk, step).await?),
             None => None,
         };
         let escalation = Some(shown(self.desk.escalation(&id).await?));

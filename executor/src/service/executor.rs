@@ -16,10 +16,11 @@ use futures_util::{Stream, stream};
 use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status};
 
-use crate::desk::{self, Desk, Turned};
+use crate::desk::{self, Desk};
 use crate::peer::Caller;
 use crate::ports::{Named, ReceiptQuery};
 use crate::running::Step;
+use crate::turned::Turned;
 use crate::wire;
 
 /// How long `Execute` waits before it answers with an action still under way.
@@ -46,14 +47,10 @@ impl ExecutorService {
     ) -> Result<desk::Request, Turned> {
         let now = self.desk.pipeline.clock.now();
         let subject = self.desk.subjects.verify(token, &caller.id, now).await?;
-        let subject = self.desk.known_as(subject, conversation).await?;
+        let subject = self.desk.known_as(subject, &caller.id.to_string(), conversation).await?;
         let said = wire::said(words);
         let messages = self.desk.subjects.words(&said, &subject, conversation, now)?;
         Ok(desk::Request { caller: caller.id.to_string(), subject, messages })
-    }
-
-    async fn action(&self, request: &desk::Request, step: &Step) -> Result<v1::Action, Status> {
-        action(&self.desk, &request.subject, step).await
     }
 }
 
@@ -67,14 +64,10 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 }
 
 /// An action with the words of its receipt (NO CLAIM WITHOUT A RECEIPT).
-pub(super) async fn action(
-    desk: &Desk,
-    owner: &Subject,
-    step: &Step,
-) -> Result<v1::Action, Status> {
+pub(super) async fn action(desk: &Desk, step: &Step) -> Result<v1::Action, Status> {
     let (mut said, mut index) = (String::new(), step.leaf.unwrap_or_default());
     if let Some(id) = step.state.receipt() {
-        let (receipt, at) = receipt(desk, owner, id).await?;
+        let (receipt, at) = receipt(desk, &step.state.proposal().asked().subject, id).await?;
         (said, index) = (receipt.said, at);
     } else if matches!(&*step.state, State::Proposed(p) if p.waits_for_staff()) {
         Code::ApprovalRequired.page().say.clone_into(&mut said);
@@ -82,6 +75,14 @@ pub(super) async fn action(
         "I've started on that and I'm still checking that it worked.".clone_into(&mut said);
     }
     Ok(wire::action(&step.state, said, index))
+}
+
+/// What a customer is told of an action that ended.
+///
+/// # Errors
+/// A receipt that cannot be read.
+pub(crate) async fn words(desk: &Desk, owner: &Subject, id: &ReceiptId) -> Result<String, Status> {
+    Ok(receipt(desk, owner, id).await?.0.said)
 }
 
 async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<(Receipt, u64), Status> {
@@ -112,7 +113,9 @@ impl Executor for ExecutorService {
             self.request(&caller, &request.into_inner().subject_token, vec![], "").await?;
         // Only tools whose backend this tenant has.
         let usable = |c: &&Arc<Contract>| {
-            c.listed && self.desk.pipeline.driver.account(&request.subject.tenant, c).is_ok()
+            c.listed
+                && c.open_to.contains(&request.subject.kind)
+                && self.desk.pipeline.driver.account(&request.subject.tenant, c).is_ok()
         };
         let tools = self.desk.pipeline.catalog.tools.values().filter(usable).map(|c| tool(c));
         Ok(Response::new(v1::ListToolsResponse { tools: tools.collect() }))
@@ -130,7 +133,10 @@ impl Executor for ExecutorService {
             self.request(&caller, &wire.subject_token, wire.messages, &conversation).await?;
         let plan = wire::plan(plan).map_err(Turned::from)?;
         let made = self.desk.propose(&request, &plan).await?;
-        Ok(Response::new(v1::ProposeResponse { proposal: Some(wire::proposal(&made)) }))
+        let sent = Some(&made).filter(|_| wire.confirm_by_link);
+        let link_sent_to = sent.and_then(|made| self.desk.send_link(made)).unwrap_or_default();
+        let proposal = v1::Proposal { link_sent_to, ..wire::proposal(&made) };
+        Ok(Response::new(v1::ProposeResponse { proposal: Some(proposal) }))
     }
 
     async fn execute(
@@ -151,7 +157,7 @@ impl Executor for ExecutorService {
                     Ok(step) => step?,
                     Err(_) => self.desk.standing(&request, Named::Proposal(id)).await?,
                 };
-                let action = self.action(&request, &step).await?;
+                let action = action(&self.desk, &step).await?;
                 v1::ExecuteResponse { observations: vec![], action: Some(action) }
             }
             Some(Target::Plan(plan)) => {
@@ -162,7 +168,7 @@ impl Executor for ExecutorService {
                 let plan = wire::plan(plan).map_err(Turned::from)?;
                 let done = self.desk.execute_plan(&request, &plan).await?;
                 let action = match &done.action {
-                    Some(step) => Some(self.action(&request, step).await?),
+                    Some(step) => Some(action(&self.desk, step).await?),
                     None => None,
                 };
                 let observations = done.observations.iter().map(wire::observation).collect();
@@ -183,7 +189,7 @@ impl Executor for ExecutorService {
             Refusal::new(Code::NotFound, "no such proposal of this subject").into_status()
         })?;
         let step = self.desk.withdraw(&request, &id).await?;
-        let action = self.action(&request, &step).await?;
+        let action = action(&self.desk, &step).await?;
         Ok(Response::new(v1::WithdrawResponse { action: Some(action) }))
     }
 
@@ -197,8 +203,7 @@ impl Executor for ExecutorService {
         let request =
             self.request(&caller, &wire.subject_token, wire.messages, &conversation).await?;
         let (order, email) = (wire::span(wire.order), wire::span(wire.email));
-        let until = self.desk.match_subject(&request, &conversation, &order, &email).await;
-        let until = until.map_err(Turned::from)?;
+        let until = self.desk.match_subject(&request, &conversation, &order, &email).await?;
         Ok(Response::new(v1::MatchSubjectResponse { valid_until: Some(wire::time(until)) }))
     }
 
@@ -225,7 +230,7 @@ impl Executor for ExecutorService {
         let wire = request.into_inner();
         let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
         let step = self.desk.standing(&request, Named::Action(action_id(&wire.action_id)?)).await?;
-        let action = self.action(&request, &step).await?;
+        let action = action(&self.desk, &step).await?;
         Ok(Response::new(v1::GetActionResponse { action: Some(action) }))
     }
 
@@ -242,14 +247,14 @@ impl Executor for ExecutorService {
         let id = action_id(&wire.action_id)?;
         let (now, changes) = self.desk.watch(&request, Named::Action(id)).await?;
         let desk = self.desk.clone();
-        let shown = self.action(&request, &now).await?;
+        let shown = action(&self.desk, &now).await?;
         let first = stream::iter([Ok(v1::WatchActionResponse { action: Some(shown) })]);
         let Some(changes) = changes else { return Ok(Response::new(Box::pin(first))) };
         let steps = tokio_stream::wrappers::WatchStream::from_changes(changes);
         let rest = steps.filter_map(|step| step).then(move |step| {
-            let (desk, request) = (desk.clone(), request.clone());
+            let desk = desk.clone();
             async move {
-                let action = action(&desk, &request.subject, &step).await?;
+                let action = action(&desk, &step).await?;
                 Ok(v1::WatchActionResponse { action: Some(action) })
             }
         });

@@ -9,8 +9,9 @@ use countersign_shared::codes::Code;
 use tonic::{Request, Response, Status};
 
 use super::executor::caller;
-use crate::desk::{Desk, Turned, unavailable};
+use crate::desk::Desk;
 use crate::switch::Turn;
+use crate::turned::{Turned, unavailable};
 use crate::wire;
 
 /// Longest reason, in characters.

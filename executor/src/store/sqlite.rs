@@ -16,6 +16,7 @@ mod matches;
 mod probe;
 mod purge;
 mod rows;
+mod safety;
 mod spending;
 mod writer;
 
@@ -51,7 +52,7 @@ pub use history::LogSource;
 use writer::Writer;
 
 /// Version of the layout, in `PRAGMA user_version`.
-const LAYOUT: i64 = 4;
+const LAYOUT: i64 = 5;
 
 /// The store in one SQLite file.
 pub struct Sqlite {
@@ -114,6 +115,7 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    safety::check(&connection, path)?;
     // What a savepoint may have to undo stays in memory, and off the disk.
     connection.pragma_update(None, "temp_store", "memory")?;
     plan_once(&connection)?;

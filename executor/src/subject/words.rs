@@ -66,7 +66,7 @@ fn word(
     let claims: MessageClaims = frontends
         .verify(&subject.tenant, &said.attestation, now)
         .map_err(|e| unattested(&e.to_string()))?;
-    let same = (claims.sub == subject.id || !Gate::WordsPerson.is_on())
+    let same = (claims.sub == subject.signs_as || !Gate::WordsPerson.is_on())
         && (claims.conv == conversation || !Gate::WordsConversation.is_on())
         && claims.mid == said.id
         && (claims.sha256 == text_digest(&said.text) || !Gate::WordsText.is_on());

@@ -8,7 +8,7 @@ use countersign_shared::refusal::Refusal;
 
 use super::ending::{Ending, ask, awaiting, refused_action};
 use super::turn::{Engine, Scene};
-use super::{Checking, Confirming, Conversation, Repeating, Stage};
+use super::{Checking, Confirming, Conversation, Repeating, Stage, link};
 use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
 use crate::context::Reader;
 use crate::executor::{CallError, is_sealed};
@@ -52,6 +52,7 @@ impl Engine {
             confidence: sure.clone(),
             usage: task.usage.clone(),
             after_receipt_id,
+            confirm_by_link: scene.confirm_by_link,
         };
         conversation.focus = ready.focus;
         let ending = match submit::propose(self.executor.as_ref(), &scene.asker, write).await {
@@ -78,12 +79,15 @@ impl Engine {
         if !proposal.needs.contains(&customer) {
             return self.carried(scene, conversation, &proposal.proposal_id, "", Some(task)).await;
         }
-        let Some(card) = proposal.card else {
+        let Some(card) = proposal.card.clone() else {
             return Ending::hands_over(
                 EscalationReason::Other,
                 reply::escalate(scene.toolbox.get(&tool), "there is no card to confirm"),
             );
         };
+        if scene.confirm_by_link {
+            return link::sent(conversation, &proposal, &card, scene.toolbox.get(&tool));
+        }
         conversation.remember(format!("waiting for the customer's confirmation: {tool}"));
         let text = card.text.clone();
         let waiting = Confirming {

@@ -25,6 +25,8 @@ pub(super) struct Ending {
     pub(super) actions: Vec<TurnAction>,
     pub(super) usage: ModelUse,
     pub(super) card: Option<Card>,
+    /// A look-up wants to know more surely who it is.
+    pub(super) asks_who: bool,
     /// Why it is left to a person that the executor does not know of yet.
     pub(super) hand_over: Option<EscalationReason>,
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign_proto::v1::*;
+use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
@@ -50,7 +51,12 @@ pub(crate) struct Shop {
     pub(crate) list_script: VecDeque<CallError>,
     pub(crate) watch_script: VecDeque<Action>,
     pub(crate) no_confirmation: bool,
+    /// Whether it serves the customer's page.
+    pub(crate) sends_links: bool,
     pub(crate) escalated: Vec<EscalateRequest>,
+    /// Whether reads ask for a match first, and what was matched.
+    pub(crate) guest: bool,
+    pub(crate) matched: Vec<(String, String)>,
     pub(crate) escalate_script: VecDeque<CallError>,
 }
 
@@ -113,6 +119,9 @@ impl FakeExecutor {
         arguments: &BTreeMap<String, Json>,
     ) -> Result<(Json, String), CallError> {
         let mut shop = self.shop.lock();
+        if shop.guest {
+            return Err(refused(Refusal::new(Code::StrengthRequired, "who is it?")));
+        }
         shop.reads.push(tool.to_owned());
         let order = |(number, _): &(u32, Vec<(String, i64)>)| {
             json!({"id": format!("gid://shopify/Order/{number}"), "name": format!("#{number}"),
@@ -231,6 +240,25 @@ impl Executor for FakeExecutor {
         }
     }
 
+    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
+        let said = |span: Option<UtteranceSpan>| {
+            self.resolve(
+                &Argument { source: span.map(argument::Source::Utterance) },
+                &request.messages,
+            )
+        };
+        let (order, email) = (said(request.order.clone()), said(request.email.clone()));
+        let (order, email) =
+            (order.as_str().unwrap().to_owned(), email.as_str().unwrap().to_owned());
+        let mut shop = self.shop.lock();
+        if email != "ada@example.com" {
+            return Err(refused(Refusal::new(Code::MatchFailed, "no")));
+        }
+        shop.guest = false;
+        shop.matched.push((order, email));
+        Ok(())
+    }
+
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {
         let mut shop = self.shop.lock();
         if let Some(error) = shop.escalate_script.pop_front() {
@@ -254,7 +282,10 @@ impl Executor for FakeExecutor {
             arguments,
             after: plan.after_receipt_id,
         });
-        let proposal_id = format!("prp_{}", shop.proposed.len());
+        let number = shop.proposed.len();
+        let proposal_id = format!("prp_{number}");
+        let reachable = request.confirm_by_link && shop.sends_links;
+        let link_sent_to = if reachable { "c…@example.com" } else { "" }.to_owned();
         let text = format!(
             "{} {}?",
             step.tool,
@@ -272,6 +303,8 @@ impl Executor for FakeExecutor {
             tool: step.tool,
             card: Some(card),
             needs,
+            action_id: format!("act_{number}"),
+            link_sent_to,
             ..Proposal::default()
         })
     }
@@ -325,6 +358,8 @@ pub(crate) struct Talk {
     engine: Engine,
     sent: usize,
     conversation: usize,
+    /// Whether the frontend says that it signs no yes.
+    pub(crate) by_link: bool,
     pub(crate) card: Option<Card>,
 }
 
@@ -335,7 +370,7 @@ impl Talk {
 
     pub(crate) fn with(executor: &Arc<FakeExecutor>, model: Arc<dyn Model>) -> Self {
         let engine = Engine::new(Arc::<FakeExecutor>::clone(executor), model, Limits::default());
-        Self { engine, sent: 0, conversation: 1, card: None }
+        Self { engine, sent: 0, conversation: 1, by_link: false, card: None }
     }
 
     /// Another conversation with the same engine.
@@ -365,6 +400,7 @@ impl Talk {
             message: Some(message),
             confirmation,
             external_ref: String::new(),
+            confirm_by_link: self.by_link,
         };
         let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
         self.engine.turn(request, &events).await;

@@ -100,8 +100,10 @@ fn read_failed(task: &Task, tool: &ToolSpec, stop: &ReadStop) -> Ending {
         ReadStop::TooMany => (reply::escalate(Some(tool), "it needs too many look-ups"), None),
     };
     let actions = refusal.filter(|_| !tool.read).map(|r| refused_action(&tool.name, r));
+    let strength = Code::StrengthRequired.name();
     Ending {
         confidence: confidence(task.score, &task.doubt, RecommendedAction::Clarify),
+        asks_who: refusal.is_some_and(|refusal| refusal.code == strength),
         actions: actions.into_iter().collect(),
         hand_over: matches!(stop, ReadStop::TooMany).then_some(EscalationReason::Other),
         ..Ending::says(intent, text)

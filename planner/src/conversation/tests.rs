@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_proto::v1::{Action, ActionState, Intent, Outcome};
+use countersign_proto::v1::{Action, ActionState, GrantKind, Intent, Outcome};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use serde_json::json;
@@ -251,6 +251,36 @@ async fn an_unknown_end_is_told_as_unknown_and_as_known_once_it_is() {
     assert_eq!(talk.say("hello?").await.reply, "It is cancelled.");
 }
 
+#[tokio::test]
+async fn without_a_frontend_that_signs_the_yes_is_given_behind_a_link() {
+    let executor = FakeExecutor::new(TWO);
+    executor.shop.lock().sends_links = true;
+    let mut talk = Talk::offline(&executor);
+    talk.by_link = true;
+    let turn = talk.say("cancel order #1001").await;
+    assert!(turn.reply.ends_with(&reply::link_sent("c…@example.com")), "{}", turn.reply);
+    assert!(turn.reply.contains("cancel_order"), "the card is told: {}", turn.reply);
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION");
+    assert!(talk.card.is_none() && !turn.reply.contains("http"), "{}", turn.reply);
+    let mut waits = Action { action_id: "act_1".into(), ..Action::default() };
+    waits.set_state(ActionState::Proposed);
+    waits.needs = vec![GrantKind::Customer.into()];
+    executor.shop.lock().watch_script = [waits].into();
+    assert_eq!(talk.say("yes").await.reply, reply::OPEN_THE_LINK);
+    executor.shop.lock().watch_script = [sealed(Outcome::Applied, "It is cancelled.")].into();
+    assert_eq!(talk.say("done").await.reply, "It is cancelled.");
+    assert!(executor.shop.lock().executed.is_empty(), "no yes goes through the planner");
+}
+
+#[tokio::test]
+async fn without_a_card_and_without_a_link_a_person_takes_over() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.by_link = true;
+    assert_eq!(talk.say("cancel order #1001").await.intent(), Intent::Escalate);
+    assert!(talk.card.is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unreachable_executor_claims_nothing_and_the_card_survives() {
     let executor = FakeExecutor::new(TWO);
@@ -394,4 +424,36 @@ mod other_tools {
         let turn = Talk::offline(&executor()).say("show my payments").await;
         assert_eq!(turn.reply, "This is what I found:\n- PAY-1111, EUR 5.00\n- PAY-2222, EUR 7.50");
     }
+}
+
+#[tokio::test]
+async fn a_guest_says_order_and_e_mail_and_gets_what_they_wanted_first() {
+    let executor = FakeExecutor::new(TWO);
+    executor.shop.lock().guest = true;
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("track my order #1001").await;
+    assert!(turn.reply.contains("order number and the e-mail"), "{}", turn.reply);
+    let turn = talk.say("#1001, mallory@example.com").await;
+    assert_eq!(turn.actions[0].code, "MATCH_FAILED", "{}", turn.reply);
+    talk.say("1001").await;
+    let turn = talk.say("sorry: ada@example.com").await;
+    assert_eq!(turn.reply, "Order #1001 is on its way.");
+    let matched = [("1001".to_owned(), "ada@example.com".to_owned())];
+    assert_eq!(executor.shop.lock().matched, matched);
+    // What was matched once is not asked again.
+    assert_eq!(talk.say("track my order #1001").await.reply, "Order #1001 is on its way.");
+}
+
+#[tokio::test]
+async fn a_guest_who_is_matched_and_may_not_all_the_same_is_asked_to_sign_in() {
+    let executor = FakeExecutor::new(TWO);
+    let strength = || refused(Refusal::new(Code::StrengthRequired, "sign in"));
+    executor.shop.lock().propose_script.extend([strength(), strength()]);
+    let mut talk = Talk::offline(&executor);
+    let turn = talk.say("cancel order #1001").await;
+    assert_eq!(turn.actions[0].code, "STRENGTH_REQUIRED");
+    let turn = talk.say("1001 and ada@example.com").await;
+    assert_eq!(turn.reply, reply::SIGN_IN);
+    // Another message without an address is heard as it is.
+    assert_eq!(talk.say("thanks, leave it").await.actions, []);
 }

@@ -10,6 +10,7 @@ use countersign_proto::v1::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::ending::{Ending, ask_once_more, awaiting, joined, refused_action};
+use super::guest::Known;
 use super::{Choosing, Conversation, Conversations, Limits, Stage};
 use crate::assemble::Task;
 use crate::assemble::span::Said;
@@ -36,6 +37,8 @@ pub(super) struct Scene<'a> {
     pub(super) asker: Asker<'a>,
     pub(super) toolbox: &'a Toolbox,
     pub(super) events: &'a Events,
+    /// Whether the customer gets a link instead of a card to confirm.
+    pub(super) confirm_by_link: bool,
 }
 
 impl Scene<'_> {
@@ -105,13 +108,25 @@ impl Engine {
             external_ref: &request.external_ref,
             messages: &messages,
         };
-        let scene = Scene { asker, toolbox: &toolbox, events };
+        let confirm_by_link = request.confirm_by_link;
+        let scene = Scene { asker, toolbox: &toolbox, events, confirm_by_link };
         if !request.confirmation.is_empty() {
             return self.confirmed(&scene, conversation, &request.confirmation).await;
         }
         let news = self.checked(&scene, conversation).await;
         let text = request.message.as_ref().map_or("", |m| m.text.as_str());
-        let ending = self.heard(&scene, conversation, text).await;
+        let (text, matched) = match self.known(&scene, conversation).await {
+            Known::Go => (text.to_owned(), false),
+            Known::Again(wanted) => (wanted, true),
+            Known::Stop(ending) => {
+                return match news {
+                    Some(news) => joined(news, *ending),
+                    None => *ending,
+                };
+            }
+        };
+        let ending = self.heard(&scene, conversation, &text).await;
+        let ending = Self::asked(conversation, matched, ending);
         let ending = self.handed(&scene, conversation, ending).await;
         match news {
             Some(news) => joined(news, ending),

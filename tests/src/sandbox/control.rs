@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::fault::{Fault, FaultSpec};
 use super::serve::Shared;
 use super::shopify::StaffAct;
+use super::stripe::StripeAct;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -22,8 +23,10 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/sandbox/requests", get(requests))
         .route("/sandbox/clock", get(clock).post(advance))
         .route("/sandbox/staff", post(staff))
+        .route("/sandbox/staff/stripe", post(stripe_staff))
         .route("/sandbox/reset", post(reset))
         .route("/sandbox/state/orders/{name}", get(state))
+        .route("/sandbox/state/stripe/{id}", get(stripe_state))
 }
 
 /// The body of `POST /sandbox/clock`.
@@ -93,7 +96,21 @@ async fn staff(
     let mut guard = world.lock();
     let now = guard.tick();
     let world = &mut *guard;
-    match world.shopify.staff(&asked.order, &asked.act, now, &mut world.ledger) {
+    done(world.shopify.staff(&asked.order, &asked.act, now, &mut world.ledger), &asked)
+}
+
+async fn stripe_staff(
+    State(world): State<Shared>,
+    Json(asked): Json<StripeAct>,
+) -> (StatusCode, Json<Value>) {
+    let mut guard = world.lock();
+    let now = guard.tick();
+    let world = &mut *guard;
+    done(world.stripe.staff(&asked, now, &mut world.ledger), &asked)
+}
+
+fn done(done: Result<(), String>, asked: &impl Serialize) -> (StatusCode, Json<Value>) {
+    match done {
         Ok(()) => (StatusCode::OK, Json(json!({ "sandbox": true, "done": asked }))),
         Err(why) => (StatusCode::CONFLICT, Json(json!({ "sandbox": true, "error": why }))),
     }
@@ -112,6 +129,21 @@ async fn state(State(world): State<Shared>, Path(name): Path<String>) -> (Status
         None => (
             StatusCode::NOT_FOUND,
             Json(json!({ "sandbox": true, "error": format!("no order {name}") })),
+        ),
+    }
+}
+
+async fn stripe_state(
+    State(world): State<Shared>,
+    Path(id): Path<String>,
+) -> (StatusCode, Json<Value>) {
+    let mut world = world.lock();
+    world.tick();
+    match world.stripe.state(&id) {
+        Some(object) => (StatusCode::OK, Json(json!({ "sandbox": true, "object": object }))),
+        None => (
+            StatusCode::NOT_FOUND,
+            Json(json!({ "sandbox": true, "error": format!("no charge or subscription {id}") })),
         ),
     }
 }

@@ -16,13 +16,14 @@ pub enum Fault {
     LostReply,
     /// Answers success although nothing happened.
     NoEffect,
-    /// Answers success although half happened: cancelled but not refunded, note but no address.
+    /// Answers success although half happened: cancelled but not refunded, note but no address,
+    /// half of the money.
     HalfEffect,
     /// 429 with `Retry-After: 1`; nothing happened.
     RateLimited,
-    /// 500 before the effect.
+    /// 500 before the effect, and before a key is looked at.
     ErrorBefore,
-    /// 500 after the effect.
+    /// 500 after the effect; Stripe stores it under the key.
     ErrorAfter,
     /// The effect happens at once, the answer comes `after_ms` later.
     Slow,
@@ -30,7 +31,7 @@ pub enum Fault {
     StaleRead,
     /// 401, as for a token that was withdrawn.
     RevokedCredential,
-    /// A staff member changes the same order just before the mutation runs.
+    /// A staff member changes the same object just before the mutation runs.
     StaffChange,
     /// The cancel job finishes `after_ms` later than now.
     JobLate,
@@ -38,11 +39,13 @@ pub enum Fault {
     JobFails,
     /// The refund's transaction stays PENDING for `after_ms`, then succeeds.
     RefundPending,
+    /// The refund happens twice, the answer names the first.
+    Twice,
 }
 
 impl Fault {
     /// Every fault, in the order it is listed to people.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::LostReply,
         Self::NoEffect,
         Self::HalfEffect,
@@ -56,6 +59,7 @@ impl Fault {
         Self::JobLate,
         Self::JobFails,
         Self::RefundPending,
+        Self::Twice,
     ];
 
     /// The stable name, such as `lost_reply`.
@@ -86,13 +90,14 @@ impl Fault {
             Self::StaleRead => ("stale_read", "reads answer the state from before the last write"),
             Self::RevokedCredential => ("revoked_credential", "401, nothing happens"),
             Self::StaffChange => {
-                ("staff_change", "staff changes the same order just before the mutation runs")
+                ("staff_change", "staff changes the same object just before the mutation runs")
             }
             Self::JobLate => ("job_late", "the cancel job finishes after_ms later"),
             Self::JobFails => ("job_fails", "the cancel job finishes, the order is not cancelled"),
             Self::RefundPending => {
                 ("refund_pending", "the refund stays PENDING for after_ms, then succeeds")
             }
+            Self::Twice => ("twice", "the refund happens twice, the answer names the first"),
         }
     }
 
@@ -101,7 +106,7 @@ impl Fault {
         match self {
             Self::StaleRead => !called.mutation,
             Self::JobLate | Self::JobFails => called.starts_job,
-            Self::RefundPending => called.refunds,
+            Self::RefundPending | Self::Twice => called.refunds,
             Self::LostReply
             | Self::NoEffect
             | Self::HalfEffect
@@ -130,7 +135,8 @@ pub struct FaultSpec {
     /// How late, in milliseconds, for `slow`, `job_late` and `refund_pending`. Default 15000.
     #[serde(default = "late")]
     pub after_ms: u64,
-    /// What staff does in `staff_change`; by default what hurts the arriving mutation most.
+    /// What staff does to an order in `staff_change`; by default, and for Stripe, what hurts the
+    /// arriving mutation most.
     #[serde(default)]
     pub staff: Option<StaffAct>,
 }

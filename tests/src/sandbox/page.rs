@@ -1,4 +1,4 @@
-//! The landing page: says that this is a sandbox, lists orders and ledger.
+//! The landing page: says that this is a sandbox, lists orders, payments and ledger.
 
 use axum::Router;
 use axum::extract::State;
@@ -7,6 +7,7 @@ use axum::routing::get;
 
 use super::serve::Shared;
 use super::shopify::PATH;
+use super::stripe::PATH as STRIPE_PATH;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/", get(landing))
@@ -16,6 +17,7 @@ async fn landing(State(world): State<Shared>) -> Html<String> {
     let mut world = world.lock();
     world.tick();
     let orders: String = world.shopify.overview().iter().map(|cells| row(cells)).collect();
+    let payments: String = world.stripe.overview().iter().map(|cells| row(cells)).collect();
     let effects = world.ledger.effects().iter().map(|effect| {
         let money = [effect.amount.as_deref(), effect.currency.as_deref()];
         let money: Vec<_> = money.into_iter().flatten().collect();
@@ -36,12 +38,14 @@ async fn landing(State(world): State<Shared>) -> Html<String> {
          td,th{{text-align:left;padding:.2rem .8rem .2rem 0}}strong{{background:#fd6;padding:.2rem .6rem}}</style>\
          <h1>Countersign sandbox shop</h1>\
          <p><strong>SANDBOX</strong> No real shop, no real money, no real customer. It stands in for \
-         Shopify's Admin GraphQL API at <code>{PATH}</code>.</p>\
+         Shopify's Admin GraphQL API at <code>{PATH}</code> and for Stripe's API at <code>{STRIPE_PATH}</code>.</p>\
          <h2>Orders</h2><table><tr><th>Order<th>Customer<th>Total<th>Payment<th>Shipping</tr>{orders}</table>\
-         <h2>What happened</h2><table><tr><th>#<th>When<th>What<th>Order<th>Money<th>Through</tr>{effects}</table>\
+         <h2>Payments and subscriptions</h2><table><tr><th>Id<th>Customer<th>Amount<th>State<th>What</tr>{payments}</table>\
+         <h2>What happened</h2><table><tr><th>#<th>When<th>What<th>On what<th>Money<th>Through</tr>{effects}</table>\
          <p>Control: <code>/sandbox/faults</code>, <code>/sandbox/ledger</code>, <code>/sandbox/requests</code>, \
-         <code>/sandbox/clock</code>, <code>/sandbox/staff</code>, <code>/sandbox/reset</code>, \
-         <code>/sandbox/state/orders/1001</code>.</p></html>"
+         <code>/sandbox/clock</code>, <code>/sandbox/staff</code>, <code>/sandbox/staff/stripe</code>, \
+         <code>/sandbox/reset</code>, <code>/sandbox/state/orders/1001</code>, \
+         <code>/sandbox/state/stripe/ch_Sandbox1</code>.</p></html>"
     ))
 }
 

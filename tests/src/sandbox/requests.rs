@@ -30,13 +30,14 @@ pub struct Received {
     pub kind: String,
     /// The operation's own name.
     pub operation: Option<String>,
-    /// Top-level fields it called.
+    /// Top-level fields it called, or the endpoint, such as `refunds.create`.
     pub fields: Vec<String>,
     /// Name of the credential; none when it was not known.
     pub credential: Option<String>,
     /// Status sent; 0 when the connection was cut instead.
     pub status: u16,
-    /// `ok`, `user_errors`, `errors`, `denied`, `cut`, or a code such as `IDEMPOTENCY_KEY_PARAMETER_MISMATCH`.
+    /// `ok`, `user_errors`, `errors`, `denied`, `cut`, `replayed`, or a code such as
+    /// `IDEMPOTENCY_KEY_PARAMETER_MISMATCH`.
     pub answered: String,
     /// Faults that applied to it.
     pub faults: Vec<String>,

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::routing::post;
+use axum::routing::{any, post};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,8 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use super::shopify::{PATH, Scoped};
-use super::world::{Answer, World};
+use super::shopify::PATH;
+use super::stripe::Asked;
+use super::world::{Answer, Held, World};
 use super::{control, page};
 
 /// The world behind its lock; never held across a wait.
@@ -41,6 +42,7 @@ pub(super) async fn serve(listener: TcpListener, world: Shared) {
 fn router(world: Shared) -> Router {
     Router::new()
         .route(PATH, post(graphql))
+        .route("/v1/{*path}", any(stripe))
         .merge(control::routes())
         .merge(page::routes())
         .layer(middleware::from_fn(label))
@@ -53,6 +55,9 @@ async fn label(request: Request<Body>, next: Next) -> Response<Body> {
     response.headers_mut().insert("x-sandbox", HeaderValue::from_static("countersign"));
     response
 }
+
+/// Longest body of a form, in bytes.
+const LARGEST: usize = 1 << 20;
 
 /// Marks a response that must not be sent.
 #[derive(Clone)]
@@ -78,8 +83,28 @@ async fn connection(stream: TcpStream, router: Router) {
 async fn graphql(State(world): State<Shared>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let token = headers.get("x-shopify-access-token").and_then(|value| value.to_str().ok());
     let answer = world.lock().shopify_request(token, &body);
+    wait(&world, answer).await
+}
+
+async fn stripe(State(world): State<Shared>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let header = |name: &str| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
+    let asked = Asked {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        token: header("authorization").and_then(|v| v.strip_prefix("Bearer ").map(str::to_owned)),
+        key: header("idempotency-key"),
+        version: header("stripe-version"),
+        body: axum::body::to_bytes(body, LARGEST).await.unwrap_or_default().into(),
+    };
+    let answer = world.lock().stripe_request(&asked);
+    wait(&world, answer).await
+}
+
+async fn wait(world: &Shared, answer: Answer) -> Response<Body> {
     // A caller that hangs up while it waits drops this future: the keys go free either way.
-    let _held = Held { world: &world, keys: &answer.held };
+    let _holding = Holding { world, held: &answer.held };
     if !answer.after.is_zero() {
         tokio::time::sleep(answer.after).await;
     }
@@ -92,9 +117,13 @@ fn respond(answer: &Answer) -> Response<Body> {
     let headers = response.headers_mut();
     headers
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    headers.insert("x-shopify-api-version", HeaderValue::from_static("2026-07"));
     if let Ok(id) = HeaderValue::from_str(&answer.request_id) {
         headers.insert("x-request-id", id);
+    }
+    for (name, value) in &answer.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(*name, value);
+        }
     }
     if let Some(seconds) = answer.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -105,16 +134,14 @@ fn respond(answer: &Answer) -> Response<Body> {
     response
 }
 
-struct Held<'h> {
+struct Holding<'h> {
     world: &'h Shared,
-    keys: &'h [Scoped],
+    held: &'h Held,
 }
 
-impl Drop for Held<'_> {
+impl Drop for Holding<'_> {
     fn drop(&mut self) {
-        if !self.keys.is_empty() {
-            self.world.lock().shopify.release(self.keys);
-        }
+        self.world.lock().release(self.held);
     }
 }
 

@@ -1,5 +1,7 @@
 //! All the state behind the sandbox's address, and the one way a request goes through it.
 
+mod stripe;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +14,7 @@ use super::fault::{Fault, Faults, Taken};
 use super::ledger::{Actor, Ledger};
 use super::requests::{Called, Received, RequestLog};
 use super::shopify::{Documents, Request, Scoped, Shopify};
+use super::stripe::{self as stripe_api, Stripe};
 
 /// Clock, ledger, faults, requests and credentials, shared by every API; and the APIs.
 pub(super) struct World {
@@ -20,6 +23,7 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) requests: RequestLog,
     pub(super) shopify: Shopify,
+    pub(super) stripe: Stripe,
     credentials: Credentials,
 }
 
@@ -30,12 +34,21 @@ pub(super) struct Answer {
     pub(super) body: Value,
     pub(super) request_id: String,
     pub(super) retry_after: Option<u32>,
+    /// Headers that only this API has.
+    pub(super) headers: Vec<(&'static str, String)>,
     /// Wait this long before answering.
     pub(super) after: Duration,
     /// Cut the connection instead of answering.
     pub(super) cut: bool,
     /// Keys to release once answered.
-    pub(super) held: Vec<Scoped>,
+    pub(super) held: Held,
+}
+
+/// Keys whose first request is still being answered.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    shopify: Vec<Scoped>,
+    stripe: Option<stripe_api::Scoped>,
 }
 
 /// One request on its way through.
@@ -48,6 +61,23 @@ struct Passing<'r> {
     taken: Taken,
 }
 
+impl<'r> Passing<'r> {
+    fn new(now: Timestamp, credential: Option<&'r str>) -> Self {
+        Self {
+            request_id: Uuid::now_v7().to_string(),
+            now,
+            credential,
+            called: Called::default(),
+            kind: "invalid",
+            taken: Taken::default(),
+        }
+    }
+
+    fn actor(&self, by: &str) -> Actor {
+        Actor { by: by.to_owned(), staff: false, request_id: self.request_id.clone() }
+    }
+}
+
 impl World {
     pub(super) fn open(credentials: Credentials) -> Result<Self, String> {
         let clock = Clock::default();
@@ -57,6 +87,7 @@ impl World {
             faults: Faults::default(),
             requests: RequestLog::default(),
             shopify: Shopify::open(clock.now())?,
+            stripe: Stripe::open(clock.now()),
             credentials,
         })
     }
@@ -68,26 +99,30 @@ impl World {
         self.faults.clear();
         self.requests = RequestLog::default();
         self.shopify.reset(self.clock.now());
+        self.stripe = Stripe::open(self.clock.now());
+    }
+
+    /// Lets keys go whose request is answered.
+    pub(super) fn release(&mut self, held: &Held) {
+        self.shopify.release(&held.shopify);
+        if let Some(key) = &held.stripe {
+            self.stripe.release(key);
+        }
     }
 
     /// The present, after doing what has fallen due.
     pub(super) fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
         self.shopify.tick(now, &mut self.ledger);
+        self.stripe.tick(now, &mut self.ledger);
         now
     }
 
     /// One request to the Shopify API, from its token and body.
     pub(super) fn shopify_request(&mut self, token: Option<&str>, body: &[u8]) -> Answer {
         let credentials = self.credentials.clone();
-        let mut passing = Passing {
-            request_id: Uuid::now_v7().to_string(),
-            now: self.tick(),
-            credential: token.and_then(|token| credentials.name_of(token)),
-            called: Called::default(),
-            kind: "invalid",
-            taken: Taken::default(),
-        };
+        let now = self.tick();
+        let mut passing = Passing::new(now, token.and_then(|token| credentials.name_of(token)));
         let Some(by) = passing.credential else {
             return self.refuse(passing, 401, "denied", json!(UNKNOWN_TOKEN));
         };
@@ -115,9 +150,7 @@ impl World {
         if passing.taken.has(Fault::ErrorBefore) {
             return self.refuse(passing, 500, "error", json!("Internal Server Error"));
         }
-        let actor =
-            Actor { by: by.to_owned(), staff: false, request_id: passing.request_id.clone() };
-        let bent = (actor, &passing.taken, passing.now);
+        let bent = (passing.actor(by), &passing.taken, passing.now);
         let executed = self.shopify.execute((&document, &request), bent, &mut self.ledger);
         if passing.taken.has(Fault::LostReply) {
             let answer = self.refuse(passing, 0, "cut", Value::Null);
@@ -127,10 +160,11 @@ impl World {
             return self.refuse(passing, 500, "error", json!("Internal Server Error"));
         }
         let after = passing.taken.delay(Fault::Slow).unwrap_or_default();
-        let held = if after.is_zero() { Vec::new() } else { executed.keys };
-        self.shopify.hold(&held);
+        let shopify = if after.is_zero() { Vec::new() } else { executed.keys };
+        self.shopify.hold(&shopify);
         let answer = self.answer(passing, 200, &executed.answered, executed.body);
-        Answer { after, held, ..answer }
+        let headers = vec![shopify_version()];
+        Answer { after, headers, held: Held { shopify, stripe: None }, ..answer }
     }
 
     fn refuse(
@@ -140,7 +174,8 @@ impl World {
         answered: &str,
         errors: Value,
     ) -> Answer {
-        self.answer(passing, status, answered, json!({ "errors": errors }))
+        let answer = self.answer(passing, status, answered, json!({ "errors": errors }));
+        Answer { headers: vec![shopify_version()], ..answer }
     }
 
     fn answer(&mut self, passing: Passing<'_>, status: u16, answered: &str, body: Value) -> Answer {
@@ -161,12 +196,17 @@ impl World {
             body,
             request_id: passing.request_id,
             retry_after: None,
+            headers: Vec::new(),
             after: Duration::ZERO,
             cut: false,
-            held: Vec::new(),
+            held: Held::default(),
         }
     }
 }
 
 const UNKNOWN_TOKEN: &str =
     "[API] Invalid API key or access token (unrecognized login or wrong password)";
+
+fn shopify_version() -> (&'static str, String) {
+    ("x-shopify-api-version", "2026-07".to_owned())
+}

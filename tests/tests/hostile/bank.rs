@@ -50,6 +50,8 @@ pub struct Effect {
     pub to: String,
     pub locker: String,
     pub day: String,
+    /// What the customer calls the parcel.
+    pub name: String,
     /// As the order was then.
     pub owner: Option<String>,
     pub status: &'static str,
@@ -84,6 +86,12 @@ impl Bank {
     /// Whether this locker is this customer's.
     pub fn rents(&self, tenant: &str, owner: &str, locker: &str) -> bool {
         self.0.lock().lockers.get(locker).is_some_and(|(t, o)| t == tenant && o == owner)
+    }
+
+    /// Whose effect this is, by the id that read-backs show.
+    pub fn owner_of(&self, effect: &str) -> Option<String> {
+        let at: usize = effect.strip_prefix("eff_")?.parse().ok()?;
+        self.0.lock().ledger.get(at).and_then(|e| e.owner.clone())
     }
 
     pub fn change(&self, id: &str, change: impl FnOnce(&mut Order)) {
@@ -128,6 +136,12 @@ impl Shop {
                 let each = mine.map(|(id, (_, o))| json!({ "id": id, "customer_id": o }));
                 Some(json!({ "data": each.collect::<Vec<_>>() }))
             }
+            ["v1", "guests", id] => {
+                let found = self.orders.get(*id).filter(|o| o.tenant == tenant);
+                let owner = found.and_then(|o| o.owner.clone());
+                let each = owner.map(|o| json!({ "email": email(&o), "customer_id": o }));
+                Some(json!({ "data": each.into_iter().collect::<Vec<_>>() }))
+            }
             ["v1", "orders", id] => {
                 self.orders.get(*id).filter(|o| o.tenant == tenant).map(|o| Self::show(id, o))
             }
@@ -170,6 +184,7 @@ impl Shop {
             to: text("to"),
             locker: text("locker"),
             day: text("day"),
+            name: text("name"),
             owner: order.owner.clone(),
             status: order.status,
             price: order.price,
@@ -183,6 +198,11 @@ impl Shop {
         order.left -= minor;
         answered(201)
     }
+}
+
+/// Where a customer can be written to.
+pub fn email(customer: &str) -> String {
+    format!("{customer}@mail.example")
 }
 
 fn answered(status: u16) -> Sent {

@@ -9,8 +9,9 @@ use countersign_proto::v1::execute_request::Target;
 use super::bank::Mood;
 use super::door::Door;
 use super::honest::{Talk, applied};
-use super::planner::number;
-use super::scene::{Scene, Tally, seen, span, step};
+use super::parts::{seen, span, step};
+use super::run::number;
+use super::scene::{Scene, Tally};
 use super::world::{Ground, World};
 
 /// Pays 250 of the 400 that a day allows.
@@ -44,6 +45,22 @@ fn passed(answer: &Result<v1::ExecuteResponse, tonic::Status>) -> bool {
     answer.as_ref().is_ok_and(|answer| applied(answer.action.clone()))
 }
 
+/// Two conversations of one customer.
+async fn conversations(scene: &mut Scene<'_>) -> [Talk; 2] {
+    let alice = scene.people[0].clone();
+    let one = scene.open_saying(&alice, "one", SAID).await;
+    [one, scene.open_saying(&alice, "two", SAID).await]
+}
+
+/// Both at once: one passes.
+async fn one_of(scene: &mut Scene<'_>, door: &Door, seed: u64, each: [(&Talk, v1::Step); 2]) {
+    let [(one, what), (two, other)] = each;
+    let first = ready(scene, one, what).await;
+    let second = ready(scene, two, other).await;
+    let (first, second) = tokio::join!(door.execute(first), door.execute(second));
+    assert!(passed(&first) != passed(&second), "seed {seed}: {first:?} {second:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn budget_race_one_of_two_conversations_gets_the_last_of_it() {
     let rounds = number("COUNTERSIGN_RACE_ROUNDS", 100);
@@ -51,14 +68,9 @@ async fn budget_race_one_of_two_conversations_gets_the_last_of_it() {
     let (door, mut tally) = (Door::here(&world.desk), Tally::default());
     for seed in 1..=rounds {
         let mut scene = Scene::new(&world, &door, seed, &mut tally);
-        let alice = scene.people[0].clone();
-        let one = scene.open_saying(&alice, "one", SAID).await;
-        let two = scene.open_saying(&alice, "two", SAID).await;
-        let first = ready(&mut scene, &one, pay(&one, 0)).await;
-        let second = ready(&mut scene, &two, pay(&two, 1)).await;
-        let (first, second) = tokio::join!(door.execute(first), door.execute(second));
-        let both = [passed(&first), passed(&second)];
-        assert_eq!(both.iter().filter(|p| **p).count(), 1, "seed {seed}: {first:?} {second:?}");
+        let [one, two] = conversations(&mut scene).await;
+        let each = [(&one, pay(&one, 0)), (&two, pay(&two, 1))];
+        one_of(&mut scene, &door, seed, each).await;
         assert_eq!(scene.bank.happened(), 1, "seed {seed}");
     }
     println!("{rounds} rounds for the last of the money: one effect in each");
@@ -72,8 +84,7 @@ async fn budget_race_one_of_two_conversations_is_the_last_of_the_count() {
     for seed in 1..=rounds {
         let mut scene = Scene::new(&world, &door, seed, &mut tally);
         let alice = scene.people[0].clone();
-        let one = scene.open_saying(&alice, "one", SAID).await;
-        let two = scene.open_saying(&alice, "two", SAID).await;
+        let [one, two] = conversations(&mut scene).await;
         for at in 0..7 {
             let what = scene.refund(&one, 0, at + 1);
             let done = if at < 2 { applied(scene.agreed(&one, what).await) } else { false };
@@ -87,12 +98,8 @@ async fn budget_race_one_of_two_conversations_is_the_last_of_the_count() {
                 assert!(applied(scene.run_step(&talk, what).await), "{:?}", scene.tally.codes);
             }
         }
-        let (what, other) = (scene.track(&one, 0), scene.track(&two, 1));
-        let first = ready(&mut scene, &one, what).await;
-        let second = ready(&mut scene, &two, other).await;
-        let (first, second) = tokio::join!(door.execute(first), door.execute(second));
-        let both = [passed(&first), passed(&second)];
-        assert_eq!(both.iter().filter(|p| **p).count(), 1, "seed {seed}: {first:?} {second:?}");
+        let each = [(&one, scene.track(&one, 0)), (&two, scene.track(&two, 1))];
+        one_of(&mut scene, &door, seed, each).await;
         assert_eq!(scene.bank.happened(), 8, "seed {seed}");
     }
     println!("{rounds} rounds for the last of the count: one effect in each");

@@ -4,7 +4,8 @@
 use countersign_proto::v1;
 
 use super::honest::{Talk, applied};
-use super::scene::{Scene, piece, seen, step, typed};
+use super::parts::{piece, seen, step, typed};
+use super::scene::Scene;
 
 const TOOLS: [&str; 8] = [
     "shop.hold",
@@ -122,9 +123,9 @@ impl Scene<'_> {
                 "order_id" => seen(&talk.orders, &format!("/orders/{order}/id")),
                 "locker" => seen(&talk.lockers, "/lockers/0/id"),
                 "quantity" => typed(i64::try_from(self.dice.below(60)).unwrap() - 5),
-                "day" => super::scene::span(&talk.words, super::honest::DAY),
-                "amount" => super::scene::span(&talk.words, super::honest::AMOUNT),
-                _ => super::scene::span(&talk.words, super::honest::ACCOUNT),
+                "day" => super::parts::span(&talk.words, super::honest::DAY),
+                "amount" => super::parts::span(&talk.words, super::honest::AMOUNT),
+                _ => super::parts::span(&talk.words, super::honest::ACCOUNT),
             };
         }
         match self.dice.below(5) {
@@ -155,7 +156,7 @@ impl Scene<'_> {
             let mut talk = talk.clone();
             (talk.by.words, talk.words) = (vec![words.clone()], words.clone());
             let mut what = self.hold(&talk, at % 2);
-            what.arguments.insert("day".to_owned(), super::scene::span(&words, &day));
+            what.arguments.insert("day".to_owned(), super::parts::span(&words, &day));
             all &= applied(self.run_step(&talk, what).await);
         }
         all

@@ -27,6 +27,7 @@ fn subject() -> Subject {
         tenant: "north".into(),
         issuer: "i".into(),
         id: "s".into(),
+        signs_as: "s".into(),
         claims: BTreeMap::from([("customer_id".into(), "cus_1".into())]),
         kind: Kind::Customer,
         scopes: Default::default(),
@@ -65,7 +66,7 @@ fn verdict(
     let step = Step { id: "s".into(), tool: "shop.refund".into(), arguments };
     let now = Timestamp::UNIX_EPOCH;
     let arguments = resolve(&step, contract, &subject(), &evidence, now)?;
-    let state = State { reads: BTreeMap::from([("order".to_owned(), order)]) };
+    let state = State::default().with("order", order);
     let asked = Asked {
         caller: "spiffe://t/planner".into(),
         subject: subject(),

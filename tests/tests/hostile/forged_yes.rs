@@ -5,7 +5,8 @@ use countersign_proto::v1;
 use super::door::Door;
 use super::honest::{AMOUNT, Talk, applied};
 use super::oracle::Person;
-use super::scene::{Scene, Tally, seen, span, step};
+use super::parts::{seen, span, step};
+use super::scene::{Scene, Tally};
 use super::world::{Ground, World};
 
 /// Presents a yes, and nothing may come of it.
@@ -128,8 +129,8 @@ async fn hostile_planner_takes_an_account_from_a_strangers_text() {
         "shop.pay_out",
         vec![
             ("order_id", seen(&talk.orders, "/orders/0/id")),
-            ("amount", super::scene::typed("12.50")),
-            ("account", super::scene::typed("ZZ99999999")),
+            ("amount", super::parts::typed("12.50")),
+            ("account", super::parts::typed("ZZ99999999")),
         ],
     );
     assert!(scene.offer(&talk, typed).await.is_none());

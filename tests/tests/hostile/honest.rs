@@ -4,7 +4,8 @@
 use countersign_proto::v1;
 
 use super::oracle::Person;
-use super::scene::{Presented, Scene, seen, span, step, typed};
+use super::parts::{seen, span, step, typed};
+use super::scene::{Presented, Scene};
 
 /// One person in one conversation, with what was read and said there.
 #[derive(Clone)]

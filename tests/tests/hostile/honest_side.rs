@@ -2,8 +2,9 @@
 
 use super::door::Door;
 use super::honest::{Talk, applied};
-use super::planner::number;
-use super::scene::{Scene, Tally, seen, span, step};
+use super::parts::{seen, span, step};
+use super::run::{Progress, SCENES, number};
+use super::scene::{Scene, Tally};
 use super::world::{Ground, World};
 
 const BEFORE: [&str; 6] = ["", "  ", "pls!! ", "😀🚀 ", "PLEASE ", "ähm… so — "];
@@ -15,16 +16,19 @@ async fn hostile_planner_honest_conversations_are_served() {
     let ground = Ground::new();
     let mut world = World::new(&ground);
     let mut tally = Tally::default();
-    for seed in 1..=wanted {
-        if seed.is_multiple_of(200) {
+    let first = number("COUNTERSIGN_HOSTILE_SEED", 1);
+    let mut progress = Progress::new();
+    for seed in first..first + wanted {
+        if seed.is_multiple_of(SCENES) {
             world = World::new(&ground);
         }
         let door = Door::here(&world.desk);
         let mut scene = Scene::new(&world, &door, seed, &mut tally);
-        let kind = scene.dice.below(7);
+        let kind = scene.dice.below(8);
         let served = scene.served(kind).await;
         assert!(served, "seed {seed}, kind {kind}: {:?}", scene.tally.codes);
         assert!(tally.violations.is_empty(), "seed {seed}: {:?}", tally.violations);
+        progress.say(|| format!("seed {seed} of {wanted} honest conversations"));
     }
     println!("{wanted} honest conversations, all served; {} inputs", tally.inputs);
 }
@@ -46,6 +50,7 @@ impl Scene<'_> {
             3 => self.has_two_orders(&talk).await,
             4 => self.wants_much(&talk).await,
             5 => self.wants_it_once_more(&talk).await,
+            6 => self.as_a_guest().await,
             _ => self.says_it_in_two_messages(&talk).await,
         }
     }

@@ -14,6 +14,8 @@ use serde_json::json;
 
 use countersign_proto::v1;
 
+/// An approver who is bound to the south only.
+pub const ABROAD: &str = "abroad";
 /// A tenant: who vouches for its people and their words.
 pub const TENANTS: [&str; 3] = ["north", "south", "west"];
 
@@ -72,6 +74,8 @@ impl Keys {
                 person("fin1", &["finance"], 33),
                 person("fin2", &["finance"], 34),
                 person("clerk", &["clerk"], 35),
+                person("trainee", &["support_lead"], 36),
+                person(ABROAD, &["support_lead"], 37),
             ],
             rogue: 99,
         }
@@ -83,8 +87,20 @@ impl Keys {
 
     /// Of somebody whom the issuer did not see sign in.
     pub fn weak_token(&self, tenant: usize, sub: &str, customer: &str, from: i64) -> String {
+        self.changed_token(tenant, sub, customer, from, |claims| claims["acr"] = json!("weak"))
+    }
+
+    /// Signed by the issuer, but not as a token for the executor.
+    pub fn changed_token(
+        &self,
+        tenant: usize,
+        sub: &str,
+        customer: &str,
+        from: i64,
+        change: impl FnOnce(&mut serde_json::Value),
+    ) -> String {
         let mut claims = token(tenant, sub, customer, from, from + 3600);
-        claims["acr"] = json!("weak");
+        change(&mut claims);
         self.issuers[tenant].sign(&claims)
     }
 

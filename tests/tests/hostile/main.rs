@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::string_slice,
     clippy::print_stdout,
+    clippy::print_stderr,
     unreachable_pub,
     missing_docs,
     dead_code,
@@ -17,12 +18,15 @@
 
 mod attempts;
 mod bank;
+mod calls;
 mod chance;
 mod dice;
 mod door;
 mod honest;
 mod keys;
 mod oracle;
+mod parts;
+mod run;
 mod scene;
 mod world;
 

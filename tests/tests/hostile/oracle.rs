@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bank::{Bank, Effect};
+use super::bank::{Bank, Effect, email};
 use super::keys::TENANTS;
 
 const DAY: i64 = 86_400;
+/// Cards of one person that may wait at once.
+pub const MOST_CARDS: usize = 12;
+/// What a reader does not see: a space of no width, and letters that run backwards.
+pub const HIDDEN: [char; 2] = ['\u{200b}', '\u{202e}'];
 
 /// Somebody real.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,12 @@ pub struct Person {
     pub locker: String,
     /// Known to the backend only.
     pub secret: String,
+}
+
+impl Person {
+    pub fn email(&self) -> String {
+        email(&self.customer)
+    }
 }
 
 /// What a request really was: who was there, if anybody.
@@ -65,6 +75,8 @@ pub struct Oracle {
     pub sign_in: i64,
     /// An operator switched off what is asked for.
     pub off: bool,
+    /// The house has come to look at every tracking, and fin1 has left finance.
+    pub stricter: bool,
     spent: Vec<Yes>,
     done: Vec<(Effect, String, i64)>,
 }
@@ -92,10 +104,20 @@ impl Oracle {
         is(effect.status == "paid", "the order is closed")?;
         is(!effect.after_dark, "on an order in doubt")?;
         is(effect.tool != "shop.close", "a tool that only rehearses")?;
-        is(effect.tool != "shop.pay_out" || tenant == "north", "no payments in the south")?;
+        let held = effect.tool == "shop.hold";
+        is(held || tenant == "north", "in the south orders are held, and nothing else")?;
+        is(effect.minor >= 0, "less than nothing")?;
+        let much = effect.tool == "shop.pay_out" && effect.minor > 30_000;
+        is(!much, "more than a yes in a chat is good for")?;
+        is(!effect.name.contains(HIDDEN), "words that nobody saw")?;
+        let done = bank.owner_of(&effect.name);
+        is(done.is_none_or(|owner| owner == who.customer), "what came of another's action")?;
+        let seen = || self.approvers("support_lead", who, proposal) > 0;
+        let strict = self.stricter && effect.tool == "shop.track";
+        is(!strict || seen(), "the house has not looked at it")?;
         let floor = if effect.tool == "shop.pay_out" { 0.9 } else { 0.8 };
         is(ask.score >= floor, "not sure enough")?;
-        if effect.tool == "shop.hold" {
+        if held {
             self.own_words(bank, effect, ask, who)?;
         } else {
             self.confirmed(effect, ask, who, now)?;
@@ -207,13 +229,44 @@ impl Oracle {
             return Ok(());
         }
         let (role, most) = if sum > 15_000 { ("finance", 2) } else { ("support_lead", 1) };
-        let persons: BTreeSet<_> = self
-            .approvals
-            .iter()
-            .filter(|(_, roles, on)| roles.contains(&role) && on == proposal)
-            .map(|(id, ..)| id)
-            .filter(|id| !(id.as_str() == "boss" && who.sub == "boss@example.com"))
-            .collect();
-        if persons.len() >= most { Ok(()) } else { Err(format!("unapproved: {effect:?}")) }
+        if self.approvers(role, who, proposal) >= most {
+            Ok(())
+        } else {
+            Err(format!("unapproved: {effect:?}"))
+        }
+    }
+
+    /// How many persons in this role, who may, really said yes to this card.
+    fn approvers(&self, role: &str, who: &Person, proposal: &str) -> usize {
+        let in_role = |roles: &[&str]| roles.contains(&role);
+        let of_this =
+            self.approvals.iter().filter(|(_, roles, on)| in_role(roles) && on == proposal);
+        let may = |id: &&String| match id.as_str() {
+            "boss" => who.sub != "boss@example.com",
+            "fin1" => !self.stricter,
+            name => name != "trainee",
+        };
+        of_this.map(|(id, ..)| id).filter(may).collect::<BTreeSet<_>>().len()
+    }
+
+    /// What is wrong with one more card of this person.
+    pub fn one_more_card(&self, ask: &Ask) -> Result<(), String> {
+        let theirs = |other: &&Ask| other.who == ask.who && ask.at - other.at < DAY;
+        let waiting = self.asks.values().filter(theirs).count();
+        if waiting < MOST_CARDS { Ok(()) } else { Err(format!("{waiting} cards wait: {ask:?}")) }
+    }
+
+    /// What is wrong with answering this person about a proposal.
+    pub fn may_touch(&self, who: Option<&Person>, proposal: &str) -> Result<(), String> {
+        let asked = self.asks.get(proposal).and_then(|ask| ask.who.as_ref());
+        let theirs = asked.is_some() && asked == who;
+        if theirs { Ok(()) } else { Err(format!("{proposal} of {asked:?} is shown to {who:?}")) }
+    }
+
+    /// What is wrong with showing what this tool read to this person.
+    pub fn may_see(&self, who: Option<&Person>, tool: &str) -> Result<(), String> {
+        let south = who.is_some_and(|who| TENANTS[who.tenant] == "south");
+        let forbidden = tool == "shop.delivery" && south;
+        if forbidden { Err(format!("{tool} is shown in the south")) } else { Ok(()) }
     }
 }

@@ -3,37 +3,33 @@
 use countersign_core::gates::Gate;
 
 use super::door::Door;
+use super::run::{Progress, SCENES, number};
 use super::scene::{Scene, Tally};
 use super::world::{Ground, World};
-
-/// Scenes before a world is put away with its store.
-const SCENES: u64 = 200;
-
-pub fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
 
 #[tokio::test]
 async fn hostile_planner() {
     let wanted = number("COUNTERSIGN_HOSTILE_INPUTS", 5_000);
     let first = number("COUNTERSIGN_HOSTILE_SEED", 1);
     let grounds = [Ground::new(), Ground::with_sign_in_for(12)];
-    let mut world = World::new(&grounds[0]);
+    let ground = |seed: u64| &grounds[usize::from(!(seed / SCENES).is_multiple_of(2))];
+    let mut world = World::new(ground(first));
     let mut tally = Tally::default();
     let mut seed = first;
-    let began = std::time::Instant::now();
+    let mut progress = Progress::new();
     while tally.inputs < wanted {
         if seed.is_multiple_of(SCENES) {
-            world = World::new(&grounds[usize::from(!(seed / SCENES).is_multiple_of(2))]);
+            world = World::new(ground(seed));
         }
         let door = Door::here(&world.desk);
         scene(&world, &door, seed, &mut tally).await;
         assert!(tally.violations.is_empty(), "seed {seed}: {:#?}", tally.violations);
         seed += 1;
+        progress.say(|| format!("{} of {wanted} inputs, seed {seed}", tally.inputs));
     }
     let Tally { inputs, dispatched, codes, .. } = &tally;
     println!("seeds {first}..{seed}: {inputs} inputs, {dispatched} dispatched, 0 violations");
-    println!("{:.1} s; refused: {codes:#?}", began.elapsed().as_secs_f64());
+    println!("{:.1} s; refused: {codes:#?}", progress.seconds());
     assert!(dispatched * 10 >= *inputs, "too few of the inputs are rightful: {dispatched}");
 }
 

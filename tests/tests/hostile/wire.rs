@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::pki::{Role, init_ca, issue};
-use countersign_executor::config::Callers;
 use countersign_executor::peer::Authorize;
 use countersign_executor::service::approvals::ApprovalsService;
 use countersign_executor::service::audit::AuditService;
@@ -22,10 +21,11 @@ use countersign_shared::peer::Guard;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
-use super::door::Door;
-use super::planner::{number, scene};
+use super::door::{Door, callers};
+use super::planner::scene;
+use super::run::{Progress, number};
 use super::scene::Tally;
-use super::world::{Ground, PLANNER, World};
+use super::world::{Ground, World};
 
 /// The services of a world on a port of this machine.
 struct Port {
@@ -44,15 +44,9 @@ impl Port {
         let address = "127.0.0.1:0".parse().unwrap();
         let incoming = bind(address, material(&dir, Role::Executor), limits).await.unwrap();
         let address = incoming.local_addr().unwrap().to_string();
-        let callers = Callers {
-            planners: vec![PLANNER.parse().unwrap()],
-            auditors: vec![],
-            operators: vec![],
-            approvers: vec!["spiffe://hostile.example/operator".parse().unwrap()],
-        };
         let desk = world.desk.clone();
         let router = server(ConnectionLimits::default())
-            .layer(Guard::new(Authorize::new(callers)))
+            .layer(Guard::new(Authorize::new(callers())))
             .add_service(ExecutorServer::new(ExecutorService::new(desk.clone())))
             .add_service(ApprovalsServer::new(ApprovalsService::new(desk.clone())))
             .add_service(AuditServer::new(AuditService::new(desk)));
@@ -81,13 +75,16 @@ async fn hostile_planner_over_mutual_tls() {
     let wanted = number("COUNTERSIGN_HOSTILE_RPC_INPUTS", 300);
     let world = World::new(&Ground::new());
     let port = Port::open(&world).await;
-    let (door, mut tally, mut seed) = (port.door(), Tally::default(), 1);
+    let first = number("COUNTERSIGN_HOSTILE_SEED", 1);
+    let (door, mut tally, mut seed) = (port.door(), Tally::default(), first);
+    let mut progress = Progress::new();
     while tally.inputs < wanted {
         scene(&world, &door, seed, &mut tally).await;
         assert!(tally.violations.is_empty(), "seed {seed}: {:#?}", tally.violations);
         seed += 1;
+        progress.say(|| format!("{} of {wanted} RPCs, seed {seed}", tally.inputs));
     }
-    println!("seeds 1..{seed}: {} RPCs, {} dispatched", tally.inputs, tally.dispatched);
+    println!("seeds {first}..{seed}: {} RPCs, {} dispatched", tally.inputs, tally.dispatched);
     assert!(tally.dispatched * 10 >= tally.inputs);
 }
 

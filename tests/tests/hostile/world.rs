@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use countersign_core::contract::Catalog;
+use countersign_core::contract::{self, Catalog};
 use countersign_core::policy::{Policy, load};
 use countersign_executor::config::Config;
 use countersign_executor::desk::Desk;
@@ -24,7 +24,8 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::bank::Bank;
-use super::keys::{Keys, TENANTS};
+use super::door::Door;
+use super::keys::{ABROAD, Keys, TENANTS};
 
 pub const PLANNER: &str = "spiffe://hostile.example/planner";
 
@@ -63,13 +64,28 @@ impl Clock for Jumping {
 pub struct Ground {
     pub catalog: Arc<Catalog>,
     pub policy: Arc<Policy>,
+    /// The same shop, where tracking an order closes it.
+    pub changed: Arc<Catalog>,
+    /// The same policy, where the house looks at every tracking and fin1 has left finance.
+    pub stricter: Arc<Policy>,
     pub hours: i64,
     pub keys: Keys,
+}
+
+/// The executor as it is after a new start, on the same store.
+pub struct Later {
+    /// With a contract that was changed, and activated.
+    pub changed: Door,
+    /// With the same contract, which nobody activated.
+    pub tampered: Door,
+    /// With a stricter policy.
+    pub stricter: Door,
 }
 
 /// One executor with its backends.
 pub struct World {
     pub desk: Desk,
+    pub later: Later,
     pub bank: Bank,
     pub clock: Jumping,
     pub keys: Keys,
@@ -85,20 +101,67 @@ impl Ground {
     /// Whoever signed in so many hours ago has to do so again.
     pub fn with_sign_in_for(hours: i64) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
-        let catalog = packs::load(&[here.join("pack")]).unwrap_or_else(|p| panic!("{p:#?}"));
+        let pack = packs::read_dir(&here.join("pack")).unwrap();
+        let mut changed = pack.clone();
+        let track = changed.get_mut("contracts/track.yaml").unwrap();
+        *track = track.replace("=args.order_id, track]", "=args.order_id, close]");
+        assert_ne!(changed, pack);
+        let (catalog, changed) = (catalog(&pack), catalog(&changed));
         let keys = Keys::new();
         let mut files = BTreeMap::new();
         for name in ["policy.cedar", "schema.cedarschema", "settings.yaml", "tests.yaml"] {
             let text = std::fs::read_to_string(here.join("policy").join(name)).unwrap();
             files.insert(name.to_owned(), text);
         }
-        files.insert("people.yaml".to_owned(), people(&keys));
+        let people = people(&keys);
+        files.insert("people.yaml".to_owned(), people.clone());
         let settings = files.get_mut("settings.yaml").unwrap();
         *settings = settings.replace("valid_for: 48h", &format!("valid_for: {hours}h"));
-        let loaded = load::policy(&files, Some(&catalog));
-        let policy = loaded.policy.unwrap_or_else(|| panic!("{:#?}", loaded.problems));
-        Self { catalog: Arc::new(catalog), policy: Arc::new(policy), keys, hours }
+        let usual = policy(&files, &catalog);
+        let settings = files.get_mut("settings.yaml").unwrap();
+        *settings = settings.replace("modes:\n", &format!("modes:\n{LOOKED_AT}"));
+        let left = people.replace("name: fin1, roles: [finance]", "name: fin1, roles: [clerk]");
+        assert_ne!(left, people);
+        files.insert("people.yaml".to_owned(), left);
+        let stricter = policy(&files, &catalog);
+        Self { catalog, policy: usual, changed, stricter, keys, hours }
     }
+}
+
+const LOOKED_AT: &str = "  - { tools: [\"shop.track\"], mode: approve, by: [support_lead] }\n";
+
+fn catalog(files: &BTreeMap<String, String>) -> Arc<Catalog> {
+    let loaded = contract::load::pack(files);
+    Arc::new(Catalog::load(loaded.pack).unwrap_or_else(|p| panic!("{p:?}")))
+}
+
+fn policy(files: &BTreeMap<String, String>, catalog: &Catalog) -> Arc<Policy> {
+    let loaded = load::policy(files, Some(catalog));
+    Arc::new(loaded.policy.unwrap_or_else(|| panic!("{:#?}", loaded.problems)))
+}
+
+impl Later {
+    fn of(desk: &Desk, ground: &Ground, bank: &Bank, clock: &Jumping) -> Self {
+        let again = |catalog: &Arc<Catalog>, policy: &Arc<Policy>, inactive: &[&str]| {
+            let inactive = inactive.iter().map(|pack| (*pack).to_owned()).collect();
+            let mut desk = desk.clone();
+            let driver = driver(catalog, bank.clone(), clock.clone());
+            desk.pipeline.catalog = Arc::clone(catalog);
+            desk.pipeline.policy = Arc::clone(policy);
+            desk.pipeline.driver = driver.without(inactive);
+            Door::here(&desk)
+        };
+        Self {
+            changed: again(&ground.changed, &ground.policy, &[]),
+            tampered: again(&ground.changed, &ground.policy, &["shop"]),
+            stricter: again(&ground.catalog, &ground.stricter, &[]),
+        }
+    }
+}
+
+fn driver(catalog: &Arc<Catalog>, bank: impl Backends, clock: Jumping) -> Driver {
+    let backends: Arc<dyn Backends> = Arc::new(bank);
+    Driver::new(Arc::clone(catalog), backends, Arc::new(clock))
 }
 
 fn people(keys: &Keys) -> String {
@@ -111,8 +174,9 @@ fn people(keys: &Keys) -> String {
         } else {
             "[]"
         };
+        let tenants = if *id == ABROAD { "south".to_owned() } else { TENANTS.join(", ") };
         text += &format!(
-            "  - {{ id: {id}, issuer: \"https://house.example\", name: {id}, roles: [{}], \
+            "  - {{ id: {id}, issuer: \"https://house.example\", name: {id}, roles: [{}], tenants: [{tenants}], \
              keys: [{{ kid: {id}, pem: \"{pem}\" }}], subjects: {own} }}\n",
             roles.join(", ")
         );
@@ -128,13 +192,16 @@ impl World {
         let (bank, clock) = (Bank::default(), Jumping::new());
         let store = open(dir.path());
         let desk = desk(ground, dir.path(), store, bank.clone(), clock.clone());
-        Self { desk, bank, clock, keys: ground.keys.clone(), ground: ground.clone(), dir }
+        let later = Later::of(&desk, ground, &bank, &clock);
+        let (keys, ground) = (ground.keys.clone(), ground.clone());
+        Self { desk, later, bank, clock, keys, ground, dir }
     }
 
     /// The process is gone and another has taken its place, on the same store.
     pub async fn restart(&mut self) {
         let (dir, store) = (self.dir.path(), open(self.dir.path()));
         self.desk = desk(&self.ground, dir, store, self.bank.clone(), self.clock.clone());
+        self.later = Later::of(&self.desk, &self.ground, &self.bank, &self.clock);
         self.desk.recover().await.unwrap();
     }
 }
@@ -152,14 +219,14 @@ fn desk(
     bank: impl Backends,
     clock: Jumping,
 ) -> Desk {
+    let driver = driver(&ground.catalog, bank, clock.clone());
     let clock: Arc<dyn Clock> = Arc::new(clock);
-    let backends: Arc<dyn Backends> = Arc::new(bank);
-    let driver = Driver::new(Arc::clone(&ground.catalog), backends, Arc::clone(&clock));
     let pipeline = Pipeline {
         catalog: Arc::clone(&ground.catalog),
         policy: Arc::clone(&ground.policy),
         driver,
         store,
+        vitals: countersign_executor::vitals::Vitals::default(),
         switches: Switchboard::default(),
         clock,
         sealed: Arc::default(),
@@ -169,8 +236,11 @@ fn desk(
         pipeline,
         subjects: Arc::new(subjects(&ground.keys, dir)),
         running: Running::default(),
+        flood: countersign_executor::flood::Flood::default(),
+        room: countersign_executor::room::Room::default(),
         waiting: Arc::default(),
         origin: "".into(),
+        confirm: None,
     }
 }
 

@@ -20,8 +20,7 @@ async fn house() -> Pair {
     for (name, seed) in OPERATORS {
         fs::write(pair.path(&format!("{name}.key")), Signer::new(seed).secret_pem()).unwrap();
     }
-    fs::remove_dir_all(pair.path("state")).unwrap();
-    pair.restart_executor();
+    pair.begin_anew();
     pair
 }
 

@@ -9,16 +9,14 @@ use serde_json::Value;
 
 use super::action_flow::receipt;
 use super::support::pair::Pair;
-use super::support::people::Signer;
+use super::support::people::{DIRECTORY, Signer};
 use super::support::plans::{Desk, fields, list, model, refusal, seen, step, value};
-
-const DIRECTORY: &str = "https://directory.test.invalid";
 
 /// Alice leads support; Bob and Carol are finance, and Carol is customer 1 at home.
 fn people(alice: &str, bob: &str, carol: &str) -> String {
     let person = |id: &str, roles: &str, more: &str| {
         format!(
-            "  - {{ id: {id}, issuer: \"{DIRECTORY}\", name: {id}, roles: [{roles}], \
+            "  - {{ id: {id}, issuer: \"{DIRECTORY}\", name: {id}, roles: [{roles}], tenants: [demo-shop], \
              keys: [{{ kid: {id}-1, file: keys/{id}.pem }}]{more} }}\n"
         )
     };
@@ -38,7 +36,6 @@ const STAFF: [(&str, u8); 4] = [("alice", 21), ("bob", 22), ("carol", 23), ("dor
 /// An executor whose refunds need what `approve` says.
 async fn shop(approve: &str) -> Pair {
     let mut pair = Pair::executor_only().await;
-    // The policy first: its path in the configuration leads through the shipped pack.
     staff(&pair, &people("support_lead", "finance", "finance"));
     pair.change_pack(|name, text| {
         let refund = name == "refund_lines.yaml";
@@ -47,8 +44,7 @@ async fn shop(approve: &str) -> Pair {
     for (name, seed) in STAFF {
         std::fs::write(pair.path(&format!("{name}.key")), Signer::new(seed).secret_pem()).unwrap();
     }
-    std::fs::remove_dir_all(pair.path("state")).unwrap();
-    pair.restart_executor();
+    pair.begin_anew();
     pair
 }
 
@@ -62,12 +58,17 @@ fn staff(pair: &Pair, people: &str) {
 
 /// What one of the staff says to a request, by the command line.
 fn answer(pair: &Pair, verb: &str, who: &str, id: &str) -> (bool, String) {
+    answer_each(pair, verb, who, &[id])
+}
+
+fn answer_each(pair: &Pair, verb: &str, who: &str, ids: &[&str]) -> (bool, String) {
     let (key, kid) = (format!("{who}.key"), format!("{who}-1"));
-    let words = ["approvals", verb, id, "--as", who, "--issuer", DIRECTORY, "--key", &key];
+    let words = ["approvals", verb].into_iter().chain(ids.iter().copied());
+    let words = words.chain(["--as", who, "--issuer", DIRECTORY, "--key", &key]);
     let more = ["--kid", &kid, "--reason", "looked at it", "--yes"];
     let flags = pair.executor_flags(Role::Approver);
     let flags = flags.iter().map(String::as_str);
-    pair.command(&words.into_iter().chain(more).chain(flags).collect::<Vec<_>>())
+    pair.command(&words.chain(more).chain(flags).collect::<Vec<_>>())
 }
 
 fn waiting(pair: &Pair) -> Vec<Value> {
@@ -167,6 +168,23 @@ async fn approvals_by_two_take_two_persons_and_never_the_requester() {
     let (done, said) = answer(&pair, "approve", "carol", &id);
     assert!(done && said.contains("Receipt"), "{said}");
     assert_eq!(refunds(&pair), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_of_several_requests_are_signed_one_by_one() {
+    let pair = shop(OVER_FIFTY).await;
+    let first = jacket(&mut Desk::new(&pair, pair.customer(1), "c1")).await.proposal_id;
+    let mut other = Desk::new(&pair, pair.customer(2), "c2");
+    let second = propose(&mut other, "2001", "Trail Backpack", 1).await;
+    let yes = other.yes(&second);
+    other.execute(&second, &yes).await.unwrap();
+    let unknown = "prp_01m89ska90ezkb3mh06wtgadfa";
+    let ids = [first.as_str(), unknown, &second.proposal_id];
+    let (done, said) = answer_each(&pair, "approve", "alice", &ids);
+    assert!(!done && said.contains("1 of 3 were not answered"), "{said}");
+    assert!(said.contains(&format!("{unknown}: ")), "{said}");
+    assert_eq!(said.matches("The customer is told").count(), 2, "{said}");
+    assert_eq!(refunds(&pair), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,6 @@
 //! A contract that is gone while an action is in flight: an honest end all the same.
 
-use std::time::Duration;
-
 use countersign_proto::v1::Outcome;
-use countersign_tests::sandbox::Fault;
 
 use super::action_flow::receipt;
 use super::support::pair::Pair;
@@ -20,11 +17,7 @@ async fn contract_gone_after_sending_ends_unknown_and_stays_locked() {
     let mut desk = Desk::new(&pair, pair.customer(1), "c1");
     let proposal = desk.propose_cancel("1001").await.unwrap();
     let yes = desk.yes(&proposal);
-    pair.sandbox.fault(Fault::Slow);
-    let call = desk.executing(&proposal, yes);
-    while pair.mutations() == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let call = desk.awaiting_the_shop(&proposal, yes).await;
     drop(desk);
     without_cancelling(&pair);
     pair.restart_executor();

@@ -6,7 +6,9 @@
 //! a runtime that stops in the middle of a call and never comes back.
 
 mod faulty;
+mod hands;
 mod process;
+mod staff;
 mod verdict;
 
 use std::time::Duration;
@@ -16,7 +18,8 @@ use countersign_tests::sandbox::{Fault, FaultSpec};
 
 use super::support::plans::{fields, list, model, seen, step, value};
 use faulty::How;
-use process::{Hands, Machine, Run};
+use hands::Hands;
+use process::{Machine, Run};
 
 /// More durable steps than any flow here has.
 const PLENTY: u32 = 40;
@@ -200,10 +203,15 @@ async fn pursue(hands: &Hands, scenario: Scenario, memory: &mut Memory) -> Optio
 }
 
 async fn propose(hands: &Hands, wish: Wish, turn: u32) -> Result<v1::Proposal, tonic::Status> {
+    hands.propose(wished(hands, wish, turn).await?).await
+}
+
+/// The step that a customer's wish becomes, from what is read now.
+async fn wished(hands: &Hands, wish: Wish, turn: u32) -> Result<v1::Step, tonic::Status> {
     let order = hands.order("1001", turn).await?;
     let id = || seen(&order, "/orders/0/id");
     match wish {
-        Wish::Cancel => hands.propose(step("shopify.cancel_order", vec![("order_id", id())])).await,
+        Wish::Cancel => Ok(step("shopify.cancel_order", vec![("order_id", id())])),
         Wish::Refund => {
             let whole = hands.read(step("shopify.get_order", vec![("order_id", id())])).await?;
             let lines = value(&whole)["lines"].as_array().unwrap().clone();
@@ -213,7 +221,7 @@ async fn propose(hands: &Hands, wish: Wish, turn: u32) -> Result<v1::Proposal, t
                 ("quantity", model(&serde_json::json!(1))),
             ]);
             let arguments = vec![("order_id", id()), ("lines", list(vec![line]))];
-            hands.propose(step("shopify.refund_lines", arguments)).await
+            Ok(step("shopify.refund_lines", arguments))
         }
     }
 }

@@ -5,17 +5,14 @@ use std::fs;
 use countersign::pki::Role;
 use countersign_proto::v1::escalations_client::EscalationsClient;
 use countersign_proto::v1::{self, Action, Escalation, Outcome};
-use countersign_shared::attest::{AUDIENCE, FinishClaims, FinishType};
 use countersign_tests::sandbox::{Fault, StaffAct};
-use jiff::Timestamp;
 use tonic::transport::Channel;
 
 use super::action_flow::receipt;
+use super::support::hook::Hook;
 use super::support::pair::Pair;
-use super::support::people::Signer;
+use super::support::people::{Signer, people};
 use super::support::plans::{Desk, refusal};
-
-const DIRECTORY: &str = "https://directory.test.invalid";
 
 /// The pair with Alice in its policy, and her tools.
 struct House {
@@ -27,15 +24,11 @@ impl House {
     async fn open() -> Self {
         let mut pair = Pair::executor_only().await;
         let alice = Signer::new(9);
-        let people = format!(
-            "people: [{{ id: alice, issuer: \"{DIRECTORY}\", name: Alice, roles: [support_lead], \
-             keys: [{{ kid: dev, file: keys/alice.pem }}] }}]\n"
-        );
+        let people = people(&[("alice", "support_lead")]);
         let edit = |name: &str, text| if name == "people.yaml" { people.clone() } else { text };
         pair.change_policy(edit, &[("alice", &alice)]);
         // A state of its own begins with this policy.
-        fs::remove_dir_all(pair.path("state")).unwrap();
-        pair.restart_executor();
+        pair.begin_anew();
         Self { pair, alice }
     }
 
@@ -61,18 +54,7 @@ impl House {
     ) -> Result<v1::FinishEscalationResponse, tonic::Status> {
         let about =
             if found.action_id.is_empty() { &found.escalation_id } else { &found.action_id };
-        let now = Timestamp::now().as_second();
-        let jws = self.alice.sign(&FinishClaims {
-            typ: FinishType::Finish,
-            iss: DIRECTORY.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            sub: "alice".to_owned(),
-            action: about.clone(),
-            done,
-            note: "done in the admin".to_owned(),
-            iat: now,
-            exp: now + 60,
-        });
+        let jws = self.alice.finish("alice", about, done);
         let escalation_id = found.escalation_id.clone();
         let request = v1::FinishEscalationRequest { escalation_id, jws };
         Ok(self.queue().finish_escalation(request).await?.into_inner())
@@ -228,4 +210,48 @@ async fn escalations_a_planner_can_hand_over_and_cannot_relax() {
     let mut queue = EscalationsClient::new(house.pair.channel(Role::Planner));
     let asked = queue.list_escalations(v1::ListEscalationsRequest::default()).await;
     assert_eq!(refusal(asked).code, "CALLER_NOT_ALLOWED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn escalations_are_told_of_and_again_once_they_are_given_back() {
+    let mut house = House::open().await;
+    let hook = Hook::start().await;
+    fs::write(house.pair.path("hook.secret"), Hook::secret()).unwrap();
+    house.pair.add_config(&format!(
+        "notify: [{{ url: \"{}\", kind: json, secret_file: hook.secret, tenant: demo-shop, \
+         plain_http: true, private_networks: [\"127.0.0.0/8\"] }}]\n",
+        hook.url
+    ));
+    house.pair.restart_executor();
+    let (done, found) = house.in_doubt().await;
+    // The first try failed; the same notice comes once more.
+    let notices = hook.notices(2).await;
+    assert_eq!(notices[0], notices[1]);
+    assert_eq!(notices[0]["event"], "escalation.opened");
+    assert_eq!(notices[0]["escalation"], found.escalation_id.as_str());
+    assert_eq!(
+        (&notices[0]["reason"], &notices[0]["tenant"]),
+        (&"wrong_effect".into(), &"demo-shop".into())
+    );
+    assert_eq!(notices[0]["receipt"], done.receipt_id.as_str());
+    assert!(!notices[0]["recommended"].as_str().unwrap().is_empty());
+    assert!(!notices[0].to_string().contains("it is about order"), "the customer's words stay");
+    // Taken, it is nobody's to be told of; given back, it is, as on the first day.
+    house.take(&found.escalation_id, "alice").await.unwrap();
+    let mut desk = Desk::new(&house.pair, house.pair.customer(2), "c2");
+    let request = v1::EscalateRequest {
+        subject_token: desk.who.token.clone(),
+        conversation_id: "c2".into(),
+        ..v1::EscalateRequest::default()
+    };
+    desk.client.escalate(request).await.unwrap();
+    assert_eq!(hook.notices(3).await[2]["reason"], "handed_over");
+    drop(desk);
+    house.pair.restart_executor();
+    assert_eq!(hook.notices(4).await[3]["reason"], "handed_over");
+    let back = v1::ReturnEscalationRequest { escalation_id: found.escalation_id.clone() };
+    house.queue().return_escalation(back).await.unwrap();
+    house.pair.restart_executor();
+    let told = hook.notices(6).await;
+    assert!(told[4..].iter().any(|n| n["escalation"] == found.escalation_id.as_str()), "{told:?}");
 }

@@ -1,7 +1,7 @@
 //! A log that a real executor published: whatever is done to its bytes, the offline
 //! check notices, and names the entry where one was touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -224,7 +224,11 @@ async fn published(folder: &Path, key: &VerifierKey, leaves: u64) -> Files {
     loop {
         let files = read(folder);
         let whole = Copy::of(&files).verify(key);
-        if whole.as_ref().is_ok_and(|v| v.leaves == leaves) {
+        // What a publication leaves behind of an older size is removed a moment later.
+        let tiles = files.keys().filter_map(|path| Tile::parse(path));
+        let places: Vec<_> = tiles.map(|tile| (tile.kind, tile.index)).collect();
+        let settled = places.iter().collect::<BTreeSet<_>>().len() == places.len();
+        if whole.as_ref().is_ok_and(|v| v.leaves == leaves) && settled {
             return files;
         }
         assert!(began.elapsed() < Duration::from_secs(20), "not published: {whole:?}");

@@ -79,12 +79,7 @@ async fn lost_reply_survives_a_killed_executor() {
     let mut desk = Desk::new(&pair, pair.customer(1), "c1");
     let proposal = desk.propose_cancel("1001").await.unwrap();
     let yes = desk.yes(&proposal);
-    pair.sandbox.fault(Fault::Slow);
-    let call = desk.executing(&proposal, yes);
-    // The request is with the shop; its answer is not here yet.
-    while pair.mutations() == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let call = desk.awaiting_the_shop(&proposal, yes).await;
     drop(desk);
     pair.restart_executor();
     assert!(call.await.unwrap().is_err(), "the first caller heard nothing");

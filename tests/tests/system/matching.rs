@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use countersign::pki::Role;
 use countersign_proto::v1;
 use countersign_proto::v1::argument::Source;
 
@@ -53,6 +54,51 @@ async fn matching_raises_a_guest_to_the_owner_of_the_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_matches_the_same_is_the_same_and_a_mere_namesake_is_not() {
+    let mut pair = Pair::executor_only().await;
+    let edit = |name: &str, text: String| match name {
+        "policy.cedar" => text.replacen("principal.strength >= 2", "principal.strength >= 1", 1),
+        _ => text,
+    };
+    pair.change_policy(edit, &[]);
+    pair.change_pack(|name, text| {
+        let cancel = name == "cancel_order.yaml";
+        Some(if cancel { format!("{text}strength: matched\n") } else { text })
+    });
+    pair.begin_anew();
+    let mut desk = Desk::new(&pair, pair.guest("anna"), "c1");
+    matched(&mut desk, "1001", "customer1@example.com").await.unwrap();
+    let done = desk.cancel("1001").await.unwrap();
+    assert_eq!(done.outcome(), v1::Outcome::Applied, "{done:?}");
+    // Matched again under another name, the same wish is the same.
+    let mut again = Desk::new(&pair, pair.guest("bert"), "c2");
+    matched(&mut again, "1001", "customer1@example.com").await.unwrap();
+    let known = refusal(again.propose_cancel("1001").await);
+    assert_eq!(
+        (&*known.code, known.receipt_id.as_deref()),
+        ("ALREADY_DONE", Some(&*done.receipt_id))
+    );
+    // Who only bears the name sees no receipts, and under another name not the action.
+    let request =
+        v1::ListReceiptsRequest { subject_token: pair.guest("anna").token, ..Default::default() };
+    let listed = pair.audit(Role::Planner).list_receipts(request).await;
+    assert_eq!(refusal(listed).code, "STRENGTH_REQUIRED");
+    let asked = |token: String| v1::GetActionRequest {
+        subject_token: token,
+        action_id: done.action_id.clone(),
+    };
+    desk.client.get_action(asked(pair.guest("anna").token)).await.unwrap();
+    let answer = desk.client.get_action(asked(pair.guest("carl").token)).await;
+    assert_eq!(refusal(answer).code, "NOT_FOUND");
+    // No issuer gives a name that only the executor gives.
+    let forged = pair.guest(r#"matched:{"customer_id":"gid://shopify/Customer/1"}"#);
+    assert_eq!(
+        refusal(desk.client.get_action(asked(forged.token)).await).code,
+        "SUBJECT_UNVERIFIED"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_token_is_kept_anywhere() {
     let pair = Pair::executor_only().await;
     let mut desk = Desk::new(&pair, pair.customer(1), "c1");
@@ -79,4 +125,20 @@ async fn no_token_is_kept_anywhere() {
         read += 1;
     }
     assert!(known && read > 3, "what is kept was looked at: {read} files");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn matching_a_guest_in_a_chat_takes_up_what_they_wanted() {
+    use super::action_flow::converse;
+    let pair = Pair::start().await;
+    let who = pair.guest("guest-1");
+    let asked = converse(&pair, &who, "m1", "look up order 1001", None).await.turn;
+    assert!(asked.reply.contains("order number and the e-mail"), "{}", asked.reply);
+    let wrong = converse(&pair, &who, "m2", "1001, nobody@example.com", None).await.turn;
+    assert_eq!(wrong.actions[0].code, "MATCH_FAILED", "{}", wrong.reply);
+    let found = converse(&pair, &who, "m3", "1001, customer1@example.com", None).await.turn;
+    assert!(found.reply.starts_with("Order #1001"), "{}", found.reply);
+    let cancel = converse(&pair, &who, "m4", "cancel order 1001", None).await.turn;
+    assert_eq!(cancel.actions[0].code, "STRENGTH_REQUIRED", "{}", cancel.reply);
+    assert_eq!(pair.mutations(), 0);
 }

@@ -26,10 +26,10 @@ async fn own_deployment_is_talked_to_with_the_line_that_init_prints() {
     }
     credential(&dir);
     adapt(&dir.join("executor.yaml"), &executor(&shop.base_url()));
-    let executor = start("executor", &dir);
+    let executor = start("executor", &dir, "info");
     let address = ("127.0.0.1:7443", executor.grpc.as_str());
     adapt(&dir.join("planner.yaml"), &[&PORTS[..], &[address]].concat());
-    let planner = start("planner", &dir);
+    let planner = start("planner", &dir, "info");
     let checked =
         shell(&format!("countersign doctor --executor '{}/executor.yaml'", dir.display()));
     assert!(checked.status.success(), "{checked:?}");

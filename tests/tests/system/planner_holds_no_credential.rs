@@ -19,15 +19,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
-use super::support::bins;
 use super::support::pair::Pair;
 use super::support::people::Customer;
+use super::support::{bins, canary};
 use sockets::Watch;
 
 /// A user that owns nothing on a usual machine, as the demo gives its planner.
 const NOBODY_ELSE: u32 = 62_102;
-/// What a child prints that could open the secret.
-const SECRET: &str = "sandbox-token";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn planner_holds_no_credential_and_talks_to_nobody_but_the_executor() {
@@ -124,7 +122,7 @@ async fn planner_holds_no_credential_and_cannot_open_one() {
     fs::remove_file(&key).unwrap();
     symlink(pair.path("credentials/shopify_token"), &key).unwrap();
     let log = Planner::try_start(&pair, "token", "{ kind: offline }", None).err().unwrap();
-    assert!(log.contains("Permission denied") && !log.contains(SECRET), "{log}");
+    assert!(log.contains("Permission denied") && !log.contains(&canary::token()), "{log}");
 }
 
 /// Kept apart by users, as the demo does it where it may.
@@ -144,9 +142,9 @@ async fn planner_holds_no_credential_as_a_user_of_its_own() {
         std::os::unix::fs::chown(path, Some(NOBODY_ELSE), Some(NOBODY_ELSE)).unwrap();
     }
     let secret = pair.path("credentials/shopify_token");
-    assert!(!as_user(NOBODY_ELSE, &secret).contains(SECRET));
+    assert!(!as_user(NOBODY_ELSE, &secret).contains(&canary::token()));
     // The check looks at something: root itself does read it.
-    assert!(as_user(0, &secret).contains(SECRET));
+    assert!(as_user(0, &secret).contains(&canary::token()));
 
     let user = Some(NOBODY_ELSE);
     let planner = Planner::try_start(&pair, "other", "{ kind: offline }", user).unwrap();
@@ -303,6 +301,7 @@ async fn said(
         message: Some(pair.frontend.message(who, "chat-1", id, text)),
         confirmation: yes_to.map(|c| pair.frontend.yes(who, "chat-1", c)).unwrap_or_default(),
         external_ref: String::new(),
+        confirm_by_link: false,
     };
     let mut events = client.converse(request).await.unwrap().into_inner();
     let mut card = None;

@@ -5,10 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use countersign_proto::v1::Outcome;
-use countersign_tests::sandbox::{Config, Fault, Sandbox};
 
 use super::action_flow::receipt;
 use super::support::bins;
+use super::support::canary;
 use super::support::pair::Pair;
 use super::support::plans::Desk;
 
@@ -53,13 +53,9 @@ async fn restarts_with_another_account_send_nothing_there() {
     let mut desk = Desk::new(&pair, pair.customer(1), "c1");
     let proposal = desk.propose_refund("1001").await.unwrap();
     let yes = desk.yes(&proposal);
-    pair.sandbox.fault(Fault::Slow);
-    let call = desk.executing(&proposal, yes);
-    while pair.mutations() == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let call = desk.awaiting_the_shop(&proposal, yes).await;
     drop(desk);
-    let other = Sandbox::start(Config::default()).await.unwrap();
+    let other = canary::shop().await;
     pair.kill_executor();
     assert!(call.await.unwrap().is_err(), "the first caller heard nothing");
     pair.change_config(&pair.sandbox.base_url(), &other.base_url());

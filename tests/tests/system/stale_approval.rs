@@ -1,50 +1,52 @@
 //! An approval waits over a restart, what it is about changes meanwhile, and nobody's yes
 //! to the old state counts (FRESH STATE, A YES IS SHOWN AND SIGNED).
 
-mod authenticator;
-mod browser;
-mod hook;
-mod page;
+pub mod authenticator;
+pub mod page;
 
 use countersign_proto::v1;
 use countersign_tests::sandbox::StaffAct;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use super::support::browser;
+use super::support::hook::Hook;
 use super::support::pair::Pair;
 use super::support::plans::Desk;
 use authenticator::Passkey;
-use hook::Hook;
 use page::Page;
 
 const HOSTILE: &str = "<img src=x onerror=alert(1)><script>alert(2)</script>";
 
 /// A pair whose refunds wait for these roles, and its people.
-struct House {
-    pair: Pair,
-    origin: String,
-    alice: Passkey,
-    bob: Passkey,
-    carol: Passkey,
+pub struct House {
+    pub pair: Pair,
+    pub origin: String,
+    pub alice: Passkey,
+    pub bob: Passkey,
+    pub carol: Passkey,
+    /// Of the other tenant.
+    pub dave: Passkey,
 }
 
 impl House {
-    async fn asking(by: &str) -> Self {
+    pub async fn asking(by: &str) -> Self {
         let mut pair = Pair::executor_only().await;
         let origin = page::free_origin();
-        let (alice, bob, carol) =
-            (Passkey::of("alice", 1), Passkey::of("bob", 2), Passkey::of("carol", 3));
-        let person = |passkey: &Passkey, name: &str, role: &str| {
+        let [alice, bob, carol, dave] = [("alice", 1), ("bob", 2), ("carol", 3), ("dave", 4)]
+            .map(|(name, id)| Passkey::of(name, id));
+        let person = |passkey: &Passkey, name: &str, role: &str, tenant: &str| {
             let (id, key) = (passkey.person, passkey.yaml());
             format!(
                 "  - {{ id: {id}, issuer: \"https://directory.test.invalid\", name: \"{name}\", \
-                 roles: [{role}], passkeys: [{key}] }}\n"
+                 roles: [{role}], tenants: [{tenant}], passkeys: [{key}] }}\n"
             )
         };
         let people = [
-            person(&alice, "Alice Example", "support_lead"),
-            person(&bob, "Bob <b>Example</b>", "support_lead"),
-            person(&carol, "Carol Example", "finance"),
+            person(&alice, "Alice Example", "support_lead", "demo-shop"),
+            person(&bob, "Bob <b>Example</b>", "support_lead", "demo-shop"),
+            person(&carol, "Carol Example", "finance", "demo-shop"),
+            person(&dave, "Dave Example", "support_lead", "other-shop"),
         ];
         let people = format!("people:\n{}", people.concat());
         let line = format!(
@@ -63,12 +65,11 @@ impl House {
             "console: {{ listen: \"{listen}\", public_url: \"{origin}\" }}\n"
         ));
         // The first start activates what it finds.
-        std::fs::remove_dir_all(pair.path("state")).unwrap();
-        pair.restart_executor();
-        Self { pair, origin, alice, bob, carol }
+        pair.begin_anew();
+        Self { pair, origin, alice, bob, carol, dave }
     }
 
-    fn desk(&self) -> Desk<'_> {
+    pub fn desk(&self) -> Desk<'_> {
         Desk::new(&self.pair, self.pair.customer(1), "c1")
     }
 
@@ -81,7 +82,7 @@ impl House {
         proposal.proposal_id
     }
 
-    fn refunds(&self) -> usize {
+    pub fn refunds(&self) -> usize {
         self.pair.effects().iter().filter(|effect| effect.kind.contains("refund")).count()
     }
 }
@@ -148,7 +149,7 @@ async fn stale_approval_is_refused_asked_again_and_applied_once() {
         { "shot": "enrol" },
         { "read": "#lines" },
     ]);
-    match browser::play(&house.pair, &house.alice, steps).await {
+    match browser::play(&house.pair, Some(house.alice.for_browser()), steps).await {
         Some(read) => {
             assert!(read[0].contains("PARTIALLY_REFUNDED"), "{read:?}");
             assert!(read[1].contains("rcp_"), "{read:?}");
@@ -235,7 +236,7 @@ async fn stale_approval_rejected_is_not_done_and_all_text_stays_text() {
         { "shot": "rejected" },
         { "read": "main" },
     ]);
-    match browser::play(&house.pair, &house.bob, steps).await {
+    match browser::play(&house.pair, Some(house.bob.for_browser()), steps).await {
         Some(read) => assert!(read[0].contains(HOSTILE), "{read:?}"),
         None => assert_eq!(bob.answer(id, "reject", HOSTILE).await.status(), StatusCode::OK),
     }
@@ -314,7 +315,7 @@ async fn stale_approval_counts_no_session_and_no_foreign_passkey() {
 async fn stale_approval_is_told_of_and_again_after_a_restart() {
     let mut house = House::asking("[support_lead]").await;
     let hook = Hook::start().await;
-    std::fs::write(house.pair.path("hook.secret"), hook::SECRET).unwrap();
+    std::fs::write(house.pair.path("hook.secret"), Hook::secret()).unwrap();
     house.pair.add_config(&format!(
         "notify: [{{ url: \"{}\", kind: json, secret_file: hook.secret, roles: [support_lead], \
          plain_http: true, private_networks: [\"127.0.0.0/8\"] }}]\n",

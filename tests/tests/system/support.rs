@@ -1,6 +1,11 @@
 //! Starts the pair and plays its people: a chat frontend, a planner, an auditor.
 
 pub mod bins;
+pub mod browser;
+pub mod canary;
+pub mod change;
+pub mod hook;
+pub mod leaks;
 pub mod pair;
 pub mod people;
 pub mod plans;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
 use countersign_proto::v1::approvals_client::ApprovalsClient;
@@ -13,30 +12,21 @@ use serde_json::json;
 
 use super::{get, page};
 use crate::chat::jws::Signer;
-use crate::ed25519;
 use crate::remote::{ExecutorArgs, timed};
+use crate::signer::{SignerArgs, VALID};
 use crate::text::{one_line, printable};
-
-/// How long a signed answer may be on its way, in seconds.
-const VALID: i64 = 300;
 
 /// What `approvals approve` and `approvals reject` take.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The proposal: `prp_…`.
-    id: String,
+    /// The proposals: `prp_…`. Each is shown, asked about and signed by itself.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
     /// Who you are: your `id` in people.yaml.
     #[arg(long = "as", value_name = "PERSON")]
     person: String,
-    /// The directory that knows you: your `issuer` in people.yaml.
-    #[arg(long, value_name = "ISSUER")]
-    issuer: String,
-    /// Your private key: Ed25519, PKCS#8 PEM.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// That key's name in people.yaml.
-    #[arg(long)]
-    kid: String,
+    #[command(flatten)]
+    signer: SignerArgs,
     /// In which role you answer. Needed only where several are waited for.
     #[arg(long)]
     role: Option<String>,
@@ -53,18 +43,35 @@ pub struct Args {
     executor: ExecutorArgs,
 }
 
-/// Shows the request, asks, signs, sends, and says what came of it.
+/// Answers each request in turn. One that cannot be answered keeps none of the others
+/// from it.
 pub(super) async fn give(args: &Args, decision: Decision) -> anyhow::Result<()> {
-    let signer = Signer::new(ed25519::read(&args.key)?, &args.kid);
-    let request = get(&args.executor, &args.id).await?;
+    let signer = args.signer.open()?;
+    let [id] = args.ids.as_slice() else {
+        let mut failed = 0;
+        for id in &args.ids {
+            if let Err(error) = one(args, id, decision, &signer).await {
+                failed += 1;
+                writeln!(io::stderr(), "{}: {error:#}", one_line(id))?;
+            }
+        }
+        ensure!(failed == 0, "{failed} of {} were not answered", args.ids.len());
+        return Ok(());
+    };
+    one(args, id, decision, &signer).await
+}
+
+/// Shows the request, asks, signs, sends, and says what came of it.
+async fn one(args: &Args, id: &str, decision: Decision, signer: &Signer) -> anyhow::Result<()> {
+    let request = get(&args.executor, id).await?;
     let shown = &mut io::stderr().lock();
     page::write(shown, &request)?;
     if !args.yes && !agreed(shown, &mut io::stdin().lock(), args, decision)? {
         bail!("nothing was signed");
     }
-    let claims = claims(args, decision, &request, Timestamp::now())?;
+    let claims = claims(args, id, decision, &request, Timestamp::now())?;
     let jws = signer.sign(&claims)?;
-    let answer = timed(AnswerRequestRequest { proposal_id: args.id.clone(), jws });
+    let answer = timed(AnswerRequestRequest { proposal_id: id.to_owned(), jws });
     let answer = ApprovalsClient::new(args.executor.channel()?).answer_request(answer).await;
     let action = match answer {
         Ok(answer) => answer.into_inner().action.unwrap_or_default(),
@@ -96,19 +103,20 @@ fn agreed(
 
 fn claims(
     args: &Args,
+    id: &str,
     decision: Decision,
     request: &ApprovalRequest,
     now: Timestamp,
 ) -> anyhow::Result<ApprovalClaims> {
     let card = request.card.clone().unwrap_or_default();
-    ensure!(card.proposal_id == args.id, "the executor showed another request than {}", args.id);
+    ensure!(card.proposal_id == id, "the executor showed another request than {id}");
     ensure!(
         printable(&card.text) == card.text,
         "the card holds characters that a terminal cannot show: nothing was signed"
     );
     Ok(ApprovalClaims {
         typ: ApprovalType::Approval,
-        iss: args.issuer.clone(),
+        iss: args.signer.issuer.clone(),
         aud: AUDIENCE.to_owned(),
         sub: args.person.clone(),
         proposal: card.proposal_id.clone(),
@@ -170,21 +178,13 @@ fn said(args: &Args, text: &str) -> anyhow::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use clap::Parser;
     use countersign_proto::v1::{ApprovalNeed, Card};
 
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
+    use crate::signer::parsed;
 
     fn args(more: &[&str]) -> Args {
-        let line = "x prp_1 --as alice --issuer https://d --key k --kid a --executor h:1 --tls t \
-                    --executor-id spiffe://d/executor";
-        Line::try_parse_from(line.split_whitespace().chain(more.iter().copied())).unwrap().args
+        parsed("prp_1", more).unwrap()
     }
 
     fn request(text: &str, roles: &[&str]) -> ApprovalRequest {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn signed(args: &Args, request: &ApprovalRequest) -> anyhow::Result<ApprovalClaims> {
-        claims(args, Decision::Approve, request, Timestamp::UNIX_EPOCH)
+        claims(args, "prp_1", Decision::Approve, request, Timestamp::UNIX_EPOCH)
     }
 
     #[test]

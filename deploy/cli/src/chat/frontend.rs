@@ -107,6 +107,7 @@ impl Frontend {
             message: Some(self.voice.attest(&self.conversation, id, text, now)?),
             confirmation: confirmation.unwrap_or_default(),
             external_ref: String::new(),
+            confirm_by_link: false,
         };
         let mut card = None;
         let turn = self.converse(request, &mut card, &mut progress).await;

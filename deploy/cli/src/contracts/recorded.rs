@@ -124,6 +124,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn so_does_every_case_of_stripe_and_each_tool_has_one() {
+        let dir = tempfile::tempdir().unwrap();
+        packs::write_shipped(dir.path()).unwrap();
+        let pack = dir.path().join("stripe");
+        let outcomes = cases(&pack, "stripe").await.unwrap();
+        let failed: Vec<_> = outcomes.iter().filter(|o| !o.wrong.is_empty()).collect();
+        assert!(failed.is_empty(), "{}", table(&outcomes));
+        for tool in catalog(load(&pack).unwrap()).unwrap().tools.keys() {
+            assert!(outcomes.iter().any(|o| o.tool == *tool), "{tool} has no case");
+        }
+    }
+
+    #[tokio::test]
     async fn a_contract_that_lies_about_success_fails_its_case() {
         let file = "contracts/cancel_order.yaml";
         let careless =

@@ -133,7 +133,11 @@ fn people(out: &mut impl Write, policy: &Policy, now: Timestamp) -> io::Result<(
         let holds = match person.absence(now) {
             Some(away) => format!("away until {}; {} stands in", away.to, away.delegate),
             None if roles.is_empty() => "no role".to_owned(),
-            None => roles,
+            None => {
+                let tenants: Vec<_> = person.tenants.iter().map(String::as_str).collect();
+                let tenants = if tenants.is_empty() { vec!["no tenant"] } else { tenants };
+                format!("{roles}, for {}", tenants.join(", "))
+            }
         };
         writeln!(out, "  {:<26} {holds}", format!("{} ({})", person.id, one_line(&person.name)))?;
     }
@@ -164,6 +168,7 @@ fn subject(kind: Kind, scopes: &BTreeSet<String>, strength: Strength, now: Times
         tenant: String::new(),
         issuer: String::new(),
         id: "somebody".to_owned(),
+        signs_as: "somebody".to_owned(),
         claims: std::collections::BTreeMap::new(),
         kind,
         scopes: scopes.clone(),
@@ -192,7 +197,7 @@ mod tests {
             &args,
             "people.yaml",
             "people: []",
-            "people: [{ id: a, issuer: d, name: Ann, roles: [lead] }]",
+            "people: [{ id: a, issuer: d, name: Ann, roles: [lead], tenants: [shop] }]",
         );
         let (text, good) = said(run, &args);
         assert!(good);
@@ -207,6 +212,6 @@ mod tests {
         ] {
             assert!(refund.contains(part), "{part}: {refund}");
         }
-        assert!(text.contains("a (Ann)                    lead"), "{text}");
+        assert!(text.contains("a (Ann)                    lead, for shop"), "{text}");
     }
 }

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use countersign_shared::codes::explain;
-use countersign_shared::receipt::{Argument, Attempt, Change, Gate, Receipt};
+use countersign_shared::receipt::{Argument, Attempt, Change, Counted, Gate, Receipt};
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::{Logged, flat};
@@ -21,9 +22,10 @@ pub(super) fn write(out: &mut impl Write, logged: &Logged, standing: &str) -> io
     writeln!(out, "Receipt {}", one_line(&receipt.receipt_id))?;
     let mut page = Page { out };
     page.outcome(receipt)?;
-    match &receipt.change {
-        Some(change) => page.change(change)?,
-        None => page.action(receipt)?,
+    match (&receipt.change, &receipt.counted) {
+        (Some(change), _) => page.change(change)?,
+        (None, Some(counted)) => page.counted(receipt, counted)?,
+        (None, None) => page.action(receipt)?,
     }
     page.head("Proof")?;
     page.line("in the log", standing)
@@ -63,6 +65,16 @@ impl<W: Write> Page<'_, W> {
         self.verified(receipt)?;
         self.state("Before, as the rules saw it", &receipt.before)?;
         self.state("After, as it was read back", &receipt.after)
+    }
+
+    fn counted(&mut self, receipt: &Receipt, counted: &Counted) -> io::Result<()> {
+        self.head("Refusals that were counted")?;
+        self.line("through", &receipt.asked.caller)?;
+        self.line("tenant", &receipt.tenant)?;
+        let time = |at: Timestamp| at.strftime("%F %T UTC").to_string();
+        self.line("from", &time(counted.since))?;
+        self.line("to", &time(counted.until))?;
+        counted.codes.iter().try_for_each(|(code, count)| self.line(code, &count.to_string()))
     }
 
     fn change(&mut self, change: &Change) -> io::Result<()> {

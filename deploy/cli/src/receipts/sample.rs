@@ -98,6 +98,7 @@ pub(crate) fn receipt(n: i64) -> Receipt {
         },
         output: json!({"order_id": "gid://shopify/Order/1001"}),
         change: None,
+        counted: None,
     }
 }
 

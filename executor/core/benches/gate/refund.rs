@@ -6,17 +6,17 @@ mod packs;
 use std::collections::BTreeMap;
 
 use countersign_core::answer::{self, Sent, Verdict};
-use countersign_core::claim::{self, Known};
+use countersign_core::claim::{self, Known, Taken};
 use countersign_core::contract::{Body, Catalog, Contract, WriteBody, load};
 use countersign_core::dispatch::{self, Account, AttemptResult, Dispatch};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::gate::{self, Facts};
-use countersign_core::grant::{self, Signers};
+use countersign_core::grant::{self, Granted, Signers};
 use countersign_core::lifecycle::{Event, State as Life, next};
-use countersign_core::limit::{Budget, Spent};
+use countersign_core::limit::{Budget, Spent, Sum};
 use countersign_core::observe;
 use countersign_core::plan::{Confidence, ModelUse, Plan, Source, Step, admit};
-use countersign_core::policy::Policy;
+use countersign_core::policy::{self, Policy};
 use countersign_core::proposal::{Asked, Fresh, Proposal, draft};
 use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resolve};
 use countersign_core::seal;
@@ -67,15 +67,14 @@ impl Refund {
             case,
             state: State::default(),
             asked: None,
-            policy: crate::open::policy(),
+            policy: shipped_policy(),
             frontends: Keyring::default(),
             yes: String::new(),
             now,
         };
         let [order, quote] = refund.observe(&refund.answers());
         refund.evidence = refund.seen(&order);
-        refund.state.reads =
-            BTreeMap::from([("order".to_owned(), order), ("quote".to_owned(), quote)]);
+        refund.state = State::default().with("order", order).with("quote", quote);
         refund.asked = Some(refund.asked());
         refund.confirm();
         refund
@@ -136,10 +135,7 @@ impl Refund {
                 Event::Granted(Box::new(grants.unwrap()))
             }
             (Ask::Claim, Life::Granted(granted)) => {
-                let (proposal, votes) = (granted.proposal(), granted.votes());
-                let budget = Budget::of(proposal, votes, contract, self.write(), &self.policy);
-                let taken = claim::decide(granted, &Known::default(), &budget, self.now);
-                Event::Claimed(taken.unwrap())
+                Event::Claimed(self.claim(granted, &self.known(granted)))
             }
             (Ask::Gate, Life::Claimed(claimed)) => {
                 let facts = self.facts(claimed.granted().proposal().arguments());
@@ -164,6 +160,26 @@ impl Refund {
             (Ask::Nothing, _) => return None,
             (asked, _) => panic!("{asked:?} in `{}`", state.name()),
         })
+    }
+
+    /// Key, locks and every limit of the policy.
+    pub(crate) fn claim(&self, granted: &Granted, known: &Known) -> Taken {
+        claim::decide(granted, known, &self.budget(granted), self.now).unwrap()
+    }
+
+    /// A store that has seen one such refund on each account today.
+    pub(crate) fn known(&self, granted: &Granted) -> Known {
+        let mut known = Known::default();
+        for (account, within) in self.budget(granted).questions() {
+            let once = Sum::one(granted.proposal().money());
+            known.spent.add(&account, within, TOOL, &once);
+        }
+        known
+    }
+
+    fn budget(&self, granted: &Granted) -> Budget {
+        let (proposal, votes) = (granted.proposal(), granted.votes());
+        Budget::of(proposal, votes, self.tool(TOOL), self.write(), &self.policy)
     }
 
     fn propose(&self) -> Proposal {
@@ -290,6 +306,7 @@ fn subject(case: &Json, now: Timestamp) -> Subject {
     Subject {
         tenant: TENANT.into(),
         issuer: "https://shop.test.invalid".into(),
+        signs_as: claims["id"].clone(),
         id: claims.remove("id").unwrap(),
         claims,
         kind: countersign_core::subject::Kind::Customer,
@@ -298,6 +315,11 @@ fn subject(case: &Json, now: Timestamp) -> Subject {
         strength: countersign_core::subject::Strength::SignedIn,
         verified_at: now,
     }
+}
+
+fn shipped_policy() -> Policy {
+    let files = packs::files(&packs::packs().with_file_name("policy"));
+    policy::load::policy(&files, None).policy.expect("the policy loads")
 }
 
 fn plan() -> Plan {

@@ -28,7 +28,7 @@ mod with;
 mod write;
 pub(crate) mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -39,7 +39,8 @@ use self::file::File;
 use self::yaml::{Place, Yaml};
 use super::problem::{Problem, ProblemKind, Severity};
 use super::{Body, Call, Contract, Effect, Matching, Pack, argument};
-use crate::subject::Strength;
+use crate::policy::Resource;
+use crate::subject::{Kind, Strength};
 
 /// Largest file of a pack, in bytes.
 const MAX_FILE: usize = 256 * 1024;
@@ -68,6 +69,7 @@ pub struct LoadedPack {
 struct Parts {
     summary: String,
     examples: Vec<String>,
+    open_to: BTreeSet<Kind>,
     strength: Strength,
     effect: Effect,
     call: Call,
@@ -169,13 +171,18 @@ fn contract(draft: &Draft<'_>, text: &str, context: &Context<'_>) -> Option<Arc<
         Ok(schema) => schema,
         Err(why) => return draft.file.error(draft.yaml.at, ProblemKind::WrongValue, why, None),
     };
-    let Parts { summary, examples, strength, effect, call, body } = parts;
+    let Parts { summary, examples, open_to, strength, effect, call, body } = parts;
+    let resource = match Resource::of(&draft.tool, &context.pack.name, &effect, &body) {
+        Ok(resource) => resource,
+        Err(why) => return draft.file.error(draft.yaml.at, ProblemKind::WrongValue, why, None),
+    };
     Some(Arc::new(Contract {
         tool: draft.tool.clone(),
         pack: Arc::clone(&context.pack),
         listed: context.unlisted != Some(draft.tool.as_str()),
         summary,
         examples,
+        open_to,
         strength,
         digest: contract_digest(&context.pack.digest, text),
         effect,
@@ -183,6 +190,7 @@ fn contract(draft: &Draft<'_>, text: &str, context: &Context<'_>) -> Option<Arc<
         schema,
         call,
         body,
+        resource,
     }))
 }
 

@@ -173,8 +173,7 @@ fn entitled(
     let (proposal, asked) = (parked.proposal(), parked.proposal().asked());
     let question = Question {
         person,
-        needed: &[role.to_owned()],
-        already: &[],
+        role,
         requester: &asked.subject,
         channel: &asked.channel,
         workload: &asked.caller,

@@ -4,7 +4,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_shared::attest::{AUDIENCE, ApprovalClaims, approval_challenge, sign_in_challenge};
+use countersign_shared::attest::{
+    AUDIENCE, ApprovalClaims, answer_digest, answers_challenge, approval_challenge,
+    sign_in_challenge,
+};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,6 +20,8 @@ use crate::signed::{Keyring, Voice};
 /// What comes before the key itself in SubjectPublicKeyInfo: P-256, Ed25519.
 const P256: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
 const EDWARDS: &str = "302a300506032b6570032100";
+/// Most answers that are signed at once: every one of them keeps the list.
+pub const MOST_AT_ONCE: usize = 50;
 /// User present and user verified, in `authenticatorData`.
 const PRESENT_AND_VERIFIED: u8 = 0b101;
 
@@ -33,8 +38,12 @@ pub enum Signature {
 /// A passkey's assertion, as a browser gives it; bytes are base64url without padding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assertion {
-    /// Exact JSON of the claims whose digest was the challenge.
+    /// Exact JSON of the claims whose digest was the challenge, or is one of `among`.
     pub claims: String,
+    /// Where several answers were signed at once: the digest of each, in their order.
+    /// Each answer is checked by itself, whatever became of the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub among: Vec<String>,
     /// The credential's id.
     pub credential: String,
     /// `authenticatorData`.
@@ -111,8 +120,19 @@ impl Assertion {
         let credential = bytes(&self.credential)?;
         let passkey = person.passkeys.iter().find(|key| key.id == credential);
         let passkey = passkey.ok_or("this passkey is not the person's")?;
-        self.signed(passkey, &approval_challenge(&self.claims), signers.origin)?;
+        self.signed(passkey, &self.challenge()?, signers.origin)?;
         Ok((claims, person))
+    }
+
+    /// What the passkey was asked for: this answer, or a list that it is in.
+    fn challenge(&self) -> Result<[u8; 32], String> {
+        if self.among.is_empty() {
+            return Ok(approval_challenge(&self.claims));
+        }
+        if self.among.len() > MOST_AT_ONCE || !self.among.contains(&answer_digest(&self.claims)) {
+            return Err("the answer is none of those that were signed at once".to_owned());
+        }
+        Ok(answers_challenge(&self.among))
     }
 
     /// By this passkey, over this challenge, on our own page.

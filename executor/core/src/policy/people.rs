@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 pub(super) use read::read;
 
+use crate::gates::Gate;
 use crate::signed::Key;
 use crate::subject::Subject;
 
@@ -34,6 +35,8 @@ pub struct Person {
     pub name: String,
     /// Their own roles, those stood in for left out.
     pub roles: BTreeSet<String>,
+    /// Tenants whose requests they answer; none where there are none.
+    pub tenants: BTreeSet<String>,
     /// Where requests for approval are sent.
     pub email: Option<String>,
     /// Ed25519 keys for JWS by `kid`.
@@ -92,22 +95,60 @@ impl People {
         all.find(|(_, key)| key.id == credential)
     }
 
-    /// Who holds a role at this time: those who have it and are there, and those who
-    /// stand in for somebody who has it.
-    pub fn in_role<'a>(&'a self, role: &'a str, at: Timestamp) -> impl Iterator<Item = &'a Person> {
-        self.iter().filter(move |person| self.roles(person, at).contains(role))
+    /// Who holds a role for a tenant at this time: those who have it and are there, and
+    /// those who stand in for somebody who has it.
+    pub fn in_role<'a>(
+        &'a self,
+        role: &'a str,
+        tenant: &'a str,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &'a Person> {
+        self.iter().filter(move |person| self.roles_for(person, tenant, at).contains(role))
     }
 
-    /// The roles that a person holds at this time; none while they are away.
+    /// The roles that a person holds at this time, for whatever tenant; none while they
+    /// are away.
     #[must_use]
     pub fn roles<'a>(&'a self, person: &'a Person, at: Timestamp) -> BTreeSet<&'a str> {
         if person.absence(at).is_some() {
             return BTreeSet::new();
         }
+        self.speaks_for(person, at).flat_map(|who| &who.roles).map(String::as_str).collect()
+    }
+
+    /// The roles that a person holds for a tenant at this time: their own where they are
+    /// bound to it, and those of whom they stand in for where that one is.
+    #[must_use]
+    pub fn roles_for<'a>(
+        &'a self,
+        person: &'a Person,
+        tenant: &str,
+        at: Timestamp,
+    ) -> BTreeSet<&'a str> {
+        if person.absence(at).is_some() {
+            return BTreeSet::new();
+        }
+        let bound = |who: &&Person| who.tenants.contains(tenant) || !Gate::ApproverTenant.is_on();
+        let each = self.speaks_for(person, at).filter(bound);
+        each.flat_map(|who| &who.roles).map(String::as_str).collect()
+    }
+
+    /// Whether a person has to do with a tenant at this time, by themself or for
+    /// somebody.
+    #[must_use]
+    pub fn bound(&self, person: &Person, tenant: &str, at: Timestamp) -> bool {
+        self.speaks_for(person, at).any(|who| who.tenants.contains(tenant))
+    }
+
+    /// The person, and those for whom they stand in.
+    fn speaks_for<'a>(
+        &'a self,
+        person: &'a Person,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &'a Person> {
         let stands_in =
-            |other: &&Person| other.absence(at).is_some_and(|away| away.delegate == person.id);
-        let lent = self.iter().filter(stands_in).flat_map(|other| &other.roles);
-        person.roles.iter().chain(lent).map(String::as_str).collect()
+            move |other: &&Person| other.absence(at).is_some_and(|away| away.delegate == person.id);
+        std::iter::once(person).chain(self.iter().filter(stands_in))
     }
 }
 
@@ -115,7 +156,12 @@ impl Person {
     /// Whether this is the same human as a subject.
     #[must_use]
     pub fn is(&self, subject: &Subject) -> bool {
-        self.subjects.iter().any(|(issuer, id)| *issuer == subject.issuer && *id == subject.id)
+        // Also by the name in the token of one who was matched, and as members of staff
+        // by the name they answer with.
+        let named = |issuer: &str, id: &str| {
+            issuer == subject.issuer && (id == subject.id || id == subject.signs_as)
+        };
+        named(&self.issuer, &self.id) || self.subjects.iter().any(|(issuer, id)| named(issuer, id))
     }
 
     /// The absence on this day, if any.

@@ -2,6 +2,7 @@
 //! here any error refuses (ERRORS REFUSE).
 
 mod load;
+mod resource;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -12,9 +13,10 @@ use cedar_policy::{
 use countersign_shared::money::Money;
 
 use super::Verb;
-use crate::contract::{Body, Contract, EffectClass};
+use crate::contract::Contract;
 
 pub(super) use load::read;
+pub use resource::Resource;
 
 /// The schema that policies are checked against: the one source of it.
 pub const SCHEMA: &str = include_str!("../../../policy/schema.cedarschema");
@@ -31,8 +33,6 @@ pub(super) struct Rules {
 struct Names {
     customer: EntityTypeName,
     staff: EntityTypeName,
-    tool: EntityTypeName,
-    pack: EntityTypeName,
     action: EntityTypeName,
 }
 
@@ -98,20 +98,14 @@ impl Rules {
         let names = &self.names;
         let of = if who.staff { &names.staff } else { &names.customer };
         let principal = uid(of, &who.id);
-        let tool = uid(&names.tool, &what.contract.tool);
-        let pack = uid(&names.pack, &what.contract.pack.name);
         let action = uid(&names.action, what.verb.name());
+        let (tool, tools) = what.contract.resource.parts();
         let context = Context::from_pairs(context(what)).map_err(|e| e.to_string())?;
-        let request = Request::new(principal.clone(), action, tool.clone(), context, None)
+        let request = Request::new(principal.clone(), action, tool, context, None)
             .map_err(|e| e.to_string())?;
-        let entities = [
-            Entity::new(principal, person(who, what.tenant), HashSet::new()),
-            Entity::new(tool, tool_attributes(what.contract), HashSet::from([pack.clone()])),
-            Ok(Entity::with_uid(pack)),
-        ];
-        let entities = entities.into_iter().collect::<Result<Vec<_>, _>>();
-        let entities = entities.map_err(|e| e.to_string())?;
-        let entities = Entities::from_entities(entities, None).map_err(|e| e.to_string())?;
+        let person = Entity::new(principal, person(who, what.tenant), HashSet::new())
+            .map_err(|e| e.to_string())?;
+        let entities = tools.add_entities([person], None).map_err(|e| e.to_string())?;
         Ok((request, entities))
     }
 }
@@ -121,8 +115,6 @@ impl Names {
         Ok(Self {
             customer: "Customer".parse()?,
             staff: "Staff".parse()?,
-            tool: "Tool".parse()?,
-            pack: "Pack".parse()?,
             action: "Action".parse()?,
         })
     }
@@ -143,26 +135,6 @@ fn person(who: &Principal<'_>, tenant: &str) -> HashMap<String, Value> {
         fields.push(("roles", Value::new_set(who.roles.iter().map(|role| text(role)))));
     }
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn tool_attributes(contract: &Contract) -> HashMap<String, Value> {
-    let pack = &contract.pack.name;
-    let (_, name) = contract.tool.split_once('.').unwrap_or_default();
-    let (read, money) = match &contract.body {
-        Body::Read(_) => (true, false),
-        Body::Write(write) => (false, write.money.is_some()),
-    };
-    let scope = format!("{pack}:{}", if read { "read" } else { "write" });
-    let fields = [
-        ("pack", text(pack)),
-        ("name", text(name)),
-        ("scope", Value::new_string(scope)),
-        ("read", Value::new_bool(read)),
-        ("effect_class", text(class(contract.effect.class))),
-        ("irreversible", Value::new_bool(contract.effect.irreversible)),
-        ("money", Value::new_bool(money)),
-    ];
-    fields.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 fn context(what: &Ask<'_>) -> Vec<(String, Value)> {
@@ -196,15 +168,4 @@ fn text(value: &str) -> Value {
 /// Rounded down; a score that is no number counts as none.
 fn thousandths(score: f64) -> i64 {
     (score.clamp(0.0, 1.0) * 1000.0 + 1e-6) as i64
-}
-
-fn class(class: EffectClass) -> &'static str {
-    match class {
-        EffectClass::None => "none",
-        EffectClass::ServerKey => "server_key",
-        EffectClass::ClientId => "client_id",
-        EffectClass::CompareAndSet => "compare_and_set",
-        EffectClass::Marker => "marker",
-        EffectClass::Blind => "blind",
-    }
 }

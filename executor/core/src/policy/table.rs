@@ -70,8 +70,8 @@ pub enum Who {
     Person {
         /// Their id.
         id: String,
-        /// Roles that must say yes.
-        needed: Vec<String>,
+        /// The role in which they say yes.
+        role: String,
     },
 }
 

@@ -1,4 +1,4 @@
-use countersign_core::policy::{Approval, Policy};
+use countersign_core::policy::{Approval, Policy, load};
 use countersign_core::subject::Subject;
 use countersign_shared::codes::Code;
 use jiff::Timestamp;
@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use crate::bundle::{REFUND, catalog, customer, now, policy, usd, with};
 
 const PEOPLE: &str = "people:
-  - { id: alice, issuer: d, name: Alice, roles: [lead, finance], absent: [{ from: 2026-12-21, to: 2026-12-31, delegate: bob }] }
-  - { id: bob, issuer: d, name: Bob, roles: [lead] }
-  - { id: carol, issuer: d, name: Carol, roles: [clerk], subjects: [{ issuer: \"https://shop.test.invalid\", id: customer1 }] }
-  - { id: dan, issuer: d, name: Dan, roles: [lead], subjects: [{ issuer: \"https://shop.test.invalid\", id: customer1-at-work }] }
+  - { id: alice, issuer: d, name: Alice, roles: [lead, finance], tenants: [demo-shop], absent: [{ from: 2026-12-21, to: 2026-12-31, delegate: bob }] }
+  - { id: bob, issuer: d, name: Bob, roles: [lead], tenants: [demo-shop] }
+  - { id: carol, issuer: d, name: Carol, roles: [clerk], tenants: [demo-shop], subjects: [{ issuer: \"https://shop.test.invalid\", id: customer1 }] }
+  - { id: dan, issuer: d, name: Dan, roles: [lead], tenants: [demo-shop], subjects: [{ issuer: \"https://shop.test.invalid\", id: customer1-at-work }] }
+  - { id: eve, issuer: d, name: Eve, roles: [lead], tenants: [other-shop] }
+  - { id: finn, issuer: d, name: Finn, roles: [lead], tenants: [other-shop], absent: [{ from: 2026-12-21, to: 2026-12-31, delegate: carol }] }
 ";
 
 fn people() -> Policy {
@@ -18,7 +20,7 @@ fn people() -> Policy {
 
 fn names(policy: &Policy, role: &str, at: &str) -> Vec<String> {
     let at: Timestamp = at.parse().unwrap();
-    policy.people().in_role(role, at).map(|person| person.id.clone()).collect()
+    policy.people().in_role(role, "demo-shop", at).map(|person| person.id.clone()).collect()
 }
 
 #[test]
@@ -31,27 +33,10 @@ fn while_somebody_is_away_their_delegate_holds_their_roles() {
     assert_eq!(names(&policy, "nobody", "2027-01-01T00:00:00Z"), Vec::<String>::new());
 }
 
-#[test]
-fn two_roles_take_two_persons_however_they_are_dealt() {
-    let policy = people();
-    let open = |needed: &[&str], persons: &[&str]| {
-        let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        policy.people().open_roles(&owned(needed), &owned(persons), now())
-    };
-    assert_eq!(open(&["lead", "finance"], &["alice"]).len(), 1);
-    // Alice fits both seats, Bob only the one she was given first.
-    assert_eq!(open(&["lead", "finance"], &["alice", "bob"]), Vec::<String>::new());
-    assert_eq!(open(&["lead", "finance"], &["bob", "alice"]), Vec::<String>::new());
-    assert_eq!(open(&["lead", "lead"], &["alice", "carol"]), ["lead"]);
-    assert_eq!(open(&["finance", "finance"], &["alice", "bob", "dan"]), ["finance"]);
-}
-
-fn approve(policy: &Policy, person: &str, already: &[&str], requester: &Subject) -> Option<String> {
-    let already: Vec<_> = already.iter().map(|id| (*id).to_owned()).collect();
+fn approve(policy: &Policy, person: &str, role: &str, requester: &Subject) -> Option<String> {
     let approval = Approval {
         person: policy.people().get(person).unwrap(),
-        needed: &["lead".to_owned(), "lead".to_owned()],
-        already: &already,
+        role,
         requester,
         channel: "web-chat",
         workload: "spiffe://test.invalid/planner",
@@ -67,19 +52,44 @@ fn approve(policy: &Policy, person: &str, already: &[&str], requester: &Subject)
 }
 
 #[test]
-fn an_approver_has_a_wanted_role_once_and_not_for_themself() {
+fn an_approver_holds_the_role_and_does_not_approve_for_themself() {
     let policy = people();
     let mut requester = customer();
-    assert_eq!(approve(&policy, "alice", &[], &requester), None);
-    assert_eq!(approve(&policy, "bob", &["alice"], &requester), None);
-    let again = approve(&policy, "alice", &["alice"], &requester).unwrap();
-    assert!(again.contains("said yes already"), "{again}");
-    let full = approve(&policy, "dan", &["alice", "bob"], &requester).unwrap();
-    assert!(full.contains("none of the roles"), "{full}");
-    assert!(approve(&policy, "carol", &[], &requester).unwrap().contains("their own"));
+    for (person, role) in [("alice", "lead"), ("alice", "finance"), ("bob", "lead")] {
+        assert_eq!(approve(&policy, person, role, &requester), None);
+    }
+    let other = approve(&policy, "bob", "finance", &requester).unwrap();
+    assert!(other.contains("does not hold the role `finance`"), "{other}");
+    assert!(approve(&policy, "carol", "clerk", &requester).unwrap().contains("their own"));
+    requester.id = "matched:{}".into();
+    assert!(approve(&policy, "carol", "lead", &requester).unwrap().contains("their own"));
     requester.id = "customer1-at-work".into();
-    assert!(approve(&policy, "dan", &[], &requester).unwrap().contains("their own"));
-    assert!(approve(&policy, "carol", &[], &requester).unwrap().contains("none of the roles"));
+    requester.signs_as = "customer1-at-work".into();
+    assert!(approve(&policy, "dan", "lead", &requester).unwrap().contains("their own"));
+    assert!(approve(&policy, "carol", "lead", &requester).unwrap().contains("does not hold"));
+}
+
+#[test]
+fn an_approver_answers_for_their_tenants_only_and_for_none_unless_said() {
+    let gil = format!("{PEOPLE}  - {{ id: gil, issuer: d, name: Gil, roles: [lead] }}\n");
+    let loaded = load::policy(&with("people.yaml", &gil), None);
+    assert_eq!(loaded.problems.len(), 1, "a warning that nobody is bound");
+    let unbound = loaded.policy.unwrap();
+    let policy = people();
+    let mut requester = customer();
+    for (policy, person) in [(&policy, "eve"), (&unbound, "gil")] {
+        let why = approve(policy, person, "lead", &requester).unwrap();
+        assert!(why.contains("for tenant `demo-shop`"), "{why}");
+    }
+    requester.tenant = "other-shop".into();
+    assert_eq!(approve(&policy, "eve", "lead", &requester), None);
+    assert!(approve(&policy, "bob", "lead", &requester).unwrap().contains("`other-shop`"));
+    // Who stands in has the tenants of whom they stand in for, and no others.
+    let (people, at) = (policy.people(), "2026-12-22T12:00:00Z".parse().unwrap());
+    let carol = people.get("carol").unwrap();
+    assert!(people.roles_for(carol, "other-shop", at).contains("lead"));
+    assert!(!people.roles_for(carol, "demo-shop", at).contains("lead"));
+    assert!(people.bound(carol, "other-shop", at) && !people.bound(carol, "third", at));
 }
 
 #[test]
@@ -91,8 +101,7 @@ fn policy_can_forbid_an_approver_whose_role_fits() {
     let policy = policy(&files);
     let approval = Approval {
         person: policy.people().get("alice").unwrap(),
-        needed: &["lead".to_owned()],
-        already: &[],
+        role: "lead",
         requester: &customer(),
         channel: "web-chat",
         workload: "spiffe://test.invalid/planner",

@@ -69,7 +69,7 @@ fn policies_see_amount_channel_confidence_and_the_tool() {
 #[test]
 fn staff_of_people_yaml_go_by_their_id_and_hold_their_roles() {
     let people = "people:
-  - { id: alice, issuer: d, name: Alice, roles: [lead], subjects: [{ issuer: \"https://shop.test.invalid\", id: customer1 }] }\n";
+  - { id: alice, issuer: d, name: Alice, roles: [lead], tenants: [demo-shop], subjects: [{ issuer: \"https://shop.test.invalid\", id: customer1 }] }\n";
     let rule = "@id(\"lead\") permit (principal == Staff::\"alice\", action, resource) when {
         principal.roles.contains(\"lead\") };";
     let mut files = with("people.yaml", people);

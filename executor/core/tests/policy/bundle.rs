@@ -55,6 +55,7 @@ pub(crate) fn customer() -> Subject {
         tenant: "demo-shop".into(),
         issuer: "https://shop.test.invalid".into(),
         id: "customer1".into(),
+        signs_as: "customer1".into(),
         claims: BTreeMap::new(),
         kind: Kind::Customer,
         scopes: std::collections::BTreeSet::new(),

@@ -9,7 +9,7 @@ rows:
 
 /// Code blocks of the guide, by what they begin with.
 fn block(begin: &str) -> String {
-    let text = shipped()["POLICY.md"].replace("stripe.refund", "shopify.refund_lines");
+    let text = shipped()["POLICY.md"].replace("stripe.refund_charge", "shopify.refund_lines");
     let text =
         text.replace("stripe.*", "shopify.*").replace("Pack::\"stripe\"", "Pack::\"shopify\"");
     let blocks = text.split("```").skip(1).step_by(2);

@@ -111,7 +111,8 @@ fn settings_are_strict() {
 
 #[test]
 fn people_are_strict_and_nobody_has_two_votes() {
-    let person = |rest: &str| format!("  - {{ issuer: d, name: N, roles: [lead], {rest} }}\n");
+    let person =
+        |rest: &str| format!("  - {{ issuer: d, name: N, roles: [lead], tenants: [t], {rest} }}\n");
     let two = |a: &str, b: &str| {
         format!("people:\n{}{}", person(&format!("id: a, {a}")), person(&format!("id: b, {b}")))
     };
@@ -172,6 +173,7 @@ fn a_person_with_everything_loads() {
     issuer: https://directory.shop.example
     name: Alice Example
     roles: [support_lead]
+    tenants: [demo-shop]
     email: alice@shop.example
     keys: [{ kid: alice-1, file: keys/alice.pem }]
     passkeys: [{ id: AAAA, public_key: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAQID }]

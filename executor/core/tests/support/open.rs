@@ -14,14 +14,20 @@ activation: { default: 1 }
 "#;
 
 pub(crate) fn policy() -> Policy {
+    with_people("people: []\n", Vec::new())
+}
+
+/// The same with these people; `keys` are the files with their public keys.
+pub(crate) fn with_people(people: &str, keys: Vec<(String, String)>) -> Policy {
     let files = [
         ("policy.cedar", "@id(\"all\") permit (principal, action, resource);\n"),
         ("schema.cedarschema", SCHEMA),
         ("settings.yaml", SETTINGS),
-        ("people.yaml", "people: []\n"),
+        ("people.yaml", people),
         ("tests.yaml", "given: { tenant: t, workload: w, channel: c, on: 2026-01-01 }\nrows: []\n"),
     ];
-    let files: BTreeMap<_, _> = files.map(|(n, t)| (n.to_owned(), t.to_owned())).into();
+    let files = files.map(|(n, t)| (n.to_owned(), t.to_owned()));
+    let files: BTreeMap<_, _> = files.into_iter().chain(keys).collect();
     let loaded = load::policy(&files, None);
     loaded.policy.unwrap_or_else(|| panic!("{:#?}", loaded.problems))
 }

@@ -98,6 +98,44 @@ function answerForm(form) {
   form.addEventListener("submit", (event) => event.preventDefault());
 }
 
+// One tap for all that are selected; each is answered by itself and says so in its row.
+function triageForm(form) {
+  const buttons = [...form.querySelectorAll("button")];
+  const tell = (lines) => {
+    for (const { id, message } of lines) {
+      const row = document.getElementById(id);
+      row.querySelector(".outcome").textContent = message;
+      const box = row.querySelector("input");
+      box.checked = false;
+      box.disabled = true;
+    }
+  };
+  const work = once(buttons, async (event) => {
+    const picked = [...form.querySelectorAll("input:checked")];
+    if (picked.length === 0) throw new Error("Select at least one request.");
+    const items = picked.map((box) => ({ id: box.value, card: box.dataset.card }));
+    const wishes = { decision: event.currentTarget.value, reason: form.querySelector("#reason").value, items };
+    say("Reading how things stand …");
+    try {
+      const question = await post("/approvals/claims", wishes);
+      tell(question.dropped);
+      if (question.items.length === 0) throw new Error("None of them can be answered now.");
+      say(`Waiting for the passkey, for ${question.items.length} of ${items.length} …`);
+      const { claims, ...signed } = await sign(question);
+      say("Sent …");
+      const { results } = await post("/approvals/answers", { ...signed, items: question.items });
+      tell(results);
+      say("Each request says what became of it.");
+      form.querySelector("#again").hidden = false;
+    } catch (error) {
+      if (!error.signedOut) throw error;
+      location.assign("/sign-in?to=/approvals");
+    }
+  });
+  buttons.forEach((button) => button.addEventListener("click", work));
+  form.addEventListener("submit", (event) => event.preventDefault());
+}
+
 function enrolForm(form) {
   const button = form.querySelector("button");
   form.addEventListener("submit", once([button], async () => {
@@ -121,7 +159,7 @@ function enrolForm(form) {
   }));
 }
 
-const pages = { "sign-in": signInPage, answer: answerForm, enrol: enrolForm };
+const pages = { "sign-in": signInPage, answer: answerForm, triage: triageForm, enrol: enrolForm };
 for (const [id, begin] of Object.entries(pages)) {
   const found = document.getElementById(id);
   if (found) begin(found);

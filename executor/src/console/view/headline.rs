@@ -79,7 +79,7 @@ fn waiting(parked: &Parked, person: &Person, people: &People, now: Timestamp) ->
         let text = format!("Your yes is counted. Still asked: {others}.");
         return Headline::new("waits", "Waits for others", text);
     }
-    let roles = people.roles(person, now);
+    let roles = people.roles_for(person, &proposal.asked().subject.tenant, now);
     if parked.missing().any(|need| need.role().is_some_and(|role| roles.contains(role))) {
         let text = format!("Until {}.", clock(proposal.expires_at()));
         return Headline::new("waits", "Waits for a yes or no", text);

@@ -64,10 +64,14 @@ pub(super) fn list(
     let mut select = db.prepare_cached(&format!(
         "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
          AND (?3 OR closed_by IS NULL) AND (?4 = '' OR matter = ?4)
-         ORDER BY escalation_id LIMIT ?5"
+         AND (NOT ?6 OR taken_by IS NULL)
+         ORDER BY CASE WHEN ?6 THEN escalation_id END DESC, escalation_id LIMIT ?5"
     ))?;
     let matter = query.matter.as_str();
-    let rows = select.query_map(params![id, tenant, query.closed, matter, query.limit], columns)?;
+    let rows = select.query_map(
+        params![id, tenant, query.closed, matter, query.limit, query.untaken],
+        columns,
+    )?;
     rows.map(|row| read(row?)).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_core::gates::Gate;
 use countersign_core::subject::{MATCH_LIVES, Matched, Subject};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -54,7 +55,7 @@ pub(super) fn remember(
     .execute(params![
         owner.tenant,
         owner.issuer,
-        owner.id,
+        owner.signs_as,
         conversation,
         matched.at.as_second(),
         body
@@ -67,12 +68,21 @@ pub(super) fn matched(
     owner: &Subject,
     conversation: &str,
 ) -> Result<Option<Matched>, StoreError> {
+    let who = params![
+        owner.tenant,
+        owner.issuer,
+        owner.signs_as,
+        conversation,
+        !Gate::MatchPerson.is_on(),
+        !Gate::MatchConversation.is_on(),
+    ];
     let body: Option<String> = db
         .prepare_cached(
             "SELECT body FROM matches
-             WHERE tenant = ?1 AND issuer = ?2 AND subject = ?3 AND conversation = ?4",
+             WHERE (tenant = ?1 AND issuer = ?2 AND subject = ?3 OR ?5)
+             AND (conversation = ?4 OR ?6)",
         )?
-        .query_row(params![owner.tenant, owner.issuer, owner.id, conversation], |r| r.get(0))
+        .query_row(who, |r| r.get(0))
         .optional()?;
     body.map(|body| serde_json::from_str(&body).map_err(damaged)).transpose()
 }

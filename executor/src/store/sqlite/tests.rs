@@ -117,6 +117,37 @@ async fn two_writers_of_one_journal_cannot_both_win() {
     assert_eq!(store.append(0, events, &state).await, Err(StoreError::Conflict));
 }
 
+/// Whatever part of a replacement fails, the older request waits as it was.
+#[tokio::test]
+async fn a_request_is_replaced_whole_or_not_at_all() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let older = vec![proposed(1, "i1", "o1")];
+    let state = lifecycle(&older);
+    store.append(0, older.clone(), &state).await.unwrap();
+    let owner = state.proposal().asked().subject.clone();
+    let begun = vec![proposed(2, "i1", "o1")];
+    let taken = vec![proposed(3, "i1", "o1")];
+    store.append(0, taken.clone(), &lifecycle(&taken)).await.unwrap();
+    let replace = async |seq: u64, newer: &[Event]| {
+        let (events, ended, leaf) = refused(state.clone(), 1);
+        let newer = (newer.to_vec(), &lifecycle(newer));
+        store.replace(leaf, (seq, events, &ended), newer).await
+    };
+    // The newer one is there already; somebody answered the older one meanwhile.
+    for (seq, newer) in [(1, &taken), (0, &begun)] {
+        assert_eq!(replace(seq, newer).await, Err(StoreError::Conflict));
+        let journal = async |n| {
+            let action = id("act", n).parse().unwrap();
+            store.journal(&owner, Named::Action(action)).await.unwrap()
+        };
+        assert_eq!(journal(1).await, older);
+        assert_eq!(journal(2).await, []);
+        assert_eq!(store.checkpoint().await.unwrap(), "", "no receipt");
+    }
+    assert_eq!(replace(1, &begun).await, Ok(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_of_one_batch_share_a_checkpoint_that_proves_each() {
     let dir = TempDir::new().unwrap();

@@ -63,7 +63,11 @@ pub(super) fn refund_create(
     }
     let id = order.id;
     let back = GiveBack { lines, shipping, note: input.note, payments, key: Some(key) };
+    let again = work.twist.twice.then(|| back.clone());
     let refund = work.give_back(id, back).ok_or_else(missing)?;
+    if let Some(again) = again {
+        work.give_back(id, again);
+    }
     Ok((id, refund))
 }
 

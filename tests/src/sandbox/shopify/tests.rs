@@ -229,6 +229,17 @@ fn a_repeat_with_the_same_key_is_answered_from_the_present() {
 }
 
 #[test]
+fn one_request_can_happen_twice() {
+    let mut shop = Shopper::new();
+    shop.arm(Fault::Twice);
+    shop.data(REFUND, json!({ "input": scarf("cs:1"), "key": "k1" }));
+    let effects = shop.0.ledger.effects();
+    let markers: Vec<_> = effects.iter().map(|effect| effect.marker.as_deref()).collect();
+    assert_eq!(markers, [Some("cs:1"), Some("cs:1")]);
+    assert_ne!(effects[0].detail["refund"], effects[1].detail["refund"]);
+}
+
+#[test]
 fn a_key_with_other_parameters_is_refused_and_a_day_later_it_is_new() {
     let mut shop = Shopper::new();
     let money_only = |amount: &str| {
@@ -260,7 +271,7 @@ fn a_refund_without_a_key_is_an_error_and_a_busy_key_waits() {
     let meanwhile = shop.data(REFUND, ask.clone());
     assert_eq!(shop.answered(), "IDEMPOTENCY_CONCURRENT_REQUEST");
     assert_eq!(meanwhile["refundCreate"]["refund"], Value::Null);
-    shop.0.shopify.release(&slow.held);
+    shop.0.release(&slow.held);
     shop.data(REFUND, ask);
     assert_eq!(shop.answered(), "replayed");
     assert_eq!(shop.kinds(), ["refund_created"]);

@@ -22,6 +22,8 @@ pub(crate) struct Twist {
     pub(crate) job_fails: bool,
     /// How long a refund stays PENDING.
     pub(crate) pending: Option<Duration>,
+    /// One request, two refunds.
+    pub(crate) twice: bool,
     /// Staff does this first; the inner none picks what hurts most.
     pub(crate) staff: Option<Option<StaffAct>>,
 }
@@ -34,6 +36,7 @@ impl Twist {
             job_late: taken.delay(Fault::JobLate),
             job_fails: taken.has(Fault::JobFails),
             pending: taken.delay(Fault::RefundPending),
+            twice: taken.has(Fault::Twice),
             staff: taken.get(Fault::StaffChange).map(|spec| spec.staff.clone()),
         }
     }
@@ -50,7 +53,7 @@ pub(crate) struct Work {
 }
 
 /// What a refund consists of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct GiveBack {
     pub(crate) lines: Vec<RefundLine>,
     pub(crate) shipping: i64,

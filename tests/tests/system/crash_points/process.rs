@@ -1,6 +1,7 @@
 //! One executor after another on the same store, each in a runtime of its own that
 //! can be gone at any moment, and the one sandbox that outlives them all.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,37 +11,30 @@ use countersign_executor::config::Config;
 use countersign_executor::connector::Connections;
 use countersign_executor::desk::Desk;
 use countersign_executor::driver::Driver;
-use countersign_executor::peer::{Caller, Role};
 use countersign_executor::pipeline::Pipeline;
-use countersign_executor::ports::{Clock, ReceiptQuery, Store};
-use countersign_executor::service::executor::ExecutorService;
+use countersign_executor::ports::{Clock, Store};
 use countersign_executor::store::sqlite::{LogSource, Sqlite};
 use countersign_executor::subject::Subjects;
 use countersign_executor::switch::Switchboard;
 use countersign_executor::vault::Vault;
 use countersign_executor::{log, packs, policy, running};
 use countersign_proto::v1;
-use countersign_proto::v1::argument::Source;
-use countersign_proto::v1::execute_request::Target;
-use countersign_proto::v1::executor_server::Executor as _;
 use countersign_shared::receipt::Receipt;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::folder::Publisher;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::verify::{Options, verify_folder};
-use countersign_tests::sandbox::{self, Effect, Sandbox};
+use countersign_tests::sandbox::{Effect, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::faulty::{Faulty, How};
-use crate::support::pair::{ISSUER, lay_out};
-use crate::support::people::{Customer, Signer};
-use crate::support::plans::step;
-
-/// Conversation of everything here.
-const TALK: &str = "c1";
+use super::hands::Hands;
+use crate::support::canary;
+use crate::support::pair::lay_out;
+use crate::support::people::Signer;
 
 /// The sandbox, the people and the configuration; no executor yet.
 pub struct Machine {
@@ -53,10 +47,35 @@ pub struct Machine {
 }
 
 /// The sandbox and those who sign.
-struct World {
-    sandbox: Sandbox,
-    issuer: Signer,
-    frontend: Signer,
+pub(super) struct World {
+    pub(super) sandbox: Sandbox,
+    pub(super) issuer: Signer,
+    pub(super) frontend: Signer,
+}
+
+impl Life {
+    /// So much time passes.
+    pub fn pass(&self, time: SignedDuration) {
+        self.clock.skip(time);
+    }
+
+    /// Objects that an action holds.
+    pub fn locks(&self) -> u32 {
+        let db = rusqlite::Connection::open(self.dir.path().join("executor.db")).unwrap();
+        db.query_row("SELECT count(*) FROM locks", [], |row| row.get(0)).unwrap()
+    }
+
+    /// What was seen that must never be.
+    pub fn wrong(&self) -> Vec<String> {
+        self.wrong.lock().clone()
+    }
+}
+
+impl Jumping {
+    fn skip(&self, time: SignedDuration) {
+        *self.skipped.lock() += time;
+        self.world.sandbox.advance(time.unsigned_abs());
+    }
 }
 
 impl World {
@@ -80,17 +99,6 @@ pub enum Run<T> {
     Ended { met: bool, answer: T },
     /// Not at all.
     Late,
-}
-
-/// What a caller holds of a running executor.
-pub struct Hands {
-    /// Actions of an earlier process that it found unfinished.
-    pub carried_on: usize,
-    service: ExecutorService,
-    store: Arc<dyn Store>,
-    world: Arc<World>,
-    who: Customer,
-    words: Mutex<Vec<v1::AttestedMessage>>,
 }
 
 /// What really is, after it all.
@@ -120,8 +128,7 @@ impl Clock for Jumping {
     async fn until(&self, at: Timestamp) {
         let wait = at.duration_since(self.now());
         if wait.is_positive() {
-            *self.skipped.lock() += wait;
-            self.world.sandbox.advance(wait.unsigned_abs());
+            self.skip(wait);
         }
         tokio::task::yield_now().await;
     }
@@ -129,11 +136,17 @@ impl Clock for Jumping {
 
 impl Machine {
     pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With what `change` makes of its configuration.
+    pub fn with(change: impl FnOnce(&Path)) -> Self {
         let shop = Runtime::new().unwrap();
-        let sandbox = shop.block_on(Sandbox::start(sandbox::Config::default())).unwrap();
+        let sandbox = shop.block_on(canary::shop());
         let dir = TempDir::new().unwrap();
         let (issuer, frontend) = (Signer::new(1), Signer::new(2));
         lay_out(dir.path(), sandbox.base_url(), &issuer, &frontend, &Signer::new(3));
+        change(dir.path());
         let world = World { sandbox, issuer, frontend };
         let mut config = Config::load(&dir.path().join("executor.yaml")).unwrap();
         // One tenant is enough here, and each connection takes its time to set up.
@@ -148,6 +161,11 @@ impl Machine {
         self.world.sandbox.reset();
         let clock = Jumping { skipped: Mutex::default(), world: Arc::clone(&self.world) };
         Life { dir: TempDir::new().unwrap(), clock: Arc::new(clock), wrong: Mutex::default() }
+    }
+
+    /// Effects that really happened, those of staff left out.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.world.sandbox.ledger().into_iter().filter(|e| !e.staff).collect()
     }
 
     /// One process from its start until `work` is done, the fault takes it away, or
@@ -165,20 +183,9 @@ impl Machine {
             let shop = Arc::clone(&self.world);
             let faulty = Arc::new(Faulty::new(sqlite, fault, move || shop.mutations()));
             let desk = self.desk(life, Arc::clone(&faulty) as Arc<dyn Store>);
-            let mut hands = Hands {
-                carried_on: 0,
-                store: Arc::clone(&faulty) as Arc<dyn Store>,
-                service: ExecutorService::new(desk.clone()),
-                world: Arc::clone(&self.world),
-                who: self.world.issuer.customer(
-                    ISSUER,
-                    "customer1@example.com",
-                    "gid://shopify/Customer/1",
-                ),
-                words: Mutex::default(),
-            };
+            let mut hands = Hands::new(desk, Arc::clone(&self.world));
             let work = async {
-                hands.carried_on = desk.recover().await.unwrap();
+                hands.carried_on = hands.desk.recover().await.unwrap();
                 work(&hands).await
             };
             let ended = tokio::select! {
@@ -197,13 +204,9 @@ impl Machine {
     /// Looks at ledger, store and log once everything has ended.
     pub fn truth(&self, life: &Life, patience: Duration, proposal: Option<&v1::Proposal>) -> Truth {
         let looked = self.run(life, None, patience, async |hands: &Hands| {
-            assert_eq!(hands.store.unfinished().await.unwrap().len(), 0, "something is unfinished");
             let again = super::propose(hands, wish(proposal), 9).await;
             let again = Refusal::from_status(&again.expect_err("a repeat is known")).unwrap();
-            let all = ReceiptQuery { limit: 100, ..ReceiptQuery::default() };
-            let receipts = hands.store.receipts(all).await.unwrap();
-            let receipts = receipts.iter().map(|r| serde_json::from_slice(&r.body).unwrap());
-            (again, receipts.collect::<Vec<Receipt>>())
+            (again, hands.receipts().await)
         });
         let Run::Ended { answer: (again, receipts), .. } = looked else { panic!("no last look") };
         self.log_verifies(life, receipts.len() as u64);
@@ -213,11 +216,12 @@ impl Machine {
             receipts,
             proposal_id: proposal.map(|p| p.proposal_id.clone()).unwrap_or_default(),
             again,
-            wrong: life.wrong.lock().clone(),
+            wrong: life.wrong(),
         }
     }
 
-    fn log_verifies(&self, life: &Life, leaves: u64) {
+    /// The published log holds so many receipts and verifies.
+    pub fn log_verifies(&self, life: &Life, leaves: u64) {
         let folder = TempDir::new().unwrap();
         let _guard = self.shop.enter();
         let (_, source) = self.store(life);
@@ -244,6 +248,7 @@ impl Machine {
             policy: Arc::new(policy::load(&self.config.policy, &self.catalog).unwrap()),
             driver: Driver::new(Arc::clone(&self.catalog), connections, Arc::clone(&clock)),
             store,
+            vitals: countersign_executor::vitals::Vitals::default(),
             switches: Switchboard::default(),
             clock,
             sealed: Arc::new(tokio::sync::Notify::new()),
@@ -254,8 +259,11 @@ impl Machine {
             pipeline,
             subjects,
             running: running::Running::default(),
+            flood: countersign_executor::flood::Flood::default(),
+            room: countersign_executor::room::Room::default(),
             waiting: Arc::default(),
             origin: "".into(),
+            confirm: None,
         }
     }
 }
@@ -266,90 +274,4 @@ fn wish(proposal: Option<&v1::Proposal>) -> super::Wish {
         Some("shopify.refund_lines") => super::Wish::Refund,
         other => panic!("no proposal came of it: {other:?}"),
     }
-}
-
-impl Hands {
-    pub fn sandbox(&self) -> &Sandbox {
-        &self.world.sandbox
-    }
-
-    /// Until nothing is left of an earlier process.
-    pub async fn recovered(&self) {
-        while !self.store.unfinished().await.unwrap().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// An answer as it is, or `STORE_UNAVAILABLE`: nothing else may go wrong here.
-    pub fn told<T>(&self, answer: Result<T, tonic::Status>) -> Result<T, Refusal> {
-        answer.map_err(|status| {
-            let refusal = Refusal::from_status(&status).expect("a refusal of ours");
-            assert_eq!(refusal.code, "STORE_UNAVAILABLE", "{refusal:?}");
-            refusal
-        })
-    }
-
-    pub async fn order(&self, number: &str, turn: u32) -> Result<v1::Observation, tonic::Status> {
-        let (id, text) = (format!("m{turn}"), format!("it is about order #{number}"));
-        *self.words.lock() = vec![self.world.frontend.message(&self.who, TALK, &id, &text)];
-        let start = text.find(number).unwrap();
-        let span = v1::UtteranceSpan {
-            message_id: id,
-            start: u32::try_from(start).unwrap(),
-            end: u32::try_from(start + number.len()).unwrap(),
-        };
-        let number = v1::Argument { source: Some(Source::Utterance(span)) };
-        self.read(step("shopify.find_order", vec![("number", number)])).await
-    }
-
-    pub async fn read(&self, step: v1::Step) -> Result<v1::Observation, tonic::Status> {
-        let request = v1::ExecuteRequest {
-            subject_token: self.who.token.clone(),
-            target: Some(Target::Plan(plan(step))),
-            messages: self.words.lock().clone(),
-            confirmation: String::new(),
-        };
-        let done = self.service.execute(by_planner(request)).await?.into_inner();
-        Ok(done.observations.into_iter().next().unwrap())
-    }
-
-    pub async fn propose(&self, step: v1::Step) -> Result<v1::Proposal, tonic::Status> {
-        let request = v1::ProposeRequest {
-            subject_token: self.who.token.clone(),
-            messages: self.words.lock().clone(),
-            plan: Some(plan(step)),
-        };
-        let made = self.service.propose(by_planner(request)).await?.into_inner();
-        Ok(made.proposal.unwrap())
-    }
-
-    pub async fn execute(&self, proposal: &v1::Proposal) -> Result<v1::Action, tonic::Status> {
-        let card = proposal.card.as_ref().unwrap();
-        let request = v1::ExecuteRequest {
-            subject_token: self.who.token.clone(),
-            target: Some(Target::ProposalId(proposal.proposal_id.clone())),
-            messages: vec![],
-            confirmation: self.world.frontend.yes(&self.who, TALK, card),
-        };
-        let done = self.service.execute(by_planner(request)).await?.into_inner();
-        Ok(done.action.unwrap())
-    }
-}
-
-fn plan(step: v1::Step) -> v1::Plan {
-    let confidence = v1::Confidence { score: 0.99, ..Default::default() };
-    v1::Plan {
-        conversation_id: TALK.into(),
-        steps: vec![step],
-        confidence: Some(confidence),
-        ..Default::default()
-    }
-}
-
-/// As the table of callers hands it on.
-fn by_planner<T>(message: T) -> tonic::Request<T> {
-    let id = "spiffe://test.countersign.internal/planner".parse().unwrap();
-    let mut request = tonic::Request::new(message);
-    request.extensions_mut().insert(Caller { id, role: Role::Planner });
-    request
 }

@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use countersign_tests::sandbox::{Fault, FaultSpec};
+
 use super::super::support::pair::Pair;
 use super::super::support::plans::{Desk, step};
 use super::Answer;
 use super::earn::refused;
 
-const TENANTS: [&str; 4] = ["closed", "strange", "gone", "fenced"];
+const TENANTS: [&str; 6] = ["closed", "strange", "gone", "fenced", "unheard", "narrow"];
 
 /// The usual pair, whose executor serves these tenants too.
 pub async fn pair() -> Pair {
@@ -24,6 +26,7 @@ pub async fn pair() -> Pair {
         connection("strange", &format!("{shop}/elsewhere"), "127.0.0.1", "127.0.0.0/8"),
         connection("gone", "http://127.0.0.1:1", "127.0.0.1", "127.0.0.0/8"),
         connection("fenced", &named, "localhost", "10.0.0.0/8"),
+        connection("narrow", &shop, "127.0.0.1", "127.0.0.0/8") + "    limits: { concurrent: 1 }\n",
     ];
     fs::write(&file, config + &connections.concat()).unwrap();
     pair.restart_executor();
@@ -50,10 +53,30 @@ pub async fn fenced(pair: &Pair) -> Answer {
     orders(pair, "fenced").await
 }
 
+/// The issuer's keys are not to be had.
+pub async fn unheard(pair: &Pair) -> Answer {
+    orders(pair, "unheard").await
+}
+
+/// One request at a time is allowed, and the one before takes its time.
+pub async fn narrow(pair: &Pair) -> Answer {
+    let slow = FaultSpec { after_ms: 6000, only: Some("orders".into()), ..Fault::Slow.into() };
+    pair.sandbox.fault(slow);
+    let (mut first, mut second) = (desk(pair, "narrow"), desk(pair, "narrow"));
+    let all = || step("shopify.list_orders", vec![]);
+    let (one, other) = tokio::join!(first.read(all()), second.read(all()));
+    assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
+    refused(if one.is_ok() { other } else { one })
+}
+
 async fn orders(pair: &Pair, tenant: &str) -> Answer {
+    refused(desk(pair, tenant).read(step("shopify.list_orders", vec![])).await)
+}
+
+fn desk<'a>(pair: &'a Pair, tenant: &str) -> Desk<'a> {
     let id = "gid://shopify/Customer/1";
     let who = pair.other_issuer.customer(&name(tenant), "customer1@example.com", id);
-    refused(Desk::new(pair, who, "c1").read(step("shopify.list_orders", vec![])).await)
+    Desk::new(pair, who, "c1")
 }
 
 fn name(tenant: &str) -> String {
@@ -62,11 +85,19 @@ fn name(tenant: &str) -> String {
 
 fn issuer(tenant: &str) -> String {
     let planner = if tenant == "closed" { "another" } else { "planner" };
+    let keys = match tenant {
+        "unheard" => {
+            "jwks: \"http://127.0.0.1:1/keys\"
+    plain_http: true
+    private_networks: [\"127.0.0.0/8\"]"
+        }
+        _ => "keys: [{ kid: dev, file: other.pem }]",
+    };
     format!(
         r#"  - issuer: "{}"
     audience: countersign
     tenant: {tenant}
-    keys: [{{ kid: dev, file: other.pem }}]
+    {keys}
     claims: [email, customer_id]
     planners: ["spiffe://test.countersign.internal/{planner}"]
 "#,

@@ -11,17 +11,20 @@ use countersign_proto::v1::audit_client::AuditClient;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::planner_client::PlannerClient;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
-use countersign_tests::sandbox::{Config, Effect, Sandbox};
+use countersign_tests::sandbox::{Effect, Sandbox};
 use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
-use super::bins;
+use super::change::{shipped_pack, shipped_policy};
 use super::people::{Customer, Signer};
+use super::{bins, canary, change, people};
 
 const DOMAIN: &str = "test.countersign.internal";
 pub const ISSUER: &str = "https://shop.test.invalid";
 pub const WIDGET: &str = "https://widget.test.invalid";
+/// Vouches for colleagues.
+const HOUSE: &str = "https://house.test.invalid";
 
 /// The pair with everything around it; all of it stops when dropped.
 pub struct Pair {
@@ -31,20 +34,41 @@ pub struct Pair {
     pub frontend: Signer,
     /// A second tenant's issuer: same shop software, another shop.
     pub other_issuer: Signer,
+    /// What the services log from their next start on, in the syntax of `RUST_LOG`.
+    pub logs: &'static str,
     executor: Service,
     planner: Option<Service>,
+}
+
+impl Drop for Pair {
+    /// NO SECRET LEAVES: every test is one more look for it.
+    fn drop(&mut self) {
+        self.stop();
+        if !std::thread::panicking() {
+            let leaks = canary::leaks(self.dir.path());
+            assert!(leaks.is_empty(), "a secret left:\n{}", leaks.join("\n"));
+        }
+    }
 }
 
 /// A service as a process of its own; it ends when dropped.
 pub struct Service {
     child: Child,
     pub grpc: String,
+    /// Where `/readyz` is.
+    pub admin: String,
+}
+
+impl Service {
+    fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
 
@@ -52,20 +76,36 @@ impl Pair {
     /// Sandbox and executor.
     pub async fn executor_only() -> Self {
         let dir = TempDir::new().unwrap();
-        let sandbox = Sandbox::start(Config::default()).await.unwrap();
+        let sandbox = canary::shop().await;
         let (issuer, frontend, other_issuer) = (Signer::new(1), Signer::new(2), Signer::new(3));
         lay_out(dir.path(), sandbox.base_url(), &issuer, &frontend, &other_issuer);
-        let executor = start("executor", dir.path());
-        Self { dir, sandbox, issuer, frontend, other_issuer, executor, planner: None }
+        let (logs, executor) = ("info", start("executor", dir.path(), "info"));
+        Self { dir, sandbox, issuer, frontend, other_issuer, logs, executor, planner: None }
     }
 
     /// All three.
     pub async fn start() -> Self {
+        Self::read_by("{ kind: offline }").await
+    }
+
+    /// All three, with this model in the planner.
+    pub async fn read_by(model: &str) -> Self {
         let mut pair = Self::executor_only().await;
-        let config = planner_config(&pair.executor.grpc);
-        fs::write(pair.path("planner.yaml"), config).unwrap();
-        pair.planner = Some(start("planner", pair.dir.path()));
+        pair.start_planner(model);
         pair
+    }
+
+    /// With this model.
+    pub fn start_planner(&mut self, model: &str) {
+        let config = planner_config(&self.executor.grpc, model);
+        fs::write(self.path("planner.yaml"), config).unwrap();
+        self.planner = Some(start("planner", self.dir.path(), self.logs));
+    }
+
+    /// Ends both services without a word.
+    pub fn stop(&mut self) {
+        self.executor.stop();
+        self.planner = None;
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -75,12 +115,57 @@ impl Pair {
     /// Kills the executor without a word and starts another on the same folder.
     pub fn restart_executor(&mut self) {
         self.kill_executor();
-        self.executor = start("executor", self.dir.path());
+        self.executor = start("executor", self.dir.path(), self.logs);
+    }
+
+    /// Kills the executor and starts one that remembers nothing: it activates what it finds.
+    pub fn begin_anew(&mut self) {
+        self.kill_executor();
+        fs::remove_dir_all(self.path("state")).unwrap();
+        self.restart_executor_after_kill();
+    }
+
+    /// Starts one where the last was killed.
+    pub fn restart_executor_after_kill(&mut self) {
+        self.executor = start("executor", self.dir.path(), self.logs);
+    }
+
+    pub fn executor_pid(&self) -> u32 {
+        self.executor.child.id()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn executor_ends(&mut self) {
+        self.executor.child.wait().unwrap();
     }
 
     pub fn kill_executor(&mut self) {
         self.executor.child.kill().unwrap();
         self.executor.child.wait().unwrap();
+    }
+
+    /// What `/readyz` answers now: whether effects may begin, and why not.
+    pub fn readiness(&self) -> (bool, String) {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(&self.executor.admin).unwrap();
+        let request = "GET /readyz HTTP/1.1\r\nhost: executor\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        (answer.starts_with("HTTP/1.1 200"), answer)
+    }
+
+    /// Waits until `/readyz` is green, or red; at most five seconds and a little.
+    pub async fn turns(&self, ready: bool) -> String {
+        let began = Instant::now();
+        loop {
+            let (now, said) = self.readiness();
+            if now == ready {
+                return said;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "still {now}: {said}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     pub fn executor_address(&self) -> &str {
@@ -90,42 +175,13 @@ impl Pair {
     /// From the next start on, the shop's pack with each file as `edit` leaves it, by
     /// its name; without those that it answers with `None`.
     pub fn change_pack(&self, edit: impl Fn(&str, String) -> Option<String>) {
-        let (shipped, own) = (shipped_pack(), self.path("packs/shopify"));
-        for folder in ["", "contracts", "documents"] {
-            fs::create_dir_all(own.join(folder)).unwrap();
-            for file in fs::read_dir(shipped.join(folder)).unwrap().map(Result::unwrap) {
-                let name = file.file_name().into_string().unwrap();
-                if file.file_type().unwrap().is_dir() {
-                    continue;
-                }
-                if let Some(text) = edit(&name, fs::read_to_string(file.path()).unwrap()) {
-                    fs::write(own.join(folder).join(name), text).unwrap();
-                }
-            }
-        }
-        self.change_config(&shipped.display().to_string(), "packs/shopify");
+        change::pack(self.dir.path(), edit);
     }
 
-    /// From the next start on, the shipped policy with each file as `edit` leaves it, by
-    /// its name, and these public keys beside it.
+    /// From the next start on, the policy with each file as `edit` leaves it, by its name,
+    /// and these public keys beside it.
     pub fn change_policy(&self, edit: impl Fn(&str, String) -> String, keys: &[(&str, &Signer)]) {
-        let own = self.path("policy");
-        let first = !own.exists();
-        let from = if first { shipped_policy() } else { own.clone() };
-        fs::create_dir_all(own.join("keys")).unwrap();
-        for file in fs::read_dir(&from).unwrap().map(Result::unwrap) {
-            let name = file.file_name().into_string().unwrap();
-            if file.file_type().unwrap().is_file() && !name.ends_with(".md") {
-                let text = edit(&name, fs::read_to_string(file.path()).unwrap());
-                fs::write(own.join(name), text).unwrap();
-            }
-        }
-        for (name, key) in keys {
-            fs::write(own.join(format!("keys/{name}.pem")), key.public_pem()).unwrap();
-        }
-        if first {
-            self.change_config(&from.display().to_string(), "policy");
-        }
+        change::policy(self.dir.path(), edit, keys);
     }
 
     /// Starts an executor that refuses to; answers with what it said.
@@ -165,10 +221,7 @@ impl Pair {
 
     /// From the next start on, this instead of that in the executor's configuration.
     pub fn change_config(&self, that: &str, this: &str) {
-        let path = self.path("executor.yaml");
-        let config = fs::read_to_string(&path).unwrap();
-        assert!(config.contains(that), "{config}");
-        fs::write(path, config.replace(that, this)).unwrap();
+        change::config(self.dir.path(), that, this);
     }
 
     pub fn customer(&self, number: u32) -> Customer {
@@ -179,6 +232,11 @@ impl Pair {
     /// A visitor of the shop's widget, whom only the widget asserts.
     pub fn guest(&self, name: &str) -> Customer {
         self.issuer.customer(WIDGET, name, "gid://shopify/Customer/2")
+    }
+
+    /// Somebody of the house, with these scopes.
+    pub fn colleague(&self, name: &str, scope: &str) -> Customer {
+        self.issuer.colleague(HOUSE, name, scope)
     }
 
     /// The same person at another tenant.
@@ -234,7 +292,7 @@ fn material(pki: &Path, role: Role) -> std::sync::Arc<Material> {
 }
 
 /// Starts the service that `NAME.yaml` in the folder configures.
-pub fn start(name: &str, dir: &Path) -> Service {
+pub fn start(name: &str, dir: &Path, logs: &str) -> Service {
     let ready = dir.join(format!("{name}.ready"));
     let _ = fs::remove_file(&ready);
     let log = fs::File::options()
@@ -247,6 +305,7 @@ pub fn start(name: &str, dir: &Path) -> Service {
         .arg(dir.join(format!("{name}.yaml")))
         .arg("--ready-file")
         .arg(&ready)
+        .env("RUST_LOG", logs)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
@@ -256,7 +315,8 @@ pub fn start(name: &str, dir: &Path) -> Service {
     loop {
         if let Ok(text) = fs::read_to_string(&ready) {
             let said: Value = serde_json::from_str(&text).unwrap();
-            return Service { child, grpc: said["grpc"].as_str().unwrap().to_owned() };
+            let address = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
+            return Service { child, grpc: address("grpc"), admin: address("admin") };
         }
         let gone = child.try_wait().unwrap();
         if gone.is_some() || began.elapsed() > Duration::from_secs(60) {
@@ -286,7 +346,7 @@ pub fn lay_out(dir: &Path, shop: String, issuer: &Signer, frontend: &Signer, oth
     fs::create_dir(&credentials).unwrap();
     fs::set_permissions(&credentials, fs::Permissions::from_mode(0o700)).unwrap();
     let secret = credentials.join("shopify_token");
-    fs::write(&secret, "sandbox-token\n").unwrap();
+    fs::write(&secret, format!("{}\n", canary::token())).unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(dir.join("issuer.pem"), issuer.public_pem()).unwrap();
     fs::write(dir.join("other.pem"), other.public_pem()).unwrap();
@@ -300,16 +360,8 @@ pub fn lay_out(dir: &Path, shop: String, issuer: &Signer, frontend: &Signer, oth
 
 fn log_key() -> String {
     use countersign_shared::tlog::key::{LogKey, Signer as _};
-    let secret = ed25519_dalek::SigningKey::from_bytes(&[4; 32]);
+    let secret = ed25519_dalek::SigningKey::from_bytes(&people::seed(4));
     LogKey::new("test.countersign/log", secret).unwrap().verifier_key().to_string()
-}
-
-fn shipped_pack() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/packs/shopify")
-}
-
-fn shipped_policy() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/policy")
 }
 
 fn executor_config(shop: &str) -> String {
@@ -340,7 +392,7 @@ log: {{ origin: test.countersign/log, key: log.pem }}
 callers:
   planners: ["spiffe://{DOMAIN}/planner"]
   auditors: ["spiffe://{DOMAIN}/auditor"]
-  approvers: ["spiffe://{DOMAIN}/approver"]
+  approvers: [{{ id: "spiffe://{DOMAIN}/approver", tenants: [demo-shop] }}]
   operators: ["spiffe://{DOMAIN}/operator"]
 issuers:
   - issuer: "{ISSUER}"
@@ -355,6 +407,13 @@ issuers:
     keys: [{{ kid: dev, file: issuer.pem }}]
     claims: [email, customer_id]
     strength: {{ default: asserted }}
+    planners: ["spiffe://{DOMAIN}/planner"]
+  - issuer: "{HOUSE}"
+    audience: countersign
+    tenant: demo-shop
+    kind: staff
+    scopes_claim: scope
+    keys: [{{ kid: dev, file: issuer.pem }}]
     planners: ["spiffe://{DOMAIN}/planner"]
   - issuer: "https://other.test.invalid"
     audience: countersign
@@ -374,14 +433,14 @@ connections:
     )
 }
 
-fn planner_config(executor: &str) -> String {
+fn planner_config(executor: &str, model: &str) -> String {
     format!(
         r#"listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 tls: {{ cert: pki/planner/tls.crt, key: pki/planner/tls.key, ca: pki/planner/ca.crt }}
 callers: ["spiffe://{DOMAIN}/frontend"]
 executor: {{ address: "{executor}", id: "spiffe://{DOMAIN}/executor" }}
-model: {{ kind: offline }}
+model: {model}
 "#
     )
 }

@@ -1,9 +1,9 @@
-//! Those who sign: the subject's issuer and the chat frontend.
+//! Those who sign: the subject's issuer, the chat frontend and people of the house.
 
 use countersign_proto::v1;
 use countersign_shared::attest::{
-    AUDIENCE, ConfirmationClaims, ConfirmationType, MessageClaims, MessageType, card_digest,
-    text_digest,
+    AUDIENCE, ApprovalClaims, ApprovalType, ConfirmationClaims, ConfirmationType, Decision,
+    FinishClaims, FinishType, MessageClaims, MessageType, card_digest, text_digest,
 };
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
@@ -13,6 +13,10 @@ use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+/// The directory that names the people of the house.
+pub const DIRECTORY: &str = "https://directory.test.invalid";
 
 /// A key pair that signs compact JWS.
 pub struct Signer {
@@ -26,9 +30,14 @@ pub struct Customer {
     pub token: String,
 }
 
+/// The seed of this private key: easy to know again, hard to meet by chance.
+pub fn seed(number: u8) -> [u8; 32] {
+    Sha256::digest([b"a canary's seed ", &[number][..]].concat()).into()
+}
+
 impl Signer {
     pub fn new(seed: u8) -> Self {
-        Self { secret: SigningKey::from_bytes(&[seed; 32]) }
+        Self { secret: SigningKey::from_bytes(&self::seed(seed)) }
     }
 
     pub fn public_pem(&self) -> String {
@@ -40,8 +49,12 @@ impl Signer {
     }
 
     pub fn sign(&self, claims: &impl Serialize) -> String {
+        self.sign_as("dev", claims)
+    }
+
+    fn sign_as(&self, kid: &str, claims: &impl Serialize) -> String {
         let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some("dev".to_owned());
+        header.kid = Some(kid.to_owned());
         let key = EncodingKey::from_ed_pem(self.secret_pem().as_bytes()).unwrap();
         jsonwebtoken::encode(&header, claims, &key).unwrap()
     }
@@ -53,6 +66,16 @@ impl Signer {
             "email": email, "customer_id": customer_id,
         }));
         Customer { email: email.to_owned(), token }
+    }
+
+    /// A colleague as the shop's directory knows them, with scopes.
+    pub fn colleague(&self, issuer: &str, name: &str, scope: &str) -> Customer {
+        let now = Timestamp::now().as_second();
+        let token = self.sign(&json!({
+            "iss": issuer, "aud": "countersign", "sub": name, "iat": now, "exp": now + 3600,
+            "scope": scope,
+        }));
+        Customer { email: name.to_owned(), token }
     }
 
     pub fn message(
@@ -89,4 +112,56 @@ impl Signer {
             exp: now + 600,
         })
     }
+
+    /// What a member of staff answers to a card.
+    pub fn answer(&self, who: &str, role: &str, card: &v1::Card, decision: Decision) -> String {
+        let now = Timestamp::now().as_second();
+        self.sign_as(
+            who,
+            &ApprovalClaims {
+                typ: ApprovalType::Approval,
+                iss: DIRECTORY.to_owned(),
+                aud: AUDIENCE.to_owned(),
+                sub: who.to_owned(),
+                proposal: card.proposal_id.clone(),
+                card: card_digest(&card.proposal_id, &card.commitment, &card.text),
+                decision,
+                role: role.to_owned(),
+                reason: "looked at it".to_owned(),
+                iat: now,
+                exp: now + 600,
+            },
+        )
+    }
+
+    /// What a member of staff says of how a matter ended.
+    pub fn finish(&self, who: &str, about: &str, done: bool) -> String {
+        let now = Timestamp::now().as_second();
+        self.sign_as(
+            who,
+            &FinishClaims {
+                typ: FinishType::Finish,
+                iss: DIRECTORY.to_owned(),
+                aud: AUDIENCE.to_owned(),
+                sub: who.to_owned(),
+                action: about.to_owned(),
+                done,
+                note: "done in the admin".to_owned(),
+                iat: now,
+                exp: now + 600,
+            },
+        )
+    }
+}
+
+/// `people.yaml` with these people and their roles, each with the key `keys/ID.pem` by the
+/// name of ID.
+pub fn people(all: &[(&str, &str)]) -> String {
+    let person = |(id, roles): &(&str, &str)| {
+        format!(
+            "  - {{ id: {id}, issuer: \"{DIRECTORY}\", name: {id}, roles: [{roles}], tenants: [demo-shop], \
+             keys: [{{ kid: {id}, file: keys/{id}.pem }}] }}\n"
+        )
+    };
+    format!("people:\n{}", all.iter().map(person).collect::<String>())
 }

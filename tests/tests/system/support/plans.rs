@@ -1,10 +1,13 @@
 //! A planner's calls, made by hand: what a hostile one could send as well.
 
+use std::time::Duration;
+
 use countersign_proto::v1;
 use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::execute_request::Target;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_shared::refusal::Refusal;
+use countersign_tests::sandbox::Fault;
 use serde_json::Value;
 use tonic::transport::Channel;
 
@@ -18,6 +21,8 @@ pub struct Desk<'a> {
     pub conversation: String,
     pub client: ExecutorClient<Channel>,
     pub words: Vec<v1::AttestedMessage>,
+    /// Whether proposals ask for the customer's link.
+    pub confirm_by_link: bool,
 }
 
 pub fn model(json: &Value) -> v1::Argument {
@@ -59,7 +64,14 @@ pub fn refusal<T: std::fmt::Debug>(answer: Result<T, tonic::Status>) -> Refusal 
 impl<'a> Desk<'a> {
     pub fn new(pair: &'a Pair, who: Customer, conversation: &str) -> Self {
         let client = pair.executor();
-        Self { pair, who, conversation: conversation.into(), client, words: vec![] }
+        Self {
+            pair,
+            who,
+            conversation: conversation.into(),
+            client,
+            words: vec![],
+            confirm_by_link: false,
+        }
     }
 
     /// The customer says something; the span of `part` in it becomes an argument.
@@ -118,6 +130,7 @@ impl<'a> Desk<'a> {
             subject_token: self.who.token.clone(),
             messages: self.words.clone(),
             plan: Some(plan),
+            confirm_by_link: self.confirm_by_link,
         };
         Ok(self.client.propose(request).await?.into_inner().proposal.unwrap())
     }
@@ -155,6 +168,21 @@ impl<'a> Desk<'a> {
         };
         let mut client = self.client.clone();
         tokio::spawn(async move { client.execute(request).await.map(drop) })
+    }
+
+    /// The same, up to where the request is with the shop and its answer is not here yet.
+    pub async fn awaiting_the_shop(
+        &self,
+        proposal: &v1::Proposal,
+        confirmation: String,
+    ) -> tokio::task::JoinHandle<Result<(), tonic::Status>> {
+        let before = self.pair.mutations();
+        self.pair.sandbox.fault(Fault::Slow);
+        let call = self.executing(proposal, confirmation);
+        while self.pair.mutations() == before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        call
     }
 
     /// Finds an order by its number, the way a planner does.

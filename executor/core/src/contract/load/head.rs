@@ -1,5 +1,7 @@
 //! The parts that reads and writes share.
 
+use std::collections::BTreeSet;
+
 use super::arguments::{Arguments, Obtained};
 use super::context::Context;
 use super::file::File;
@@ -7,7 +9,7 @@ use super::section::Section;
 use crate::contract::problem::ProblemKind;
 use crate::expr::{Names, Prose, Type};
 use crate::shape::{Label, Step};
-use crate::subject::Strength;
+use crate::subject::{Kind, Strength};
 
 /// Most examples of one tool.
 const MAX_EXAMPLES: usize = 40;
@@ -30,6 +32,17 @@ pub(super) fn examples(top: &Section<'_>) -> Vec<String> {
         Some(sentence.to_owned())
     });
     sentences.collect()
+}
+
+/// Whose subjects may use it: customers, unless it says otherwise.
+pub(super) fn open_to(top: &Section<'_>) -> Option<BTreeSet<Kind>> {
+    let Some(yaml) = top.get("for") else { return Some([Kind::Customer].into()) };
+    let all = [Kind::Customer, Kind::Staff].map(|kind| (kind.name(), kind));
+    let kinds: Vec<_> = top.items("for").iter().map(|one| top.file.choice(one, &all)).collect();
+    if kinds.is_empty() {
+        return top.file.wrong(yaml, "a list such as [customer, staff]");
+    }
+    kinds.into_iter().collect()
 }
 
 /// How surely it has to be the subject.

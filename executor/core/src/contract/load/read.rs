@@ -3,7 +3,7 @@
 use super::call::{Side, call};
 use super::context::Context;
 use super::draft::Draft;
-use super::head::{examples, obtains, sentence, strength};
+use super::head::{examples, obtains, open_to, sentence, strength};
 use super::section::Section;
 use super::subject::{self, Owner};
 use super::{Parts, effect};
@@ -12,22 +12,28 @@ use crate::contract::problem::{ProblemKind, Severity};
 use crate::contract::{Body, EmptyRule, ReadBody};
 use crate::expr::{Names, Type};
 use crate::shape::Shape;
-use crate::subject::Strength;
+use crate::subject::{Kind, Strength};
 
 pub(super) fn read(draft: &Draft<'_>, context: &Context<'_>) -> Option<Parts> {
     let file = draft.file;
     let top = Section::open(file, draft.yaml, keys::READ)?;
     let summary = top.need_text("summary");
     let examples = examples(&top);
+    let open_to = open_to(&top);
     let strength = strength(&top, Strength::Matched);
     top.need("output");
     obtains(file, &draft.arguments, context);
     let call = call(&top, context, &context.base(&draft.arguments), Side::Read).call;
     let listed = context.unlisted != Some(draft.tool.as_str());
-    let body = draft.output.clone().and_then(|output| body(&top, context, output, listed));
+    // What is for whoever the frontend names is said to be public.
+    let everybody = listed
+        && strength != Some(Strength::Asserted)
+        && open_to.as_ref().is_some_and(|all| all.contains(&Kind::Customer));
+    let body = draft.output.clone().and_then(|output| body(&top, context, output, everybody));
     Some(Parts {
         summary: summary?.to_owned(),
         examples,
+        open_to: open_to?,
         strength: strength?,
         effect: effect::none(),
         call: call?,
@@ -35,13 +41,18 @@ pub(super) fn read(draft: &Draft<'_>, context: &Context<'_>) -> Option<Parts> {
     })
 }
 
-fn body(top: &Section<'_>, context: &Context<'_>, output: Shape, listed: bool) -> Option<ReadBody> {
+fn body(
+    top: &Section<'_>,
+    context: &Context<'_>,
+    output: Shape,
+    everybody: bool,
+) -> Option<ReadBody> {
     let file = top.file;
     let kind = output.kind();
     let subject = top
         .get("subject")
         .map(|yaml| subject::rule(file, yaml, context, &Names::of(&kind), Owner::Output));
-    if subject.is_none() && listed {
+    if subject.is_none() && everybody {
         let message = "the read has no `subject`, so any customer may see what it yields";
         let remedy = Some("add subject: PATH == subject.CLAIM, unless it is public");
         file.note(top.at, Severity::Warning, ProblemKind::Rule, message, remedy);

@@ -53,6 +53,34 @@ fn the_example_pack_loads_clean() {
     assert_eq!(read.label_of.as_deref(), Some("orders"));
 }
 
+/// The last threshold that is passed counts: one that does not rise would ask for less.
+#[test]
+fn thresholds_rise_from_line_to_line() {
+    let line =
+        |over: &str, by: &str| format!("  - {{ over: {{ {over} }}, within: 30d, by: [{by}] }}\n");
+    let approve = |low: &str, high: &str| {
+        let both = line(low, "lead") + &line(high, "finance, finance");
+        let to = format!("approve:\n{both}confirm: customer\n");
+        messages(&changed("contracts/refund.yaml", "confirm: customer\n", &to))
+    };
+    let fifty = "USD: \"50.00\"";
+    assert_eq!(approve(fifty, "USD: \"50.01\""), Vec::<String>::new());
+    for high in [
+        fifty,
+        "USD: \"49.99\"",
+        "EUR: \"2000.00\"",
+        "USD: \"2000.00\", EUR: \"2000.00\"",
+        "EUR: \"10.00\", USD: \"2000.00\"",
+    ] {
+        let problems = approve(fifty, high);
+        assert_eq!(problems.len(), 1, "{high}: {problems:#?}");
+        let told = problems[0].contains("rise from line to line");
+        assert!(told && !problems[0].contains(":0:"), "{high}: {problems:#?}");
+    }
+    let two = |usd: &str| format!("USD: \"{usd}\", EUR: \"60.00\"");
+    assert_eq!(approve(&two("50.00"), &two("60.00")).len(), 1, "one of them does not rise");
+}
+
 #[test]
 fn two_packs_of_one_name_are_refused() {
     let one = || pack(&example_pack()).pack.unwrap();
@@ -299,6 +327,16 @@ fn a_document_and_its_variables_fit_together() {
         "contracts/a.yaml:6:30: error: documents/a.graphql declares no $extra",
     ];
     assert_eq!(messages(&files), wanted);
+}
+
+/// A price list is nobody's, and says so.
+#[test]
+fn a_read_for_whoever_is_named_needs_no_subject() {
+    let connector = "pack: shop\nsummary: S.\nkind: http\ncredential: none\n";
+    let read = "tool: shop.a\nsummary: S.\nstrength: asserted\neffect: none\ndo:\n  http: { method: GET, path: [a] }\noutput: { n: { fact: int, at: /n } }\n";
+    let files = [("connector.yaml", connector), ("contracts/a.yaml", read)];
+    let files: Files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+    assert_eq!(messages(&files), [""; 0]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::effect::{Declared, effect};
 use super::fresh::{Reads, reads};
 use super::gates::{approve, confidence, confirm, intent, locks, requires};
-use super::head::{examples, obtains, sentence, strength};
+use super::head::{examples, obtains, open_to, sentence, strength};
 use super::rules;
 use super::section::Section;
 use super::subject::{self, Owner};
@@ -28,6 +28,7 @@ pub(super) fn write(draft: &Draft<'_>, context: &Context<'_>) -> Option<Parts> {
     let top = Section::open(file, draft.yaml, keys::WRITE)?;
     let summary = top.need_text("summary");
     let examples = examples(&top);
+    let open_to = open_to(&top);
     let strength = strength(&top, Strength::SignedIn);
     let effect = top.need("effect").and_then(|yaml| effect(file, yaml));
     if let Some(yaml) = top.get("compensate") {
@@ -39,6 +40,7 @@ pub(super) fn write(draft: &Draft<'_>, context: &Context<'_>) -> Option<Parts> {
     Some(Parts {
         summary: summary?.to_owned(),
         examples,
+        open_to: open_to?,
         strength: strength?,
         effect: effect.effect,
         call: found.call,

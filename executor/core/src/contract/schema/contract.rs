@@ -44,6 +44,11 @@ fn examples() -> (&'static str, Json) {
     ("examples", sentences)
 }
 
+fn open_to() -> (&'static str, Json) {
+    let kind = one_of("customer, staff", &["customer", "staff"]);
+    ("for", list("Whose subjects may use it; customers unless said.", kind))
+}
+
 fn strength(unsaid: &str) -> (&'static str, Json) {
     let about = format!("How surely it has to be the subject; {unsaid} unless said.");
     ("strength", one_of(&about, &["asserted", "matched", "signed_in", "strong"]))
@@ -63,6 +68,7 @@ fn read() -> Json {
             tool(),
             ("summary", text("One sentence.")),
             examples(),
+            open_to(),
             strength("matched"),
             ("effect", json!({ "const": "none", "description": "A read." })),
             arguments(),
@@ -96,6 +102,7 @@ fn write() -> Json {
             tool(),
             ("summary", text("One sentence.")),
             examples(),
+            open_to(),
             strength("signed_in"),
             ("effect", reference("effect")),
             arguments(),

@@ -8,16 +8,18 @@ use jiff::civil::Date;
 
 use super::stand_in::{self, Placed};
 use super::{Absence, Passkey, People, Person};
+use crate::activation::ROLE;
 use crate::contract::load::file::File;
 use crate::contract::load::section::Section;
 use crate::contract::load::yaml::{Place, Yaml};
-use crate::contract::problem::ProblemKind;
+use crate::contract::problem::{ProblemKind, Severity};
 use crate::grant::signature;
 use crate::signed::Key;
 
 const TOP: &[&str] = &["people"];
-const PERSON: &[&str] =
-    &["id", "issuer", "name", "roles", "email", "keys", "passkeys", "subjects", "absent"];
+const PERSON: &[&str] = &[
+    "id", "issuer", "name", "roles", "tenants", "email", "keys", "passkeys", "subjects", "absent",
+];
 const KEY: &[&str] = &["kid", "file", "pem"];
 const PASSKEY: &[&str] = &["id", "public_key"];
 const SUBJECT: &[&str] = &["issuer", "id"];
@@ -61,6 +63,8 @@ impl Reader<'_> {
         let id = section.need("id").and_then(|yaml| self.id(yaml));
         let (issuer, name) = (section.need_text("issuer"), section.need_text("name"));
         let roles = roles(&section);
+        let tenants = section.items("tenants").iter().map(|yaml| file.text(yaml));
+        let tenants = tenants.map(|text| text.map(str::to_owned)).collect::<Option<_>>();
         let email = match section.get("email") {
             Some(yaml) => {
                 Some(self.only("e-mail address", yaml.at, file.text(yaml)?.to_owned())?)
@@ -75,12 +79,19 @@ impl Reader<'_> {
         let absent: Vec<_> =
             section.items("absent").iter().map(|yaml| absence(file, yaml)).collect();
         let id = id?;
+        let approves = roles.iter().flatten().any(|role| role != ROLE);
+        if approves && section.items("tenants").is_empty() {
+            let message = format!("`{id}` is bound to no tenant, and can answer nothing");
+            let remedy = Some("name the tenants whose requests they answer: tenants: [shop]");
+            file.note(yaml.at, Severity::Warning, ProblemKind::Missing, message, remedy);
+        }
         self.place(&id, section.items("absent"));
         Some(Person {
             id,
             issuer: issuer?.to_owned(),
             name: name?.to_owned(),
             roles: roles?,
+            tenants: tenants?,
             email,
             keys: keys.into_iter().collect::<Option<_>>()?,
             passkeys: passkeys.into_iter().collect::<Option<_>>()?,

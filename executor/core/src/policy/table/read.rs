@@ -24,7 +24,7 @@ const ROW: &[&str] = &[
     "strength",
     "scopes",
     "person",
-    "needed",
+    "role",
     "tenant",
     "workload",
     "channel",
@@ -93,8 +93,8 @@ fn who(row: &Section<'_>) -> Option<Who> {
     let file = row.file;
     let texts = |key| row.items(key).iter().filter_map(|yaml| file.text(yaml)).map(str::to_owned);
     if let Some(person) = row.text("person") {
-        row.need("needed")?;
-        return Some(Who::Person { id: person.to_owned(), needed: texts("needed").collect() });
+        let role = row.need_text("role")?.to_owned();
+        return Some(Who::Person { id: person.to_owned(), role });
     }
     let kinds = [("customer", Kind::Customer), ("staff", Kind::Staff)];
     let strengths = [

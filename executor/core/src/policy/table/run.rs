@@ -34,7 +34,7 @@ impl Policy {
 
     /// The policy's answer; the outer error where the row asks about nothing.
     fn answer(&self, row: &Row, contract: &Contract) -> Result<Result<Verdict, Refused>, String> {
-        let Who::Person { id, needed } = &row.who else {
+        let Who::Person { id, role } = &row.who else {
             return Ok(self.ask(&question(row, contract, &subject(row))));
         };
         let Some(person) = self.people().get(id) else {
@@ -42,8 +42,7 @@ impl Policy {
         };
         Ok(self.ask_approver(&Approval {
             person,
-            needed,
-            already: &[],
+            role,
             requester: &subject(row),
             channel: &row.channel,
             workload: &row.workload,
@@ -76,6 +75,7 @@ fn subject(row: &Row) -> Subject {
         tenant: row.tenant.clone(),
         issuer: ISSUER.to_owned(),
         id: "somebody".to_owned(),
+        signs_as: "somebody".to_owned(),
         claims: std::collections::BTreeMap::new(),
         kind: Kind::Customer,
         scopes: std::collections::BTreeSet::new(),

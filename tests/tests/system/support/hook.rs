@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-pub const SECRET: &str = "a-secret-of-the-hook";
+use crate::support::canary;
 
 /// What arrived: its signature and its text.
 type Arrived = Arc<Mutex<Vec<(String, String)>>>;
@@ -23,11 +23,26 @@ pub struct Hook {
 impl Hook {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let url = format!("http://{}/{}", listener.local_addr().unwrap(), Self::place());
         let arrived = Arrived::default();
-        let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(&arrived));
+        let router = Router::new().route("/{place}", post(take)).with_state(Arc::clone(&arrived));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, arrived }
+    }
+
+    /// What signs its notices.
+    pub fn secret() -> String {
+        canary::secret("hook")
+    }
+
+    /// The path of its URL: who knows it can write there.
+    pub fn place() -> String {
+        canary::secret("place").replace(|c: char| !(c.is_ascii_alphanumeric() || c == '.'), "")
+    }
+
+    /// What arrived: bodies only, since a signature is made to be shown.
+    pub fn bodies(&self) -> String {
+        self.arrived.lock().iter().map(|(_, body)| body.as_str()).collect()
     }
 
     /// The notices, once there are as many.
@@ -52,7 +67,7 @@ fn checked(signature: &str, body: &str) -> Value {
     let (time, mark) = signature.split_once(',').unwrap();
     let signed = format!("{}.{body}", time.strip_prefix("t=").unwrap());
     let mark = hex::decode(mark.strip_prefix("v1=").unwrap()).unwrap();
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, Hook::secret().as_bytes());
     hmac::verify(&key, signed.as_bytes(), &mark).unwrap();
     serde_json::from_str(body).unwrap()
 }

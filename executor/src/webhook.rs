@@ -1,4 +1,4 @@
-//! One receiver: behind the egress guard, signed, tried a few times.
+//! One receiver of the house: behind the egress guard, signed, tried a few times.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +10,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::body::Notice;
-use super::{Kind, NotifyConfig};
 use crate::connector::config::EgressConfig;
 use crate::connector::egress::{Hosts, check_literal};
+use crate::connector::network::Network;
 use crate::connector::{Kept, client};
 
 /// Header of the signature: `t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`.
@@ -29,13 +28,23 @@ const AGAIN: [Duration; 4] = [
     Duration::from_secs(30),
     Duration::from_secs(120),
 ];
-/// Notices on their way to one receiver at once.
+/// Messages on their way to one receiver at once.
 const AT_ONCE: usize = 4;
 
+/// Where messages go, as the configuration has it.
+pub(crate) struct Receiver<'a> {
+    pub(crate) url: &'a SecretString,
+    /// File with the secret of the signature; without it, nothing is signed.
+    pub(crate) secret: Option<&'a Path>,
+    /// Certificate authorities trusted beside the system's.
+    pub(crate) ca: Option<&'a Path>,
+    pub(crate) private_networks: &'a [Network],
+    pub(crate) plain_http: bool,
+}
+
 /// A receiver.
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     url: Url,
-    kind: Kind,
     secret: Option<SecretString>,
     client: Client,
     room: Semaphore,
@@ -43,47 +52,47 @@ pub(super) struct Webhook {
 
 impl Webhook {
     /// Ready to send. Dials nothing.
-    pub(super) fn new(config: &NotifyConfig) -> Result<Self, String> {
-        let url = Url::parse(config.url.expose_secret()).map_err(|e| format!("`url`: {e}"))?;
+    pub(crate) fn new(to: &Receiver<'_>) -> Result<Self, String> {
+        let url = Url::parse(to.url.expose_secret()).map_err(|e| format!("`url`: {e}"))?;
         match url.scheme() {
             "https" => {}
-            "http" if config.plain_http => {}
+            "http" if to.plain_http => {}
             _ => return Err("`url` is not https: use https, or set `plain_http: true`".to_owned()),
         }
         let host = url.host_str().unwrap_or_default().to_owned();
         let egress = EgressConfig {
             hosts: Hosts::from(vec![host]),
-            private_networks: config.private_networks.clone(),
-            plain_http: config.plain_http,
+            private_networks: to.private_networks.to_vec(),
+            plain_http: to.plain_http,
         };
         check_literal(&egress, &url).map_err(|denied| denied.to_string())?;
         Ok(Self {
-            client: client(&egress, config.ca.as_deref(), CONNECT, Kept::Never)?,
-            secret: config.secret_file.as_deref().map(secret).transpose()?,
-            kind: config.kind,
+            client: client(&egress, to.ca, CONNECT, Kept::Never)?,
+            secret: to.secret.map(secret).transpose()?,
             room: Semaphore::new(AT_ONCE),
             url,
         })
     }
 
-    /// Tells, trying again where that may help.
-    pub(super) async fn tell(&self, notice: &Notice) {
-        let Ok(_place) = self.room.acquire().await else { return };
-        let body = notice.body(self.kind).to_string();
+    /// Tells, trying again where that may help. Logs name `about` and never the body.
+    pub(crate) async fn tell(&self, about: &str, body: &str) {
         let host = self.url.host_str().unwrap_or_default();
         let mut pauses = AGAIN.iter();
         loop {
-            let why = match self.once(&body).await {
+            // Who waits for the next try holds up nobody else.
+            let Ok(place) = self.room.acquire().await else { return };
+            let tried = self.once(body).await;
+            drop(place);
+            let why = match tried {
                 Ok(status) if status.is_success() => return,
                 Ok(status) => format!("HTTP {status}"),
                 Err(error) => error.without_url().to_string(),
             };
             let Some(pause) = pauses.next() else {
-                let proposal = notice.proposal();
-                tracing::error!(%host, %proposal, %why, "nobody was told of a waiting request");
+                tracing::error!(%host, %about, %why, "a message was not taken, and is given up");
                 return;
             };
-            tracing::warn!(%host, %why, "a notice is sent again");
+            tracing::warn!(%host, %why, "a message is sent again");
             tokio::time::sleep(*pause).await;
         }
     }
@@ -119,6 +128,8 @@ fn secret(file: &Path) -> Result<SecretString, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]
@@ -134,18 +145,21 @@ mod tests {
 
     #[test]
     fn only_https_and_only_public_hosts_by_default() {
-        let config = |more: &str| -> NotifyConfig {
-            serde_saphyr::from_str(&format!("{{ kind: json, {more} }}")).unwrap_or_else(|e| {
-                panic!("{e}");
-            })
+        let to = |url: &str, plain_http, networks: &[Network]| {
+            let url = SecretString::from(url.to_owned());
+            let to = Receiver {
+                url: &url,
+                secret: None,
+                ca: None,
+                private_networks: networks,
+                plain_http,
+            };
+            Webhook::new(&to).err().unwrap_or_default()
         };
-        let problem = |more: &str| Webhook::new(&config(more)).err().unwrap_or_default();
-        assert!(problem("url: \"http://hooks.example/x\"").contains("plain_http"));
-        assert!(!problem("url: \"https://127.0.0.1/x\"").is_empty());
-        assert_eq!(problem("url: \"https://hooks.example/x\""), "");
-        let local =
-            "url: \"http://127.0.0.1/x\", plain_http: true, private_networks: [127.0.0.0/8]";
-        assert_eq!(problem(local), "");
-        assert!(!format!("{:?}", config("url: \"https://h/T0P\"")).contains("T0P"));
+        assert!(to("http://hooks.example/x", false, &[]).contains("plain_http"));
+        assert!(!to("https://127.0.0.1/x", false, &[]).is_empty());
+        assert_eq!(to("https://hooks.example/x", false, &[]), "");
+        let local = [serde_saphyr::from_str("127.0.0.0/8").unwrap()];
+        assert_eq!(to("http://127.0.0.1/x", true, &local), "");
     }
 }

@@ -1,12 +1,11 @@
-//! A person with a phone: headless Chromium, 390 px wide, with a virtual authenticator.
+//! A person with a phone: headless Chromium, 390 px wide.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::authenticator::Passkey;
-use crate::support::pair::Pair;
+use super::pair::Pair;
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -22,9 +21,10 @@ fn programs() -> Result<(PathBuf, PathBuf), &'static str> {
     Ok((node, chromium))
 }
 
-/// Plays the steps with this passkey; answers with what was read. `None`, and a printed
-/// reason, where there is no browser.
-pub async fn play(pair: &Pair, passkey: &Passkey, steps: Value) -> Option<Vec<String>> {
+/// Plays the steps, with this passkey as a virtual authenticator takes it, or without
+/// one; answers with what was read. `None`, and a printed reason, where there is no
+/// browser.
+pub async fn play(pair: &Pair, credential: Option<Value>, steps: Value) -> Option<Vec<String>> {
     let (node, chromium) = match programs() {
         Ok(programs) => programs,
         Err(why) => {
@@ -35,7 +35,7 @@ pub async fn play(pair: &Pair, passkey: &Passkey, steps: Value) -> Option<Vec<St
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/play.mjs");
     let play = json!({
         "chromium": chromium, "profile": pair.path("chromium"), "shots": shots(pair),
-        "credential": passkey.for_browser(), "steps": steps,
+        "credential": credential, "steps": steps,
     });
     let mut command = Command::new(node);
     command.args(["--experimental-websocket", "--no-warnings", script]).arg(play.to_string());

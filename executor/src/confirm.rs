@@ -1,0 +1,174 @@
+//! The customer's one-time page, for frontends that cannot sign a confirmation: its
+//! link, the mailer that carries the link, and the key that signs each yes given on it.
+//!
+//! ```text
+//! propose ─▶ link ─▶ the house's mailer ─▶ the subject's own mailbox ─▶ page ─▶ yes, signed here
+//!    └─▶ planner: that a link was sent, and roughly where to; never the link
+//! ```
+//!
+//! The planner sees whatever goes through it, so nothing that goes through it opens the
+//! page (A YES IS SHOWN AND SIGNED). A link's secret is derived from the page's key and
+//! the proposal's id: it is stored nowhere, and ends with the proposal.
+
+mod answer;
+mod config;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_core::grant::Need;
+use countersign_core::proposal::Proposal;
+use countersign_core::subject::{Strength, Subject};
+use countersign_shared::attest::{AUDIENCE, ConfirmationClaims, ConfirmationType};
+use countersign_shared::ids::ProposalId;
+use ed25519_dalek::{Signer as _, SigningKey};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde_json::json;
+
+use crate::console::Site;
+use crate::webhook::Webhook;
+pub(crate) use answer::{on_page, waits_for_customer};
+pub use config::{ConfirmConfig, MailerConfig};
+
+/// What the page is called where a frontend has its id: in policies and receipts.
+pub const PAGE: &str = "executor-page";
+/// `kid` of what the page signs.
+pub const KID: &str = "page";
+/// How long a signed yes may be on its way to the core, in seconds.
+const COUNTS: i64 = 60;
+/// Most links to one subject in [`WITHIN`]: a planner cannot fill a mailbox.
+const MOST: usize = 10;
+/// The time in which links are counted.
+const WITHIN: Duration = Duration::from_secs(3600);
+
+/// The page's key, its links and its mailer.
+pub struct Confirm {
+    site: Site,
+    key: SigningKey,
+    links: hmac::Key,
+    mailer: Arc<Webhook>,
+    sent: Mutex<HashMap<[String; 3], Vec<Timestamp>>>,
+}
+
+impl Confirm {
+    /// Ready to send links. Dials nothing.
+    ///
+    /// # Errors
+    /// A key, an address or a mailer that cannot be used.
+    pub fn open(config: &ConfirmConfig) -> anyhow::Result<Self> {
+        let key = config.signing_key()?;
+        // HMAC as a derivation (RFC 5869): what it gives tells nothing of the key.
+        let master = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+        let links = hmac::sign(&master, b"countersign confirmation link v1");
+        let mailer = Webhook::new(&config.mailer.receiver())
+            .map_err(|why| anyhow!("`confirm.mailer`: {why}"))?;
+        Ok(Self {
+            site: config.page.site().context("`confirm.page`")?,
+            links: hmac::Key::new(hmac::HMAC_SHA256, links.as_ref()),
+            key,
+            mailer: Arc::new(mailer),
+            sent: Mutex::default(),
+        })
+    }
+
+    /// Sends the link of a proposal that waits for its customer to the address that the
+    /// subject's own sign-in or match proves. Answers with that address, made
+    /// unreadable; `None` where there is nobody to send it to.
+    pub fn send(&self, proposal: &Proposal, now: Timestamp) -> Option<String> {
+        let subject = &proposal.asked().subject;
+        let to = address(subject).filter(|_| proposal.needs().contains(&Need::Customer))?;
+        if !self.room(subject, now) {
+            tracing::warn!(proposal = %proposal.id(), "too many links for this subject: not sent");
+            return None;
+        }
+        let body = json!({
+            "event": "confirmation.asked", "to": to, "link": self.link(proposal.id()),
+            "tenant": subject.tenant, "issuer": subject.issuer, "subject": subject.id,
+            "proposal": proposal.id(), "card": proposal.card(),
+            "expires_at": proposal.expires_at().to_string(),
+        });
+        let (mailer, about) = (Arc::clone(&self.mailer), proposal.id().to_string());
+        tokio::spawn(async move { mailer.tell(&about, &body.to_string()).await });
+        Some(masked(to))
+    }
+
+    fn room(&self, subject: &Subject, now: Timestamp) -> bool {
+        let who = [&subject.tenant, &subject.issuer, &subject.id].map(Clone::clone);
+        let fresh = |at: &Timestamp| now.duration_since(*at).unsigned_abs() < WITHIN;
+        let mut sent = self.sent.lock();
+        sent.retain(|_, times| times.iter().any(fresh));
+        let times = sent.entry(who).or_default();
+        times.retain(fresh);
+        let room = times.len() < MOST;
+        if room {
+            times.push(now);
+        }
+        room
+    }
+
+    fn link(&self, id: &ProposalId) -> String {
+        format!("{}{}", self.site.origin(), self.path(id))
+    }
+
+    /// The page of a proposal: whoever knows it may answer.
+    pub(crate) fn path(&self, id: &ProposalId) -> String {
+        let secret = hmac::sign(&self.links, id.as_str().as_bytes());
+        format!("/yes/{id}/{}", URL_SAFE_NO_PAD.encode(secret.as_ref()))
+    }
+
+    /// The proposal that a link opens, where the link is ours.
+    pub(crate) fn opens(&self, id: &str, secret: &str) -> Option<ProposalId> {
+        let secret = URL_SAFE_NO_PAD.decode(secret).ok()?;
+        hmac::verify(&self.links, id.as_bytes(), &secret).ok()?;
+        id.parse().ok()
+    }
+
+    /// As what browsers know the page.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The yes to a card that was shown on the page.
+    fn yes(&self, proposal: &Proposal, now: Timestamp) -> String {
+        let asked = proposal.asked();
+        let claims = ConfirmationClaims {
+            typ: ConfirmationType::Confirmation,
+            iss: PAGE.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: asked.subject.signs_as.clone(),
+            conv: asked.conversation.clone(),
+            proposal: proposal.id().to_string(),
+            card: proposal.card_digest(),
+            iat: now.as_second(),
+            exp: now.as_second() + COUNTS,
+        };
+        let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = json!({ "alg": "EdDSA", "kid": KID });
+        let signed = format!("{}.{}", part(header), part(json!(claims)));
+        let signature = self.key.sign(signed.as_bytes()).to_bytes();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// Where the subject can be reached without the planner. What a frontend or planner
+/// merely asserts is no address.
+pub(crate) fn address(subject: &Subject) -> Option<&str> {
+    let email = subject.claim("email").filter(|email| email.contains('@'));
+    email.filter(|_| subject.strength >= Strength::Matched)
+}
+
+/// Enough of an address for its owner to know it: `c…@shop.example`.
+pub(crate) fn masked(address: &str) -> String {
+    let (name, host) = address.rsplit_once('@').unwrap_or((address, ""));
+    let first = name.chars().next().map(String::from).unwrap_or_default();
+    format!("{first}…@{host}")
+}
+
+#[cfg(test)]
+mod tests;

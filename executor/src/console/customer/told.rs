@@ -1,0 +1,123 @@
+//! How a customer's request stands, in few words. What became of it is said in its
+//! receipt's own words (NO CLAIM WITHOUT A RECEIPT).
+
+use countersign_core::error::Refused;
+use countersign_core::grant::Parked;
+use countersign_core::lifecycle::{Outcome, State};
+use countersign_shared::codes::Code;
+use jiff::Timestamp;
+
+use crate::confirm::waits_for_customer;
+use crate::desk::Desk;
+use crate::pipeline::Life;
+use crate::service::executor::words;
+
+/// The top of the page.
+pub(super) struct Told {
+    /// `waits`, `good`, `bad` or `doubt`: its colour.
+    pub(super) tone: &'static str,
+    pub(super) title: &'static str,
+    pub(super) text: String,
+    /// Whether it will change by itself in a moment.
+    pub(super) busy: bool,
+}
+
+impl Told {
+    fn new(tone: &'static str, title: &'static str, text: impl Into<String>) -> Self {
+        Self { tone, title, text: text.into(), busy: false }
+    }
+
+    /// No such link.
+    pub(super) fn absent() -> Self {
+        Self::new("bad", "This link does not work", "It is not complete, or too old.")
+    }
+
+    /// Nobody can say now.
+    pub(super) fn not_now() -> Self {
+        let text =
+            "We cannot look right now. Open the link again in a moment to see how it stands.";
+        Self::new("doubt", "Not now", text)
+    }
+
+    /// The tap did not count, and the request still waits.
+    pub(super) fn not_counted(refused: &Refused) -> Self {
+        let text = format!("{} Open the link again to see how it stands.", refused.say);
+        Self::new("doubt", "Your answer did not count", text)
+    }
+
+    /// As it stands.
+    ///
+    /// # Errors
+    /// A receipt that cannot be read.
+    pub(super) async fn of(
+        desk: &Desk,
+        life: &Life,
+        now: Timestamp,
+    ) -> Result<Self, tonic::Status> {
+        let state = life.state();
+        Ok(match state {
+            // A yes that is being carried out may not be written down yet.
+            State::Proposed(_) if desk.running.follow(life.action()).is_some() => under_way(),
+            State::Proposed(parked) => waiting(parked, now),
+            State::Refused(stopped) | State::SealedRefusal(stopped, _) => refused(&stopped.refused),
+            State::Sealed(settled, receipt) => {
+                let owner = &state.proposal().asked().subject;
+                let said = words(desk, owner, receipt).await?;
+                match settled.settlement.outcome {
+                    Outcome::Applied => Self::new("good", "Done", said),
+                    Outcome::NotApplied | Outcome::Refused => Self::new("bad", "Not done", said),
+                    Outcome::Unknown => Self::new("doubt", "Not known yet", said),
+                }
+            }
+            State::Granted(_)
+            | State::Claimed(_)
+            | State::Cleared(_)
+            | State::Sent(_)
+            | State::Answered(_)
+            | State::Looking(..)
+            | State::Settled(_) => under_way(),
+        })
+    }
+}
+
+fn under_way() -> Told {
+    let text = "Your yes counts. This page tells you how it ends.";
+    Told { busy: true, ..Told::new("waits", "Under way", text) }
+}
+
+fn waiting(parked: &Parked, now: Timestamp) -> Told {
+    if now > parked.proposal().expires_at() {
+        return late();
+    }
+    if waits_for_customer(parked) {
+        let text = "Nothing happens until you say yes here.";
+        return Told::new("waits", "Do you want this?", text);
+    }
+    if parked.waits_for_staff() {
+        let text = "Your yes counts. A colleague looks at it now; you need do nothing more.";
+        return Told::new("good", "Thank you", text);
+    }
+    under_way()
+}
+
+fn late() -> Told {
+    Told::new("bad", "Too late", "Nobody answered in time. Nothing was done.")
+}
+
+fn refused(refused: &Refused) -> Told {
+    let is = |code| refused.is(code);
+    if is(Code::ProposalExpired) {
+        late()
+    } else if is(Code::ProposalWithdrawn) {
+        Told::new("bad", "Taken back", "This was taken back. Nothing was done.")
+    } else if is(Code::ProposalSuperseded) {
+        let text = "A newer request took the place of this one. Nothing was done here.";
+        Told::new("bad", "Asked anew", text)
+    } else if is(Code::StateChanged) {
+        let text = "What this is about has changed, so this card does not count any more. \
+                    Nothing was done.";
+        Told::new("bad", "Changed meanwhile", text)
+    } else {
+        Told::new("bad", "Not done", refused.say.clone())
+    }
+}

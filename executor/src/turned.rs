@@ -1,0 +1,119 @@
+//! What is refused: the answer to the caller, and its receipt (RECEIPT BEFORE REPLY).
+
+use countersign_core::error::Refused;
+use countersign_core::lifecycle;
+use countersign_core::plan::{Plan, Step as PlanStep};
+use countersign_core::seal::{self, Leaf};
+use countersign_shared::codes::Code;
+use countersign_shared::ids::{ActionId, ReceiptId};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::desk::{Desk, Request};
+use crate::flood::Source;
+use crate::pipeline::Life;
+use crate::ports::StoreError;
+
+/// Something refused, with the receipt that says so.
+#[derive(Debug)]
+pub struct Turned {
+    /// Why.
+    pub refused: Refused,
+    /// The refusal's receipt; none for what is only a repeat or a passing fault.
+    pub receipt: Option<ReceiptId>,
+    /// The action, where there is one.
+    pub action: Option<ActionId>,
+}
+
+impl Desk {
+    /// Refusals have receipts too; a repeat or a passing fault has none.
+    pub(crate) async fn turn_away(
+        &self,
+        request: &Request,
+        plan: &Plan,
+        refused: Refused,
+    ) -> Turned {
+        let catalog = &self.pipeline.catalog;
+        let named = |s: &&PlanStep| catalog.tools.contains_key(&s.tool);
+        let step = plan.steps.iter().rev().find(named).or(plan.steps.last());
+        let tool = step.map_or("", |s| s.tool.as_str());
+        let contract = catalog.tools.get(tool).cloned();
+        let asked = self.asked(request, plan);
+        // Names that came from outside are cut before they are kept.
+        let tool: String = tool.chars().take(128).collect();
+        self.sealed(refused, |refused, id, now| {
+            seal::refusal(&asked, &tool, contract.as_deref(), refused, id, now)
+        })
+        .await
+    }
+
+    /// An answer that does not count, with its receipt; the proposal stays.
+    pub(crate) async fn not_granted(&self, life: &Life, refused: Refused) -> Turned {
+        let proposal = life.state().proposal();
+        let contract = self.pipeline.catalog.tools.get(proposal.tool()).cloned();
+        let turned = self.sealed(refused, |refused, id, now| {
+            seal::not_granted(proposal, contract.as_deref(), refused, id, now)
+        });
+        Turned { action: Some(life.action().clone()), ..turned.await }
+    }
+
+    /// Seals a refusal's receipt, where it has one.
+    pub(crate) async fn sealed(
+        &self,
+        refused: Refused,
+        leaf: impl FnOnce(&Refused, &ReceiptId, Timestamp) -> Leaf,
+    ) -> Turned {
+        const UNSEALED: [Code; 10] = [
+            Code::EffectsHalted,
+            Code::AlreadyDone,
+            Code::InFlight,
+            Code::ObjectInDoubt,
+            Code::StateUnreadable,
+            Code::StoreUnavailable,
+            Code::BackendUnreachable,
+            Code::BackendThrottled,
+            Code::TooManyOpen,
+            Code::Overloaded,
+        ];
+        if UNSEALED.iter().any(|code| refused.is(*code)) {
+            return Turned::only(refused);
+        }
+        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        let leaf = leaf(&refused, &id, self.pipeline.clock.now());
+        let queue = leaf.queue.clone();
+        let source = Source {
+            caller: leaf.receipt.asked.caller.clone(),
+            tenant: leaf.receipt.tenant.clone(),
+        };
+        if !self.admits(source, &refused.code) {
+            return Turned::only(refused);
+        }
+        match self.pipeline.store.seal(leaf, None).await {
+            Ok(_) => {
+                self.pipeline.ring(&queue);
+                Turned { refused, receipt: Some(id), action: None }
+            }
+            // The refusal stands also where it cannot be written down.
+            Err(error) => {
+                tracing::error!(%error, code = %refused.code, "a refusal has no receipt");
+                Turned::only(refused)
+            }
+        }
+    }
+}
+
+pub(crate) fn unavailable(error: &StoreError) -> Refused {
+    tracing::error!(%error, "the store failed");
+    Refused::new(Code::StoreUnavailable, "the store cannot be used now; nothing was begun")
+}
+
+pub(crate) fn damaged(error: &lifecycle::Illegal) -> Refused {
+    tracing::error!(%error, "a journal that cannot be read");
+    Refused::new(Code::Internal, "the action's journal cannot be read")
+}
+
+impl Turned {
+    pub(crate) fn only(refused: Refused) -> Self {
+        Self { refused, receipt: None, action: None }
+    }
+}

@@ -1,0 +1,227 @@
+//! Whether effects may happen at all now (ERRORS REFUSE). Looked at again and again, so
+//! that nobody finds out halfway through an action; what is under way is finished, and
+//! room for its receipts is kept.
+//!
+//! ```text
+//! look: disk, store, log key, clock ──▶ ailment ──▶ claim, first send and /readyz ask
+//! ```
+
+mod reserve;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_core::error::Refused;
+use countersign_shared::codes::Code;
+use countersign_shared::receipt::Receipt;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::RwLock;
+use tokio::time::{Instant, timeout};
+
+use self::reserve::Reserve;
+use crate::config::Log;
+use crate::log;
+use crate::ports::{Clock, ReceiptQuery, Store, StoreError};
+
+/// Between two looks. With `PATIENCE` less than 5 s.
+const EVERY: Duration = Duration::from_secs(2);
+/// Longest wait for the store's write: a disk may hang.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Room that the disk must have for effects to begin, in bytes.
+const ROOM: u64 = 64 * 1024 * 1024;
+/// A clock that was set back by less than this is no reason to stop.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(2);
+
+/// An answer older than this is none: whoever looks has stopped.
+const STALE: Duration = Duration::from_secs(10);
+
+/// What stands in the way of effects, if anything does. Clones see the same.
+#[derive(Debug, Clone, Default)]
+pub struct Vitals(Arc<RwLock<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    ailment: Option<String>,
+    /// When it was looked at; never where nobody watches, as in tests of what comes after.
+    at: Option<Instant>,
+}
+
+/// What is looked at.
+pub struct Watch {
+    vitals: Vitals,
+    state: PathBuf,
+    log: Log,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    reserve: Option<Reserve>,
+    /// The latest time that was ever written.
+    high_water: Timestamp,
+}
+
+/// What one look found.
+#[derive(Debug)]
+struct Seen {
+    /// Free bytes on the disk of the state folder.
+    free: Result<u64, String>,
+    /// Whether room for receipts is set aside.
+    reserved: bool,
+    store: Result<(), String>,
+    key: Result<(), String>,
+    /// How far the clock lies behind what was written.
+    behind: SignedDuration,
+}
+
+impl Vitals {
+    /// Whether effects may begin.
+    ///
+    /// # Errors
+    /// `EFFECTS_HALTED`. What stands in the way is for operators: `/readyz` and the log.
+    pub fn check(&self) -> Result<(), Refused> {
+        if self.ailment(Instant::now()).is_none() {
+            return Ok(());
+        }
+        let message = "the executor begins no effects now: its /readyz says why";
+        Err(Refused::new(Code::EffectsHalted, message))
+    }
+
+    /// What stands in the way, with what to do about it.
+    #[must_use]
+    pub fn ailment(&self, now: Instant) -> Option<String> {
+        let told = self.0.read();
+        let age = told.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        if age > STALE {
+            return Some(format!(
+                "nobody has looked at disk, store, key and clock for {} s: look at the disk, \
+                 or start again",
+                age.as_secs()
+            ));
+        }
+        told.ailment.clone()
+    }
+
+    fn set(&self, found: Option<String>, now: Instant) {
+        let mut told = self.0.write();
+        if told.ailment != found {
+            match &found {
+                Some(why) => tracing::error!(%why, "effects are halted"),
+                None => tracing::info!("effects go on"),
+            }
+        }
+        *told = Told { ailment: found, at: Some(now) };
+    }
+}
+
+impl Watch {
+    /// Over a store that is open; looks once.
+    ///
+    /// # Errors
+    /// When the newest receipt cannot be read.
+    pub async fn begin(
+        state: PathBuf,
+        log: Log,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Vitals, Self), StoreError> {
+        let high_water = newest(&*store).await?.unwrap_or(Timestamp::MIN);
+        let reserve = Some(Reserve::at(state.join("executor.reserve")));
+        let vitals = Vitals::default();
+        let mut watch =
+            Self { vitals: vitals.clone(), state, log, store, clock, reserve, high_water };
+        watch.look().await;
+        Ok((vitals, watch))
+    }
+
+    /// Looks until it is dropped.
+    pub async fn run(mut self) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            self.look().await;
+        }
+    }
+
+    async fn look(&mut self) {
+        let store = match timeout(PATIENCE, self.written()).await {
+            Ok(tried) => tried.map_err(|e| e.to_string()),
+            Err(_) => Err("it does not answer a write".to_owned()),
+        };
+        let (free, key, reserved) = self.files().await;
+        let behind = self.high_water.duration_since(self.clock.now());
+        let seen = Seen { free, reserved, store, key, behind };
+        self.vitals.set(seen.ailment(), Instant::now());
+    }
+
+    /// Writes, and reads what was written last.
+    async fn written(&mut self) -> Result<(), StoreError> {
+        self.store.probe().await?;
+        if let Some(at) = newest(&*self.store).await? {
+            self.high_water = self.high_water.max(at);
+        }
+        Ok(())
+    }
+
+    /// Disk and key, off the workers: a disk may hang, and then nobody hears of it until
+    /// the last answer is stale.
+    async fn files(&mut self) -> (Result<u64, String>, Result<(), String>, bool) {
+        let (state, log) = (self.state.clone(), self.log.clone());
+        let Some(mut reserve) = self.reserve.take() else {
+            return (Err("an earlier look has not ended".to_owned()), Ok(()), false);
+        };
+        let looked = tokio::task::spawn_blocking(move || {
+            let free = free(&state);
+            if let Ok(free) = free {
+                reserve.keep(free, ROOM);
+            }
+            (free, log::key(&log).map(drop).map_err(|e| e.to_string()), reserve)
+        });
+        match looked.await {
+            Ok((free, key, reserve)) => {
+                let reserved = reserve.is_kept();
+                self.reserve = Some(reserve);
+                (free, key, reserved)
+            }
+            Err(error) => (Err(error.to_string()), Ok(()), false),
+        }
+    }
+}
+
+impl Seen {
+    fn ailment(&self) -> Option<String> {
+        let wanted = if self.reserved { ROOM } else { ROOM + reserve::SIZE };
+        let mebi = |bytes: u64| bytes / (1024 * 1024);
+        match (&self.free, &self.store, &self.key) {
+            (Err(error), _, _) => Some(format!("the state folder cannot be looked at: {error}")),
+            (Ok(free), _, _) if *free < wanted => Some(format!(
+                "the disk of the state folder has {} MiB left and needs {}: make room on it",
+                mebi(*free),
+                mebi(wanted)
+            )),
+            (Ok(_), Err(error), _) => Some(format!(
+                "the store takes no writes: {error}: make room on its disk, or let it be written"
+            )),
+            (Ok(_), Ok(()), Err(error)) => Some(format!("{error}: put the file back")),
+            (Ok(_), Ok(()), Ok(())) if self.behind > LEEWAY => Some(format!(
+                "the clock is {} s behind what was written last: set it right",
+                self.behind.as_secs()
+            )),
+            (Ok(_), Ok(()), Ok(())) => None,
+        }
+    }
+}
+
+fn free(state: &std::path::Path) -> Result<u64, String> {
+    let disk = rustix::fs::statvfs(state).map_err(|e| format!("{}: {e}", state.display()))?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// When the newest receipt was sealed.
+async fn newest(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
+    let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
+    let Some(sealed) = store.receipts(query).await?.into_iter().next() else { return Ok(None) };
+    let receipt: Receipt =
+        serde_json::from_slice(&sealed.body).map_err(|e| StoreError::Damaged(e.to_string()))?;
+    Ok(Some(receipt.sealed_at))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+
+use async_trait::async_trait;
+use countersign_shared::receipt::Counted;
+use countersign_shared::tlog::key::LogKey;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey as _;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::store::sqlite::Sqlite;
+
+fn well() -> Seen {
+    Seen {
+        free: Ok(ROOM),
+        reserved: true,
+        store: Ok(()),
+        key: Ok(()),
+        behind: SignedDuration::from_secs(-1),
+    }
+}
+
+#[test]
+fn each_ailment_halts_and_says_what_to_do() {
+    assert_eq!(well().ailment(), None);
+    let low = "has 63 MiB left and needs 64: make room";
+    let cases = [
+        (Seen { free: Ok(ROOM - 1), ..well() }, low),
+        (Seen { reserved: false, ..well() }, "has 64 MiB left and needs 96: make room"),
+        (Seen { free: Err("gone".to_owned()), ..well() }, "cannot be looked at: gone"),
+        (Seen { store: Err("read-only".to_owned()), ..well() }, "no writes: read-only"),
+        (Seen { key: Err("log key k".to_owned()), ..well() }, "log key k: put the file back"),
+        (Seen { behind: SignedDuration::from_secs(3), ..well() }, "clock is 3 s behind"),
+    ];
+    for (seen, wanted) in cases {
+        let why = seen.ailment().unwrap();
+        assert!(why.contains(wanted), "{why}");
+    }
+    assert_eq!(Seen { behind: LEEWAY, ..well() }.ailment(), None);
+}
+
+#[test]
+fn room_is_given_back_when_it_is_scarce_and_taken_again_when_there_is_plenty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("reserve");
+    let mut reserve = Reserve::at(path.clone());
+    let plenty = ROOM + reserve::SIZE;
+    reserve.keep(plenty - 1, ROOM);
+    assert!(!reserve.is_kept() && !path.exists());
+    reserve.keep(plenty, ROOM);
+    assert!(reserve.is_kept() && fs::metadata(&path).unwrap().len() == reserve::SIZE);
+    assert!(Reserve::at(path.clone()).is_kept(), "a restart finds it");
+    reserve.keep(8 * 1024 * 1024, ROOM);
+    assert!(reserve.is_kept());
+    reserve.keep(8 * 1024 * 1024 - 1, ROOM);
+    assert!(!reserve.is_kept() && !path.exists());
+}
+
+struct Hands(Mutex<Timestamp>);
+
+#[async_trait]
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        *self.0.lock()
+    }
+
+    async fn until(&self, _: Timestamp) {}
+}
+
+/// The clock and the key file of a real store: halted while they are wrong, and by itself
+/// no longer.
+#[tokio::test]
+async fn a_clock_behind_what_was_written_and_a_key_that_is_gone_halt_until_they_are_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = SigningKey::from_bytes(&[7; 32]);
+    let pem = secret.to_pkcs8_pem(LineEnding::LF).unwrap();
+    let key = folder.path().join("log.key");
+    fs::write(&key, pem.as_bytes()).unwrap();
+    let config = Log { key: key.clone(), origin: "t.example/log".to_owned() };
+    let log = Arc::new(LogKey::new("t.example/log", secret).unwrap());
+    let store = Sqlite::open(&folder.path().join("executor.db"), log).unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    let now = Timestamp::now();
+    let leaf = countersign_core::seal::counted(
+        "c",
+        "t",
+        Counted { since: now, until: now, codes: Default::default() },
+        &countersign_shared::ids::ReceiptId::from_uuid(uuid::Uuid::now_v7()),
+        now,
+    );
+    store.seal(leaf, None).await.unwrap();
+    let clock = Arc::new(Hands(Mutex::new(now)));
+    let state = folder.path().to_owned();
+    let begun = Watch::begin(state, config, store, Arc::<Hands>::clone(&clock)).await;
+    let (vitals, mut watch) = begun.unwrap();
+    assert_eq!(vitals.ailment(Instant::now()), None);
+
+    // A clock that was only seen to run ahead halts nothing when it is right again.
+    *clock.0.lock() = now.checked_add(SignedDuration::from_hours(24)).unwrap();
+    watch.look().await;
+    *clock.0.lock() = now;
+    watch.look().await;
+    assert_eq!(vitals.ailment(Instant::now()), None);
+    // Who looks may stop: an old answer is none.
+    let later = Instant::now() + STALE + Duration::from_secs(1);
+    assert!(vitals.ailment(later).unwrap().contains("nobody has looked"));
+    *clock.0.lock() = now.checked_sub(SignedDuration::from_secs(60)).unwrap();
+    watch.look().await;
+    assert!(vitals.check().unwrap_err().is(Code::EffectsHalted));
+    assert!(vitals.ailment(Instant::now()).unwrap().contains("60 s behind"));
+    *clock.0.lock() = now;
+    watch.look().await;
+    assert_eq!(vitals.ailment(Instant::now()), None);
+
+    fs::rename(&key, folder.path().join("elsewhere")).unwrap();
+    watch.look().await;
+    assert!(vitals.ailment(Instant::now()).unwrap().contains("put the file back"));
+    fs::rename(folder.path().join("elsewhere"), &key).unwrap();
+    watch.look().await;
+    assert_eq!(vitals.ailment(Instant::now()), None);
+}

@@ -1,0 +1,65 @@
+//! Changes to what an executor is configured with, in a folder that [`lay_out`] made.
+//!
+//! [`lay_out`]: super::pair::lay_out
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::people::Signer;
+
+pub fn shipped_pack() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/packs/shopify")
+}
+
+pub fn shipped_policy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/policy")
+}
+
+/// The shop's pack with each file as `edit` leaves it, by its name; without those that
+/// it answers with `None`.
+pub fn pack(dir: &Path, edit: impl Fn(&str, String) -> Option<String>) {
+    let (shipped, own) = (shipped_pack(), dir.join("packs/shopify"));
+    for folder in ["", "contracts", "documents"] {
+        fs::create_dir_all(own.join(folder)).unwrap();
+        for file in fs::read_dir(shipped.join(folder)).unwrap().map(Result::unwrap) {
+            let name = file.file_name().into_string().unwrap();
+            if file.file_type().unwrap().is_dir() {
+                continue;
+            }
+            if let Some(text) = edit(&name, fs::read_to_string(file.path()).unwrap()) {
+                fs::write(own.join(folder).join(name), text).unwrap();
+            }
+        }
+    }
+    config(dir, &format!("packs: [\"{}\"]", shipped.display()), "packs: [\"packs/shopify\"]");
+}
+
+/// The policy, the shipped one at first, with each file as `edit` leaves it, by its name,
+/// and these public keys beside it.
+pub fn policy(dir: &Path, edit: impl Fn(&str, String) -> String, keys: &[(&str, &Signer)]) {
+    let own = dir.join("policy");
+    let first = !own.exists();
+    let from = if first { shipped_policy() } else { own.clone() };
+    fs::create_dir_all(own.join("keys")).unwrap();
+    for file in fs::read_dir(&from).unwrap().map(Result::unwrap) {
+        let name = file.file_name().into_string().unwrap();
+        if file.file_type().unwrap().is_file() && !name.ends_with(".md") {
+            let text = edit(&name, fs::read_to_string(file.path()).unwrap());
+            fs::write(own.join(name), text).unwrap();
+        }
+    }
+    for (name, key) in keys {
+        fs::write(own.join(format!("keys/{name}.pem")), key.public_pem()).unwrap();
+    }
+    if first {
+        config(dir, &from.display().to_string(), "policy");
+    }
+}
+
+/// This instead of that in the executor's configuration.
+pub fn config(dir: &Path, that: &str, this: &str) {
+    let path = dir.join("executor.yaml");
+    let config = fs::read_to_string(&path).unwrap();
+    assert!(config.contains(that), "{config}");
+    fs::write(path, config.replace(that, this)).unwrap();
+}
