@@ -3,7 +3,7 @@
 use countersign_core::error::Refused;
 use countersign_core::lifecycle;
 use countersign_core::plan::{Plan, Step as PlanStep};
-use countersign_core::seal::{self, Leaf};
+use countersign_core::seal::{self, Leaf, Queue};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ReceiptId};
 use jiff::Timestamp;
@@ -86,7 +86,10 @@ impl Desk {
             tenant: leaf.receipt.tenant.clone(),
         };
         if !self.admits(source, &refused.code) {
-            return Turned::only(refused);
+            // Nobody is told that a colleague looks at what is only counted.
+            let message = "too many refusals within a minute; try again";
+            let unheard = Refused::new(Code::Overloaded, message);
+            return Turned::only(if queue == Queue::Stays { refused } else { unheard });
         }
         match self.pipeline.store.seal(leaf, None).await {
             Ok(_) => {

@@ -24,7 +24,7 @@ use crate::config::Log;
 use crate::log;
 use crate::ports::{Clock, ReceiptQuery, Store, StoreError};
 
-/// Between two looks. With `PATIENCE` less than 5 s.
+/// Between two looks. With `PATIENCE` less than 5 s, unless the disk itself hangs.
 const EVERY: Duration = Duration::from_secs(2);
 /// Longest wait for the store's write: a disk may hang.
 const PATIENCE: Duration = Duration::from_secs(2);

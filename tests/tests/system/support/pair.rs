@@ -155,7 +155,7 @@ impl Pair {
         (answer.starts_with("HTTP/1.1 200"), answer)
     }
 
-    /// Waits until `/readyz` is green, or red; at most five seconds and a little.
+    /// Waits until `/readyz` is green, or red.
     pub async fn turns(&self, ready: bool) -> String {
         let began = Instant::now();
         loop {
