@@ -7,6 +7,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_core::claim;
 use countersign_core::contract::Contract;
@@ -33,6 +34,9 @@ use crate::room::{Place, Room};
 use crate::running::{Changes, Progress, Running, Step};
 use crate::subject::Subjects;
 use crate::turned::{Turned, damaged, unavailable};
+
+/// Between two looks at an action that another executor carries.
+const ELSEWHERE: Duration = Duration::from_millis(100);
 
 /// Where every request arrives.
 #[derive(Clone)]
@@ -198,7 +202,7 @@ impl Desk {
     /// # Errors
     /// When the store cannot be read.
     pub async fn recover(&self) -> Result<usize, StoreError> {
-        let journals = self.pipeline.store.unfinished().await?;
+        let journals = self.pipeline.store.adopt().await?;
         let count = journals.len();
         for journal in journals {
             let mut life = Life::resume(journal).map_err(|e| StoreError::Damaged(e.to_string()))?;
@@ -249,7 +253,8 @@ impl Desk {
     /// Runs an action in a task of its own and waits for its end. The task goes on
     /// when the caller does not.
     async fn under_way(&self, life: Life, progress: Progress) -> Result<Step, Turned> {
-        let (action, seq) = (life.action().clone(), life.seq());
+        let action = life.action().clone();
+        let intent = life.state().proposal().intent().to_owned();
         // Another caller may have carried it further since its journal was read.
         if life.seq() > 0 {
             let owner = life.state().proposal().asked().subject.clone();
@@ -263,12 +268,15 @@ impl Desk {
         let task = tokio::spawn(async move { desk.pipeline.run(life, &progress).await });
         let life = match task.await {
             Ok(Ok(life)) => life,
+            // Somebody was faster: theirs is the truth.
+            Ok(Err(Stop::Known(no))) if no.other_action.as_deref() == Some(action.as_str()) => {
+                return self.elsewhere(action, &intent).await;
+            }
+            Ok(Err(Stop::Store(StoreError::Conflict))) => {
+                return self.elsewhere(action, &intent).await;
+            }
             Ok(Err(Stop::Known(refused))) => {
                 return Err(Turned { refused: *refused, receipt: None, action: Some(action) });
-            }
-            // Somebody answered it first: theirs is the truth.
-            Ok(Err(Stop::Store(StoreError::Conflict))) if seq > 0 => {
-                return ended(self.parked(Named::Action(action)).await?);
             }
             Ok(Err(Stop::Store(error))) => return Err(Turned::only(unavailable(&error))),
             Err(error) => {
@@ -295,14 +303,36 @@ impl Desk {
             }
             return ended(self.again(&life).await?);
         };
-        // Read once more, now that nobody else writes it.
-        let again = self.again(&life).await;
-        match again {
-            Ok(mut now) if unfinished(now.state()) => {
-                crate::recovery::mend(&mut now, self.pipeline.clock.now());
-                self.under_way(now, progress).await
+        // Read once more, now that nobody else of this process writes it.
+        let mut now = self.again(&life).await?;
+        if !unfinished(now.state()) {
+            return ended(now);
+        }
+        let ours = self.pipeline.store.holds(now.action()).await;
+        if ours.map_err(|e| Turned::only(unavailable(&e)))? {
+            crate::recovery::mend(&mut now, self.pipeline.clock.now());
+            return self.under_way(now, progress).await;
+        }
+        drop(progress);
+        self.elsewhere(now.action().clone(), now.state().proposal().intent()).await
+    }
+
+    /// Waits for an action that another executor carries, and answers as it ends there.
+    async fn elsewhere(&self, action: ActionId, intent: &str) -> Result<Step, Turned> {
+        let store = &self.pipeline.store;
+        loop {
+            let known = store.known(intent).await.map_err(|e| Turned::only(unavailable(&e)))?;
+            let under_way = known.is_some_and(|k| k.action == action && k.outcome.is_none());
+            if !under_way {
+                return match self.parked(Named::Action(action)).await {
+                    // It was never begun: the claim was lost with the lease.
+                    Err(turned) if turned.refused.is(Code::NotFound) => {
+                        Err(Turned::only(unavailable(&StoreError::Conflict)))
+                    }
+                    parked => ended(parked?),
+                };
             }
-            other => ended(other?),
+            tokio::time::sleep(ELSEWHERE).await;
         }
     }
 

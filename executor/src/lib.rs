@@ -59,6 +59,8 @@ pub mod driver;
 
 pub mod ports;
 
+pub mod lease;
+
 pub mod store;
 
 pub mod log;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
 use countersign_core::contract::{Body, Catalog, Contract, WriteBody};
-use countersign_core::dispatch::{self, AttemptResult};
+use countersign_core::dispatch::{self, AttemptResult, Dispatch};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::error::Refused;
 use countersign_core::gate;
@@ -209,13 +209,14 @@ impl Pipeline {
     async fn send(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
         let first = matches!(life.state(), State::Sent(d) if d.attempts().len() == 1);
         if first {
-            self.vitals.check().map_err(|no| Stop::Known(Box::new(no)))?;
+            let may = self.vitals.check().and_then(|()| self.leased(contract));
+            may.map_err(|no| Stop::Known(Box::new(no)))?;
         }
         match life.flush(&*self.store).await {
             Ok(()) => {}
             // Nothing was sent yet: the action was not begun.
             Err(error) if first => return Err(error.into()),
-            Err(error) => self.flush_later(life, error).await,
+            Err(error) => self.flush_later(life, error).await?,
         }
         if let State::Sent(dispatch) = life.state() {
             // The commit may have taken long: whether a resend is safe is asked again.
@@ -224,7 +225,7 @@ impl Pipeline {
             let result = match self.switches.send(tenant, &contract.tool) {
                 Err(off) => held(Verdict::SwitchedOff { why: off.message }),
                 Ok(_sending) if first || retry::may_send(dispatch, contract, self.clock.now()) => {
-                    self.driver.send(dispatch, contract).await
+                    self.reach(dispatch, contract).await
                 }
                 Ok(_) => {
                     let why = "too late to send it again safely".to_owned();
@@ -234,6 +235,29 @@ impl Pipeline {
             life.take(Event::Answered(Box::new(result)));
         }
         Ok(())
+    }
+
+    /// Who has lost the lease sends nothing, and stops sending: the action may be
+    /// somebody else's by now.
+    async fn reach(&self, dispatch: &Dispatch, contract: &Contract) -> AttemptResult {
+        let held = |verdict| AttemptResult { at: self.clock.now(), status: None, verdict };
+        if let Err(no) = self.leased(contract) {
+            return held(Verdict::NotSent { why: no.message });
+        }
+        let sent = self.store.lease().guard(self.driver.send(dispatch, contract)).await;
+        sent.unwrap_or_else(|| {
+            let why = "the lease ended while the request was under way".to_owned();
+            held(Verdict::Lost { why })
+        })
+    }
+
+    /// The lease has to last as long as a request may.
+    fn leased(&self, contract: &Contract) -> Result<(), Refused> {
+        if self.store.lease().left() > contract.pack.timeout {
+            return Ok(());
+        }
+        let message = "the executor could not renew its lease on the store";
+        Err(Refused::new(Code::EffectsHalted, message))
     }
 
     async fn look(&self, life: &mut Life, contract: &Contract) {
@@ -327,14 +351,16 @@ impl Pipeline {
         self.clock.until(at).await;
     }
 
-    async fn flush_later(&self, life: &mut Life, mut error: StoreError) {
-        loop {
+    async fn flush_later(&self, life: &mut Life, mut error: StoreError) -> Result<(), StoreError> {
+        // Somebody else carries this action on: theirs is the truth.
+        while error != StoreError::Conflict {
             self.again(&error).await;
             match life.flush(&*self.store).await {
-                Ok(()) => return,
+                Ok(()) => return Ok(()),
                 Err(next) => error = next,
             }
         }
+        Err(error)
     }
 
     async fn again(&self, error: &StoreError) {

@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use crate::connector::Connections;
+use crate::lease::Lease;
 
 /// Durable memory of the executor. A write is durable when its call returns `Ok`.
 #[async_trait]
@@ -115,6 +116,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Journals of every action that was sent or claimed and has no receipt.
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError>;
+
+    /// Journals of begun actions that nobody carries any more; they are this executor's
+    /// from now on.
+    async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError>;
+
+    /// Whether an action that was begun is this executor's to carry on.
+    async fn holds(&self, action: &ActionId) -> Result<bool, StoreError>;
+
+    /// Until when this executor may let bytes leave.
+    fn lease(&self) -> Lease;
+
+    /// Ends the lease, so that others need not wait for it to run out.
+    async fn leave(&self) -> Result<(), StoreError>;
 
     /// Removes at most `most` of what is old and answers with how many went.
     /// Receipts and journals of actions that were begun stay.

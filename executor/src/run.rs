@@ -50,6 +50,8 @@ use crate::{activation, console, log, notify, packs, policy, purge, status};
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two looks at what waits for people.
 const SWEEP: Duration = Duration::from_secs(10);
+/// Between two looks for what a dead executor left.
+const ADOPT: Duration = Duration::from_secs(2);
 /// Largest request, in bytes.
 const LARGEST_REQUEST: usize = 1024 * 1024;
 
@@ -77,6 +79,8 @@ pub async fn run(
     }
     let (store, clock) = (&desk.pipeline.store, &desk.pipeline.clock);
     let lives = desk.pipeline.policy.settings().proposals_live;
+    let adopting = tokio::spawn(adopt(desk.clone()));
+    let following = tokio::spawn(desk.pipeline.switches.clone().follow(Arc::clone(store)));
     let sweeping = tokio::spawn(sweep(desk.clone()));
     let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock), lives));
     let incoming = bind(address(&config.listen)?, material, HandshakeLimits::default())
@@ -120,14 +124,31 @@ pub async fn run(
     desk.seal_counted(true).await;
     watching.abort();
     purging.abort();
+    adopting.abort();
+    following.abort();
     sweeping.abort();
     told.abort();
+    if let Err(error) = desk.pipeline.store.leave().await {
+        tracing::warn!(%error, "others take over once the lease runs out");
+    }
     publishing.cancel();
     if tokio::time::timeout(GRACE, publisher).await.is_err() {
         tracing::warn!("the log folder lags behind; the next start brings it up to date");
     }
     tracing::info!("executor stopped");
     Ok(())
+}
+
+/// Takes over what an executor that died was at, now and again.
+async fn adopt(desk: Desk) {
+    loop {
+        tokio::time::sleep(ADOPT).await;
+        match desk.recover().await {
+            Ok(0) => {}
+            Ok(adopted) => tracing::warn!(adopted, "actions of another executor are carried on"),
+            Err(error) => tracing::warn!(%error, "what others left is looked for again"),
+        }
+    }
 }
 
 /// Looks after what waits for people, now and again.

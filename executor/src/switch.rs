@@ -18,11 +18,13 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::pipeline::Pipeline;
-use crate::ports::StoreError;
+use crate::ports::{Store, StoreError};
 
 /// How often and how long what is on its way is waited for.
 const LOOK: Duration = Duration::from_millis(5);
 const LOOKS: u32 = 200;
+/// Between two looks at what other executors turned: off counts everywhere within 1 s.
+const FOLLOW: Duration = Duration::from_millis(500);
 
 /// Every switch, and what is being sent. Cheap to clone.
 #[derive(Clone, Default)]
@@ -133,6 +135,19 @@ impl Switchboard {
         self.set(turn.reach.clone(), off);
         let under_way = if turn.off { self.drained(&turn.reach).await } else { 0 };
         Ok(Turned { receipt, under_way })
+    }
+
+    /// Follows what other executors on the same store turn, until it is dropped.
+    pub async fn follow(self, store: Arc<dyn Store>) {
+        loop {
+            tokio::time::sleep(FOLLOW).await;
+            let _one = self.turning.lock().await;
+            match store.switches().await {
+                Ok(switches) => self.now.lock().switches = switches,
+                // What it was told stays; a store that is gone halts every effect.
+                Err(error) => tracing::warn!(%error, "the switches are read again"),
+            }
+        }
     }
 
     fn set(&self, reach: Reach, off: Option<Off>) {

@@ -23,6 +23,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use countersign_core::activation::{Active, Part};
@@ -42,6 +43,7 @@ use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::lease::Lease;
 use crate::ports::{
     Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
     StoreError,
@@ -59,6 +61,8 @@ pub struct Sqlite {
     writer: Writer,
     readers: Arc<Readers>,
     reserved: Mutex<Reservations>,
+    /// Whether what an earlier process left was handed out.
+    adopted: AtomicBool,
 }
 
 /// Connections that only read.
@@ -77,7 +81,7 @@ impl Sqlite {
         let connection = open_for_writing(path)?;
         let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() });
         let writer = Writer::start(connection, log)?;
-        Ok(Self { writer, readers, reserved: Mutex::default() })
+        Ok(Self { writer, readers, reserved: Mutex::default(), adopted: AtomicBool::new(false) })
     }
 
     /// Where the published log is fed from.
@@ -289,6 +293,27 @@ impl Store for Sqlite {
 
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
         self.read(rows::unfinished).await
+    }
+
+    async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        if self.adopted.load(Ordering::SeqCst) {
+            return Ok(Vec::new());
+        }
+        let left = self.unfinished().await?;
+        self.adopted.store(true, Ordering::SeqCst);
+        Ok(left)
+    }
+
+    async fn holds(&self, _action: &ActionId) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    fn lease(&self) -> Lease {
+        Lease::forever()
+    }
+
+    async fn leave(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn purge(&self, old: Old, most: u32) -> Result<usize, StoreError> {

@@ -15,6 +15,7 @@ use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
+use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
     Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
     StoreError,
@@ -258,6 +259,22 @@ impl Store for Faulty {
 
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
         self.reads(self.inner.unfinished()).await
+    }
+
+    async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        self.reads(self.inner.adopt()).await
+    }
+
+    async fn holds(&self, action: &ActionId) -> Result<bool, StoreError> {
+        self.reads(self.inner.holds(action)).await
+    }
+
+    fn lease(&self) -> Lease {
+        self.inner.lease()
+    }
+
+    async fn leave(&self) -> Result<(), StoreError> {
+        self.durable(self.inner.leave()).await
     }
 
     async fn purge(&self, old: Old, most: u32) -> Result<usize, StoreError> {
