@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::confirm::Confirm;
 use crate::flood::Flood;
+use crate::load::{Load, Work};
 use crate::pipeline::{Life, Pipeline, Stop, write};
 use crate::ports::{Named, StoreError};
 use crate::room::{Place, Room};
@@ -51,6 +52,8 @@ pub struct Desk {
     pub flood: Flood,
     /// Proposals being made.
     pub room: Room,
+    /// What is being worked on.
+    pub load: Load,
     /// Rung when an action begins to wait for members of staff.
     pub waiting: Arc<Notify>,
     /// Where the executor's own pages are served; empty where they are not.
@@ -137,6 +140,7 @@ impl Desk {
             let action = self.execute_write(request, plan).await?;
             return Ok(Done { observations: Vec::new(), action: Some(action) });
         }
+        let _work = self.begin(request, plan).map_err(Turned::only)?;
         let mut observations = Vec::new();
         for step in &plan.steps {
             match self.observe(request, plan, step).await {
@@ -254,7 +258,13 @@ impl Desk {
     /// when the caller does not.
     async fn under_way(&self, life: Life, progress: Progress) -> Result<Step, Turned> {
         let action = life.action().clone();
-        let intent = life.state().proposal().intent().to_owned();
+        let proposal = life.state().proposal();
+        let intent = proposal.intent().to_owned();
+        // What was begun is carried on however much there is.
+        let tenant = &proposal.asked().subject.tenant;
+        let fresh = matches!(life.state(), State::Proposed(_) | State::Granted(_));
+        let work = fresh.then(|| self.load.begin(tenant, proposal.tool())).transpose();
+        let work = work.map_err(Turned::only)?;
         // Another caller may have carried it further since its journal was read.
         if life.seq() > 0 {
             let owner = life.state().proposal().asked().subject.clone();
@@ -265,7 +275,10 @@ impl Desk {
             }
         }
         let desk = self.clone();
-        let task = tokio::spawn(async move { desk.pipeline.run(life, &progress).await });
+        let task = tokio::spawn(async move {
+            let _work = work;
+            desk.pipeline.run(life, &progress).await
+        });
         let life = match task.await {
             Ok(Ok(life)) => life,
             // Somebody was faster: theirs is the truth.
@@ -346,13 +359,17 @@ impl Desk {
     }
 
     /// A proposal, and the place that it takes until it is parked.
-    async fn make(&self, request: &Request, plan: &Plan) -> Result<(Proposal, Place), Refused> {
+    async fn make(
+        &self,
+        request: &Request,
+        plan: &Plan,
+    ) -> Result<(Proposal, (Place, Work)), Refused> {
         let catalog = &self.pipeline.catalog;
         let admitted = admit(plan, catalog)?;
         let Some((step, contract)) = admitted.write.filter(|_| admitted.reads.is_empty()) else {
             return Err(Refused::new(Code::PlanInvalid, "a proposal is of exactly one write"));
         };
-        let place = self.place(request).await?;
+        let place = (self.place(request).await?, self.begin(request, plan)?);
         let arguments = self.resolve(request, plan, step, contract).await?;
         Ok((self.draft(self.asked(request, plan), contract, &arguments).await?, place))
     }
@@ -422,6 +439,11 @@ impl Desk {
         }
         let message = format!("{subject} of this subject and {planner} of this planner");
         Err(Refused::new(Code::TooManyOpen, format!("{message} wait for an answer")))
+    }
+
+    fn begin(&self, request: &Request, plan: &Plan) -> Result<Work, Refused> {
+        let tool = plan.steps.first().map_or("", |step| &step.tool);
+        self.load.begin(&request.subject.tenant, tool)
     }
 
     async fn observe(

@@ -39,6 +39,8 @@ mod webhook;
 
 pub mod escalations;
 
+pub mod load;
+
 pub mod room;
 
 pub mod flood;

@@ -30,6 +30,7 @@ use crate::console::ConsoleConfig;
 use crate::desk::Desk;
 use crate::driver::Driver;
 use crate::flood::Flood;
+use crate::load::Load;
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, Store, SystemClock};
@@ -256,6 +257,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         running: Running::default(),
         flood: Flood::default(),
         room: Room::default(),
+        load: Load::default(),
         waiting: Arc::default(),
         origin: site.as_ref().map_or("", |site| site.origin()).into(),
         confirm: config.confirm.as_ref().map(Confirm::open).transpose()?.map(Arc::new),

@@ -125,6 +125,7 @@ pub(crate) fn desk(
         subjects: Arc::new(Subjects::none()),
         running: Running::default(),
         room: crate::room::Room::default(),
+        load: crate::load::Load::default(),
         flood: crate::flood::Flood::default(),
         waiting: Arc::default(),
         origin: "".into(),

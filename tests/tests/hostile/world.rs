@@ -238,6 +238,7 @@ fn desk(
         running: Running::default(),
         flood: countersign_executor::flood::Flood::default(),
         room: countersign_executor::room::Room::default(),
+        load: countersign_executor::load::Load::default(),
         waiting: Arc::default(),
         origin: "".into(),
         confirm: None,

@@ -261,6 +261,7 @@ impl Machine {
             running: running::Running::default(),
             flood: countersign_executor::flood::Flood::default(),
             room: countersign_executor::room::Room::default(),
+            load: countersign_executor::load::Load::default(),
             waiting: Arc::default(),
             origin: "".into(),
             confirm: None,
