@@ -83,8 +83,8 @@ impl Confirm {
     pub fn send(&self, proposal: &Proposal, now: Timestamp) -> Option<String> {
         let subject = &proposal.asked().subject;
         let to = address(subject).filter(|_| proposal.needs().contains(&Need::Customer))?;
-        if !self.room(subject, now) {
-            tracing::warn!(proposal = %proposal.id(), "too many links for this subject: not sent");
+        if !self.mailer.has_room() || !self.room(subject, now) {
+            tracing::warn!(proposal = %proposal.id(), "too many links: this one is not sent");
             return None;
         }
         let body = json!({

@@ -30,6 +30,8 @@ const AGAIN: [Duration; 4] = [
 ];
 /// Messages on their way to one receiver at once.
 const AT_ONCE: usize = 4;
+/// Messages that wait for their turn or their next try.
+const QUEUE: usize = 1000;
 
 /// Where messages go, as the configuration has it.
 pub(crate) struct Receiver<'a> {
@@ -48,6 +50,7 @@ pub(crate) struct Webhook {
     secret: Option<SecretString>,
     client: Client,
     room: Semaphore,
+    queue: Semaphore,
 }
 
 impl Webhook {
@@ -70,13 +73,23 @@ impl Webhook {
             client: client(&egress, to.ca, CONNECT, Kept::Never)?,
             secret: to.secret.map(secret).transpose()?,
             room: Semaphore::new(AT_ONCE),
+            queue: Semaphore::new(QUEUE),
             url,
         })
+    }
+
+    /// Whether one more message may wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.available_permits() > 0
     }
 
     /// Tells, trying again where that may help. Logs name `about` and never the body.
     pub(crate) async fn tell(&self, about: &str, body: &str) {
         let host = self.url.host_str().unwrap_or_default();
+        let Ok(_waiting) = self.queue.try_acquire() else {
+            tracing::error!(%host, %about, "{QUEUE} messages wait already: this one is given up");
+            return;
+        };
         let mut pauses = AGAIN.iter();
         loop {
             // Who waits for the next try holds up nobody else.
@@ -131,6 +144,26 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[tokio::test]
+    async fn beyond_its_queue_a_message_is_given_up_at_once() {
+        let url = SecretString::from("https://example.com/hook".to_owned());
+        let to = Receiver {
+            url: &url,
+            secret: None,
+            ca: None,
+            private_networks: &[],
+            plain_http: false,
+        };
+        let hook = Webhook::new(&to).unwrap();
+        assert!(hook.has_room());
+        let waiting = hook.queue.acquire_many(u32::try_from(QUEUE).unwrap()).await.unwrap();
+        assert!(!hook.has_room());
+        // Nothing is dialled: it would wait for its tries otherwise.
+        hook.tell("prp_1", "{}").await;
+        drop(waiting);
+        assert!(hook.has_room());
+    }
 
     #[test]
     fn a_signature_covers_time_and_body() {

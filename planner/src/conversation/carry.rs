@@ -260,12 +260,14 @@ impl Engine {
         let Stage::Checking(checking) = &conversation.stage else { return None };
         let token = scene.asker.token;
         let ending = match &checking.action_id {
-            Some(id) => self
-                .executor
-                .action(token, id)
-                .await
-                .ok()
-                .map(|action| (is_sealed(&action), about(&action))),
+            Some(id) => match self.executor.action(token, id).await {
+                Ok(action) => Some((is_sealed(&action), about(&action))),
+                // There is nothing to look for any more, or never was for this person.
+                Err(CallError::Refused(no)) if no.code == Code::NotFound.name() => {
+                    Some((true, ended(&checking.tool, &no)))
+                }
+                Err(_unknown) => None,
+            },
             None => match carry_out(
                 self.executor.as_ref(),
                 token,
@@ -275,16 +277,7 @@ impl Engine {
             .await
             {
                 Ended::Action(action) => Some((is_sealed(&action), about(&action))),
-                Ended::Refused(refusal) => {
-                    let action = refused_action(&checking.tool, &refusal);
-                    Some((
-                        true,
-                        Ending {
-                            actions: vec![action],
-                            ..Ending::says(Intent::Action, reply::refused(&refusal))
-                        },
-                    ))
-                }
+                Ended::Refused(refusal) => Some((true, ended(&checking.tool, &refusal))),
                 Ended::NotHandedOver | Ended::InDoubt { .. } => None,
             },
         };
@@ -310,6 +303,13 @@ fn about(action: &Action) -> Ending {
     };
     let intent = if action.escalated { Intent::Escalate } else { Intent::Action };
     Ending { actions: vec![shown], ..Ending::says(intent, reply::acted(action)) }
+}
+
+fn ended(tool: &str, refusal: &Refusal) -> Ending {
+    Ending {
+        actions: vec![refused_action(tool, refusal)],
+        ..Ending::says(Intent::Action, reply::refused(refusal))
+    }
 }
 
 fn known(action: &Action) -> String {

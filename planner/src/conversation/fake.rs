@@ -50,6 +50,8 @@ pub(crate) struct Shop {
     pub(crate) execute_script: VecDeque<Result<Action, CallError>>,
     pub(crate) list_script: VecDeque<CallError>,
     pub(crate) watch_script: VecDeque<Action>,
+    /// What is not there any more.
+    pub(crate) forgotten: bool,
     pub(crate) no_confirmation: bool,
     /// Whether it serves the customer's page.
     pub(crate) sends_links: bool,
@@ -349,6 +351,12 @@ impl Executor for FakeExecutor {
         _action_id: &str,
         _patience: Duration,
     ) -> Result<Action, CallError> {
+        if self.shop.lock().forgotten {
+            return Err(CallError::Refused(Box::new(Refusal::new(
+                Code::NotFound,
+                "no such action",
+            ))));
+        }
         self.shop.lock().watch_script.pop_front().ok_or_else(|| CallError::Lost("no news".into()))
     }
 }

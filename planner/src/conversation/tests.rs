@@ -273,6 +273,23 @@ async fn without_a_frontend_that_signs_the_yes_is_given_behind_a_link() {
 }
 
 #[tokio::test]
+async fn an_action_that_is_not_there_is_not_looked_for_for_ever() {
+    let executor = FakeExecutor::new(TWO);
+    executor.shop.lock().sends_links = true;
+    let mut talk = Talk::offline(&executor);
+    talk.by_link = true;
+    talk.say("cancel order #1001").await;
+    assert_eq!(talk.say("done").await.reply, reply::STILL_CHECKED);
+    executor.shop.lock().forgotten = true;
+    let turn = talk.say("done").await;
+    assert_eq!(turn.actions[0].code, "NOT_FOUND");
+    assert_ne!(turn.reply, reply::STILL_CHECKED);
+    // The conversation goes on with something new.
+    let turn = talk.say("cancel order #1001").await;
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION");
+}
+
+#[tokio::test]
 async fn without_a_card_and_without_a_link_a_person_takes_over() {
     let executor = FakeExecutor::new(TWO);
     let mut talk = Talk::offline(&executor);
