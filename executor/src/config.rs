@@ -14,6 +14,7 @@ use crate::confirm::ConfirmConfig;
 use crate::connector::config::ConnectionConfig;
 use crate::console::ConsoleConfig;
 use crate::notify::NotifyConfig;
+use crate::store::StoreConfig;
 pub use issuer::{Frontend, Issuer, PublicKey, Strengths};
 
 /// The executor's configuration.
@@ -28,6 +29,9 @@ pub struct Config {
     pub tls: Tls,
     /// Folder of the store and of the published log.
     pub state: PathBuf,
+    /// Where the executor remembers; absent for a file in the state folder.
+    #[serde(default)]
+    pub store: Option<StoreConfig>,
     /// Pack folders.
     pub packs: Vec<PathBuf>,
     /// Folder of the policy.
@@ -154,6 +158,7 @@ impl Config {
         let mut paths = vec![&mut tls.cert, &mut tls.key, &mut tls.ca];
         paths.extend(tls.crl.as_mut());
         paths.extend([&mut self.state, &mut self.policy, &mut self.credentials]);
+        paths.extend(self.store.iter_mut().flat_map(StoreConfig::files));
         paths.push(&mut self.log.key);
         paths.extend(self.packs.iter_mut());
         for issuer in &mut self.issuers {

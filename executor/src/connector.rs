@@ -22,7 +22,7 @@ mod pace;
 mod pages;
 mod scrub;
 mod send;
-mod tls;
+pub(crate) mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -391,4 +391,4 @@ fn nobody_waits() -> Turned {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

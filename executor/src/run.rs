@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use countersign_proto::v1::{
     approvals_server::ApprovalsServer, audit_server::AuditServer,
     escalations_server::EscalationsServer, executor_server::ExecutorServer,
@@ -33,19 +33,18 @@ use crate::flood::Flood;
 use crate::load::Load;
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
-use crate::ports::{Clock, Store, SystemClock};
+use crate::ports::{Clock, SystemClock};
 use crate::room::Room;
 use crate::running::Running;
 use crate::service::{
     approvals::ApprovalsService, audit::AuditService, escalations::EscalationsService,
     executor::ExecutorService, operator::OperatorService,
 };
-use crate::store::sqlite::Sqlite;
 use crate::subject::Subjects;
 use crate::switch::Switchboard;
 use crate::vault::Vault;
 use crate::vitals::Watch;
-use crate::{activation, console, log, notify, packs, policy, purge, status};
+use crate::{activation, console, log, notify, packs, policy, purge, status, store};
 
 /// How long calls under way may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -72,7 +71,7 @@ pub async fn run(
         crl: config.tls.crl.clone(),
     })?;
     let _alone = alone(&config.state)?;
-    let Opened { desk, watch, publisher, publishing } = open(&config).await?;
+    let Opened { desk, watch, publisher, publishing, fenced } = open(&config).await?;
     let watching = tokio::spawn(watch.run());
     let carried_on = desk.recover().await?;
     if carried_on > 0 {
@@ -121,6 +120,13 @@ pub async fn run(
         .add_service(OperatorServer::new(OperatorService::new(desk.clone(), tenants)))
         .add_service(EscalationsServer::new(EscalationsService::new(desk.clone())))
         .add_service(AuditServer::new(AuditService::new(desk.clone())));
+    let over = fenced.clone();
+    let stop = async move {
+        tokio::select! {
+            () = stop => {}
+            () = over.cancelled() => {}
+        }
+    };
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
     desk.seal_counted(true).await;
     watching.abort();
@@ -137,6 +143,11 @@ pub async fn run(
         tracing::warn!("the log folder lags behind; the next start brings it up to date");
     }
     tracing::info!("executor stopped");
+    ensure!(
+        !fenced.is_cancelled(),
+        "another executor took over from this one, which did not renew its lease in time: start \
+         it again"
+    );
     Ok(())
 }
 
@@ -194,6 +205,8 @@ pub struct Opened {
     pub publisher: JoinHandle<()>,
     /// Ends the publisher after one last round.
     pub publishing: CancellationToken,
+    /// Cancelled once another executor took over from this one, which has to stop then.
+    pub fenced: CancellationToken,
 }
 
 /// Opens everything that the configuration names, and serves nothing.
@@ -215,15 +228,14 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         })?;
     let key = Arc::new(log::key(&config.log)?);
     private_folder(&config.state)?;
-    let store = Sqlite::open(&config.state.join("executor.db"), Arc::clone(&key))?;
+    let opened = store::open(config, &catalog, &vault, Arc::clone(&key)).await?;
+    let store::Opened { store, source, fenced } = opened;
     let sealed = Arc::new(Notify::new());
     let folder = config.state.join("log");
     let publishing = CancellationToken::new();
-    let source = store.log_source();
     let rung = Arc::clone(&sealed);
     let publisher = tokio::spawn(log::publish(folder, key, source, rung, publishing.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store: Arc<dyn Store> = Arc::new(store);
     let found = Found::read(config, &catalog, &policy)?;
     let inactive = activation::settle(&*store, &found, &config.state, clock.now()).await?;
     sealed.notify_one();
@@ -262,7 +274,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         origin: site.as_ref().map_or("", |site| site.origin()).into(),
         confirm: config.confirm.as_ref().map(Confirm::open).transpose()?.map(Arc::new),
     };
-    Ok(Opened { desk, watch, publisher, publishing })
+    Ok(Opened { desk, watch, publisher, publishing, fenced })
 }
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {

@@ -26,7 +26,7 @@ use crate::running::Running;
 use crate::store::sqlite::Sqlite;
 use crate::subject::Subjects;
 
-pub(crate) use open::{policy, with_people};
+pub(crate) use open::{policy, with_limits, with_people};
 
 const AT: &str = "2026-01-01T00:00:00Z";
 

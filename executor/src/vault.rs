@@ -4,7 +4,8 @@
 //! changed or removed one counts a second later at most. It is read beside the
 //! worker threads, one file at a time: a file system that hangs holds one thread
 //! and the requests that need a credential, nothing else.
-//! Only the connector's last hop can open one (NO SECRET LEAVES).
+//! Only the connector's last hop can open one, and the database's login its own (NO SECRET
+//! LEAVES).
 
 mod permissions;
 
@@ -140,6 +141,19 @@ impl Vault {
     /// # Errors
     /// As `check`.
     pub(crate) async fn reveal(&self, id: &str, _: LastHop) -> Result<SecretString, VaultError> {
+        self.read_aside(id, Instant::now()).await
+    }
+
+    /// The password of the executor's own database.
+    ///
+    /// # Errors
+    /// As `check`.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn login(
+        &self,
+        id: &str,
+        _: crate::store::postgres::Login,
+    ) -> Result<SecretString, VaultError> {
         self.read_aside(id, Instant::now()).await
     }
 

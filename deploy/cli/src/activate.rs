@@ -11,8 +11,7 @@ use countersign_core::activation::{Change, Part, ROLE};
 use countersign_core::policy::{Person, Policy, load};
 use countersign_executor::activation::{FOLDER, Found};
 use countersign_executor::config::Config;
-use countersign_executor::store::sqlite;
-use countersign_executor::{packs, policy};
+use countersign_executor::{packs, policy, store};
 use countersign_shared::attest::{AUDIENCE, ActivationClaims, ActivationType};
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
@@ -62,14 +61,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let found = found(&config)?;
     let digest = found.parts.get(&args.part);
     let digest = digest.ok_or_else(|| anyhow!("{} is not in the configuration", args.part))?;
-    let store = config.state.join("executor.db");
-    let (active, bundle) = sqlite::activated(&store)
-        .with_context(|| format!("cannot read {}: start the executor once", store.display()))?;
+    let place = store::place(&config);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (active, bundle) = runtime
+        .block_on(store::activated(&config))
+        .with_context(|| format!("cannot read {place}: start the executor once"))?;
     let change = Change { part: &args.part, active: active.get(&args.part), found: digest };
     ensure!(change.old() != digest, "{} is active as it is: nothing to sign", args.part);
     let judge = load::policy(&bundle, None).policy;
-    let judge =
-        judge.ok_or_else(|| anyhow!("the active policy in {} does not load", store.display()))?;
+    let judge = judge.ok_or_else(|| anyhow!("the active policy in {place} does not load"))?;
     let now = Timestamp::now();
     let key = ed25519::read(&args.key)?;
     let person = person(args, &judge, now)?;

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod house;
-mod shop;
+pub(crate) mod shop;
 
 use countersign_core::lifecycle::Outcome;
 use countersign_shared::attest::Decision::{Approve, Reject};

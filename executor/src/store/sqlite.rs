@@ -13,6 +13,7 @@ mod controls;
 mod escalations;
 mod history;
 mod matches;
+mod migrate;
 mod probe;
 mod purge;
 mod rows;
@@ -49,12 +50,11 @@ use crate::ports::{
     StoreError,
 };
 
+use crate::store::Activated;
+use crate::store::row::Row;
 use claims::Reservations;
 pub use history::LogSource;
 use writer::Writer;
-
-/// Version of the layout, in `PRAGMA user_version`.
-const LAYOUT: i64 = 5;
 
 /// The store in one SQLite file.
 pub struct Sqlite {
@@ -100,9 +100,6 @@ impl Sqlite {
     }
 }
 
-/// Parts with their digests, and the active policy's files by name.
-pub type Activated = (BTreeMap<Part, Active>, BTreeMap<String, String>);
-
 /// What is activated in a store, and the active policy's files, without opening it for
 /// writing.
 ///
@@ -123,22 +120,7 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     // What a savepoint may have to undo stays in memory, and off the disk.
     connection.pragma_update(None, "temp_store", "memory")?;
     plan_once(&connection)?;
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        0 => {
-            connection.execute_batch(&format!(
-                "BEGIN; {} PRAGMA user_version = {LAYOUT}; COMMIT;",
-                include_str!("sqlite/schema.sql")
-            ))?;
-        }
-        LAYOUT => {}
-        other => {
-            return Err(StoreError::Damaged(format!(
-                "layout {other} of {}; this executor knows layout {LAYOUT}",
-                path.display()
-            )));
-        }
-    }
+    migrate::migrate(&connection)?;
     Ok(connection)
 }
 
@@ -199,7 +181,7 @@ impl Store for Sqlite {
     }
 
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
-        let row = rows::Row::of(state);
+        let row = Row::of(state);
         self.writer.write(move |batch| rows::append(batch.db(), &row, seq, &events)).await
     }
 
@@ -208,7 +190,7 @@ impl Store for Sqlite {
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError> {
-        let action = action.map(|(seq, events, state)| (seq, events, rows::Row::of(state)));
+        let action = action.map(|(seq, events, state)| (seq, events, Row::of(state)));
         self.writer
             .write(move |batch| {
                 if let Some((seq, events, row)) = &action {
@@ -225,7 +207,7 @@ impl Store for Sqlite {
         (seq, events, state): (u64, Vec<Event>, &State),
         (first, begun): (Vec<Event>, &State),
     ) -> Result<u64, StoreError> {
-        let (old, new) = (rows::Row::of(state), rows::Row::of(begun));
+        let (old, new) = (Row::of(state), Row::of(begun));
         self.writer
             .write(move |batch| {
                 rows::append(batch.db(), &old, seq, &events)?;

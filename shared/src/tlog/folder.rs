@@ -66,6 +66,18 @@ pub trait Source {
     fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, Self::Error>;
 }
 
+impl<S: Source + ?Sized> Source for Box<S> {
+    type Error = S::Error;
+
+    fn checkpoint(&self) -> Result<Option<Vec<u8>>, Self::Error> {
+        (**self).checkpoint()
+    }
+
+    fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, Self::Error> {
+        (**self).leaves(range)
+    }
+}
+
 /// Why a folder was not brought up to date. It still verifies as it did before.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {

@@ -51,6 +51,20 @@ impl Tree {
         Ok(Self { size, edge })
     }
 
+    /// A tree of `size` leaves with this edge, as [`Tree::edge`] gave it; `None` where no
+    /// tree of that size has as many.
+    #[must_use]
+    pub fn of(size: u64, edge: Vec<Hash>) -> Option<Self> {
+        let complete = usize::try_from(size.count_ones()).ok()?;
+        (edge.len() == complete).then_some(Self { size, edge })
+    }
+
+    /// The complete subtrees that cover all leaves, the largest first.
+    #[must_use]
+    pub fn edge(&self) -> &[Hash] {
+        &self.edge
+    }
+
     /// The number of leaves.
     #[must_use]
     pub const fn size(&self) -> u64 {
@@ -198,6 +212,13 @@ pub(crate) mod tests {
         let by_level: Vec<usize> =
             (0..5).map(|level| table.0.keys().filter(|key| key.0 == level).count()).collect();
         assert_eq!(by_level, [13, 6, 3, 1, 0]);
+    }
+
+    #[test]
+    fn an_edge_is_the_whole_tree_or_none() {
+        let (tree, _) = grow(&reference_leaves());
+        assert_eq!(Tree::of(tree.size(), tree.edge().to_vec()), Some(tree.clone()));
+        assert_eq!(Tree::of(tree.size() + 1, tree.edge().to_vec()), None);
     }
 
     #[test]

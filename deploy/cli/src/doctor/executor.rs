@@ -9,7 +9,7 @@ use countersign_core::contract::Catalog;
 use countersign_executor::config::Config;
 use countersign_executor::connector::Connections;
 use countersign_executor::vault::Vault;
-use countersign_executor::{log, packs, policy};
+use countersign_executor::{log, packs, policy, store};
 use countersign_shared::mtls::MaterialFiles;
 use countersign_shared::tlog::key::{Signer as _, VerifierKey};
 
@@ -117,6 +117,7 @@ fn backends(report: &mut Report, config: &Config) {
     may(report, config, &catalog);
     if let Some(vault) = &vault {
         connections(report, config, &catalog, vault);
+        store(report, config, &catalog, vault);
     }
     claims(report, config, &catalog);
 }
@@ -151,6 +152,14 @@ fn connections(report: &mut Report, config: &Config, catalog: &Catalog, vault: &
     }
     for risk in config.connections.iter().flat_map(|connection| connection.risks()) {
         report.warn("connections", risk, "");
+    }
+}
+
+/// Its settings; only the executor opens it.
+fn store(report: &mut Report, config: &Config, catalog: &Catalog, vault: &Vault) {
+    match store::check(config, catalog, vault) {
+        Ok(()) => report.good("store", store::place(config)),
+        Err(error) => report.wrong("store", error.to_string(), ""),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::ports::Backends;
 
 /// A refund of it takes two of finance.
-pub(super) const PACK: [(&str, &str); 3] = [
+pub(crate) const PACK: [(&str, &str); 3] = [
     ("connector.yaml", CONNECTOR),
     ("contracts/order.yaml", ORDER),
     ("contracts/refund.yaml", REFUND),

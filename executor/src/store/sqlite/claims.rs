@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use countersign_core::claim::{self, Known, Latest, Taken};
 use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
-use countersign_core::lifecycle::Outcome;
 use countersign_core::limit::{Budget, Spent, Sum};
 use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::spending::{self, Booking};
+use super::spending;
 use crate::ports::StoreError;
+use crate::store::booking::{self, Booking};
+use crate::store::known::{self, damaged};
 
 /// Claims between `claim` and the end of the action.
 #[derive(Default)]
@@ -59,7 +60,7 @@ impl Reservations {
     ) -> Result<Spent, StoreError> {
         let mut spent = Spent::default();
         for (account, within) in budget.questions() {
-            let since = spending::since(now, within);
+            let since = booking::since(now, within);
             let here = self.booked.iter().filter(|(_, b)| b.counts(&account, since));
             let mut ids = Vec::new();
             for (action, booking) in here {
@@ -79,16 +80,7 @@ impl Reservations {
         db: &Connection,
         intent: &str,
     ) -> Result<Option<Latest>, StoreError> {
-        let stored = stored(db, intent)?;
-        match self.intents.get(intent) {
-            Some(action) => Ok(Some(Latest {
-                action: action.clone(),
-                occasion: stored.as_ref().map_or(0, |l| l.occasion),
-                outcome: None,
-                receipt: None,
-            })),
-            None => Ok(stored),
-        }
+        Ok(known::latest(self.intents.get(intent).cloned(), stored(db, intent)?))
     }
 
     fn holder(&self, db: &Connection, objects: &[String]) -> Result<Option<ActionId>, StoreError> {
@@ -124,21 +116,5 @@ fn stored(db: &Connection, intent: &str) -> Result<Option<Latest>, StoreError> {
         .query_row(params![intent], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
         .optional()?;
     let Some((action, occasion, outcome, receipt)) = row else { return Ok(None) };
-    Ok(Some(Latest {
-        action: action.parse().map_err(damaged)?,
-        occasion,
-        outcome: outcome.map(|o| named(&o)).transpose()?,
-        receipt: receipt.map(|r| r.parse().map_err(damaged)).transpose()?,
-    }))
-}
-
-fn named(outcome: &str) -> Result<Outcome, StoreError> {
-    [Outcome::Applied, Outcome::NotApplied, Outcome::Unknown, Outcome::Refused]
-        .into_iter()
-        .find(|o| o.name() == outcome)
-        .ok_or_else(|| StoreError::Damaged(format!("outcome `{outcome}`")))
-}
-
-pub(super) fn damaged(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged(error.to_string())
+    known::stored(&action, occasion, outcome.as_deref(), receipt.as_deref()).map(Some)
 }

@@ -6,8 +6,8 @@ use countersign_core::activation::{Active, Part};
 use countersign_core::switch::{Off, Reach, Switches};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::claims::damaged;
 use crate::ports::{Activation, StoreError};
+use crate::store::known::damaged;
 
 pub(super) fn switches(db: &Connection) -> Result<Switches, StoreError> {
     let mut select = db.prepare_cached("SELECT reach, off FROM switches")?;

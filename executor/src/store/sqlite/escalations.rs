@@ -6,8 +6,8 @@ use countersign_core::seal::{Leaf, Queue};
 use countersign_shared::ids::EscalationId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::claims::damaged;
 use crate::ports::{Escalation, EscalationQuery, StoreError};
+use crate::store::known::damaged;
 
 const COLUMNS: &str = "SELECT body, seen, taken_by, closed_by FROM escalations";
 

@@ -14,8 +14,8 @@ use countersign_shared::tlog::tile::MAX_ENTRY_BYTES;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::Readers;
-use super::claims::damaged;
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
+use crate::store::known::damaged;
 
 /// The tree's right edge as the file has it, checked against its own checkpoint.
 pub(super) fn load(db: &Connection, log: &LogKey) -> Result<Tree, StoreError> {

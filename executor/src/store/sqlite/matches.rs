@@ -1,19 +1,13 @@
 //! Who was matched, and how often it was tried.
 
-use std::time::Duration;
-
 use countersign_core::gates::Gate;
 use countersign_core::subject::{MATCH_LIVES, Matched, Subject};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::claims::damaged;
 use crate::ports::StoreError;
-
-/// Tries of one subject, or at one order, within [`WINDOW`].
-const MOST_TRIES: u32 = 5;
-/// How long a try counts.
-const WINDOW: Duration = Duration::from_secs(24 * 3600);
+use crate::store::known::damaged;
+use crate::store::tries::{MOST, WINDOW, before};
 
 /// Counts a try against each, up to the most; whether it was within it everywhere.
 /// Tries beyond it are not counted: else a stranger could shut an order for ever.
@@ -29,7 +23,7 @@ pub(super) fn count(
     let mut within = true;
     for what in against {
         let tries: u32 = tried.query_row(params![what], |row| row.get(0))?;
-        if tries < MOST_TRIES {
+        if tries < MOST {
             insert.execute(params![what, now.as_second()])?;
         } else {
             within = false;
@@ -85,8 +79,4 @@ pub(super) fn matched(
         .query_row(who, |r| r.get(0))
         .optional()?;
     body.map(|body| serde_json::from_str(&body).map_err(damaged)).transpose()
-}
-
-fn before(now: Timestamp, by: Duration) -> i64 {
-    now.checked_sub(by).unwrap_or(Timestamp::MIN).as_second()
 }

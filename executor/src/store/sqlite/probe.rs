@@ -6,7 +6,6 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::LAYOUT;
 use crate::ports::StoreError;
 
 /// Room that must be left, in bytes: several actions with their receipts.
@@ -14,7 +13,8 @@ const ROOM: usize = 256 * 1024;
 
 /// Writes the layout's number over itself: one page, committed like any other.
 pub(super) fn write(db: &Connection) -> Result<(), StoreError> {
-    Ok(db.pragma_update(None, "user_version", LAYOUT)?)
+    let layout: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(db.pragma_update(None, "user_version", layout)?)
 }
 
 /// Takes some room and gives it back. A commit alone would not notice a full disk

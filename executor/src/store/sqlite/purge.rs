@@ -1,11 +1,10 @@
 //! Removes rows that nobody needs any more. Ids sort by the time they were made.
 
 use countersign_shared::ids::{ActionId, ObservationId};
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use uuid::Uuid;
 
 use crate::ports::{Old, StoreError};
+use crate::store::old::first_id;
 
 const OBSERVATIONS: &str = "
     DELETE FROM observations WHERE observation_id IN (
@@ -20,10 +19,10 @@ const WAITING: &str = "
     ORDER BY action_id LIMIT ?2";
 
 pub(super) fn purge(db: &Connection, old: Old, most: u32) -> Result<usize, StoreError> {
-    let observed = ObservationId::from_uuid(first(old.observed));
+    let observed = ObservationId::from_uuid(first_id(old.observed));
     let observations =
         db.prepare_cached(OBSERVATIONS)?.execute(params![observed.as_str(), most])?;
-    let proposed = ActionId::from_uuid(first(old.proposed));
+    let proposed = ActionId::from_uuid(first_id(old.proposed));
     let remove = |table: &str| {
         let sql = format!("DELETE FROM {table} WHERE action_id IN ({WAITING})");
         db.prepare_cached(&sql)?.execute(params![proposed.as_str(), most])
@@ -32,10 +31,4 @@ pub(super) fn purge(db: &Connection, old: Old, most: u32) -> Result<usize, Store
     remove("journal")?;
     let proposals = remove("actions")?;
     Ok(observations + proposals)
-}
-
-/// The first id that can be made at this time.
-fn first(at: Timestamp) -> Uuid {
-    let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }

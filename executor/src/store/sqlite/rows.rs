@@ -1,8 +1,7 @@
 //! Actions, journals and observations as rows.
 
 use countersign_core::gates::Gate;
-use countersign_core::lifecycle::{Event, Outcome, State};
-use countersign_core::proposal::Proposal;
+use countersign_core::lifecycle::{Event, Outcome};
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::subject::Subject;
 use countersign_shared::ids::{ObservationId, ReceiptId};
@@ -10,45 +9,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value as Json;
 
-use super::claims::damaged;
-use super::spending::{self, Booking};
+use super::spending;
 use crate::ports::{Named, Open, StoreError};
-
-/// The columns that follow from a state.
-pub(super) struct Row {
-    proposal: Box<Proposal>,
-    occasion: Option<u32>,
-    state: &'static str,
-    outcome: Option<Outcome>,
-    receipt: Option<ReceiptId>,
-    booking: Option<Booking>,
-}
-
-impl Row {
-    pub(super) fn of(state: &State) -> Self {
-        Self {
-            proposal: Box::new(state.proposal().clone()),
-            occasion: occasion(state),
-            state: state.name(),
-            outcome: state.outcome(),
-            receipt: state.receipt().cloned(),
-            booking: Booking::standing(state),
-        }
-    }
-}
-
-fn occasion(state: &State) -> Option<u32> {
-    match state {
-        State::Proposed(_) | State::Granted(_) => None,
-        State::Claimed(c) => Some(c.occasion()),
-        State::Cleared(c) => Some(c.claimed().occasion()),
-        State::Sent(d) | State::Answered(d) | State::Looking(d, _) => {
-            Some(d.cleared().claimed().occasion())
-        }
-        State::Settled(s) | State::Sealed(s, _) => Some(s.dispatch.cleared().claimed().occasion()),
-        State::Refused(s) | State::SealedRefusal(s, _) => s.key.as_ref().map(|(_, o)| *o),
-    }
-}
+use crate::store::known::damaged;
+use crate::store::row::Row;
 
 /// Appends to a journal and brings the columns and locks in line.
 pub(super) fn append(
@@ -106,11 +70,9 @@ fn upsert(db: &Connection, row: &Row) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Held from the claim until the outcome is known; `unknown` is not known.
 fn locks(db: &Connection, row: &Row) -> Result<(), StoreError> {
     let action = row.proposal.action().as_str();
-    let held = row.occasion.is_some() && row.outcome.is_none_or(|o| o == Outcome::Unknown);
-    if !held {
+    if !row.locked() {
         db.prepare_cached("DELETE FROM locks WHERE action_id = ?1")?.execute(params![action])?;
         return Ok(());
     }

@@ -1,66 +1,11 @@
-//! What limits add up: each claimed action on each of its accounts, until it is
-//! proved that nothing came of it.
+//! What limits add up, as rows.
 
-use std::time::Duration;
-
-use countersign_core::claim::Taken;
-use countersign_core::lifecycle::{Outcome, State};
 use countersign_core::limit::Sum;
-use countersign_core::proposal::Proposal;
-use countersign_shared::money::Money;
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::claims::damaged;
 use crate::ports::StoreError;
-
-/// One action on all its accounts.
-pub(super) struct Booking {
-    accounts: Vec<String>,
-    /// Milliseconds since 1970.
-    at: i64,
-    pub(super) tool: String,
-    pub(super) money: Option<Money>,
-}
-
-impl Booking {
-    pub(super) fn of(taken: &Taken, proposal: &Proposal) -> Self {
-        Self {
-            accounts: taken.booked().to_vec(),
-            at: taken.at().as_millisecond(),
-            tool: proposal.tool().to_owned(),
-            money: proposal.money(),
-        }
-    }
-
-    /// Of an action that is under way, in doubt or applied.
-    pub(super) fn standing(state: &State) -> Option<Self> {
-        let claimed = match state {
-            State::Claimed(c) => c,
-            State::Cleared(c) => c.claimed(),
-            State::Sent(d) | State::Answered(d) | State::Looking(d, _) => d.cleared().claimed(),
-            State::Settled(s) | State::Sealed(s, _) => match s.settlement.outcome {
-                Outcome::Applied | Outcome::Unknown => s.dispatch.cleared().claimed(),
-                Outcome::NotApplied | Outcome::Refused => return None,
-            },
-            State::Proposed(_)
-            | State::Granted(_)
-            | State::Refused(_)
-            | State::SealedRefusal(..) => return None,
-        };
-        Some(Self::of(claimed.taken(), claimed.granted().proposal()))
-    }
-
-    pub(super) fn counts(&self, account: &str, since: i64) -> bool {
-        self.at > since && self.accounts.iter().any(|own| own == account)
-    }
-}
-
-/// Where a window begins, in milliseconds since 1970.
-pub(super) fn since(now: Timestamp, within: Duration) -> i64 {
-    let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
-    now.as_millisecond().saturating_sub(within)
-}
+use crate::store::booking::{self, Booking};
+use crate::store::known::damaged;
 
 /// Brings an action's rows in line with where it stands.
 pub(super) fn book(
@@ -76,8 +21,7 @@ pub(super) fn book(
         "INSERT INTO spending (account, at, action_id, tool, currency, minor)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
     )?;
-    let currency = booking.money.map_or("", |m| m.currency().code());
-    let minor = booking.money.map_or(0, Money::minor);
+    let (currency, minor) = booking.amount();
     for account in &booking.accounts {
         insert.execute(params![account, booking.at, action, booking.tool, currency, minor])?;
     }
@@ -103,11 +47,7 @@ pub(super) fn sums(
     let mut sums = Vec::new();
     for row in rows {
         let (tool, currency, count, minor) = row?;
-        let mut sum = Sum { count, ..Sum::default() };
-        if !currency.is_empty() {
-            sum.money.insert(currency.parse().map_err(damaged)?, minor);
-        }
-        sums.push((tool, sum));
+        sums.push((tool, booking::sum(count, &currency, minor)?));
     }
     Ok(sums)
 }

@@ -1,0 +1,46 @@
+//! Switches and activations.
+
+use super::*;
+
+use countersign_core::activation::{Active, Part};
+use countersign_core::switch::{Off, Reach};
+
+use crate::ports::Activation;
+
+pub(crate) async fn switches_turn_with_their_receipt(bed: &impl Bed) {
+    let store = bed.open().await;
+    let off = |reason: &str| {
+        Some(Off { by: "o".into(), reason: reason.into(), at: Timestamp::UNIX_EPOCH })
+    };
+    let (all, pack) = (Reach::All, Reach::Pack("shop".into()));
+    assert_eq!(store.turn(all.clone(), off("a"), leaf(1)).await, Ok(0));
+    assert_eq!(store.turn(pack.clone(), off("b"), leaf(2)).await, Ok(1));
+    assert_eq!(store.turn(all.clone(), off("c"), leaf(3)).await, Ok(2));
+    assert_eq!(store.turn(pack.clone(), None, leaf(4)).await, Ok(3));
+    drop(store);
+    let switches = bed.open().await.switches().await.unwrap();
+    assert_eq!(switches.get(&all).map(|off| off.reason.as_str()), Some("c"));
+    assert_eq!(switches.get(&pack), None);
+}
+
+pub(crate) async fn what_is_activated_takes_the_place_of_the_earlier(bed: &impl Bed) {
+    let store = bed.open().await;
+    assert!(store.activated().await.unwrap().is_empty());
+    let active = |digest: &str| Active { digest: digest.into(), at: Timestamp::UNIX_EPOCH };
+    let bundle: BTreeMap<_, _> = [("people.yaml".to_owned(), "people: []".to_owned())].into();
+    let policy = |digest| Activation {
+        part: Part::Policy,
+        active: active(digest),
+        bundle: Some(bundle.clone()),
+    };
+    let pack = Activation { part: Part::Pack("shop".into()), active: active("p"), bundle: None };
+    store.activate(vec![policy("1"), pack], vec![leaf(1), leaf(2)]).await.unwrap();
+    store.activate(vec![policy("2")], vec![leaf(3)]).await.unwrap();
+    drop(store);
+    let store = bed.open().await;
+    let all = store.activated().await.unwrap();
+    assert_eq!(all[&Part::Policy], active("2"));
+    assert_eq!(all[&Part::Pack("shop".into())], active("p"));
+    assert_eq!(store.bundle().await.unwrap(), bundle);
+    assert_eq!(store.seal(leaf(4), None).await, Ok(3), "with their receipts");
+}

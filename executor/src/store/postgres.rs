@@ -1,0 +1,426 @@
+//! Several executors on one PostgreSQL. Each has a row, whose generation fences it; keys,
+//! locks and budget are taken in a transaction of their own before the intent.
+//!
+//! ```text
+//! claim ─▶ append (Claimed, Cleared, Intended) ─▶ … ─▶ seal (…, Sealed + leaf)
+//! first commit      second commit                        third commit, in the seat
+//! ```
+//!
+//! A commit counts only where the generation stands in the same transaction.
+
+mod claims;
+#[cfg(test)]
+pub(crate) mod cluster;
+mod config;
+mod connect;
+mod controls;
+mod database;
+mod escalations;
+mod fault;
+mod history;
+mod instance;
+mod matches;
+mod migrate;
+mod purge;
+mod reserved;
+mod rows;
+mod safety;
+mod seat;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use countersign_core::activation::{Active, Part};
+use countersign_core::claim::{Latest, Taken};
+use countersign_core::error::Refused;
+use countersign_core::grant::Granted;
+use countersign_core::lifecycle::{Event, State};
+use countersign_core::limit::{Budget, Spent};
+use countersign_core::resolve::{Evidence, Observation};
+use countersign_core::seal::Leaf;
+use countersign_core::subject::{Matched, Subject};
+use countersign_core::switch::{Off, Reach, Switches};
+use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
+use countersign_shared::tlog::folder::Source;
+use countersign_shared::tlog::key::LogKey;
+use deadpool_postgres::Transaction;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::lease::Lease;
+use crate::ports::{
+    Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
+    StoreError,
+};
+use crate::store::Activated;
+use crate::vault::Vault;
+
+pub use config::{Off as NoTls, PostgresConfig, Tls, Verified};
+use connect::Connector;
+pub(crate) use connect::Login;
+use database::Database;
+use fault::Fault;
+use instance::{Instance, fence};
+use reserved::Reserved;
+use rows::Append;
+use seat::{Entry, Seat};
+
+/// Connections beside the pool, which no number of callers can use up: one renews the
+/// lease, one seals.
+const OWN: usize = 2;
+
+/// The store in a PostgreSQL database.
+pub struct Postgres {
+    db: Database,
+    instance: Instance,
+    seat: Seat,
+    reserved: Arc<Reserved>,
+    /// Taken over, and not handed out yet.
+    adopted: Mutex<Vec<ActionId>>,
+    _renewing: AbortOnDropHandle<()>,
+}
+
+impl Postgres {
+    /// Joins the executors of a database, and makes its tables where there are none. `name`
+    /// is that of the state folder, whose lock this process holds.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, would lose commits, or holds a newer store or a
+    /// log with another key.
+    pub async fn open(
+        config: &PostgresConfig,
+        vault: &Vault,
+        name: &str,
+        log: Arc<LogKey>,
+    ) -> Result<Self, StoreError> {
+        let lease = config.lease().map_err(StoreError::Unavailable)?;
+        let connector = Connector::new(config, vault, name)?;
+        let db = Database::new(connector.clone(), config.pool)?;
+        let own = Database::new(connector, OWN)?;
+        migrate::migrate(&db).await?;
+        history::check(&db.client().await?, &log).await?;
+        let instance = Instance::register(&own, name, lease).await?;
+        let reserved = Arc::new(Reserved::default());
+        let keep = instance.clone().keep(own.clone(), Arc::clone(&reserved));
+        Ok(Self {
+            seat: Seat::take(own, instance.generation, log),
+            reserved,
+            adopted: Mutex::default(),
+            _renewing: AbortOnDropHandle::new(tokio::spawn(keep)),
+            instance,
+            db,
+        })
+    }
+
+    /// Whether the settings can be used, as far as that can be told without connecting.
+    ///
+    /// # Errors
+    /// What is wrong, with what to do about it.
+    pub fn check(config: &PostgresConfig, vault: &Vault) -> Result<(), StoreError> {
+        config.lease().map_err(StoreError::Unavailable)?;
+        Connector::new(config, vault, "").map(drop)
+    }
+
+    /// Where the published log is fed from.
+    #[must_use]
+    pub fn log_source(&self) -> impl Source<Error = StoreError> + Send + use<> {
+        history::LogSource { db: self.db.clone(), runtime: Handle::current() }
+    }
+
+    /// Cancelled once another executor took over from this one, which has to stop then.
+    #[must_use]
+    pub fn fenced(&self) -> CancellationToken {
+        self.instance.fenced.clone()
+    }
+
+    /// One transaction of this generation.
+    async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'a> Fn(&'a Transaction<'_>) -> BoxFuture<'a, Result<T, Fault>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (me, work) = (self.instance.generation, Arc::new(work));
+        let fenced = self.db.write(move |db| {
+            let work = Arc::clone(&work);
+            async move {
+                let work = async { work(db).await };
+                Ok(tokio::try_join!(biased; fence(db, me), work)?.1)
+            }
+            .boxed()
+        });
+        Ok(fenced.await?)
+    }
+
+    /// Writes an entry, and remembers which reservations the journal has now.
+    async fn seal_entry(&self, entry: Entry) -> Result<u64, StoreError> {
+        let begun: Vec<_> = entry.appends.iter().map(|append| append.action().clone()).collect();
+        let index = self.seat.seal(entry).await?;
+        begun.iter().for_each(|action| self.reserved.begun(action));
+        Ok(index)
+    }
+}
+
+/// What is activated in a database, without joining its executors.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn activated(config: &PostgresConfig, vault: &Vault) -> Result<Activated, StoreError> {
+    let db = Database::new(Connector::new(config, vault, "looks")?, 1)?.client().await?;
+    Ok((controls::activated(&db).await?, controls::bundle(&db).await?))
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn claim(
+        &self,
+        granted: &Granted,
+        budget: &Budget,
+        now: Timestamp,
+    ) -> Result<Result<Taken, Refused>, StoreError> {
+        self.reserved.taking(granted.proposal().action());
+        let me = self.instance.generation;
+        let asked = Arc::new((granted.clone(), budget.clone()));
+        let claimed = self
+            .db
+            .write(move |db| {
+                let asked = Arc::clone(&asked);
+                async move { claims::claim(db, me, &asked.0, &asked.1, now).await }.boxed()
+            })
+            .await;
+        match claimed {
+            Ok(taken) => Ok(Ok(taken)),
+            Err(Fault::Refused(refused)) => Ok(Err(*refused)),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn spent(&self, budget: &Budget, now: Timestamp) -> Result<Spent, StoreError> {
+        Ok(claims::spent(&self.db.client().await?, budget, now).await?)
+    }
+
+    async fn known(&self, intent: &str) -> Result<Option<Latest>, StoreError> {
+        Ok(claims::latest(&self.db.client().await?, intent).await?)
+    }
+
+    fn release(&self, action: &ActionId) {
+        self.reserved.release(&self.db, self.instance.generation, action);
+    }
+
+    async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
+        let append = Arc::new(Append::new(seq, &events, state)?);
+        let (me, action) = (self.instance.generation, append.action().clone());
+        self.write(move |db| {
+            let append = Arc::clone(&append);
+            async move { append.write(db, me).await }.boxed()
+        })
+        .await?;
+        self.reserved.begun(&action);
+        Ok(())
+    }
+
+    async fn seal(
+        &self,
+        leaf: Leaf,
+        action: Option<(u64, Vec<Event>, &State)>,
+    ) -> Result<u64, StoreError> {
+        let append = action.map(|(seq, events, state)| Append::new(seq, &events, state));
+        let appends = append.into_iter().collect::<Result<_, _>>()?;
+        self.seal_entry(Entry { appends, leaves: vec![leaf], ..Entry::default() }).await
+    }
+
+    async fn replace(
+        &self,
+        leaf: Leaf,
+        (seq, events, state): (u64, Vec<Event>, &State),
+        (first, begun): (Vec<Event>, &State),
+    ) -> Result<u64, StoreError> {
+        let appends = vec![Append::new(seq, &events, state)?, Append::new(0, &first, begun)?];
+        self.seal_entry(Entry { appends, leaves: vec![leaf], ..Entry::default() }).await
+    }
+
+    async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError> {
+        Ok(escalations::list(&self.db.client().await?, &query).await?)
+    }
+
+    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
+        let asked = Arc::new((id.clone(), who));
+        self.write(move |db| {
+            let asked = Arc::clone(&asked);
+            async move { escalations::take(db, &asked.0, asked.1.as_deref()).await }.boxed()
+        })
+        .await
+    }
+
+    async fn observe(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        seen: Observation,
+    ) -> Result<(), StoreError> {
+        let seen = Arc::new((owner.clone(), conversation.to_owned(), seen));
+        self.write(move |db| {
+            let seen = Arc::clone(&seen);
+            async move { rows::observe(db, &seen.0, &seen.1, &seen.2).await }.boxed()
+        })
+        .await
+    }
+
+    async fn evidence(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        observations: Vec<ObservationId>,
+        receipts: Vec<ReceiptId>,
+    ) -> Result<Evidence, StoreError> {
+        let db = self.db.client().await?;
+        Ok(rows::evidence(&db, owner, conversation, &observations, &receipts).await?)
+    }
+
+    async fn journal(&self, owner: &Subject, action: Named) -> Result<Vec<Event>, StoreError> {
+        Ok(rows::journal(&self.db.client().await?, owner, &action).await?)
+    }
+
+    async fn waiting(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        Ok(rows::waiting(&self.db.client().await?).await?)
+    }
+
+    async fn parked(&self, action: Named) -> Result<Vec<Event>, StoreError> {
+        Ok(rows::parked(&self.db.client().await?, &action).await?)
+    }
+
+    async fn open(
+        &self,
+        owner: &Subject,
+        caller: &str,
+        since: Timestamp,
+    ) -> Result<Open, StoreError> {
+        Ok(rows::open(&self.db.client().await?, owner, caller, since).await?)
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        Ok(rows::unfinished(&self.db.client().await?).await?)
+    }
+
+    async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+        for dead in self.instance.dead(&self.db.client().await?).await? {
+            let instance = self.instance.clone();
+            let taken = self.db.write(move |db| {
+                let instance = instance.clone();
+                async move { instance.take_over(db, dead).await }.boxed()
+            });
+            let taken = taken.await?.unwrap_or_default();
+            self.adopted.lock().extend(taken);
+        }
+        let actions = self.adopted.lock().clone();
+        if actions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let journals = rows::of(&self.db.client().await?, &actions).await?;
+        self.adopted.lock().retain(|action| !actions.contains(action));
+        Ok(journals)
+    }
+
+    async fn holds(&self, action: &ActionId) -> Result<bool, StoreError> {
+        let db = self.db.client().await?;
+        Ok(rows::holds(&db, self.instance.generation, action).await?)
+    }
+
+    fn lease(&self) -> Lease {
+        self.instance.lease.clone()
+    }
+
+    async fn leave(&self) -> Result<(), StoreError> {
+        Ok(self.instance.leave(&self.db).await?)
+    }
+
+    async fn purge(&self, old: Old, most: u32) -> Result<usize, StoreError> {
+        self.write(move |db| async move { purge::purge(db, old, most).await }.boxed()).await
+    }
+
+    async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
+        Ok(history::receipts(&self.db.client().await?, &query).await?)
+    }
+
+    async fn switches(&self) -> Result<Switches, StoreError> {
+        Ok(controls::switches(&self.db.client().await?).await?)
+    }
+
+    async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
+        let turned = Some((reach, off));
+        self.seal_entry(Entry { turned, leaves: vec![leaf], ..Entry::default() }).await
+    }
+
+    async fn activated(&self) -> Result<BTreeMap<Part, Active>, StoreError> {
+        Ok(controls::activated(&self.db.client().await?).await?)
+    }
+
+    async fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        Ok(controls::bundle(&self.db.client().await?).await?)
+    }
+
+    async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
+        let entry = Entry { activated: all, leaves: receipts, ..Entry::default() };
+        self.seal_entry(entry).await.map(drop)
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        let db = self.db.client().await?;
+        safety::check(&db).await.map_err(StoreError::Unavailable)?;
+        Ok(self.instance.probe(&db).await?)
+    }
+
+    async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {
+        let against = Arc::new(against);
+        self.write(move |db| {
+            let against = Arc::clone(&against);
+            async move { matches::count(db, &against, now).await }.boxed()
+        })
+        .await
+    }
+
+    async fn remember_match(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        matched: Matched,
+    ) -> Result<(), StoreError> {
+        let asked = Arc::new((owner.clone(), conversation.to_owned(), matched));
+        self.write(move |db| {
+            let asked = Arc::clone(&asked);
+            async move { matches::remember(db, &asked.0, &asked.1, &asked.2).await }.boxed()
+        })
+        .await
+    }
+
+    async fn matched(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+    ) -> Result<Option<Matched>, StoreError> {
+        Ok(matches::matched(&self.db.client().await?, owner, conversation).await?)
+    }
+
+    async fn checkpoint(&self) -> Result<String, StoreError> {
+        Ok(history::checkpoint(&self.db.client().await?).await?)
+    }
+
+    async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        Ok(history::inclusion(&self.db.client().await?, index, size).await?)
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        Ok(history::consistency(&self.db.client().await?, from, to).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

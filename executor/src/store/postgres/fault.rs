@@ -1,0 +1,92 @@
+//! Why a transaction did not hold.
+
+use std::error::Error as _;
+
+use countersign_core::error::Refused;
+use tokio_postgres::error::SqlState;
+
+use crate::ports::StoreError;
+
+/// What the store's own code meets; callers of the port see a [`StoreError`].
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// As the port says it.
+    Store(StoreError),
+    /// The server, or the way to it.
+    Db(tokio_postgres::Error),
+    /// The answer to a claim is no: nothing of it stands.
+    Refused(Box<Refused>),
+    /// Another executor took over from this one.
+    Fenced,
+    /// Somebody else was faster: what was read has changed.
+    Faster,
+}
+
+impl Fault {
+    /// Whether the same transaction may hold when it is begun again.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Self::Faster => true,
+            Self::Db(error) => error.code().is_some_and(|code| {
+                *code == SqlState::T_R_SERIALIZATION_FAILURE
+                    || *code == SqlState::T_R_DEADLOCK_DETECTED
+            }),
+            Self::Store(_) | Self::Refused(_) | Self::Fenced => false,
+        }
+    }
+
+    /// Whether the work itself is at fault, and other work might do: its data (classes 22
+    /// and 54), or what stands there already (23).
+    pub(super) fn is_of_the_work(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Refused(_) => true,
+            Self::Db(error) => error.code().is_some_and(|code| {
+                ["22", "23", "54"].iter().any(|class| code.code().starts_with(class))
+            }),
+            Self::Fenced | Self::Faster => false,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        let unavailable = |why: &str| Self::Unavailable(why.to_owned());
+        match fault {
+            Fault::Store(error) => error,
+            Fault::Db(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Self::Conflict,
+            Fault::Db(error) => Self::Unavailable(said(&error)),
+            Fault::Refused(refused) => Self::Unavailable(refused.message),
+            Fault::Fenced => unavailable(
+                "another executor took over from this one, which did not renew its lease in time: \
+                 start it again",
+            ),
+            Fault::Faster => unavailable("others were faster each time: try again"),
+        }
+    }
+}
+
+/// What went wrong, without the rows that it went wrong with.
+pub(super) fn said(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("PostgreSQL: {} ({})", db.message(), db.code().code());
+    }
+    let mut text = format!("PostgreSQL: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

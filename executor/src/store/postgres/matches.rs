@@ -1,0 +1,86 @@
+//! Who was matched, and how often it was tried.
+
+use countersign_core::gates::Gate;
+use countersign_core::subject::{MATCH_LIVES, Matched, Subject};
+use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
+
+use super::database::{With, first, plain, run};
+use super::fault::Fault;
+use crate::store::known::damaged;
+use crate::store::tries::{MOST, WINDOW, before};
+
+/// The first free slot, of as many as there may be tries.
+const TRY: &str = "
+    INSERT INTO match_tries (what, slot, at)
+    SELECT $1, min(slot), $2 FROM generate_series(1, $3::bigint) AS slot
+    WHERE slot NOT IN (SELECT slot FROM match_tries WHERE what = $1)
+    HAVING count(*) > 0 ON CONFLICT DO NOTHING";
+
+/// Counts a try against each, up to the most; whether it was within it everywhere.
+/// Tries beyond it are not counted: else a stranger could shut an order for ever.
+pub(super) async fn count(
+    db: &Transaction<'_>,
+    against: &[String; 2],
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    run(db, "DELETE FROM match_tries WHERE at <= $1", &[&before(now, WINDOW)]).await?;
+    let mut within = true;
+    for what in against {
+        if run(db, TRY, &[what, &now.as_second(), &i64::from(MOST)]).await? == 1 {
+            continue;
+        }
+        let sql = "SELECT count(*) FROM match_tries WHERE what = $1";
+        let row = first(db, sql, &[what]).await?.ok_or_else(|| damaged("nothing was counted"))?;
+        if row.try_get::<_, i64>(0)? < i64::from(MOST) {
+            return Err(Fault::Faster);
+        }
+        within = false;
+    }
+    Ok(within)
+}
+
+pub(super) async fn remember(
+    db: &Transaction<'_>,
+    owner: &Subject,
+    conversation: &str,
+    matched: &Matched,
+) -> Result<(), Fault> {
+    let old = before(matched.at, MATCH_LIVES);
+    run(db, "DELETE FROM matches WHERE at <= $1", &[&old]).await?;
+    let body = serde_json::to_string(matched).map_err(damaged)?;
+    let with: With<'_> = &[
+        &plain(&owner.tenant),
+        &plain(&owner.issuer),
+        &plain(&owner.signs_as),
+        &plain(conversation),
+        &matched.at.as_second(),
+        &body,
+    ];
+    let sql = "
+        INSERT INTO matches (tenant, issuer, subject, conversation, at, body)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (tenant, issuer, subject, conversation)
+        DO UPDATE SET at = excluded.at, body = excluded.body";
+    run(db, sql, with).await.map(drop)
+}
+
+pub(super) async fn matched(
+    db: &impl GenericClient,
+    owner: &Subject,
+    conversation: &str,
+) -> Result<Option<Matched>, Fault> {
+    let sql = "
+        SELECT body FROM matches WHERE (tenant = $1 AND issuer = $2 AND subject = $3 OR $5)
+        AND (conversation = $4 OR $6) LIMIT 1";
+    let with: With<'_> = &[
+        &plain(&owner.tenant),
+        &plain(&owner.issuer),
+        &plain(&owner.signs_as),
+        &plain(conversation),
+        &!Gate::MatchPerson.is_on(),
+        &!Gate::MatchConversation.is_on(),
+    ];
+    let Some(row) = first(db, sql, with).await? else { return Ok(None) };
+    Ok(serde_json::from_str(row.try_get(0)?).map_err(damaged)?)
+}

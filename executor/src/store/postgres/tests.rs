@@ -1,0 +1,335 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::cluster::{Cluster, USER};
+use super::*;
+use crate::lease::awake;
+use crate::store::conformance::{Bed, claim, conform, key, lifecycle, refused};
+use crate::testing::proposed;
+
+conform!(super::bed);
+
+/// A database, and the folder of credentials.
+pub(crate) struct House {
+    cluster: Cluster,
+    credentials: TempDir,
+}
+
+pub(crate) async fn bed() -> House {
+    House::of(&[])
+}
+
+impl House {
+    fn of(settings: &[&str]) -> Self {
+        Self { cluster: Cluster::start(settings), credentials: TempDir::new().unwrap() }
+    }
+
+    fn config(&self) -> PostgresConfig {
+        let host = self.cluster.host().display();
+        let text = format!(
+            "{{ host: '{host}', database: postgres, user: {USER}, tls: 'off', lease: 6s, pool: 8 }}"
+        );
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    async fn join(&self, name: &str) -> Result<Postgres, StoreError> {
+        let vault = Vault::open(self.credentials.path()).unwrap();
+        Postgres::open(&self.config(), &vault, name, key()).await
+    }
+
+    async fn refuses(&self) -> String {
+        self.join("a").await.map(drop).unwrap_err().to_string()
+    }
+}
+
+#[async_trait]
+impl Bed for House {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.join("bed").await.unwrap())
+    }
+
+    async fn source(&self) -> crate::store::LogSource {
+        Box::new(self.join("source").await.unwrap().log_source())
+    }
+}
+
+/// Makes a generation look dead: its lease ended long ago.
+fn expire(house: &House, store: &Postgres) {
+    house.cluster.sql(&format!(
+        "UPDATE executors SET expires_at = now() - interval '1 h' WHERE generation = {}",
+        store.instance.generation
+    ));
+}
+
+#[tokio::test]
+async fn who_is_taken_for_dead_writes_nothing_more() {
+    let house = bed().await;
+    let (old, new) = (house.join("a").await.unwrap(), house.join("b").await.unwrap());
+    let (begun, state) = claim(&old, 1, "i1", "o1").await.unwrap();
+    old.append(0, begun.clone(), &state).await.unwrap();
+    let (reserved, claimed) = claim(&old, 2, "i2", "o2").await.unwrap();
+    assert!(new.adopt().await.unwrap().is_empty(), "its lease holds");
+    assert!(!new.holds(state.proposal().action()).await.unwrap());
+    expire(&house, &old);
+    assert_eq!(new.adopt().await.unwrap(), [begun]);
+    assert!(new.holds(state.proposal().action()).await.unwrap());
+    assert!(!old.holds(state.proposal().action()).await.unwrap());
+    // Whatever the old one tries, with what it held and without.
+    let fenced = |error: StoreError| error.to_string().contains("another executor took over");
+    let (events, ended, leaf) = refused(state.clone(), 1);
+    assert!(fenced(old.append(3, events.clone(), &ended).await.unwrap_err()));
+    assert!(fenced(old.seal(leaf.clone(), Some((3, events.clone(), &ended))).await.unwrap_err()));
+    assert!(fenced(old.seal(leaf.clone(), None).await.unwrap_err()));
+    assert!(fenced(old.append(0, reserved, &claimed).await.unwrap_err()));
+    assert!(fenced(old.probe().await.unwrap_err()));
+    let State::Granted(granted) = lifecycle(&[proposed(3, "i3", "o3"), crate::testing::granted()])
+    else {
+        panic!("granted")
+    };
+    let budget = Budget::default();
+    assert!(fenced(old.claim(&granted, &budget, Timestamp::now()).await.unwrap_err()));
+    assert_eq!(house.cluster.sql("SELECT count(*) FROM claims"), "0", "none is left behind");
+    // The new one carries on, and what was only reserved is free.
+    assert_eq!(new.seal(leaf, Some((3, events, &ended))).await, Ok(0));
+    claim(&new, 4, "i2", "o2").await.unwrap();
+    // The old one learns of it with its next renewal.
+    old.fenced().cancelled().await;
+}
+
+#[tokio::test]
+async fn an_action_is_its_holders_and_a_claim_comes_first() {
+    let house = bed().await;
+    let (one, two) = (house.join("a").await.unwrap(), house.join("b").await.unwrap());
+    let (mut events, state) = claim(&one, 1, "i1", "o1").await.unwrap();
+    assert_eq!(two.append(0, events.clone(), &state).await, Err(StoreError::Conflict));
+    one.append(0, events.clone(), &state).await.unwrap();
+    let (more, ended, leaf) = refused(state, 1);
+    assert_eq!(two.append(3, more.clone(), &ended).await, Err(StoreError::Conflict));
+    assert_eq!(two.seal(leaf, Some((3, more, &ended))).await, Err(StoreError::Conflict));
+    assert_eq!(two.checkpoint().await.unwrap(), "");
+    // Without a claim nothing is begun, whatever the journal says.
+    events[0] = proposed(2, "i2", "o2");
+    assert_eq!(one.append(0, events.clone(), &lifecycle(&events)).await, Err(StoreError::Conflict));
+    assert_eq!(house.cluster.sql("SELECT count(*) FROM actions"), "1");
+}
+
+#[tokio::test]
+async fn an_earlier_process_of_the_same_folder_is_dead_at_once() {
+    let house = bed().await;
+    let old = house.join("a").await.unwrap();
+    let (begun, state) = claim(&old, 1, "i1", "o1").await.unwrap();
+    old.append(0, begun.clone(), &state).await.unwrap();
+    let other = house.join("b").await.unwrap();
+    let again = house.join("a").await.unwrap();
+    assert!(other.adopt().await.unwrap().is_empty());
+    assert_eq!(again.adopt().await.unwrap(), [begun]);
+    assert_eq!(house.cluster.sql("SELECT count(*) FROM executors"), "2");
+}
+
+#[tokio::test]
+async fn who_leaves_holds_no_lease_and_is_taken_over_after_its_requests() {
+    let house = bed().await;
+    let (old, new) = (house.join("a").await.unwrap(), house.join("b").await.unwrap());
+    let (begun, state) = claim(&old, 1, "i1", "o1").await.unwrap();
+    old.append(0, begun.clone(), &state).await.unwrap();
+    assert!(old.lease().left() > Duration::from_secs(3));
+    old.leave().await.unwrap();
+    assert!(old.lease().left().is_zero());
+    assert!(new.adopt().await.unwrap().is_empty(), "its last request may be under way");
+    let left = awake();
+    let adopted = loop {
+        let adopted = new.adopt().await.unwrap();
+        if !adopted.is_empty() {
+            break adopted;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(adopted, [begun]);
+    assert!(awake() - left > Duration::from_secs(2), "half a lease of 6 s");
+}
+
+/// Its transaction is ended by the server, and it finds that out.
+#[tokio::test]
+async fn who_stops_in_the_seat_loses_it() {
+    let house = bed().await;
+    let (stopped, other) = (house.join("a").await.unwrap(), house.join("b").await.unwrap());
+    let mut client = stopped.db.client().await.unwrap();
+    let seat = client.transaction().await.unwrap();
+    let row = seat.query_one("SELECT size, root FROM tree FOR UPDATE", &[]).await.unwrap();
+    let state = lifecycle(&[proposed(1, "i1", "o1")]);
+    assert_eq!(other.seal(refused(state, 1).2, None).await, Ok(0));
+    let upon: (i64, Vec<u8>) = (row.get(0), row.get(1));
+    let late = seat
+        .execute("UPDATE tree SET note = 'x' WHERE size = $1 AND root = $2", &[&upon.0, &upon.1])
+        .await;
+    assert!(late.is_err(), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_went_back_is_not_sealed_upon() {
+    let house = bed().await;
+    let store = house.join("a").await.unwrap();
+    let root = house.cluster.sql("SELECT encode(root, 'hex') FROM tree");
+    let leaf = |n| refused(lifecycle(&[proposed(n, &format!("i{n}"), "o")]), n).2;
+    store.seal(leaf(1), None).await.unwrap();
+    house.cluster.sql(&format!(
+        "UPDATE tree SET size = 0, note = '', edge = '', root = decode('{root}', 'hex');
+         DELETE FROM leaves; DELETE FROM nodes"
+    ));
+    let error = store.seal(leaf(2), None).await.unwrap_err();
+    assert!(error.to_string().contains("went back in time"), "{error}");
+}
+
+#[tokio::test]
+async fn an_edited_log_is_noticed_at_the_next_start() {
+    let house = bed().await;
+    let state = lifecycle(&[proposed(1, "i1", "o1")]);
+    house.join("a").await.unwrap().seal(refused(state, 1).2, None).await.unwrap();
+    drop(house.join("a").await.unwrap());
+    house.cluster.sql("UPDATE nodes SET hash = decode(repeat('00', 32), 'hex')");
+    assert!(house.refuses().await.contains("does not lead to its own checkpoint"));
+}
+
+#[tokio::test]
+async fn another_key_does_not_open_the_store() {
+    let house = bed().await;
+    let state = lifecycle(&[proposed(1, "i1", "o1")]);
+    house.join("a").await.unwrap().seal(refused(state, 1).2, None).await.unwrap();
+    let other = ed25519_dalek::SigningKey::from_bytes(&[8; 32]);
+    let other = Arc::new(LogKey::new("test/log", other).unwrap());
+    let vault = Vault::open(house.credentials.path()).unwrap();
+    assert!(Postgres::open(&house.config(), &vault, "a", other).await.is_err());
+}
+
+#[tokio::test]
+async fn settings_that_lose_commits_and_standbys_are_refused() {
+    let mut house = House::of(&["fsync=off"]);
+    assert!(house.refuses().await.contains("fsync = off"));
+    house.cluster.restart(&["full_page_writes=off"]);
+    assert!(house.refuses().await.contains("full_page_writes = off"));
+    house.cluster.restart(&["synchronous_commit=off"]);
+    assert!(house.refuses().await.contains("synchronous_commit = off"));
+    assert_eq!(
+        house.cluster.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'actions'"),
+        "0"
+    );
+    // Told otherwise while it runs: the next probe notices, and sessions keep what they had.
+    house.cluster.restart(&[]);
+    let store = house.join("a").await.unwrap();
+    store.probe().await.unwrap();
+    house.cluster.sql("ALTER SYSTEM SET synchronous_commit = off");
+    house.cluster.sql("ALTER SYSTEM SET fsync = off");
+    house.cluster.sql("SELECT pg_reload_conf()");
+    let why = loop {
+        match store.probe().await {
+            Err(error) => break error.to_string(),
+            Ok(()) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    assert!(why.contains("fsync = off"), "{why}");
+    let kept = store.db.client().await.unwrap();
+    let kept = kept.query_one("SHOW synchronous_commit", &[]).await.unwrap();
+    assert_eq!(kept.get::<_, &str>(0), "on");
+    house.cluster.sql("ALTER SYSTEM RESET ALL");
+    house.cluster.restart_as_standby();
+    assert!(house.refuses().await.contains("is a standby"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_that_start_together_make_the_tables_once() {
+    let house = Arc::new(bed().await);
+    let starts: Vec<_> = (0..6)
+        .map(|n| {
+            let house = Arc::clone(&house);
+            tokio::spawn(async move { house.join(&n.to_string()).await.map(drop) })
+        })
+        .collect();
+    for start in starts {
+        start.await.unwrap().unwrap();
+    }
+    assert_eq!(
+        house.cluster.sql("SELECT number, name FROM migrations ORDER BY 1"),
+        "0\t\n1\tschema"
+    );
+}
+
+#[tokio::test]
+async fn a_newer_or_an_edited_layout_is_refused() {
+    let house = bed().await;
+    drop(house.join("a").await.unwrap());
+    house.cluster.sql("INSERT INTO migrations VALUES (7, 'later', 'x')");
+    let why = house.refuses().await;
+    assert!(why.contains("newer executor (migration 7; this one knows 1)"), "{why}");
+    house.cluster.sql("DELETE FROM migrations WHERE number = 7; UPDATE migrations SET sha256 = '00' WHERE number = 1");
+    assert!(house.refuses().await.contains("migration 1 of this store is not the one"));
+}
+
+#[tokio::test]
+async fn the_password_comes_from_its_file_and_is_shown_nowhere() {
+    let mut house = bed().await;
+    house.cluster.sql("ALTER ROLE countersign PASSWORD 'hunter2-right'");
+    let hba = house.cluster.host().join("data/pg_hba.conf");
+    std::fs::write(hba, "local all all scram-sha-256\n").unwrap();
+    house.cluster.restart(&[]);
+    let file = house.credentials.path().join("db");
+    let mut config = house.config();
+    config.password = Some("db".to_owned());
+    let vault = Vault::open(house.credentials.path()).unwrap();
+    let open = async |secret: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(&file, secret).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let vault = Vault::open(house.credentials.path()).unwrap();
+        Postgres::open(&config, &vault, "a", key()).await.map(drop)
+    };
+    let missing = Postgres::open(&config, &vault, "a", key()).await.map(drop).unwrap_err();
+    assert!(missing.to_string().contains("credential `db`: no such file"), "{missing}");
+    let wrong = open("hunter2-wrong").await.unwrap_err().to_string();
+    assert!(wrong.contains("password authentication failed"), "{wrong}");
+    assert!(!wrong.contains("hunter2"), "{wrong}");
+    open("hunter2-right\n").await.unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+/// A connection that the server ends is not used again, and nothing is done twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_end_take_only_their_own_transaction_with_them() {
+    let house = bed().await;
+    let store = Arc::new(house.join("a").await.unwrap());
+    let seals: Vec<_> = (0..60)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let leaf = refused(lifecycle(&[proposed(n, &format!("i{n}"), "o")]), n).2;
+                tokio::time::sleep(Duration::from_millis(u64::from(n) * 10)).await;
+                store.seal(leaf, None).await.is_ok()
+            })
+        })
+        .collect();
+    for _ in 0..6 {
+        house.cluster.sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE application_name = 'countersign a'",
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut sealed = 0;
+    for seal in seals {
+        sealed += usize::from(seal.await.unwrap());
+    }
+    let query = ReceiptQuery { limit: 99, ..ReceiptQuery::default() };
+    let stands = store.receipts(query).await.unwrap().len();
+    assert!(stands >= sealed && sealed > 0, "{stands} stand, {sealed} were told");
+    // One log, whole.
+    drop(store);
+    house.join("a").await.unwrap();
+}
