@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::answer::Verdict;
-use crate::contract::{Contract, Verify, WriteBody};
+use crate::contract::{Contract, EffectClass, Verify, WriteBody};
 use crate::dispatch::Dispatch;
 use crate::expr::Scope;
 use crate::gate::seen;
@@ -252,6 +252,13 @@ fn absent(
             Code::VerifyMismatch.name(),
             &format!("the backend said yes and the effect is not there: {}", worded(facts)),
         ),
+        // A version check refuses also the second landing of our one request.
+        Some(Verdict::Guard { .. })
+            if contract.effect.class == EffectClass::CompareAndSet
+                && last_look < plus(since, visible(contract)) =>
+        {
+            Next::Again(plus(now, every))
+        }
         // "Already so", and ours was the only request ever sent: somebody else's doing.
         Some(Verdict::Guard { code, message }) if !dispatch.in_doubt() => {
             settle(Outcome::NotApplied, code, message)
