@@ -57,16 +57,17 @@ impl Template {
     }
 
     /// The JSON in `scope`. Decimals and times are strings, money is its amount
-    /// as a string (`"12.30"`). A member whose expression is absent is left out
-    /// of its object; an absent whole is null.
+    /// as a string (`"12.30"`). A member whose expression is declared optional and is
+    /// absent is left out of its object; such a whole is null.
     ///
     /// # Errors
-    /// See [`EvalError`].
+    /// See [`EvalError`]. `Absent` where something is missing that is not optional, such
+    /// as a claim that the subject's token lacks.
     pub fn render(&self, scope: &Scope) -> Result<Json, EvalError> {
         match self {
             Self::Constant(json) => Ok(json.clone()),
-            Self::Expr(expr) => Ok(plain(&expr.eval(scope)?)),
-            Self::Number(expr) => number(&expr.eval(scope)?),
+            Self::Expr(expr) => Ok(plain(&present(expr, scope)?)),
+            Self::Number(expr) => number(&present(expr, scope)?),
             Self::List(items) => items
                 .iter()
                 .map(|item| item.render(scope))
@@ -90,6 +91,13 @@ impl Template {
             }
         }
     }
+}
+
+/// SUBJECT OWNS IT: a claim that the token lacks refuses. Left out of a query, it would
+/// widen the read to everybody's.
+fn present(expr: &Expr, scope: &Scope) -> Result<Value, EvalError> {
+    let value = expr.eval(scope)?;
+    if expr.kind().lacks(&value) { Err(EvalError::Absent) } else { Ok(value) }
 }
 
 /// What `json_number(…)` is called with, where that is the whole.

@@ -321,12 +321,13 @@ fn work_is_bounded() {
     assert!(Expr::parse(&" ".repeat(MAX_SOURCE + 1), &names).is_err());
 }
 
+fn fields(fields: &[(&str, Template)]) -> Template {
+    Template::Object(fields.iter().map(|(k, t)| ((*k).to_owned(), t.clone())).collect())
+}
+
 #[test]
 fn templates_render_json() {
     let hole = |source: &str| Template::hole(source, &names()).unwrap();
-    let fields = |fields: &[(&str, Template)]| {
-        Template::Object(fields.iter().map(|(k, t)| ((*k).to_owned(), t.clone())).collect())
-    };
     let over = Expr::parse("args.lines", &names()).unwrap();
     let names = names().with_element(
         "line",
@@ -357,6 +358,29 @@ fn templates_render_json() {
         paths.contains(&"args.lines.amount".into()) && paths.contains(&"state.order.weight".into())
     );
     assert!(!paths.iter().any(|p| p.starts_with("line")), "{paths:?}");
+}
+
+#[test]
+fn a_claim_that_the_token_lacks_is_never_left_out_of_a_request() {
+    let subject = Type::object([("id", Type::ID), ("customer", Type::ID)]);
+    let names = names().with("subject", subject);
+    let claims = |claims: &[&str]| {
+        let fields = claims.iter().map(|name| ((*name).to_owned(), Value::Str("c-1".into())));
+        scope().with("subject", Value::Object(fields.collect()))
+    };
+    let optional = "state.order.paid ? null : subject.customer";
+    for (source, wanted) in [
+        ("subject.customer", json!({ "q": "c-1" })),
+        ("[subject.id, subject.customer]", json!({ "q": ["c-1", "c-1"] })),
+        ("state.order.paid ? subject.customer : marker", json!({ "q": "c-1" })),
+        ("subject", json!({ "q": { "customer": "c-1", "id": "c-1" } })),
+    ] {
+        let query = fields(&[("q", Template::hole(source, &names).unwrap())]);
+        assert_eq!(query.render(&claims(&["id", "customer"])), Ok(wanted), "{source}");
+        assert_eq!(query.render(&claims(&["id"])), Err(EvalError::Absent), "{source}");
+    }
+    let query = fields(&[("q", Template::hole(optional, &names).unwrap())]);
+    assert_eq!(query.render(&claims(&["id"])), Ok(json!({})), "the contract says that it may be");
 }
 
 #[test]

@@ -84,6 +84,30 @@ impl Type {
         Self::List(Box::new(self))
     }
 
+    /// Whether something is absent in a value that this type says is there.
+    pub(super) fn lacks(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Null, _) | (Self::Optional(_), Value::Null) => false,
+            (Self::Optional(of), value) => of.lacks(value),
+            (_, Value::Null) => true,
+            (Self::List(of), Value::List(items)) => items.iter().any(|item| of.lacks(item)),
+            (Self::Object(fields), value) => {
+                fields.iter().any(|(name, kind)| kind.lacks(value.member(name)))
+            }
+            (
+                Self::Bool
+                | Self::Int
+                | Self::Decimal
+                | Self::Str(_)
+                | Self::Time
+                | Self::Duration
+                | Self::Money
+                | Self::List(_),
+                _,
+            ) => false,
+        }
+    }
+
     /// Whether any text in it may come from a stranger.
     #[must_use]
     pub fn is_free_text(&self) -> bool {
