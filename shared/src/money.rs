@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -195,7 +196,7 @@ impl fmt::Display for Currency {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
     amount: String,
@@ -204,8 +205,10 @@ struct Wire {
 
 impl Serialize for Money {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        Wire { amount: self.amount().to_string(), currency: self.currency.code().to_owned() }
-            .serialize(s)
+        let mut wire = s.serialize_struct("Money", 2)?;
+        wire.serialize_field("amount", &format_args!("{}", self.amount()))?;
+        wire.serialize_field("currency", self.currency.code())?;
+        wire.end()
     }
 }
 

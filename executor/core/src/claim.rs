@@ -5,7 +5,6 @@ use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ReceiptId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::digest;
 use crate::error::Refused;
@@ -124,7 +123,7 @@ pub fn occasion(latest: Option<&Latest>, shown: Option<&ReceiptId>) -> Result<u3
 
 /// The idempotency key: also the marker stamped into objects.
 fn key(intent: &str, occasion: u32) -> String {
-    let digest = digest::of("countersign key v1", &json!([intent, occasion]));
+    let digest = digest::of("countersign key v1", &(intent, occasion));
     format!("cs-{}", digest.get(..32).unwrap_or(&digest))
 }
 

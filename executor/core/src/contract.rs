@@ -22,6 +22,7 @@ pub use self::pack::{CredentialUse, Limits, Pack, PackCode, PackKind};
 use crate::expr::{Expr, Prose, Template};
 use crate::policy::Resource;
 use crate::shape::Shape;
+use crate::shown::Place;
 use crate::subject::{Kind, Strength};
 
 pub use catalog::DuplicatePack;
@@ -160,14 +161,14 @@ pub struct WriteBody {
     /// Whether the customer confirms.
     pub confirm: Confirm,
     /// Who else must say yes, by amount; ascending.
-    pub approve: Vec<Threshold>,
+    pub approve: Vec<Arc<Threshold>>,
     /// The payment instrument that money goes to or comes from; a string.
     pub instrument: Option<Expr>,
     /// What the customer confirms.
     pub card: Prose,
     /// Paths below `state` that the grant binds: each one used by a rule, money,
     /// verification or a text that people see. Sorted, dotted, without `state.`.
-    pub projection: BTreeSet<Vec<String>>,
+    pub projection: Vec<Place>,
     /// How our effect is found.
     pub verify: Verify,
     /// What receipts and references see, by name.

@@ -1,50 +1,23 @@
 //! Digests over JSON: sorted keys, no spaces, a domain in front.
 
-use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
+mod canonical;
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 /// Hex SHA-256 over a domain and a value. Members are sorted, so that two makers
-/// of the same value agree; numbers are whole (money and decimals are strings).
+/// of the same value agree; numbers are whole (money and decimals are strings). What has
+/// no JSON is null.
 #[must_use]
-pub fn of(domain: &str, value: &Json) -> String {
-    let mut text = String::new();
-    write(value, &mut text);
-    let mut hash = Sha256::new();
-    hash.update(domain.as_bytes());
-    hash.update(b"\n");
-    hash.update(text.as_bytes());
-    hex::encode(hash.finalize())
-}
-
-fn write(value: &Json, out: &mut String) {
-    match value {
-        Json::Object(members) => {
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by_key(|(name, _)| *name);
-            out.push('{');
-            for (at, (name, value)) in sorted.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Json::from(name.as_str()).to_string());
-                out.push(':');
-                write(value, out);
-            }
-            out.push('}');
-        }
-        Json::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write(item, out);
-            }
-            out.push(']');
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-            out.push_str(&value.to_string());
-        }
+pub fn of(domain: &str, value: &(impl Serialize + ?Sized)) -> String {
+    let mut text = format!("{domain}\n");
+    if canonical::write(value, &mut text).is_err() {
+        text = format!("{domain}\nnull");
+    }
+    let (hash, mut hex) = (Sha256::digest(text), [0; 64]);
+    match hex::encode_to_slice(hash, &mut hex) {
+        Ok(()) => String::from_utf8_lossy(&hex).into_owned(),
+        Err(_) => hex::encode(hash),
     }
 }
 

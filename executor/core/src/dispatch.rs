@@ -1,6 +1,8 @@
 //! The exact request of a cleared action, and each attempt to send it. The intent
 //! is durable before the first byte leaves (INTENT FIRST).
 
+use std::sync::Arc;
+
 use countersign_shared::codes::Code;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,11 @@ pub struct Dispatch {
 /// What is about to be sent, where, and since when. Made only by [`prepare`], or
 /// read back from the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Intent {
+#[serde(transparent)]
+pub struct Intent(Arc<Prepared>);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Prepared {
     request: WireRequest,
     account: Account,
     at: Timestamp,
@@ -74,13 +80,13 @@ pub fn prepare(
     let key = cleared.claimed().key();
     let request = request::render(contract, &cleared.scope(), Some(key))
         .map_err(|e| Refused::new(Code::RuleError, format!("request: {e}")))?;
-    Ok(Intent { request, account, at })
+    Ok(Intent(Prepared { request, account, at }.into()))
 }
 
 impl Dispatch {
     /// The first attempt is part of the intent.
     pub(crate) fn new(cleared: Cleared, intent: Intent) -> Self {
-        let at = intent.at;
+        let at = intent.0.at;
         Self { cleared, intent, attempts: Vec::new() }.begin(at)
     }
 
@@ -99,13 +105,13 @@ impl Dispatch {
     /// The exact request, the same for every attempt.
     #[must_use]
     pub fn request(&self) -> &WireRequest {
-        &self.intent.request
+        &self.intent.0.request
     }
 
     /// Backend account and credential id.
     #[must_use]
     pub fn account(&self) -> &Account {
-        &self.intent.account
+        &self.intent.0.account
     }
 
     /// Attempts so far.

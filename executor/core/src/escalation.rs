@@ -193,7 +193,7 @@ fn matter(receipt: &Receipt) -> String {
     // Another message may be another wish; a conversation is handed over once.
     let handed = receipt.code == Code::Escalated.name();
     let words = if handed { &[][..] } else { &asked.messages };
-    digest::of("countersign escalation v1", &serde_json::json!([who, what, words]))
+    digest::of("countersign escalation v1", &(who, what, words))
 }
 
 fn interpretation(receipt: &Receipt) -> String {

@@ -26,6 +26,9 @@ mod token;
 mod types;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 
 pub use error::{EvalError, Fault, FaultKind};
 pub(crate) use functions::duration;
@@ -35,6 +38,7 @@ pub use scope::Scope;
 pub use template::Template;
 pub use types::{Text, Type};
 
+use crate::shown::Place;
 use crate::value::Value;
 
 /// Longest source of one expression, in bytes.
@@ -53,10 +57,17 @@ pub type Path = Vec<String>;
 /// A checked expression.
 #[derive(Debug, Clone)]
 pub struct Expr {
-    source: String,
+    written: Arc<Written>,
     paths: BTreeSet<Path>,
     kind: Type,
     node: node::Node,
+}
+
+/// What findings tell of an expression: its source and where it looks.
+#[derive(Debug)]
+pub struct Written {
+    source: String,
+    places: Vec<Place>,
 }
 
 impl Expr {
@@ -71,7 +82,13 @@ impl Expr {
     /// The source as written.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        &self.written.source
+    }
+
+    /// The source and every path, to be kept.
+    #[must_use]
+    pub const fn written(&self) -> &Arc<Written> {
+        &self.written
     }
 
     /// Every path that it reads, as long as it is written: `state.order.name`
@@ -102,6 +119,25 @@ impl Expr {
     pub fn test(&self, scope: &Scope) -> Result<bool, EvalError> {
         let value = self.eval(scope)?;
         if let Value::Bool(answer) = value { Ok(answer) } else { Err(eval::wrong("bool", &value)) }
+    }
+}
+
+impl Written {
+    fn new(source: &str, paths: &BTreeSet<Path>) -> Self {
+        let places = paths.iter().map(|path| Place::new(path)).collect();
+        Self { source: source.to_owned(), places }
+    }
+
+    /// Where it looks, from the scope's root.
+    #[must_use]
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+}
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.source)
     }
 }
 

@@ -2,25 +2,30 @@
 //! lock. Each gate gives a finding with the facts it saw; the first that does not
 //! pass refuses (ERRORS REFUSE). A proposal asks the same gates for advice.
 
+use std::sync::Arc;
+
 use countersign_shared::codes::Code;
 use countersign_shared::money::Money;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
 
 use crate::claim::Claimed;
 use crate::contract::{Contract, Floors, Require, SubjectRule, WriteBody};
 use crate::error::Refused;
-use crate::expr::{Expr, Scope};
+use crate::expr::Scope;
 use crate::gates::Gate;
 use crate::grant::Need;
+use crate::grounds::{Grounds, Seen};
 use crate::plan::Confidence;
 use crate::policy::{Mode, Policy, Question, Verb, Verdict};
 use crate::proposal::{Asked, Proposal};
 use crate::resolve::Arguments;
-use crate::state::{Projection, State, show, with_money};
+use crate::state::{Projection, State, with_money};
 use crate::subject::{Kind, Subject, may_use, still_valid};
 use crate::value::Value;
+
+/// Gates beside the contract's own rules.
+const OTHERS: usize = 6;
 
 /// A claimed action whose gates all passed: the only thing that may be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +37,11 @@ pub struct Cleared {
 /// The gates' yes to a claimed action. Made only by [`decide`], or read back from
 /// the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Clearance {
+#[serde(transparent)]
+pub struct Clearance(Arc<Decided>);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Decided {
     passed: Passed,
     fresh: State,
 }
@@ -60,7 +69,7 @@ pub struct Finding {
     /// Whether it let the action through.
     pub passed: bool,
     /// What it looked at.
-    pub facts: Json,
+    pub facts: Grounds,
 }
 
 /// What the gates look at.
@@ -97,22 +106,22 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
     let mut passed = check(facts, Verb::Execute)?;
     // FRESH STATE: the yes was given to what the person saw.
     let changes = shown.state().changes(&passed.state);
-    let unchanged = Finding {
+    let unchanged = changes.is_empty();
+    let list: Vec<_> =
+        changes.iter().map(|c| format!("{}: {} is now {}", c.path, c.before, c.now)).collect();
+    passed.findings.push(Finding {
         gate: "unchanged".into(),
-        passed: changes.is_empty(),
-        facts: json!({ "changes": changes }),
-    };
-    passed.findings.push(unchanged);
-    if !changes.is_empty() && Gate::Unchanged.is_on() {
-        let list: Vec<_> =
-            changes.iter().map(|c| format!("{}: {} is now {}", c.path, c.before, c.now)).collect();
+        passed: unchanged,
+        facts: Grounds::Unchanged { changes },
+    });
+    if !unchanged && Gate::Unchanged.is_on() {
         return Err(passed.refuse(Refused::new(Code::StateChanged, list.join("; "))));
     }
     if passed.money != shown.money() && Gate::Unchanged.is_on() {
         return Err(passed.refuse(Refused::new(Code::StateChanged, "the amount changed")));
     }
     still_allowed(shown, &passed)?;
-    Ok(Clearance { passed, fresh: facts.state.clone() })
+    Ok(Clearance(Decided { passed, fresh: facts.state.clone() }.into()))
 }
 
 /// Asks the gates that need no lock.
@@ -120,7 +129,8 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
 /// # Errors
 /// The first refusal, with all findings until then.
 pub fn check(facts: &Facts<'_>, verb: Verb) -> Result<Passed, Refused> {
-    let mut findings = vec![may_use(&facts.asked.subject, facts.contract)?];
+    let mut findings = Vec::with_capacity(facts.write.require.len() + OTHERS);
+    findings.push(may_use(&facts.asked.subject, facts.contract)?);
     owner(facts, &mut findings)?;
     let state = facts.state.project(facts.write);
     match rules(facts, verb, &mut findings) {
@@ -193,13 +203,13 @@ impl Cleared {
     /// What the gates found.
     #[must_use]
     pub fn passed(&self) -> &Passed {
-        &self.clearance.passed
+        &self.clearance.0.passed
     }
 
     /// The state that the gates saw.
     #[must_use]
     pub fn fresh(&self) -> &State {
-        &self.clearance.fresh
+        &self.clearance.0.fresh
     }
 
     /// What expressions see from here on: args, subject, state, money, key, marker.
@@ -219,7 +229,8 @@ fn owner(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), Refused> 
     let owner = facts.state.owner(rule);
     let subject = &facts.asked.subject;
     if subject.kind == Kind::Staff {
-        let facts = json!({ "rule": "staff with the scope", "scope": facts.contract.scope() });
+        let scope = facts.contract.scope();
+        let facts = Grounds::Staff { rule: "staff with the scope", scope };
         findings.push(Finding { gate: "subject".into(), passed: true, facts });
         return Ok(());
     }
@@ -228,8 +239,10 @@ fn owner(facts: &Facts<'_>, findings: &mut Vec<Finding>) -> Result<(), Refused> 
         gate: "subject".into(),
         passed: verdict.is_ok(),
         // The other owner is nobody's business but the auditor's: only whether it matched.
-        facts: json!({ "rule": format!("{} == subject.{}", rule.path.join("."), rule.claim),
-                       "subject": subject.claim(&rule.claim) }),
+        facts: Grounds::Owner {
+            rule: format!("{} == subject.{}", rule.path.join("."), rule.claim),
+            subject: subject.claim(&rule.claim).map(str::to_owned),
+        },
     });
     verdict.map_err(|code| {
         Refused::new(code, "the object is not provably the subject's").after(findings.clone())
@@ -257,12 +270,13 @@ fn money(
 ) -> Result<Option<Money>, Refused> {
     let Some(expr) = &write.money else { return Ok(None) };
     let refuse = |message: String, findings: &mut Vec<Finding>| {
-        findings.push(Finding { gate: "money".into(), passed: false, facts: seen(expr, scope) });
+        let facts = Grounds::Rule(Seen::of(expr, scope));
+        findings.push(Finding { gate: "money".into(), passed: false, facts });
         Err(Refused::new(Code::RuleError, message).after(findings.clone()))
     };
     match expr.eval(scope) {
         Ok(Value::Money(money)) if money.minor() >= 0 || !Gate::Amount.is_on() => {
-            let facts = json!({ "rule": expr.source(), "money": money });
+            let facts = Grounds::Money { rule: Arc::clone(expr.written()), money };
             findings.push(Finding { gate: "money".into(), passed: true, facts });
             Ok(Some(money))
         }
@@ -279,7 +293,8 @@ fn require(
 ) -> Result<(), Refused> {
     let verdict = if Gate::Require.is_on() { rule.that.test(scope) } else { Ok(true) };
     let passed = matches!(verdict, Ok(true));
-    findings.push(Finding { gate: rule.code.clone(), passed, facts: seen(&rule.that, scope) });
+    let facts = Grounds::Rule(Seen::of(&rule.that, scope));
+    findings.push(Finding { gate: rule.code.clone(), passed, facts });
     match verdict {
         Ok(true) => Ok(()),
         Ok(false) => Err(by_pack(contract, &rule.code).after(findings.clone())),
@@ -300,8 +315,8 @@ fn confident(
     let floor = floor(floors, money);
     // A score that is no number is never at or above a floor.
     let passed = confidence.score >= floor || !Gate::Confidence.is_on();
-    let facts = json!({ "score": confidence.score, "floor": floor,
-                        "reason": confidence.uncertainty_reason });
+    let reason = confidence.uncertainty_reason.clone();
+    let facts = Grounds::Confidence { score: confidence.score, floor, reason };
     findings.push(Finding { gate: "confidence".into(), passed, facts });
     if passed {
         return Ok(());
@@ -355,8 +370,9 @@ fn allowed(
     let (asked, contract) = (facts.asked, facts.contract);
     let asked = Asking { verb, asked, channel: &asked.channel, contract, money };
     let verdict = asked.put(facts.policy, facts.now).map_err(|refused| refused.behind(findings))?;
-    findings.push(verdict.finding().clone());
-    Ok(verdict.mode().clone())
+    let (mode, finding) = verdict.into_parts();
+    findings.push(finding);
+    Ok(mode)
 }
 
 /// The floor for this amount. A currency without a band of its own takes the
@@ -381,17 +397,4 @@ pub fn by_pack(contract: &Contract, code: &str) -> Refused {
         (None, Some(builtin)) => Refused::new(builtin, builtin.page().summary()),
         (None, None) => Refused::coded(code, code, "I can't do that. Nothing was changed."),
     }
-}
-
-/// The rule's source and the value of each path it names.
-#[must_use]
-pub fn seen(rule: &Expr, scope: &Scope) -> Json {
-    let mut facts = Map::from_iter([("rule".to_owned(), Json::from(rule.source()))]);
-    for path in rule.paths() {
-        if let Some((root, rest)) = path.split_first() {
-            let value = scope.get(root).map_or(Json::Null, |value| show(value, rest));
-            facts.insert(path.join("."), value);
-        }
-    }
-    Json::Object(facts)
 }

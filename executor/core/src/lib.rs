@@ -18,6 +18,8 @@ pub mod nearest;
 
 pub mod value;
 
+pub mod shown;
+
 pub mod expr;
 
 pub mod shape;
@@ -33,6 +35,8 @@ pub mod error;
 pub mod digest;
 
 pub mod gates;
+
+pub mod grounds;
 
 pub mod signed;
 

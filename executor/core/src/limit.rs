@@ -6,10 +6,10 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::money::{Currency, Money};
-use serde_json::json;
 
 use crate::contract::{Contract, Threshold, WriteBody};
 use crate::digest;
@@ -30,19 +30,22 @@ pub struct Budget {
     money: Option<Money>,
     accounts: BTreeSet<String>,
     lines: Vec<Line>,
-    thresholds: Vec<(Threshold, Vec<String>)>,
+    thresholds: Vec<(Arc<Threshold>, Vec<String>)>,
 }
 
 /// One limit of the policy on one account.
 #[derive(Debug, Clone, PartialEq)]
 struct Line {
-    limit: Limit,
+    limit: Arc<Limit>,
     account: String,
 }
 
 /// Booked sums by account and window, this action left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Spent(BTreeMap<(String, Duration), BTreeMap<String, Sum>>);
+pub struct Spent(BTreeMap<Duration, BTreeMap<String, Booked>>);
+
+/// What is booked on one account, by tool.
+type Booked = BTreeMap<String, Sum>;
 
 /// What is booked on one account within one window.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,19 +66,22 @@ impl Budget {
         write: &WriteBody,
         policy: &Policy,
     ) -> Self {
-        let accounts = |per: Per| accounts(proposal, votes, per);
+        let each = EACH.map(|per| (per, accounts(proposal, votes, per)));
+        let of = |which: Per| {
+            let own = each.iter().filter(move |(per, _)| *per == which);
+            own.flat_map(|(_, accounts)| accounts.iter().cloned())
+        };
         let lines = policy.limits(&contract.tool).flat_map(|limit| {
-            let line = |account| Line { limit: limit.clone(), account };
-            accounts(limit.per).into_iter().map(line)
+            of(limit.per).map(|account| Line { limit: Arc::clone(limit), account })
         });
         // Cumulative per customer and per object, whichever is more.
-        let both: Vec<_> = [Per::Customer, Per::Object].into_iter().flat_map(accounts).collect();
-        let thresholds = write.approve.iter().map(|t| (t.clone(), both.clone()));
+        let both = || of(Per::Customer).chain(of(Per::Object)).collect();
+        let thresholds = write.approve.iter().map(|t| (Arc::clone(t), both()));
         Self {
             money: proposal.money(),
             lines: lines.collect(),
             thresholds: thresholds.collect(),
-            accounts: EACH.iter().flat_map(|per| accounts(*per)).collect(),
+            accounts: EACH.into_iter().flat_map(of).collect(),
         }
     }
 
@@ -100,12 +106,11 @@ impl Budget {
     /// # Errors
     /// `LIMIT_EXCEEDED`, `VELOCITY_EXCEEDED`.
     pub fn check(&self, spent: &Spent) -> Result<Vec<Finding>, Refused> {
-        let mut findings = Vec::new();
+        let mut findings = Vec::with_capacity(self.lines.len());
         let lines = self.lines.iter().filter(|_| Gate::Limits.is_on());
         for line in lines {
             let (account, within) = (&line.account, line.limit.within);
-            let sum = spent.on(account, within, |tool| line.limit.matches(tool));
-            let tally = sum.tally(self.money);
+            let tally = spent.tally(account, within, self.money, |tool| line.limit.matches(tool));
             match line.limit.check(&tally, self.money) {
                 Ok(finding) => findings.push(finding),
                 Err(refused) => return Err(refused.behind(&findings)),
@@ -118,8 +123,8 @@ impl Budget {
     /// threshold that is passed counts.
     #[must_use]
     pub fn approvals(&self, spent: &Spent) -> Vec<Need> {
-        let passed = |(threshold, accounts): &&(Threshold, Vec<String>)| {
-            let booked = |account| spent.on(account, threshold.within, |_| true);
+        let passed = |(threshold, accounts): &&(Arc<Threshold>, Vec<String>)| {
+            let booked = |account| spent.tally(account, threshold.within, self.money, |_| true);
             accounts.iter().any(|account| threshold.passed(&booked(account), self.money))
         };
         let asked = self.thresholds.iter().filter(|_| Gate::Thresholds.is_on());
@@ -134,18 +139,20 @@ impl Budget {
 
 /// Keyed digests: the same party has the same account, and none can be read back.
 fn accounts(proposal: &Proposal, votes: &[Vote], per: Per) -> Vec<String> {
-    let who = &proposal.asked().subject;
-    let named = |names: serde_json::Value| {
-        digest::of("countersign account v1", &json!([per.name(), who.tenant, names]))
-    };
+    let tenant = &proposal.asked().subject.tenant;
+    let named = |names: &[&str]| digest::of("countersign account v1", &(per.name(), tenant, names));
     match per {
-        Per::Customer => customer(proposal).into_iter().map(named).collect(),
-        Per::Tenant => vec![named(json!([]))],
-        Per::Object => proposal.locks().iter().map(|object| named(json!([object]))).collect(),
-        Per::Instrument => proposal.instrument().iter().map(|i| named(json!([i]))).collect(),
+        Per::Customer => {
+            let (signs_in, owner) = customer(proposal);
+            let signs_in = signs_in.as_ref().map(|names| named(names));
+            signs_in.into_iter().chain(owner.as_ref().map(|names| named(names))).collect()
+        }
+        Per::Tenant => vec![named(&[])],
+        Per::Object => proposal.locks().iter().map(|object| named(&[object])).collect(),
+        Per::Instrument => proposal.instrument().iter().map(|name| named(&[name])).collect(),
         Per::Approver => {
             let approvers = votes.iter().filter_map(|vote| match vote {
-                Vote::Approved(yes) => Some(named(json!([yes.issuer, yes.id]))),
+                Vote::Approved(yes) => Some(named(&[&yes.issuer, &yes.id])),
                 Vote::Confirmed(_) | Vote::Rejected(_) => None,
             });
             approvers.collect()
@@ -155,18 +162,18 @@ fn accounts(proposal: &Proposal, votes: &[Vote], per: Per) -> Vec<String> {
 
 /// A customer is whoever signs in, and whoever the object belongs to at the backend: the
 /// same person under two names, or through a member of staff, has one budget.
-fn customer(proposal: &Proposal) -> Vec<serde_json::Value> {
+fn customer(proposal: &Proposal) -> (Option<[&str; 2]>, Option<[&str; 1]>) {
     let (who, owner) = (&proposal.asked().subject, proposal.owner());
     let signs_in = who.kind == Kind::Customer || owner.is_none();
-    let signs_in = signs_in.then(|| json!([who.issuer, who.id]));
-    signs_in.into_iter().chain(owner.map(|owner| json!([owner]))).collect()
+    (signs_in.then_some([&*who.issuer, &*who.id]), owner.map(|owner| [owner]))
 }
 
 impl Threshold {
-    fn passed(&self, sum: &Sum, money: Option<Money>) -> bool {
+    fn passed(&self, booked: &Tally, money: Option<Money>) -> bool {
         money.is_some_and(|money| {
             let over = self.over.get(&money.currency());
-            over.is_none_or(|over| sum.with(money) > over.minor())
+            let sum = booked.money.map_or(0, Money::minor).saturating_add(money.minor());
+            over.is_none_or(|over| sum > over.minor())
         })
     }
 }
@@ -187,34 +194,31 @@ impl Sum {
             *booked = booked.saturating_add(*minor);
         }
     }
-
-    fn tally(&self, money: Option<Money>) -> Tally {
-        let booked = |m: Money| {
-            let minor = self.money.get(&m.currency()).copied().unwrap_or(0);
-            Money::from_minor(minor, m.currency())
-        };
-        Tally { money: money.map(booked), count: self.count }
-    }
-
-    /// With one more amount of this currency, in minor units.
-    fn with(&self, money: Money) -> i64 {
-        let booked = self.money.get(&money.currency()).copied().unwrap_or(0);
-        booked.saturating_add(money.minor())
-    }
 }
 
 impl Spent {
     /// Adds what is booked of one tool on an account within a window.
     pub fn add(&mut self, account: &str, within: Duration, tool: &str, more: &Sum) {
-        let tools = self.0.entry((account.to_owned(), within)).or_default();
+        let accounts = self.0.entry(within).or_default();
+        let tools = accounts.entry(account.to_owned()).or_default();
         tools.entry(tool.to_owned()).or_default().add(more);
     }
 
-    fn on(&self, account: &str, within: Duration, which: impl Fn(&str) -> bool) -> Sum {
-        let mut sum = Sum::default();
-        if let Some(tools) = self.0.get(&(account.to_owned(), within)) {
-            tools.iter().filter(|(tool, _)| which(tool)).for_each(|(_, more)| sum.add(more));
-        }
-        sum
+    /// What these tools have on an account, in the currency of `money`.
+    fn tally(
+        &self,
+        account: &str,
+        within: Duration,
+        money: Option<Money>,
+        which: impl Fn(&str) -> bool,
+    ) -> Tally {
+        let tools = self.0.get(&within).and_then(|accounts| accounts.get(account));
+        let sums = || tools.into_iter().flatten().filter(|(tool, _)| which(tool)).map(|(_, s)| s);
+        let booked = |m: Money| {
+            let minor = sums().filter_map(|sum| sum.money.get(&m.currency()));
+            Money::from_minor(minor.fold(0, |all, one| all.saturating_add(*one)), m.currency())
+        };
+        let count = sums().fold(0, |all: u32, sum| all.saturating_add(sum.count));
+        Tally { money: money.map(booked), count }
     }
 }

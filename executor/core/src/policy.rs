@@ -21,10 +21,11 @@ mod rules;
 mod settings;
 mod table;
 
+use std::sync::Arc;
+
 use countersign_shared::codes::Code;
 use countersign_shared::money::Money;
 use jiff::Timestamp;
-use serde_json::json;
 
 pub use approver::Approval;
 pub use limit::{Limit, Per, Tally};
@@ -39,6 +40,7 @@ use crate::contract::{Body, Contract};
 use crate::error::Refused;
 use crate::gate::Finding;
 use crate::gates::Gate;
+use crate::grounds::Grounds;
 use crate::subject::{Kind, Subject};
 use rules::{Ask, Principal, Rules, Ruling};
 
@@ -138,7 +140,7 @@ impl Policy {
     }
 
     /// The limits that speak of a tool. Each must pass.
-    pub fn limits<'a>(&'a self, tool: &'a str) -> impl Iterator<Item = &'a Limit> {
+    pub fn limits<'a>(&'a self, tool: &'a str) -> impl Iterator<Item = &'a Arc<Limit>> {
         self.settings.limits.iter().filter(move |limit| limit.matches(tool))
     }
 
@@ -201,8 +203,13 @@ impl Policy {
         let finding = Finding {
             gate: "policy".into(),
             passed: refused.is_none(),
-            facts: json!({ "verb": verb, "tool": tool, "policies": policies,
-                           "mode": mode.name(), "policy": self.digest }),
+            facts: Grounds::Policy {
+                verb,
+                tool: tool.clone(),
+                policies: policies.clone(),
+                mode: mode.name(),
+                policy: self.digest.clone(),
+            },
         };
         match refused {
             None => Ok(Verdict { policies, mode: mode.clone(), finding }),
@@ -222,6 +229,12 @@ impl Verdict {
     #[must_use]
     pub fn mode(&self) -> &Mode {
         &self.mode
+    }
+
+    /// The mode, and what goes into the findings.
+    #[must_use]
+    pub fn into_parts(self) -> (Mode, Finding) {
+        (self.mode, self.finding)
     }
 
     /// For the findings of a proposal, an action or its receipt.

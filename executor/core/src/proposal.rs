@@ -1,13 +1,15 @@
 //! The dry run of a write: arguments resolved, gates asked, the card rendered.
 //! Advisory: nothing happens, and every gate is asked again before dispatch.
 
+use std::sync::Arc;
+
 use countersign_shared::attest::{card_digest, cleaned};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ProposalId, ReceiptId};
 use countersign_shared::money::Money;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::contract::Confirm;
 use crate::digest;
@@ -22,9 +24,14 @@ use crate::resolve::{Arguments, Message, WORDS_LIVE};
 use crate::state::{Projection, with_money};
 use crate::subject::{Kind, Subject};
 
-/// A write as it was shown. Built only here, or from the journal.
+/// A write as it was shown. Built only here, or from the journal. Cheap to clone: every
+/// stage and event shares it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Proposal {
+#[serde(transparent)]
+pub struct Proposal(Arc<Content>);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Content {
     id: ProposalId,
     action: ActionId,
     request: Asked,
@@ -115,7 +122,7 @@ pub fn draft(facts: &Facts<'_>, fresh: Fresh) -> Result<Draft, Refused> {
     };
     let commitment = commitment(facts, &passed.state, passed.money);
     let instrument = instrument(facts, &scope)?;
-    let proposal = Proposal {
+    let content = Content {
         id: fresh.proposal,
         action: fresh.action,
         tool: facts.contract.tool.clone(),
@@ -138,6 +145,7 @@ pub fn draft(facts: &Facts<'_>, fresh: Fresh) -> Result<Draft, Refused> {
             .saturating_add(facts.policy.settings().proposals_live)
             .unwrap_or(Timestamp::MAX),
     };
+    let proposal = Proposal(content.into());
     let budget = Budget::of(&proposal, &[], facts.contract, facts.write, facts.policy);
     Ok(Draft { proposal, budget })
 }
@@ -179,9 +187,10 @@ impl Draft {
     /// `LIMIT_EXCEEDED`, `VELOCITY_EXCEEDED`.
     pub fn finish(mut self, spent: &Spent) -> Result<Proposal, Refused> {
         let findings = self.budget.check(spent);
-        let findings = findings.map_err(|refused| refused.behind(&self.proposal.findings))?;
-        self.proposal.findings.extend(findings);
-        self.proposal.needs.extend(self.budget.approvals(spent));
+        let findings = findings.map_err(|refused| refused.behind(self.proposal.findings()))?;
+        let content = Arc::make_mut(&mut self.proposal.0);
+        content.findings.extend(findings);
+        content.needs.extend(self.budget.approvals(spent));
         Ok(self.proposal)
     }
 }
@@ -195,7 +204,7 @@ impl Draft {
 /// `RULE_ERROR` where an expression fails.
 pub fn intent(facts: &Facts<'_>) -> Result<String, Refused> {
     let scope = Scope::new()
-        .with("args", facts.arguments.scope_value())
+        .with("args", Arc::clone(facts.arguments.value()))
         .with("subject", facts.asked.subject.value());
     let each = facts.write.intent.iter().map(|e| e.eval(&scope).map(|v| as_set(v.to_json())));
     let what = each.collect::<Result<Vec<_>, _>>().map_err(|e| rule("intent", &e))?;
@@ -204,7 +213,7 @@ pub fn intent(facts: &Facts<'_>) -> Result<String, Refused> {
         Kind::Customer => who.claim(&whose.claim).map(str::to_owned),
         Kind::Staff => facts.state.owner(whose).as_str().map(str::to_owned),
     };
-    let value = json!([who.tenant, whose.claim, owner, facts.contract.tool, what]);
+    let value = (&who.tenant, &whose.claim, owner, &facts.contract.tool, what);
     Ok(digest::of("countersign intent v2", &value))
 }
 
@@ -235,12 +244,12 @@ fn owner(facts: &Facts<'_>) -> Option<String> {
 /// Objects to lock: the tenant's, whoever asks.
 fn locks(facts: &Facts<'_>) -> Result<Vec<String>, Refused> {
     let scope = Scope::new()
-        .with("args", facts.arguments.scope_value())
+        .with("args", Arc::clone(facts.arguments.value()))
         .with("subject", facts.asked.subject.value());
     let mut locks = Vec::new();
     for expr in &facts.write.locks {
         let object = expr.eval(&scope).map_err(|e| rule("locks", &e))?.to_json();
-        let value = json!([facts.asked.subject.tenant, facts.contract.pack.name, object]);
+        let value = (&facts.asked.subject.tenant, &facts.contract.pack.name, object);
         locks.push(digest::of("countersign lock v1", &value));
     }
     locks.sort();
@@ -249,15 +258,35 @@ fn locks(facts: &Facts<'_>) -> Result<Vec<String>, Refused> {
 }
 
 /// What a yes is bound to.
+#[derive(Serialize)]
+struct Bound<'a> {
+    tenant: &'a str,
+    issuer: &'a str,
+    subject: &'a str,
+    conversation: &'a str,
+    tool: &'a str,
+    contract: &'a str,
+    arguments: &'a Json,
+    state: &'a Projection,
+    money: Option<Money>,
+    after_receipt: Option<&'a ReceiptId>,
+}
+
 fn commitment(facts: &Facts<'_>, state: &Projection, money: Option<Money>) -> String {
     let asked = facts.asked;
     let who = &asked.subject;
-    let value = json!({
-        "tenant": who.tenant, "issuer": who.issuer, "subject": who.id,
-        "conversation": asked.conversation, "tool": facts.contract.tool,
-        "contract": facts.contract.digest, "arguments": facts.arguments.values(),
-        "state": state.to_json(), "money": money, "after_receipt": asked.after_receipt,
-    });
+    let value = Bound {
+        tenant: &who.tenant,
+        issuer: &who.issuer,
+        subject: &who.id,
+        conversation: &asked.conversation,
+        tool: &facts.contract.tool,
+        contract: &facts.contract.digest,
+        arguments: facts.arguments.values(),
+        state,
+        money,
+        after_receipt: asked.after_receipt.as_ref(),
+    };
     digest::of("countersign commitment v1", &value)
 }
 
@@ -269,121 +298,120 @@ impl Proposal {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> &ProposalId {
-        &self.id
+        &self.0.id
     }
 
     /// The action it becomes.
     #[must_use]
     pub fn action(&self) -> &ActionId {
-        &self.action
+        &self.0.action
     }
 
     /// Who asked, for whom.
     #[must_use]
     pub fn asked(&self) -> &Asked {
-        &self.request
+        &self.0.request
     }
 
     /// The tool.
     #[must_use]
     pub fn tool(&self) -> &str {
-        &self.tool
+        &self.0.tool
     }
 
     /// Digest of the contract that was asked.
     #[must_use]
     pub fn contract_digest(&self) -> &str {
-        &self.contract_digest
+        &self.0.contract_digest
     }
 
     /// Resolved arguments.
     #[must_use]
     pub fn arguments(&self) -> &Arguments {
-        &self.arguments
+        &self.0.arguments
     }
 
     /// Money that moves.
     #[must_use]
     pub fn money(&self) -> Option<Money> {
-        self.money
+        self.0.money
     }
 
     /// The state that was shown.
     #[must_use]
     pub fn state(&self) -> &Projection {
-        &self.state
+        &self.0.state
     }
 
     /// What the gates said then.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
-        &self.findings
+        &self.0.findings
     }
 
     /// Objects to lock, as digests.
     #[must_use]
     pub fn locks(&self) -> &[String] {
-        &self.locks
+        &self.0.locks
     }
 
     /// The intent's digest.
     #[must_use]
     pub fn intent(&self) -> &str {
-        &self.intent
+        &self.0.intent
     }
 
     /// The card's text.
     #[must_use]
     pub fn card(&self) -> &str {
-        &self.card
+        &self.0.card
     }
 
     /// What the card stands for.
     #[must_use]
     pub fn commitment(&self) -> &str {
-        &self.commitment
+        &self.0.commitment
     }
 
     /// What a yes is signed over.
     #[must_use]
     pub fn card_digest(&self) -> String {
-        card_digest(self.id.as_str(), &self.commitment, &self.card)
+        card_digest(self.0.id.as_str(), &self.0.commitment, &self.0.card)
     }
 
     /// Whose the object is at the backend: `CLAIM=VALUE`, where it has an owner.
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
-        self.owner.as_deref()
+        self.0.owner.as_deref()
     }
 
     /// The payment instrument, where the contract names one.
     #[must_use]
     pub fn instrument(&self) -> Option<&str> {
-        self.instrument.as_deref()
+        self.0.instrument.as_deref()
     }
 
     /// Who must say yes.
     #[must_use]
     pub fn needs(&self) -> &[Need] {
-        &self.needs
+        &self.0.needs
     }
 
     /// When it was made.
     #[must_use]
     pub fn at(&self) -> Timestamp {
-        self.at
+        self.0.at
     }
 
     /// When it is void.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.expires_at
+        self.0.expires_at
     }
 
     /// Digest of everything in it, for receipts.
     #[must_use]
     pub fn digest(&self) -> String {
-        let whole = serde_json::to_value(self).unwrap_or(Json::Null);
-        digest::of("countersign proposal v1", &whole)
+        digest::of("countersign proposal v1", self)
     }
 }

@@ -2,6 +2,7 @@
 //! VALUES). The planner names a place; the executor looks there itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::attest::plain_words;
@@ -71,9 +72,25 @@ pub struct Observation {
 
 /// Arguments with values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Resolved")]
 pub struct Arguments {
     values: Json,
     sources: Vec<Sourced>,
+    /// The values once more, as expressions see them.
+    #[serde(skip)]
+    value: Arc<Value>,
+}
+
+#[derive(Deserialize)]
+struct Resolved {
+    values: Json,
+    sources: Vec<Sourced>,
+}
+
+impl std::convert::From<Resolved> for Arguments {
+    fn from(Resolved { values, sources }: Resolved) -> Self {
+        Self { value: Value::from_json(&values).into(), values, sources }
+    }
 }
 
 /// One resolved leaf and where it came from.
@@ -105,8 +122,8 @@ impl Arguments {
 
     /// What expressions see as `args`.
     #[must_use]
-    pub fn scope_value(&self) -> Value {
-        Value::from_json(&self.values)
+    pub fn value(&self) -> &Arc<Value> {
+        &self.value
     }
 }
 
@@ -129,7 +146,7 @@ pub fn resolve(
         .map(|e| (e.instance_path().to_string(), e.masked().to_string()))
         .collect();
     if violations.is_empty() || !Gate::Schema.is_on() {
-        return Ok(Arguments { values, sources: resolver.sources });
+        return Ok(Resolved { values, sources: resolver.sources }.into());
     }
     let mut refused =
         Refused::new(Code::ArgumentInvalid, format!("arguments of {} do not fit", contract.tool));
@@ -144,7 +161,7 @@ pub fn resolve(
 pub fn computed(values: Map<String, Json>, contract: &Contract) -> Result<Arguments, Refused> {
     let values = Json::Object(values);
     if contract.schema.is_valid(&values) {
-        return Ok(Arguments { values, sources: Vec::new() });
+        return Ok(Resolved { values, sources: Vec::new() }.into());
     }
     let message = format!("computed arguments do not fit {}", contract.tool);
     Err(Refused::new(Code::RuleError, message))

@@ -144,10 +144,8 @@ fn backoff(dispatch: &Dispatch, attempts: u32) -> Duration {
     let whole = Duration::from_millis(200)
         .saturating_mul(1 << attempts.min(6))
         .min(Duration::from_secs(10));
-    let seed = crate::digest::of(
-        "countersign jitter v1",
-        &serde_json::json!([dispatch.cleared().claimed().key(), attempts]),
-    );
+    let seed =
+        crate::digest::of("countersign jitter v1", &(dispatch.cleared().claimed().key(), attempts));
     let part = seed.get(..2).and_then(|h| u32::from_str_radix(h, 16).ok()).unwrap_or(128);
     whole / 2 + whole.mul_f64(f64::from(part) / 512.0)
 }

@@ -334,7 +334,7 @@ fn name_contract(receipt: &mut Receipt, contract: Option<&Contract>) {
 
 fn gates(findings: &[Finding]) -> Vec<Gate> {
     let gate =
-        |f: &Finding| Gate { gate: f.gate.clone(), passed: f.passed, facts: f.facts.clone() };
+        |f: &Finding| Gate { gate: f.gate.clone(), passed: f.passed, facts: f.facts.to_json() };
     findings.iter().map(gate).collect()
 }
 

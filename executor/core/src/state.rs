@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use countersign_shared::money::Money;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
 use crate::contract::{SubjectRule, WriteBody};
 use crate::expr::Scope;
 use crate::resolve::Arguments;
+use crate::shown::{Place, Shown};
 use crate::subject::Subject;
 use crate::value::Value;
 
@@ -24,10 +25,9 @@ pub struct State {
 }
 
 /// The part of a state that rules, money, verification and texts use: dotted
-/// path to value.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Projection(Map<String, Json>);
+/// path to value, in the contract's path order.
+#[derive(Debug, Clone, Default)]
+pub struct Projection(Vec<(Arc<str>, Shown)>);
 
 /// One difference between two projections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl State {
     /// Narrowed to what the contract uses.
     #[must_use]
     pub fn project(&self, write: &WriteBody) -> Projection {
-        let show = |path: &Vec<String>| (path.join("."), show(&self.reads, path));
+        let show = |place: &Place| (Arc::clone(place.name()), Shown::at(&self.reads, place));
         Projection(write.projection.iter().map(show).collect())
     }
 
@@ -74,7 +74,7 @@ impl State {
     #[must_use]
     pub fn scope(&self, arguments: &Arguments, subject: &Subject, now: Timestamp) -> Scope {
         Scope::new()
-            .with("args", arguments.scope_value())
+            .with("args", Arc::clone(arguments.value()))
             .with("subject", subject.value())
             .with("state", Arc::clone(&self.reads))
             .with("now", Value::Time(now))
@@ -114,22 +114,54 @@ impl Projection {
     /// What differs, in path order.
     #[must_use]
     pub fn changes(&self, now: &Self) -> Vec<Change> {
-        let paths: BTreeSet<_> = self.0.keys().chain(now.0.keys()).collect();
-        let at = |map: &Map<String, Json>, path| map.get(path).cloned().unwrap_or_default();
+        if self == now {
+            return Vec::new();
+        }
+        let paths: BTreeSet<_> = self.0.iter().chain(&now.0).map(|(path, _)| path).collect();
+        // A field that is not there is null.
+        let at = |of: &Self, path| of.at(path).map_or(Json::Null, Shown::to_json);
         paths
             .into_iter()
-            .filter(|path| self.0.get(*path) != now.0.get(*path))
-            .map(|path| (path, at(&self.0, path), at(&now.0, path)))
-            // A field that is not there is null.
-            .filter(|(_, before, now)| before != now)
-            .map(|(path, before, now)| Change { path: path.clone(), before, now })
+            .map(|path| Change {
+                path: path.to_string(),
+                before: at(self, path),
+                now: at(now, path),
+            })
+            .filter(|change| change.before != change.now)
             .collect()
     }
 
-    /// As JSON, keys sorted by the contract's path order.
+    fn at(&self, path: &str) -> Option<&Shown> {
+        self.0.iter().find(|(known, _)| **known == *path).map(|(_, shown)| shown)
+    }
+
+    /// As JSON, in the contract's path order.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        Json::Object(self.0.clone())
+        let told = |(path, shown): &(Arc<str>, Shown)| (path.to_string(), shown.to_json());
+        Json::Object(self.0.iter().map(told).collect())
+    }
+}
+
+impl PartialEq for Projection {
+    fn eq(&self, other: &Self) -> bool {
+        // The same contract has the same order.
+        self.0.len() == other.0.len()
+            && (self.0.iter().zip(&other.0).all(|(a, b)| a == b)
+                || self.0.iter().all(|(path, shown)| other.at(path) == Some(shown)))
+    }
+}
+
+impl Serialize for Projection {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(path, shown)| (path, shown)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Projection {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let told = Map::deserialize(from)?;
+        Ok(Self(told.into_iter().map(|(path, json)| (path.into(), Shown::from(json))).collect()))
     }
 }
 
@@ -150,15 +182,5 @@ pub fn pick(value: &Value, path: &[String]) -> Value {
         (None, _) => value.clone(),
         (Some(_), Value::List(items)) => Value::List(items.iter().map(|i| pick(i, path)).collect()),
         (Some((name, rest)), _) => pick(value.member(name), rest),
-    }
-}
-
-/// The same as JSON.
-#[must_use]
-pub fn show(value: &Value, path: &[String]) -> Json {
-    match (path.split_first(), value) {
-        (None, _) => value.to_json(),
-        (Some(_), Value::List(items)) => Json::Array(items.iter().map(|i| show(i, path)).collect()),
-        (Some((name, rest)), _) => show(value.member(name), rest),
     }
 }

@@ -12,6 +12,7 @@ use crate::contract::Contract;
 use crate::error::Refused;
 use crate::gate::Finding;
 use crate::gates::Gate;
+use crate::grounds::Grounds;
 use crate::value::Value;
 
 /// What the id of a matched subject begins with. No issuer's name for a subject does.
@@ -120,15 +121,15 @@ pub fn may_use(subject: &Subject, contract: &Contract) -> Result<Finding, Refuse
 /// SUBJECT OWNS IT: staff are bound by scopes instead of ownership, and only where the
 /// contract is for them.
 fn within_reach(subject: &Subject, contract: &Contract) -> Result<(), Refused> {
-    let (kind, scope) = (subject.kind, contract.scope());
-    let scoped = kind == Kind::Customer || subject.scopes.contains(&scope);
+    let kind = subject.kind;
+    let scoped = kind == Kind::Customer || subject.scopes.contains(&contract.scope());
     if (contract.open_to.contains(&kind) && scoped) || !Gate::Audience.is_on() {
         return Ok(());
     }
     let message = if scoped {
         format!("{} is not for {}", contract.tool, kind.name())
     } else {
-        format!("{} asks staff for the scope `{scope}`", contract.tool)
+        format!("{} asks staff for the scope `{}`", contract.tool, contract.scope())
     };
     Err(Refused::new(Code::NotTheSubjects, message))
 }
@@ -139,7 +140,7 @@ fn strong_enough(subject: &Subject, contract: &Contract) -> Result<Finding, Refu
     let finding = Finding {
         gate: "strength".into(),
         passed: has >= wanted || !Gate::Strength.is_on(),
-        facts: json!({ "has": has.name(), "wanted": wanted.name() }),
+        facts: Grounds::Strength { has: has.name(), wanted: wanted.name() },
     };
     if finding.passed {
         return Ok(finding);

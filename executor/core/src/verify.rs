@@ -12,7 +12,7 @@ use crate::answer::Verdict;
 use crate::contract::{Contract, EffectClass, Verify, WriteBody};
 use crate::dispatch::Dispatch;
 use crate::expr::Scope;
-use crate::gate::seen;
+use crate::grounds::Seen;
 use crate::lifecycle::{Outcome, Settlement};
 use crate::value::Value;
 
@@ -91,7 +91,7 @@ pub fn judge(write: &WriteBody, scope: Scope, looked: &Value) -> Sight {
     match found(verify, &scope, looked) {
         Err(why) => Sight::Unreadable { why },
         Ok(found) => match (found.len(), found.into_iter().next()) {
-            (0, _) | (_, None) => Sight::Absent { facts: seen(&verify.ours, &scope) },
+            (0, _) | (_, None) => Sight::Absent { facts: Seen::of(&verify.ours, &scope).to_json() },
             (1, Some(found)) => judge_one(write, scope.with("found", found)),
             (count, Some(_)) => Sight::Many { count },
         },
@@ -119,7 +119,7 @@ pub(crate) fn stands(
     let rule = rule.ok_or("the contract has no `verify.human`, so nothing can check it")?;
     let scope = scope.with("looked", looked.clone());
     let stands = rule.test(&scope).map_err(|e| format!("`{}`: {e}", rule.source()))?;
-    Ok((stands, seen(rule, &scope)))
+    Ok((stands, Seen::of(rule, &scope).to_json()))
 }
 
 /// Our effects in a reading.
@@ -155,11 +155,11 @@ fn judge_one(write: &WriteBody, scope: Scope) -> Sight {
             Err(error) => {
                 return Sight::Unreadable { why: format!("`{}`: {error}", rule.source()) };
             }
-            Ok(true) => return stage.sight(seen(rule, &scope)),
+            Ok(true) => return stage.sight(Seen::of(rule, &scope).to_json()),
             Ok(false) => {}
         }
     }
-    let facts = seen(&verify.that, &scope);
+    let facts = Seen::of(&verify.that, &scope).to_json();
     match verify.that.test(&scope) {
         Err(error) => Sight::Unreadable { why: format!("`{}`: {error}", verify.that.source()) },
         Ok(false) => Sight::Wrong { facts },

@@ -307,6 +307,23 @@ fn gates_refuse_and_say_which() {
 }
 
 #[test]
+fn what_a_journal_gives_back_is_what_was_and_is_written_alike() {
+    let journal = Shop::new(MARKER).sent();
+    let texts: Vec<_> = journal.iter().map(|e| serde_json::to_string(e).unwrap()).collect();
+    let back: Vec<Event> = texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    assert_eq!(back, journal);
+    let again: Vec<_> = back.iter().map(|e| serde_json::to_string(e).unwrap()).collect();
+    assert_eq!(again, texts);
+    let (live, read) = (fold(journal).unwrap(), fold(back).unwrap());
+    assert_eq!(live.proposal().digest(), read.proposal().digest());
+    // Findings and state as an earlier executor wrote them.
+    let finding = r#"{"gate":"TOO_LATE","passed":true,"facts":{"rule":"state.sale.open","state.sale.open":true}}"#;
+    assert!(texts[0].contains(finding), "{}", texts[0]);
+    let state = r#""state":{"sale.open":true,"sale.owner":"ann","sale.paid":{"amount":"5.00","currency":"USD"}}"#;
+    assert!(texts[0].contains(state), "{}", texts[0]);
+}
+
+#[test]
 fn fresh_state_refuses_what_was_not_shown() {
     let shop = Shop::new(MARKER);
     let journal = shop.sent();

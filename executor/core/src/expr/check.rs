@@ -11,7 +11,7 @@ use super::flow::{self, Place};
 use super::node::Node;
 use super::syntax::{self, Ast, Kind};
 use super::types::unify;
-use super::{Expr, Fault, FaultKind, Names, Path, Type};
+use super::{Expr, Fault, FaultKind, Names, Path, Type, Written};
 use crate::nearest::nearest;
 use crate::value::Value;
 
@@ -26,7 +26,7 @@ pub(super) fn tree(source: &str, ast: &Ast, names: &Names) -> Result<Expr, Vec<F
     let mut checker = Checker::new(names);
     match checker.value(ast) {
         Some(typed) if checker.faults.is_empty() => Ok(Expr {
-            source: source.to_owned(),
+            written: Written::new(source, &checker.paths).into(),
             paths: checker.paths,
             kind: typed.kind,
             node: typed.node,

@@ -5,7 +5,6 @@
 use countersign_shared::codes::Code;
 use countersign_shared::money::Money;
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::people::Person;
 use super::rules::{Ask, Principal};
@@ -14,6 +13,7 @@ use crate::contract::Contract;
 use crate::error::Refused;
 use crate::gate::Finding;
 use crate::gates::Gate;
+use crate::grounds::Grounds;
 use crate::subject::{Strength, Subject};
 
 /// A yes that somebody wants to give.
@@ -51,7 +51,11 @@ impl Policy {
             let finding = Finding {
                 gate: "approver".into(),
                 passed: false,
-                facts: json!({ "person": approval.person.id, "role": approval.role, "why": why }),
+                facts: Grounds::Approver {
+                    person: approval.person.id.clone(),
+                    role: approval.role.to_owned(),
+                    why: why.to_owned(),
+                },
             };
             return Err(Refused::new(Code::ApproverNotAllowed, why).after(vec![finding]));
         }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use countersign_shared::codes::Code;
 use countersign_shared::money::{Currency, Money};
-use serde_json::json;
+use serde::Serialize;
 
 use super::pattern::Pattern;
 use crate::error::Refused;
 use crate::gate::Finding;
+use crate::grounds::Grounds;
 
 /// One line of `limits`. Every line that matches counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub enum Per {
 }
 
 /// What a window holds already: applied, under way and in doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// Money in the currency of the action that is asked about; `None` where it moves none.
     pub money: Option<Money>,
@@ -70,11 +71,14 @@ impl Limit {
         let finding = Finding {
             gate: format!("limit {}", self.name),
             passed: verdict.is_ok(),
-            facts: json!({
-                "per": self.per.name(), "within_seconds": self.within.as_secs(),
-                "most": self.most.values().collect::<Vec<_>>(), "count": self.count,
-                "so_far": self.told(so_far), "money": money,
-            }),
+            facts: Grounds::Limit {
+                per: self.per.name(),
+                within_seconds: self.within.as_secs(),
+                most: self.most.values().copied().collect(),
+                count: self.count,
+                so_far: self.told(so_far),
+                money,
+            },
         };
         match verdict {
             Ok(()) => Ok(finding),
@@ -84,10 +88,10 @@ impl Limit {
 
     /// What others did is nobody's business but the house's: a subject, who may read the
     /// receipt, hears only of themself.
-    fn told(&self, so_far: &Tally) -> serde_json::Value {
+    fn told(&self, so_far: &Tally) -> Option<Tally> {
         match self.per {
-            Per::Customer => json!({ "money": so_far.money, "count": so_far.count }),
-            Per::Object | Per::Tenant | Per::Approver | Per::Instrument => json!(null),
+            Per::Customer => Some(*so_far),
+            Per::Object | Per::Tenant | Per::Approver | Per::Instrument => None,
         }
     }
 

@@ -3,12 +3,13 @@
 
 mod load;
 mod resource;
+mod sorted;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    ParseErrors, PolicySet, Request, RestrictedExpression as Value,
+    ParseErrors, Request, RestrictedExpression as Value,
 };
 use countersign_shared::money::Money;
 
@@ -17,6 +18,7 @@ use crate::contract::Contract;
 
 pub(super) use load::read;
 pub use resource::Resource;
+use sorted::{Set, Sorted, Words};
 
 /// The schema that policies are checked against: the one source of it.
 pub const SCHEMA: &str = include_str!("../../../policy/schema.cedarschema");
@@ -24,7 +26,7 @@ pub const SCHEMA: &str = include_str!("../../../policy/schema.cedarschema");
 /// Checked policies, each under its `@id`.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
-    policies: PolicySet,
+    policies: Sorted,
     names: Names,
 }
 
@@ -75,11 +77,14 @@ pub(super) enum Ruling {
 impl Rules {
     /// Asks every policy.
     pub(super) fn rule(&self, who: &Principal<'_>, what: &Ask<'_>) -> Ruling {
-        let (request, entities) = match self.pose(who, what) {
+        let Some(Set { policies, words }) = self.policies.of(who.staff, what.verb) else {
+            return Ruling::Unpermitted;
+        };
+        let (request, entities) = match self.pose(who, what, words) {
             Ok(posed) => posed,
             Err(why) => return Ruling::Failed(why),
         };
-        let response = Authorizer::new().is_authorized(&request, &self.policies, &entities);
+        let response = Authorizer::new().is_authorized(&request, policies, &entities);
         let said = response.diagnostics();
         let errors: Vec<_> = said.errors().map(ToString::to_string).collect();
         if !errors.is_empty() {
@@ -94,23 +99,31 @@ impl Rules {
         }
     }
 
-    fn pose(&self, who: &Principal<'_>, what: &Ask<'_>) -> Result<(Request, Entities), String> {
+    fn pose(
+        &self,
+        who: &Principal<'_>,
+        what: &Ask<'_>,
+        words: &Words,
+    ) -> Result<(Request, Entities), String> {
         let names = &self.names;
-        let of = if who.staff { &names.staff } else { &names.customer };
-        let principal = uid(of, &who.id);
+        let principal = uid(names.kind(who.staff), &who.id);
         let action = uid(&names.action, what.verb.name());
         let (tool, tools) = what.contract.resource.parts();
-        let context = Context::from_pairs(context(what)).map_err(|e| e.to_string())?;
+        let context = Context::from_pairs(context(what, words)).map_err(|e| e.to_string())?;
         let request = Request::new(principal.clone(), action, tool, context, None)
             .map_err(|e| e.to_string())?;
-        let person = Entity::new(principal, person(who, what.tenant), HashSet::new())
-            .map_err(|e| e.to_string())?;
+        let person = person(who, what.tenant, words);
+        let person = Entity::new_with_tags(principal, person, [], []).map_err(|e| e.to_string())?;
         let entities = tools.add_entities([person], None).map_err(|e| e.to_string())?;
         Ok((request, entities))
     }
 }
 
 impl Names {
+    fn kind(&self, staff: bool) -> &EntityTypeName {
+        if staff { &self.staff } else { &self.customer }
+    }
+
     fn new() -> Result<Self, ParseErrors> {
         Ok(Self {
             customer: "Customer".parse()?,
@@ -124,37 +137,46 @@ fn uid(of: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(of.clone(), EntityId::new(id))
 }
 
-fn person(who: &Principal<'_>, tenant: &str) -> HashMap<String, Value> {
-    let mut fields = vec![
-        ("tenant", text(tenant)),
-        ("segment", text(who.segment)),
-        ("strength", Value::new_long(who.strength)),
-        ("scopes", Value::new_set(who.scopes.iter().map(|scope| text(scope)))),
-    ];
+fn person(who: &Principal<'_>, tenant: &str, words: &Words) -> Vec<(String, Value)> {
+    let mut person = Told { words, fields: Vec::new() };
+    person.add("tenant", || Some(text(tenant)));
+    person.add("segment", || Some(text(who.segment)));
+    person.add("strength", || Some(Value::new_long(who.strength)));
+    person.add("scopes", || Some(Value::new_set(who.scopes.iter().map(|scope| text(scope)))));
     if who.staff {
-        fields.push(("roles", Value::new_set(who.roles.iter().map(|role| text(role)))));
+        person.add("roles", || Some(Value::new_set(who.roles.iter().map(|role| text(role)))));
     }
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    person.fields
 }
 
-fn context(what: &Ask<'_>) -> Vec<(String, Value)> {
-    let mut fields = vec![
-        ("workload", text(what.workload)),
-        ("channel", text(what.channel)),
-        ("tenant", text(what.tenant)),
-        ("mode", text(what.mode)),
-        ("confidence", Value::new_long(thousandths(what.confidence))),
-    ];
-    if !what.conversation.is_empty() {
-        fields.push(("conversation", text(what.conversation)));
-    }
-    // The parts' names are fixed and differ, so the record is always made.
-    if let Some(amount) = what.money.and_then(amount) {
-        fields.push(("amount", amount));
-    }
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+fn context(what: &Ask<'_>, words: &Words) -> Vec<(String, Value)> {
+    let mut context = Told { words, fields: Vec::new() };
+    context.add("workload", || Some(text(what.workload)));
+    context.add("channel", || Some(text(what.channel)));
+    context.add("tenant", || Some(text(what.tenant)));
+    context.add("mode", || Some(text(what.mode)));
+    context.add("confidence", || Some(Value::new_long(thousandths(what.confidence))));
+    let conversation = Some(what.conversation).filter(|id| !id.is_empty());
+    context.add("conversation", || conversation.map(text));
+    context.add("amount", || what.money.and_then(amount));
+    context.fields
 }
 
+/// Attributes, as far as some policy asks for them.
+struct Told<'w> {
+    words: &'w Words,
+    fields: Vec<(String, Value)>,
+}
+
+impl Told<'_> {
+    fn add(&mut self, name: &str, value: impl FnOnce() -> Option<Value>) {
+        if let Some(value) = self.words.know(name).then(value).flatten() {
+            self.fields.push((name.to_owned(), value));
+        }
+    }
+}
+
+/// The parts' names are fixed and differ, so the record is always made.
 fn amount(money: Money) -> Option<Value> {
     let minor = ("minor".to_owned(), Value::new_long(money.minor()));
     let currency = ("currency".to_owned(), text(money.currency().code()));

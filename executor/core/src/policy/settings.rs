@@ -2,6 +2,7 @@
 
 mod read;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::limit::Limit;
@@ -15,7 +16,7 @@ pub struct Settings {
     /// First match wins; none matches: shadow.
     pub modes: Vec<ModeLine>,
     /// Every one that matches counts.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<Arc<Limit>>,
     /// Proposals that may wait for an answer at once.
     pub open: Open,
     /// Longest time between the subject's verification and execution.

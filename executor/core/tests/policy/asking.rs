@@ -15,7 +15,7 @@ fn a_permit_names_its_policy_and_the_mode() {
     assert_eq!(verdict.mode(), &Mode::Auto);
     let finding = verdict.finding();
     assert!(finding.passed && finding.gate == "policy");
-    assert_eq!(finding.facts["policy"], policy.digest());
+    assert_eq!(finding.facts.to_json()["policy"], policy.digest());
 }
 
 #[test]

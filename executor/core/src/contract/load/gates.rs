@@ -1,6 +1,7 @@
 //! What a write asks before it acts: locks, intent, rules, confidence, confirmation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use countersign_shared::money::{Currency, Money};
 
@@ -115,7 +116,7 @@ fn amounts(section: &Section<'_>, key: &str) -> Option<BTreeMap<Currency, Money>
 }
 
 /// `approve`.
-pub(super) fn approve(top: &Section<'_>, moves_money: bool) -> Option<Vec<Threshold>> {
+pub(super) fn approve(top: &Section<'_>, moves_money: bool) -> Option<Vec<Arc<Threshold>>> {
     let each: Vec<_> = top.items("approve").iter().map(|yaml| threshold(top, yaml)).collect();
     if let (Some(yaml), false) = (top.get("approve"), moves_money) {
         let message = "thresholds need a contract that says what `money` moves";
@@ -137,7 +138,7 @@ pub(super) fn approve(top: &Section<'_>, moves_money: bool) -> Option<Vec<Thresh
         let message = "thresholds name the same currencies and rise from line to line";
         return top.file.error(yaml.at, ProblemKind::Rule, message, None);
     }
-    Some(all)
+    Some(all.into_iter().map(Arc::new).collect())
 }
 
 fn threshold(top: &Section<'_>, yaml: &Yaml) -> Option<Threshold> {

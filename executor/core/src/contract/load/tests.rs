@@ -46,7 +46,7 @@ fn the_example_pack_loads_clean() {
     assert!(refund.digest.starts_with("sha256:"));
     assert_eq!(refund.effect.class, EffectClass::ServerKey);
     let Body::Write(write) = &refund.body else { panic!("a write") };
-    let projection: Vec<String> = write.projection.iter().map(|path| path.join(".")).collect();
+    let projection: Vec<&str> = write.projection.iter().map(|place| &**place.name()).collect();
     let wanted = ["order.customer", "order.refunds.amount", "order.status", "order.total"];
     assert_eq!(projection, wanted);
     let Body::Read(read) = &catalog.tools["shop.find_order"].body else { panic!("a read") };

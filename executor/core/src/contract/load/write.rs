@@ -19,6 +19,7 @@ use super::verify::verify;
 use crate::contract::keys;
 use crate::contract::{Body, Call, Require, Say, SubjectRule, Verify, WriteBody};
 use crate::expr::{Expr, Names, Prose, Template, Type};
+use crate::shown::Place;
 use crate::subject::Strength;
 
 const NO_MONEY: &str = "the contract has no `money`: declare it first";
@@ -141,7 +142,7 @@ struct Whole {
 impl Whole {
     /// FRESH STATE: every field used by a rule, money, verification, a text that
     /// people see, or the request itself, without its leading `state`.
-    fn projection(&self, call: &Call) -> BTreeSet<Vec<String>> {
+    fn projection(&self, call: &Call) -> Vec<Place> {
         let Verify { with, find_in, ours, pending, failed, that, human, .. } = &self.verify;
         let verify = [Some(ours), Some(that), find_in.as_ref(), pending.as_ref()];
         let verify = verify.into_iter().chain([failed.as_ref(), human.as_ref()]);
@@ -149,7 +150,7 @@ impl Whole {
         let rules = rules.chain(&self.money).chain(&self.instrument);
         let say = [&self.say.pending, &self.say.not_applied, &self.say.unknown];
         let texts = [&self.card, &self.say.applied].into_iter().chain(say.into_iter().flatten());
-        rules
+        let paths: BTreeSet<_> = rules
             .chain(verify.flatten())
             .flat_map(|expr| expr.paths().iter().cloned())
             .chain(texts.flat_map(Prose::paths))
@@ -160,7 +161,8 @@ impl Whole {
                 Some((root, rest)) if root == "state" && !rest.is_empty() => Some(rest.to_vec()),
                 _ => None,
             })
-            .collect()
+            .collect();
+        paths.iter().map(|path| Place::new(path)).collect()
     }
 }
 

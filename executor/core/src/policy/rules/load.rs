@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 
-use super::{Names, Rules, SCHEMA};
+use super::{Names, Rules, SCHEMA, Sorted};
 use crate::contract::Catalog;
 use crate::contract::load::file::File;
 use crate::contract::load::yaml::Place;
@@ -41,7 +41,13 @@ pub(in crate::policy) fn read(file: &File, text: &str, catalog: Option<&Catalog>
         policies.policies().for_each(|policy| known(file, text, policy, catalog));
     }
     let names = Names::new().map_err(|error| note(&error, ProblemKind::Syntax)).ok()?;
-    result.validation_passed().then_some(Rules { policies, names })
+    if !result.validation_passed() {
+        return None;
+    }
+    match Sorted::new(&policies, &names) {
+        Ok(policies) => Some(Rules { policies, names }),
+        Err(error) => file.error(WHOLE, ProblemKind::Syntax, error, None),
+    }
 }
 
 /// Each policy under its `@id`: what refusals and receipts name.

@@ -1,6 +1,7 @@
 //! Reads `settings.yaml` strictly, noting every problem.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::money::{Currency, Money};
@@ -112,7 +113,7 @@ fn share(file: &File, yaml: &Yaml) -> Option<Share> {
     share.or_else(|| file.wrong(yaml, "a number above 0 and up to 1, such as 0.10"))
 }
 
-fn limit(file: &File, yaml: &Yaml) -> Option<Limit> {
+fn limit(file: &File, yaml: &Yaml) -> Option<Arc<Limit>> {
     let line = Section::open(file, yaml, LIMIT)?;
     let name = line.need("name").and_then(|y| file.named(y.at, file.text(y)?));
     let per = line.need("per").and_then(|y| file.choice(y, Per::WORDS));
@@ -128,14 +129,15 @@ fn limit(file: &File, yaml: &Yaml) -> Option<Limit> {
         let message = "a limit says `most`, `count` or both";
         return file.error(line.at, ProblemKind::Missing, message, None);
     }
-    Some(Limit {
+    let limit = Limit {
         name: name?,
         per: per?,
         tools: tools?,
         within: within?,
         most: most?,
         count: count?,
-    })
+    };
+    Some(limit.into())
 }
 
 /// `{ USD: "500.00" }`, one of them.
