@@ -209,6 +209,7 @@ impl Desk {
         let journals = self.pipeline.store.adopt().await?;
         let count = journals.len();
         for journal in journals {
+            crate::kill::Step::Recover.before();
             let mut life = Life::resume(journal).map_err(|e| StoreError::Damaged(e.to_string()))?;
             crate::recovery::mend(&mut life, self.pipeline.clock.now());
             tracing::info!(action = %life.action(), state = life.state().name(), "carrying on");

@@ -9,6 +9,8 @@
 //! Decisions are `countersign-core`'s; this crate asks it what comes next, writes
 //! that down, and does it.
 
+pub mod process;
+
 pub mod config;
 
 pub mod run;
@@ -48,6 +50,8 @@ pub mod flood;
 pub mod running;
 
 pub mod recovery;
+
+pub mod kill;
 
 pub mod purge;
 

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Log;
+use crate::kill;
 
 /// Receipts that come together are published together.
 const GATHER: Duration = Duration::from_millis(100);
@@ -52,7 +53,9 @@ pub async fn publish<S>(
     loop {
         let last = stop.is_cancelled();
         let done = tokio::task::spawn_blocking(move || {
+            kill::Step::Publish.before();
             let published = work.0.publish(&work.1).map_err(|e| e.to_string());
+            kill::Step::Publish.after();
             (work, published)
         });
         let Ok((back, published)) = done.await else { return };

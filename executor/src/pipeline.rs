@@ -30,6 +30,7 @@ use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 
 use crate::driver::{Driver, facts};
+use crate::kill;
 use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
 use crate::running::{Progress, Step};
 use crate::switch::Switchboard;
@@ -151,7 +152,10 @@ impl Pipeline {
             Ok(body) => {
                 let (proposal, votes) = (granted.proposal(), granted.votes());
                 let budget = Budget::of(proposal, votes, contract, body, &self.policy);
-                self.store.claim(granted, &budget, now).await?
+                kill::Step::Claim.before();
+                let taken = self.store.claim(granted, &budget, now).await?;
+                kill::Step::Claim.after();
+                taken
             }
             Err(refused) => Err(refused),
         };
@@ -212,8 +216,10 @@ impl Pipeline {
             let may = self.vitals.check().and_then(|()| self.leased(contract));
             may.map_err(|no| Stop::Known(Box::new(no)))?;
         }
+        let commit = if first { kill::Step::Intent } else { kill::Step::Resend };
+        commit.before();
         match life.flush(&*self.store).await {
-            Ok(()) => {}
+            Ok(()) => commit.after(),
             // Nothing was sent yet: the action was not begun.
             Err(error) if first => return Err(error.into()),
             Err(error) => self.flush_later(life, error).await?,
@@ -244,7 +250,9 @@ impl Pipeline {
         if let Err(no) = self.leased(contract) {
             return held(Verdict::NotSent { why: no.message });
         }
+        kill::Step::Send.before();
         let sent = self.store.lease().guard(self.driver.send(dispatch, contract)).await;
+        kill::Step::Send.after();
         sent.unwrap_or_else(|| {
             let why = "the lease ended while the request was under way".to_owned();
             held(Verdict::Lost { why })
@@ -262,7 +270,9 @@ impl Pipeline {
 
     async fn look(&self, life: &mut Life, contract: &Contract) {
         if let State::Answered(dispatch) | State::Looking(dispatch, _) = life.state() {
+            kill::Step::Look.before();
             let look = self.driver.look(dispatch, contract).await;
+            kill::Step::Look.after();
             life.take(Event::Looked(Box::new(look)));
         }
     }
@@ -275,6 +285,7 @@ impl Pipeline {
             return Ok(());
         };
         life.take(Event::Sealed(id));
+        kill::Step::Seal.before();
         loop {
             let events = life.waiting.clone();
             let sealed = self.store.seal(leaf.clone(), Some((life.seq, events, &life.state))).await;
@@ -294,6 +305,7 @@ impl Pipeline {
                     }
                 },
             };
+            kill::Step::Seal.after();
             life.heard();
             life.leaf = Some(index);
             self.ring(&leaf.queue);
@@ -343,10 +355,12 @@ impl Pipeline {
     }
 
     async fn wait(&self, life: &mut Life, at: Timestamp, now: Timestamp) {
-        if at.duration_since(now) > WORTH_A_COMMIT
-            && let Err(error) = life.flush(&*self.store).await
-        {
-            tracing::warn!(%error, "a step waits unrecorded; a restart would look again");
+        if at.duration_since(now) > WORTH_A_COMMIT {
+            kill::Step::Flush.before();
+            if let Err(error) = life.flush(&*self.store).await {
+                tracing::warn!(%error, "a step waits unrecorded; a restart would look again");
+            }
+            kill::Step::Flush.after();
         }
         self.clock.until(at).await;
     }

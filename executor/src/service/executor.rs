@@ -17,6 +17,7 @@ use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status};
 
 use crate::desk::{self, Desk};
+use crate::kill;
 use crate::peer::Caller;
 use crate::ports::{Named, ReceiptQuery};
 use crate::running::Step;
@@ -158,6 +159,7 @@ impl Executor for ExecutorService {
                     Err(_) => self.desk.standing(&request, Named::Proposal(id)).await?,
                 };
                 let action = action(&self.desk, &step).await?;
+                kill::Step::Reply.before();
                 v1::ExecuteResponse { observations: vec![], action: Some(action) }
             }
             Some(Target::Plan(plan)) => {

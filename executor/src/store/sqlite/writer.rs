@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{escalations, history};
+use crate::kill;
 use crate::ports::StoreError;
 
 /// Most operations that wait in the queue; their callers wait for a place in it.
@@ -157,6 +158,8 @@ fn commit(
         let note = checkpoint.sign(log).map_err(|e| failed(&e))?;
         history::set_checkpoint(db, tree.size(), &note.to_string())?;
     }
+    kill::Step::Commit.before();
     db.execute_batch("COMMIT")?;
+    kill::Step::Commit.after();
     Ok(())
 }
