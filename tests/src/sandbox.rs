@@ -128,6 +128,19 @@ impl Sandbox {
         self.world.lock().requests.received().to_vec()
     }
 
+    /// How many there were.
+    #[must_use]
+    pub fn requests_so_far(&self) -> usize {
+        self.world.lock().requests.received().len()
+    }
+
+    /// Whether a mutation was among them since there were so many.
+    #[must_use]
+    pub fn mutated_since(&self, earlier: usize) -> bool {
+        let world = self.world.lock();
+        world.requests.received().iter().skip(earlier).any(|received| received.kind == "mutation")
+    }
+
     /// Arms a fault; a bare [`Fault`] applies once, to the next request it fits.
     pub fn fault(&self, fault: impl Into<FaultSpec>) {
         self.world.lock().faults.arm(fault.into());
@@ -166,6 +179,15 @@ impl Sandbox {
         let mut world = self.world.lock();
         world.tick();
         world.stripe.state(id)
+    }
+
+    /// Adds plain orders and payments of customer 1: `#10001` and `ch_Stock10001`, each of
+    /// USD 10.00, and on from there.
+    pub fn stock(&self, count: u64) {
+        let mut guard = self.world.lock();
+        let now = guard.tick();
+        guard.shopify.stock(count, now);
+        guard.stripe.stock(count, now);
     }
 
     /// Moves the clock forward; what falls due happens.

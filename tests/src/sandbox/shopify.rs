@@ -94,6 +94,11 @@ impl Shopify {
         self.keys = Keys::default();
     }
 
+    /// Adds plain orders of customer 1.
+    pub(super) fn stock(&mut self, count: u64, now: Timestamp) {
+        seed::stock(Arc::make_mut(&mut self.shop), count, now);
+    }
+
     /// Does what has fallen due: jobs run, PENDING refunds succeed.
     pub(super) fn tick(&mut self, now: Timestamp, ledger: &mut Ledger) {
         if !job::any_due(&self.shop, now) && !work::any_settles(&self.shop, now) {

@@ -93,6 +93,11 @@ impl Stripe {
         Self { before: Arc::clone(&account), account, keys: Keys::default() }
     }
 
+    /// Adds plain payments of customer 1.
+    pub(super) fn stock(&mut self, count: u64, now: Timestamp) {
+        seed::stock(Arc::make_mut(&mut self.account), count, now);
+    }
+
     /// Does what has fallen due: refunds settle, periods end.
     pub(super) fn tick(&mut self, now: Timestamp, ledger: &mut Ledger) {
         if self.account.anything_due(now) {

@@ -20,6 +20,7 @@ mod action_flow;
 mod activations;
 mod approvals;
 mod bad_input;
+mod blind_backend;
 mod bulk_triage;
 mod contract_gone;
 mod crash_points;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::support::bins;
-use super::support::pair::start;
+use super::support::service::start;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn own_deployment_is_talked_to_with_the_line_that_init_prints() {

@@ -9,3 +9,4 @@ pub mod leaks;
 pub mod pair;
 pub mod people;
 pub mod plans;
+pub mod service;

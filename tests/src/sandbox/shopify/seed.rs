@@ -30,6 +30,19 @@ pub(crate) fn shop(now: Timestamp) -> Shop {
     shop
 }
 
+/// Adds plain orders of customer 1, from #10001 on.
+pub(crate) fn stock(shop: &mut Shop, count: u64, now: Timestamp) {
+    let at = Days(now);
+    let first = shop.orders.keys().next_back().map_or(0, |last| last + 1).max(10_001);
+    for id in first..first + count {
+        let cards = [("Postcards", "Set of five", 2, 500, 500)];
+        let mut plain = order(at, id, Some(1), 2, USD, &cards);
+        plain.shipping.1 = 0;
+        pay(&mut plain);
+        shop.orders.insert(id, Arc::new(plain));
+    }
+}
+
 fn first_customers(at: Days) -> [Order; 5] {
     let mut shipped = order(
         at,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::shop::{Order, Refund, RefundLine, Shop, Transaction};
+use super::shop::{Order, Refund, RefundLine, Shop, Transaction, gid};
 use super::staff::StaffAct;
 use crate::sandbox::clock::after;
 use crate::sandbox::fault::{Fault, Taken};
@@ -127,11 +127,12 @@ impl Work {
             shipping: back.shipping,
             transactions: ids,
         };
-        let quantity: i64 = refund.lines.iter().map(|line| line.quantity).sum();
+        let of_line = |line: &RefundLine| json!({ "line": gid("LineItem", line.line), "quantity": line.quantity });
+        let lines: Vec<_> = refund.lines.iter().map(of_line).collect();
         order.refunds.push(refund);
         let money = (order.currency.decimal(amount), order.currency.code.to_owned());
         let order = order.id;
-        let detail = json!({ "refund": super::shop::gid("Refund", id), "status": status, "items": quantity });
+        let detail = json!({ "refund": gid("Refund", id), "status": status, "lines": lines });
         self.effect("refund_created", order, back.note, detail);
         if let Some(last) = self.happened.last_mut() {
             last.money = Some(money);

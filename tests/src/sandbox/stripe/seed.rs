@@ -96,6 +96,26 @@ fn charges(now: Timestamp) -> Vec<Charge> {
     rows.map(charge).into()
 }
 
+/// Adds plain payments of customer 1, from `ch_Stock10001` on.
+pub(crate) fn stock(account: &mut Account, count: u64, now: Timestamp) {
+    let have = account.charges.keys().filter(|id| id.starts_with("ch_Stock")).count();
+    let first = 10_001 + u64::try_from(have).unwrap_or(0);
+    for number in first..first + count {
+        let charge = Charge {
+            id: format!("ch_Stock{number}"),
+            customer: Some("cus_Sandbox1".to_owned()),
+            created: ago(now, 2),
+            currency: "usd",
+            amount: 1000,
+            amount_refunded: 0,
+            description: "Postcards".to_owned(),
+            disputed: false,
+            last4: "4242",
+        };
+        account.charges.insert(charge.id.clone(), charge);
+    }
+}
+
 fn refund(id: &str, charge: &str, created: Timestamp, amount: i64) -> Refund {
     Refund {
         id: id.to_owned(),

@@ -63,3 +63,38 @@ pub fn config(dir: &Path, that: &str, this: &str) {
     assert!(config.contains(that), "{config}");
     fs::write(path, config.replace(that, this)).unwrap();
 }
+
+/// A policy's file by its name, so that customers may use these packs as often as they like.
+pub fn roomy(packs: &[&str], name: &str, text: String) -> String {
+    let permit = |pack: &&str| {
+        format!(
+            "\n@id(\"{pack}-for-customers\")\npermit (\n    principal is Customer,\n    \
+             action in [Action::\"read\", Action::\"propose\", Action::\"execute\", \
+             Action::\"confirm\"],\n    resource in Pack::\"{pack}\"\n);\n"
+        )
+    };
+    let tools: Vec<_> = packs.iter().map(|pack| format!("\"{pack}.*\"")).collect();
+    match name {
+        "policy.cedar" => text + &packs.iter().map(permit).collect::<String>(),
+        "settings.yaml" => format!(
+            "modes: [{{ tools: [{}], mode: auto }}]\nlimits: []\n\
+             open: {{ per_subject: 1000000, per_planner: 1000000 }}\nsubject_valid_for: 24h\n\
+             proposals_live: 24h\nactivation: {{ default: 1 }}\n",
+            tools.join(", ")
+        ),
+        _ => text,
+    }
+}
+
+/// Adds a pack of the executor's, and where the demo shop's requests to it go.
+pub fn add_pack(dir: &Path, pack: &str, at: &Path, account: &str, url: &str) {
+    config(dir, "packs: [", &format!("packs: [\"{}\", ", at.display()));
+    let path = dir.join("executor.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let connection = format!(
+        "  - {{ tenant: demo-shop, pack: {pack}, account: {account}, base_url: \"{url}\", \
+         credential: shopify_token, egress: {{ hosts: [\"127.0.0.1\"], \
+         private_networks: [\"127.0.0.0/8\"], plain_http: true }} }}\n"
+    );
+    fs::write(path, text + &connection).unwrap();
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use countersign::pki::{Role, init_ca, issue};
@@ -12,12 +12,12 @@ use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::planner_client::PlannerClient;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use countersign_tests::sandbox::{Effect, Sandbox};
-use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
 use super::change::{shipped_pack, shipped_policy};
 use super::people::{Customer, Signer};
+use super::service::{Launch, Service, start};
 use super::{bins, canary, change, people};
 
 const DOMAIN: &str = "test.countersign.internal";
@@ -48,27 +48,6 @@ impl Drop for Pair {
             let leaks = canary::leaks(self.dir.path());
             assert!(leaks.is_empty(), "a secret left:\n{}", leaks.join("\n"));
         }
-    }
-}
-
-/// A service as a process of its own; it ends when dropped.
-pub struct Service {
-    child: Child,
-    pub grpc: String,
-    /// Where `/readyz` is.
-    pub admin: String,
-}
-
-impl Service {
-    fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
@@ -131,28 +110,46 @@ impl Pair {
     }
 
     pub fn executor_pid(&self) -> u32 {
-        self.executor.child.id()
+        self.executor.pid()
+    }
+
+    pub fn executor_is_gone(&self) -> bool {
+        self.executor.is_gone()
     }
 
     /// Waits until it has ended by itself.
-    pub fn executor_ends(&mut self) {
-        self.executor.child.wait().unwrap();
+    pub fn executor_ends(&self) {
+        self.executor.ends();
     }
 
-    pub fn kill_executor(&mut self) {
-        self.executor.child.kill().unwrap();
-        self.executor.child.wait().unwrap();
+    pub fn kill_executor(&self) {
+        self.executor.stop();
+    }
+
+    /// Kills the executor and starts one as `launch` says.
+    ///
+    /// # Errors
+    /// How it ended where it did not come to serve.
+    pub fn launch_executor(&mut self, launch: &Launch) -> Result<(), ExitStatus> {
+        self.kill_executor();
+        self.executor = launch.start("executor", self.dir.path(), self.logs)?;
+        Ok(())
     }
 
     /// What `/readyz` answers now: whether effects may begin, and why not.
     pub fn readiness(&self) -> (bool, String) {
+        self.asked_for_readiness().unwrap()
+    }
+
+    /// The same of an executor that may be gone.
+    pub fn asked_for_readiness(&self) -> std::io::Result<(bool, String)> {
         use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(&self.executor.admin).unwrap();
+        let mut stream = std::net::TcpStream::connect(&self.executor.admin)?;
         let request = "GET /readyz HTTP/1.1\r\nhost: executor\r\nconnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        (answer.starts_with("HTTP/1.1 200"), answer)
+        stream.read_to_string(&mut answer)?;
+        Ok((answer.starts_with("HTTP/1.1 200"), answer))
     }
 
     /// Waits until `/readyz` is green, or red.
@@ -289,43 +286,6 @@ fn who(number: u32) -> (String, String) {
 
 fn material(pki: &Path, role: Role) -> std::sync::Arc<Material> {
     Material::open(MaterialFiles::in_dir(&pki.join(role.as_str()))).unwrap()
-}
-
-/// Starts the service that `NAME.yaml` in the folder configures.
-pub fn start(name: &str, dir: &Path, logs: &str) -> Service {
-    let ready = dir.join(format!("{name}.ready"));
-    let _ = fs::remove_file(&ready);
-    let log = fs::File::options()
-        .create(true)
-        .append(true)
-        .open(dir.join(format!("{name}.log")))
-        .unwrap();
-    let mut child = Command::new(bins::dir().join(name))
-        .arg("--config")
-        .arg(dir.join(format!("{name}.yaml")))
-        .arg("--ready-file")
-        .arg(&ready)
-        .env("RUST_LOG", logs)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    loop {
-        if let Ok(text) = fs::read_to_string(&ready) {
-            let said: Value = serde_json::from_str(&text).unwrap();
-            let address = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
-            return Service { child, grpc: address("grpc"), admin: address("admin") };
-        }
-        let gone = child.try_wait().unwrap();
-        if gone.is_some() || began.elapsed() > Duration::from_secs(60) {
-            let _ = child.kill();
-            let log = fs::read_to_string(dir.join(format!("{name}.log"))).unwrap();
-            panic!("{name} did not start ({gone:?}):\n{log}");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Keys, certificates, credentials and the executor's configuration.
