@@ -51,19 +51,25 @@ fn core_knows_no_network_and_no_runtime() {
     }
 }
 
-/// What a test may leave out, nothing that ships can.
+/// What a test may leave out, nothing that ships can; nor does it die where a test says.
 #[test]
 fn nothing_that_ships_can_leave_a_gate_out() {
-    let feature = "gates-off";
+    // Whose it is has it, the tests may pass it on, nobody has it by default.
+    only_for_tests("gates-off", &["executor/core/Cargo.toml", "tests/Cargo.toml"]);
+    only_for_tests("kill-points", &["executor/Cargo.toml"]);
+}
+
+fn only_for_tests(feature: &str, named_in: &[&str]) {
     let manifests = tracked().into_iter().filter(|p| p.ends_with("Cargo.toml"));
     let naming = manifests.filter(|p| fs::read_to_string(p).unwrap().contains(feature));
     let naming: BTreeSet<_> =
         naming.map(|p| p.strip_prefix(root()).unwrap().display().to_string()).collect();
-    // The core has it, the tests pass it on, nobody has it by default.
-    let two = ["executor/core/Cargo.toml", "tests/Cargo.toml"].map(str::to_owned);
-    assert_eq!(naming, BTreeSet::from(two));
-    let tests = fs::read_to_string(root().join("tests/Cargo.toml")).unwrap();
-    assert!(!tests.contains("default ="), "a default feature could switch it on");
+    assert_eq!(naming, named_in.iter().map(|path| (*path).to_owned()).collect());
+    for manifest in named_in {
+        let text = fs::read_to_string(root().join(manifest)).unwrap();
+        let by_default = text.lines().any(|l| l.starts_with("default =") && l.contains(feature));
+        assert!(!by_default, "a default feature switches it on");
+    }
     for package in ["countersign-executor", "countersign-planner", "countersign"] {
         let tree = features(package);
         assert!(!tree.contains(feature), "{package} is built with {feature}");

@@ -1,6 +1,7 @@
 //! Starts the pair and plays its people: a chat frontend, a planner, an auditor.
 
 pub mod bins;
+pub mod books;
 pub mod browser;
 pub mod canary;
 pub mod change;
@@ -10,3 +11,4 @@ pub mod pair;
 pub mod people;
 pub mod plans;
 pub mod service;
+pub mod wishes;
