@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::packs::read_dir;
-use crate::ports::{Activation, Store};
+use crate::ports::{Activation, Store, StoreError};
 
 /// Folder of signed requests, below the state folder.
 pub const FOLDER: &str = "activations";
@@ -111,6 +111,21 @@ fn texts<'a>(files: impl Iterator<Item = &'a PathBuf>) -> anyhow::Result<Vec<Jso
 /// A changed policy, issuer or egress list that too few have signed; a policy that
 /// nobody could ever change again; a store that cannot be used.
 pub async fn settle(
+    store: &dyn Store,
+    found: &Found,
+    state: &Path,
+    now: Timestamp,
+) -> anyhow::Result<BTreeSet<String>> {
+    match compare(store, found, state, now).await {
+        // Another executor that started with the same files was faster.
+        Err(error) if error.downcast_ref() == Some(&StoreError::Conflict) => {
+            compare(store, found, state, now).await
+        }
+        compared => compared,
+    }
+}
+
+async fn compare(
     store: &dyn Store,
     found: &Found,
     state: &Path,

@@ -150,7 +150,8 @@ pub trait Store: Send + Sync + 'static {
     /// Files of the active policy bundle; empty before the first start.
     async fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError>;
 
-    /// Activates, with the receipts in the same commit.
+    /// Activates, with the receipts in the same commit. `Conflict` where one of them is
+    /// active already: another executor that started was faster.
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError>;
 
     /// Whether it takes writes now: makes a small one durable.

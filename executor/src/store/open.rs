@@ -48,6 +48,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// When it cannot be used, with what to do about it.
+#[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "one store is left"))]
 pub async fn open(
     config: &Config,
     catalog: &Catalog,
@@ -102,16 +103,14 @@ pub fn place(config: &Config) -> String {
 ///
 /// # Errors
 /// What is wrong, with what to do about it.
+#[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "one store is left"))]
 pub fn check(config: &Config, catalog: &Catalog, vault: &Vault) -> anyhow::Result<()> {
     match &config.store {
         None => Ok(()),
         #[cfg(feature = "postgres")]
         Some(StoreConfig { postgres }) => shared::check(postgres, catalog, vault),
         #[cfg(not(feature = "postgres"))]
-        Some(StoreConfig {}) => {
-            let _ = (catalog, vault);
-            anyhow::bail!("this executor is built without feature `postgres`")
-        }
+        Some(StoreConfig {}) => anyhow::bail!("this executor is built without feature `postgres`"),
     }
 }
 

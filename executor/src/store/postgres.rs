@@ -29,6 +29,7 @@ mod seat;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign_core::activation::{Active, Part};
@@ -61,7 +62,7 @@ use crate::ports::{
 use crate::store::Activated;
 use crate::vault::Vault;
 
-pub use config::{Off as NoTls, PostgresConfig, Tls, Verified};
+pub use config::{PostgresConfig, Tls, Verified};
 use connect::Connector;
 pub(crate) use connect::Login;
 use database::Database;
@@ -74,6 +75,8 @@ use seat::{Entry, Seat};
 /// Connections beside the pool, which no number of callers can use up: one renews the
 /// lease, one seals.
 const OWN: usize = 2;
+/// Between two questions to a server that does not answer.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The store in a PostgreSQL database.
 pub struct Postgres {
@@ -83,6 +86,8 @@ pub struct Postgres {
     reserved: Arc<Reserved>,
     /// Taken over, and not handed out yet.
     adopted: Mutex<Vec<ActionId>>,
+    /// Perhaps begun: nobody could say so.
+    unsure: Mutex<Vec<ActionId>>,
     _renewing: AbortOnDropHandle<()>,
 }
 
@@ -107,11 +112,12 @@ impl Postgres {
         history::check(&db.client().await?, &log).await?;
         let instance = Instance::register(&own, name, lease).await?;
         let reserved = Arc::new(Reserved::default());
-        let keep = instance.clone().keep(own.clone(), Arc::clone(&reserved));
+        let keep = instance.clone().keep(own.clone(), db.clone(), Arc::clone(&reserved));
         Ok(Self {
             seat: Seat::take(own, instance.generation, log),
             reserved,
             adopted: Mutex::default(),
+            unsure: Mutex::default(),
             _renewing: AbortOnDropHandle::new(tokio::spawn(keep)),
             instance,
             db,
@@ -140,7 +146,7 @@ impl Postgres {
     }
 
     /// One transaction of this generation.
-    async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    async fn write<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
         W: for<'a> Fn(&'a Transaction<'_>) -> BoxFuture<'a, Result<T, Fault>>
@@ -157,14 +163,54 @@ impl Postgres {
             }
             .boxed()
         });
-        Ok(fenced.await?)
+        fenced.await
+    }
+
+    /// Whether an append whose answer was lost stands. Where that cannot be learnt while the
+    /// lease holds, `adopt` asks again: an action that stands must be somebody's.
+    async fn stands(&self, append: &Arc<Append>) -> bool {
+        let me = self.instance.generation;
+        while !self.instance.lease.left().is_zero() {
+            let append = Arc::clone(append);
+            let asked = self.db.write(move |db| {
+                let append = Arc::clone(&append);
+                async move { append.stands(db, me).await }.boxed()
+            });
+            match asked.await {
+                Ok(stands) => return stands,
+                Err(Fault::Fenced) => return false,
+                Err(fault) => {
+                    let error = StoreError::from(fault);
+                    tracing::warn!(%error, "whether a commit stands is asked again");
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+            }
+        }
+        self.unsure.lock().push(append.action().clone());
+        false
+    }
+
+    /// Takes up what may have been begun without anybody hearing of it.
+    async fn take_up(&self) -> Result<(), StoreError> {
+        let unsure = std::mem::take(&mut *self.unsure.lock());
+        for action in unsure {
+            match self.holds(&action).await {
+                Ok(true) => self.adopted.lock().push(action),
+                Ok(false) => {}
+                Err(error) => {
+                    self.unsure.lock().push(action);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes an entry, and remembers which reservations the journal has now.
     async fn seal_entry(&self, entry: Entry) -> Result<u64, StoreError> {
         let begun: Vec<_> = entry.appends.iter().map(|append| append.action().clone()).collect();
         let index = self.seat.seal(entry).await?;
-        begun.iter().for_each(|action| self.reserved.begun(action));
+        begun.iter().for_each(|action| self.reserved.settled(action));
         Ok(index)
     }
 }
@@ -196,9 +242,16 @@ impl Store for Postgres {
                 async move { claims::claim(db, me, &asked.0, &asked.1, now).await }.boxed()
             })
             .await;
+        let action = granted.proposal().action();
         match claimed {
-            Ok(taken) => Ok(Ok(taken)),
-            Err(Fault::Refused(refused)) => Ok(Err(*refused)),
+            Ok(taken) => {
+                self.reserved.stands(action);
+                Ok(Ok(taken))
+            }
+            Err(Fault::Refused(refused)) => {
+                self.reserved.settled(action);
+                Ok(Err(*refused))
+            }
             Err(fault) => Err(fault.into()),
         }
     }
@@ -217,13 +270,16 @@ impl Store for Postgres {
 
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
         let append = Arc::new(Append::new(seq, &events, state)?);
-        let (me, action) = (self.instance.generation, append.action().clone());
-        self.write(move |db| {
-            let append = Arc::clone(&append);
+        let (me, work) = (self.instance.generation, Arc::clone(&append));
+        let written = self.write(move |db| {
+            let append = Arc::clone(&work);
             async move { append.write(db, me).await }.boxed()
-        })
-        .await?;
-        self.reserved.begun(&action);
+        });
+        match written.await {
+            Err(fault) if fault.is_lost() && self.stands(&append).await => {}
+            written => written?,
+        }
+        self.reserved.settled(append.action());
         Ok(())
     }
 
@@ -253,11 +309,11 @@ impl Store for Postgres {
 
     async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
         let asked = Arc::new((id.clone(), who));
-        self.write(move |db| {
+        let done = self.write(move |db| {
             let asked = Arc::clone(&asked);
             async move { escalations::take(db, &asked.0, asked.1.as_deref()).await }.boxed()
-        })
-        .await
+        });
+        Ok(done.await?)
     }
 
     async fn observe(
@@ -267,11 +323,11 @@ impl Store for Postgres {
         seen: Observation,
     ) -> Result<(), StoreError> {
         let seen = Arc::new((owner.clone(), conversation.to_owned(), seen));
-        self.write(move |db| {
+        let done = self.write(move |db| {
             let seen = Arc::clone(&seen);
             async move { rows::observe(db, &seen.0, &seen.1, &seen.2).await }.boxed()
-        })
-        .await
+        });
+        Ok(done.await?)
     }
 
     async fn evidence(
@@ -311,7 +367,9 @@ impl Store for Postgres {
     }
 
     async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError> {
-        for dead in self.instance.dead(&self.db.client().await?).await? {
+        self.take_up().await?;
+        let dead = self.instance.dead(&self.db.client().await?).await?;
+        for dead in dead {
             let instance = self.instance.clone();
             let taken = self.db.write(move |db| {
                 let instance = instance.clone();
@@ -343,7 +401,8 @@ impl Store for Postgres {
     }
 
     async fn purge(&self, old: Old, most: u32) -> Result<usize, StoreError> {
-        self.write(move |db| async move { purge::purge(db, old, most).await }.boxed()).await
+        let done = self.write(move |db| async move { purge::purge(db, old, most).await }.boxed());
+        Ok(done.await?)
     }
 
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
@@ -380,11 +439,11 @@ impl Store for Postgres {
 
     async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {
         let against = Arc::new(against);
-        self.write(move |db| {
+        let done = self.write(move |db| {
             let against = Arc::clone(&against);
             async move { matches::count(db, &against, now).await }.boxed()
-        })
-        .await
+        });
+        Ok(done.await?)
     }
 
     async fn remember_match(
@@ -394,11 +453,11 @@ impl Store for Postgres {
         matched: Matched,
     ) -> Result<(), StoreError> {
         let asked = Arc::new((owner.clone(), conversation.to_owned(), matched));
-        self.write(move |db| {
+        let done = self.write(move |db| {
             let asked = Arc::clone(&asked);
             async move { matches::remember(db, &asked.0, &asked.1, &asked.2).await }.boxed()
-        })
-        .await
+        });
+        Ok(done.await?)
     }
 
     async fn matched(

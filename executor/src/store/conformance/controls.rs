@@ -36,6 +36,8 @@ pub(crate) async fn what_is_activated_takes_the_place_of_the_earlier(bed: &impl 
     let pack = Activation { part: Part::Pack("shop".into()), active: active("p"), bundle: None };
     store.activate(vec![policy("1"), pack], vec![leaf(1), leaf(2)]).await.unwrap();
     store.activate(vec![policy("2")], vec![leaf(3)]).await.unwrap();
+    // Two that start with the same change: one receipt.
+    assert_eq!(store.activate(vec![policy("2")], vec![leaf(5)]).await, Err(StoreError::Conflict));
     drop(store);
     let store = bed.open().await;
     let all = store.activated().await.unwrap();

@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 
 use super::database::{all, first, prepare, run};
 use super::fault::Fault;
-use super::instance::fence;
+use super::instance::{alone, fence};
 use crate::store::booking::{self, Booking};
 use crate::store::known::{self, damaged};
 
@@ -104,8 +104,9 @@ async fn book(db: &Transaction<'_>, taken: &Taken, proposal: &Proposal) -> Resul
     run(db, BOOK, with).await.map(drop)
 }
 
-/// Gives back what was taken and not begun.
+/// Gives back what was taken and not begun; also what a lost answer said.
 pub(super) async fn release(db: &Transaction<'_>, me: i64, action: &ActionId) -> Result<(), Fault> {
+    alone(db, me).await?;
     let action = action.as_str();
     let mine = "DELETE FROM claims WHERE action_id = $1 AND holder = $2";
     if run(db, mine, &[&action, &me]).await? == 1 {

@@ -9,6 +9,7 @@
 )]
 
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(crate) const USER: &str = "countersign";
 /// A running server with a database `postgres`, owned by [`USER`].
 pub(crate) struct Cluster {
     folder: TempDir,
+    port: String,
     server: Child,
 }
 
@@ -44,7 +46,7 @@ impl Cluster {
         ]);
         succeed(init.arg(&data));
         let server = Self::serve(folder.path(), settings);
-        let cluster = Self { folder, server };
+        let cluster = Self { folder, port: "5432".to_owned(), server };
         cluster.ready();
         cluster
     }
@@ -65,9 +67,28 @@ impl Cluster {
         server.stdout(Stdio::null()).stderr(log).spawn().expect("setpriv of util-linux")
     }
 
+    /// Also on this port of the loopback address, with this certificate and its key, in PEM.
+    pub(crate) fn restart_with_tls(&mut self, port: u16, certificate: &str, key: &str) {
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let file = self.folder.path().join("data").join(name);
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+            if root() {
+                succeed(Command::new("chown").arg("postgres").arg(&file));
+            }
+        }
+        self.stop();
+        let port = format!("port={port}");
+        self.server =
+            Self::serve(self.folder.path(), &["ssl=on", "listen_addresses=127.0.0.1", &port]);
+        self.port = port.replace("port=", "");
+        self.ready();
+    }
+
     fn ready(&self) {
         for _ in 0..1500 {
             let mut ask = Command::new(tool("pg_isready"));
+            ask.args(["-p", &self.port]);
             if ask.arg("-q").arg("-h").arg(self.host()).status().is_ok_and(|s| s.success()) {
                 return;
             }
@@ -90,7 +111,7 @@ impl Cluster {
     pub(crate) fn sql(&self, sql: &str) -> String {
         let mut psql = Command::new(tool("psql"));
         psql.args(["-X", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-U", USER]);
-        psql.args(["-d", "postgres", "-c", sql]).arg("-h").arg(self.host());
+        psql.args(["-d", "postgres", "-p", &self.port, "-c", sql]).arg("-h").arg(self.host());
         String::from_utf8(succeed(&mut psql).stdout).unwrap().trim().to_owned()
     }
 

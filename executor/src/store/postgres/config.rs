@@ -35,12 +35,34 @@ pub struct PostgresConfig {
 
 /// Protection of the connection.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "Written")]
 pub enum Tls {
     /// Verified TLS; the system's authorities, and those of `ca`.
     On(Verified),
     /// `off`, for a socket or the loopback address.
-    Off(Off),
+    Off,
+}
+
+/// YAML takes a bare `off` for a flag.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Flag(bool),
+    Word(String),
+    Verified(Verified),
+}
+
+impl TryFrom<Written> for Tls {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, &'static str> {
+        match written {
+            Written::Flag(false) => Ok(Self::Off),
+            Written::Word(word) if word == "off" => Ok(Self::Off),
+            Written::Verified(verified) => Ok(Self::On(verified)),
+            Written::Flag(true) | Written::Word(_) => Err("`tls` is `{ ca: FILE }` or `off`"),
+        }
+    }
 }
 
 /// Whom to trust for the server's certificate.
@@ -50,14 +72,6 @@ pub struct Verified {
     /// PEM file with authorities beside the system's.
     #[serde(default)]
     pub ca: Option<PathBuf>,
-}
-
-/// The word `off`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Off {
-    /// No TLS.
-    Off,
 }
 
 impl Default for Tls {
@@ -86,7 +100,7 @@ impl PostgresConfig {
     pub fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         match &mut self.tls {
             Tls::On(verified) => verified.ca.as_mut(),
-            Tls::Off(Off::Off) => None,
+            Tls::Off => None,
         }
         .into_iter()
     }
@@ -112,11 +126,11 @@ impl PostgresConfig {
         let loopback = host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         let private = host.starts_with('/') || host == "localhost" || loopback;
         match &self.tls {
-            Tls::Off(Off::Off) if !private => Err(format!(
+            Tls::Off if !private => Err(format!(
                 "store.postgres.tls is off, and {host} is another machine: remove `tls: off`, or \
                  name the server's authority with `tls: {{ ca: FILE }}`"
             )),
-            Tls::Off(Off::Off) | Tls::On(_) => Ok(()),
+            Tls::Off | Tls::On(_) => Ok(()),
         }
     }
 }
@@ -140,6 +154,12 @@ mod tests {
         let ca = read("{ host: db.example, database: d, user: u, tls: { ca: ca.pem }, lease: 2s }");
         assert!(matches!(&ca.tls, Tls::On(Verified { ca: Some(_) })));
         assert!(ca.lease().unwrap_err().contains("at least 6s"));
+        let off = read("{ host: /run/postgresql, database: d, user: u, tls: off }");
+        assert!(matches!(off.tls, Tls::Off));
+        let wrong = serde_saphyr::from_str::<PostgresConfig>(
+            "{ host: h, database: d, user: u, tls: yes please }",
+        );
+        assert!(wrong.unwrap_err().to_string().contains("`{ ca: FILE }` or `off`"));
     }
 
     #[test]

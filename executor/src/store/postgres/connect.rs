@@ -13,7 +13,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::config::{Off, PostgresConfig, Tls};
+use super::config::{PostgresConfig, Tls};
 use crate::connector;
 use crate::ports::StoreError;
 use crate::vault::Vault;
@@ -43,7 +43,7 @@ impl Connector {
         config.private().map_err(StoreError::Unavailable)?;
         let tls = match &config.tls {
             Tls::On(verified) => Some(encrypted(verified.ca.as_deref())?),
-            Tls::Off(Off::Off) => None,
+            Tls::Off => None,
         };
         let mut settings = Config::new();
         settings

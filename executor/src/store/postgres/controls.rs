@@ -8,7 +8,7 @@ use deadpool_postgres::{GenericClient, Transaction};
 
 use super::database::{all, first, run};
 use super::fault::Fault;
-use crate::ports::Activation;
+use crate::ports::{Activation, StoreError};
 use crate::store::known::damaged;
 
 pub(super) async fn switches(db: &impl GenericClient) -> Result<Switches, Fault> {
@@ -59,7 +59,11 @@ pub(super) async fn activate(db: &Transaction<'_>, one: &Activation) -> Result<(
     let sql = "
         INSERT INTO activated (part, digest, at, bundle) VALUES ($1, $2, $3, $4)
         ON CONFLICT (part) DO UPDATE
-        SET digest = excluded.digest, at = excluded.at, bundle = excluded.bundle";
+        SET digest = excluded.digest, at = excluded.at, bundle = excluded.bundle
+        WHERE activated.digest <> excluded.digest";
     let (part, at) = (one.part.to_string(), one.active.at.to_string());
-    run(db, sql, &[&part, &one.active.digest, &at, &bundle]).await.map(drop)
+    match run(db, sql, &[&part, &one.active.digest, &at, &bundle]).await? {
+        1 => Ok(()),
+        _ => Err(StoreError::Conflict.into()),
+    }
 }

@@ -71,15 +71,16 @@ impl Instance {
 
     /// Renews until another executor takes over; gives back what could not be given back
     /// at once.
-    pub(super) async fn keep(self, db: Database, reserved: Arc<Reserved>) {
+    pub(super) async fn keep(self, own: Database, db: Database, reserved: Arc<Reserved>) {
         let every = self.length / RENEWALS;
         loop {
             tokio::time::sleep(every).await;
-            match tokio::time::timeout(every, self.renew(&db)).await {
+            match tokio::time::timeout(every, self.renew(&own)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(Fault::Fenced)) => {
                     let why = StoreError::from(Fault::Fenced);
                     tracing::error!(generation = self.generation, %why, "this executor stops");
+                    self.lease.renew(Duration::ZERO);
                     self.fenced.cancel();
                     return;
                 }
@@ -93,7 +94,7 @@ impl Instance {
                     continue;
                 }
             }
-            reserved.again(&db, self.generation).await;
+            reserved.again(&db, self.generation);
         }
     }
 
@@ -175,6 +176,13 @@ impl Instance {
 /// nobody takes over in the middle of it.
 pub(super) async fn fence(db: &impl GenericClient, me: i64) -> Result<(), Fault> {
     let sql = "SELECT generation FROM executors WHERE generation = $1 FOR KEY SHARE";
+    first(db, sql, &[&me]).await?.map(drop).ok_or(Fault::Fenced)
+}
+
+/// The same, once nothing else of this generation is under way: what a lost connection had
+/// in hand has ended by then, one way or the other.
+pub(super) async fn alone(db: &impl GenericClient, me: i64) -> Result<(), Fault> {
+    let sql = "SELECT generation FROM executors WHERE generation = $1 FOR UPDATE";
     first(db, sql, &[&me]).await?.map(drop).ok_or(Fault::Fenced)
 }
 

@@ -24,12 +24,16 @@ pub(super) struct Reserved {
 impl Reserved {
     /// Before the store is asked: its answer may be lost.
     pub(super) fn taking(&self, action: &ActionId) {
-        self.left.lock().remove(action);
         self.taken.lock().insert(action.clone());
     }
 
-    /// The journal has it now.
-    pub(super) fn begun(&self, action: &ActionId) {
+    /// This claim stands: an earlier one of the same action is not to be given back.
+    pub(super) fn stands(&self, action: &ActionId) {
+        self.left.lock().remove(action);
+    }
+
+    /// Nothing is left to give back: the claim was refused, or the journal has it now.
+    pub(super) fn settled(&self, action: &ActionId) {
         self.taken.lock().remove(action);
     }
 
@@ -42,12 +46,18 @@ impl Reserved {
         tokio::spawn(async move { this.give_back(&db, me, action).await });
     }
 
-    /// Tries again what could not be given back.
-    pub(super) async fn again(self: &Arc<Self>, db: &Database, me: i64) {
+    /// Tries again what could not be given back, in a task of its own.
+    pub(super) fn again(self: &Arc<Self>, db: &Database, me: i64) {
         let left = std::mem::take(&mut *self.left.lock());
-        for action in left {
-            self.give_back(db, me, action).await;
+        if left.is_empty() {
+            return;
         }
+        let (this, db) = (Arc::clone(self), db.clone());
+        tokio::spawn(async move {
+            for action in left {
+                this.give_back(&db, me, action).await;
+            }
+        });
     }
 
     async fn give_back(&self, db: &Database, me: i64, action: ActionId) {

@@ -14,6 +14,7 @@ use tokio_postgres::Row as Found;
 
 use super::database::{all, first, plain, run};
 use super::fault::Fault;
+use super::instance::alone;
 use crate::ports::{Named, Open, StoreError};
 use crate::store::known::damaged;
 use crate::store::row::Row;
@@ -81,6 +82,15 @@ impl Append {
         let (changed, _, (), ()) =
             tokio::try_join!(biased; self.columns(db, me), events, unlock, unbook)?;
         if changed == 1 { Ok(()) } else { Err(StoreError::Conflict.into()) }
+    }
+
+    /// Whether a commit whose answer was lost stands.
+    pub(super) async fn stands(&self, db: &Transaction<'_>, me: i64) -> Result<bool, Fault> {
+        alone(db, me).await?;
+        let sql = "SELECT event FROM journal WHERE action_id = $1 AND seq >= $2 ORDER BY seq";
+        let rows = all(db, sql, &[&self.action().as_str(), &self.seq]).await?;
+        let stored = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, _>>()?;
+        Ok(stored == self.events)
     }
 
     async fn columns(&self, db: &Transaction<'_>, me: i64) -> Result<u64, Fault> {

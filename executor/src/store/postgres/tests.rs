@@ -14,7 +14,7 @@ use super::cluster::{Cluster, USER};
 use super::*;
 use crate::lease::awake;
 use crate::store::conformance::{Bed, claim, conform, key, lifecycle, refused};
-use crate::testing::proposed;
+use crate::testing::{granted, proposed};
 
 conform!(super::bed);
 
@@ -91,8 +91,7 @@ async fn who_is_taken_for_dead_writes_nothing_more() {
     assert!(fenced(old.seal(leaf.clone(), None).await.unwrap_err()));
     assert!(fenced(old.append(0, reserved, &claimed).await.unwrap_err()));
     assert!(fenced(old.probe().await.unwrap_err()));
-    let State::Granted(granted) = lifecycle(&[proposed(3, "i3", "o3"), crate::testing::granted()])
-    else {
+    let State::Granted(granted) = lifecycle(&[proposed(3, "i3", "o3"), granted()]) else {
         panic!("granted")
     };
     let budget = Budget::default();
@@ -300,6 +299,43 @@ async fn the_password_comes_from_its_file_and_is_shown_nowhere() {
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 
+/// Encrypted, and with a certificate of whom it is told to trust.
+#[tokio::test]
+async fn the_servers_certificate_is_verified() {
+    let mut house = bed().await;
+    let authority = |name: &str| {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        std::fs::write(house.credentials.path().join(name), certificate.pem()).unwrap();
+        rcgen::Issuer::new(params, key)
+    };
+    let (ours, _other) = (authority("ours.pem"), authority("other.pem"));
+    let own = rcgen::KeyPair::generate().unwrap();
+    let server = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let server = server.signed_by(&own, &ours).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    house.cluster.restart_with_tls(free, &server.pem(), &own.serialize_pem());
+    let open = async |host: &str, ca: &str| {
+        let mut config = house.config();
+        (config.host, config.port) = (host.to_owned(), free);
+        let ca = Some(house.credentials.path().join(ca));
+        config.tls = Tls::On(Verified { ca });
+        let vault = Vault::open(house.credentials.path()).unwrap();
+        Postgres::open(&config, &vault, "a", key()).await
+    };
+    let store = open("localhost", "ours.pem").await.unwrap();
+    let row = store.db.client().await.unwrap();
+    let row = row.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await;
+    assert!(row.unwrap().get::<_, bool>(0));
+    for (host, ca) in [("localhost", "other.pem"), ("127.0.0.1", "ours.pem")] {
+        let why = open(host, ca).await.map(drop).unwrap_err().to_string();
+        assert!(why.contains("TLS") && why.contains("certificate"), "{why}");
+    }
+}
+
 /// A connection that the server ends is not used again, and nothing is done twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_end_take_only_their_own_transaction_with_them() {
@@ -332,4 +368,50 @@ async fn connections_that_end_take_only_their_own_transaction_with_them() {
     // One log, whole.
     drop(store);
     house.join("a").await.unwrap();
+}
+
+/// What an append says is so, whenever its connection ends; and nothing stays reserved.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_whose_answer_was_lost_is_told_as_it_is() {
+    let house = bed().await;
+    let store = Arc::new(house.join("a").await.unwrap());
+    let appends: Vec<_> = (0..60)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(u64::from(n) * 10)).await;
+                let events = vec![proposed(n, &format!("i{n}"), &format!("o{n}")), granted()];
+                let State::Granted(granted) = lifecycle(&events) else { panic!("granted") };
+                let taken = store.claim(&granted, &Budget::default(), Timestamp::now()).await;
+                let appended = match taken {
+                    Ok(taken) => {
+                        let mut events = events;
+                        events.push(Event::Claimed(taken.unwrap()));
+                        let state = lifecycle(&events);
+                        store.append(0, events, &state).await.is_ok()
+                    }
+                    Err(_) => false,
+                };
+                store.release(granted.proposal().action());
+                (granted.proposal().action().clone(), appended)
+            })
+        })
+        .collect();
+    for _ in 0..8 {
+        house.cluster.sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE application_name = 'countersign a'",
+        );
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    for append in appends {
+        let (action, appended) = append.await.unwrap();
+        let journal = store.parked(Named::Action(action)).await;
+        assert_eq!(journal.unwrap().len(), if appended { 3 } else { 0 });
+    }
+    while house.cluster.sql("SELECT count(*) FROM claims") != "0" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let begun = house.cluster.sql("SELECT count(*) FROM actions");
+    assert_eq!(house.cluster.sql("SELECT count(*) FROM locks"), begun);
 }

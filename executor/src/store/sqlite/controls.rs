@@ -57,9 +57,12 @@ pub(super) fn bundle(db: &Connection) -> Result<BTreeMap<String, String>, StoreE
 
 pub(super) fn activate(db: &Connection, one: &Activation) -> Result<(), StoreError> {
     let bundle = one.bundle.as_ref().map(serde_json::to_string).transpose().map_err(damaged)?;
-    db.execute(
-        "INSERT OR REPLACE INTO activated (part, digest, at, bundle) VALUES (?1, ?2, ?3, ?4)",
+    let changed = db.execute(
+        "INSERT INTO activated (part, digest, at, bundle) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (part) DO UPDATE
+         SET digest = excluded.digest, at = excluded.at, bundle = excluded.bundle
+         WHERE digest <> excluded.digest",
         params![one.part.to_string(), one.active.digest, one.active.at.to_string(), bundle],
     )?;
-    Ok(())
+    if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
 }
