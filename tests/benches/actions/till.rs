@@ -96,7 +96,11 @@ async fn refund(
     let mut ledgers = ledgers.lock();
     let ledger = ledgers.entry(side).or_default();
     ledger.writes += 1;
-    ledger.refunds.entry(id).or_default().push(refund.note);
+    let keys = ledger.refunds.entry(id).or_default();
+    // The same request again has no second effect.
+    if !keys.contains(&refund.note) {
+        keys.push(refund.note);
+    }
     (StatusCode::CREATED, Json(json!({ "sale": id.to_string() })))
 }
 

@@ -15,6 +15,8 @@
 )]
 
 mod support;
+// Where the benchmark, whose parts some tests share, has it.
+use support::people;
 
 mod action_flow;
 mod activations;
@@ -41,6 +43,7 @@ mod own_deployment;
 mod planner_holds_no_credential;
 mod refusal_codes;
 mod refusals;
+mod replicas;
 mod restarts;
 mod secret_canary;
 mod staff;

@@ -1,0 +1,64 @@
+//! What happens to executors and their connections while they work.
+
+use std::time::Duration;
+
+use super::House;
+use super::replica::LEASE;
+
+/// Longer than its lease and the rest after it: another takes over. It wakes in the middle of what
+/// it did, writes nothing more, and ends.
+pub async fn stopped_for_long(house: &mut House) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.replicas[0].signal("STOP");
+    tokio::time::sleep(LEASE * 2).await;
+    let name = house.replicas[0].name();
+    let rows =
+        || house.cluster.sql(&format!("SELECT count(*) FROM executors WHERE name = '{name}'"));
+    for _ in 0..100 {
+        if rows() == "0" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(rows(), "0", "nobody took over");
+    house.replicas[0].signal("CONT");
+    let last = house.replicas[0].ends();
+    assert!(last.contains("another executor took over"), "{last}");
+    house.replicas[0].start_again();
+}
+
+/// The server ends connections, whatever they are at.
+pub async fn connections_ended(house: &House) {
+    for _ in 0..10 {
+        house.cluster.sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE application_name LIKE 'countersign%' AND random() < 0.5",
+        );
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Whoever is seen with the tree's row locked is killed on the spot. Its transaction may have
+/// committed by then: either way there is one log.
+pub async fn killed_in_the_seat(house: &mut House) {
+    let holder = "
+        SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE relation = 'tree'::regclass AND pg_locks.mode IN ('RowShareLock', 'RowExclusiveLock')
+        AND granted AND application_name LIKE 'countersign%' LIMIT 1";
+    let mut killed = 0;
+    for _ in 0..3000 {
+        let seen = house.cluster.sql(holder);
+        let holds =
+            house.replicas.iter_mut().find(|one| !seen.is_empty() && seen.ends_with(&one.name()));
+        if let Some(replica) = holds {
+            replica.kill();
+            replica.start_again();
+            killed += 1;
+        }
+        if killed == 3 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("nobody was seen in the seat");
+}
