@@ -192,16 +192,12 @@ impl Postgres {
 
     /// Takes up what may have been begun without anybody hearing of it.
     async fn take_up(&self) -> Result<(), StoreError> {
-        let unsure = std::mem::take(&mut *self.unsure.lock());
+        let unsure = self.unsure.lock().clone();
         for action in unsure {
-            match self.holds(&action).await {
-                Ok(true) => self.adopted.lock().push(action),
-                Ok(false) => {}
-                Err(error) => {
-                    self.unsure.lock().push(action);
-                    return Err(error);
-                }
+            if self.holds(&action).await? {
+                self.adopted.lock().push(action.clone());
             }
+            self.unsure.lock().retain(|other| *other != action);
         }
         Ok(())
     }
