@@ -36,8 +36,10 @@ use crate::running::{Changes, Progress, Running, Step};
 use crate::subject::Subjects;
 use crate::turned::{Turned, damaged, unavailable};
 
-/// Between two looks at an action that another executor carries.
-const ELSEWHERE: Duration = Duration::from_millis(100);
+/// Between the first two looks at an action that another executor carries, and between
+/// later ones.
+const ELSEWHERE: Duration = Duration::from_millis(50);
+const SELDOM: Duration = Duration::from_secs(1);
 
 /// Where every request arrives.
 #[derive(Clone)]
@@ -201,24 +203,24 @@ impl Desk {
         self.running.watch(|| self.life(request, named.clone())).await
     }
 
-    /// Carries on by itself what an earlier process left; answers with how many.
+    /// Carries on by itself what is begun and nobody is at: what an earlier process or
+    /// another executor left, or a commit whose answer was lost. Answers with how many.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn recover(&self) -> Result<usize, StoreError> {
-        let journals = self.pipeline.store.adopt().await?;
-        let count = journals.len();
-        for journal in journals {
+        let mut begun = self.pipeline.store.adopt().await?;
+        begun.retain(|action| self.running.follow(action).is_none());
+        let count = begun.len();
+        for action in begun {
             crate::kill::Step::Recover.before();
-            let mut life = Life::resume(journal).map_err(|e| StoreError::Damaged(e.to_string()))?;
-            crate::recovery::mend(&mut life, self.pipeline.clock.now());
-            tracing::info!(action = %life.action(), state = life.state().name(), "carrying on");
+            tracing::info!(%action, "carrying on");
             let desk = self.clone();
             tokio::spawn(async move {
-                let action = life.action().clone();
-                if let Err(turned) = desk.carry_out(life).await {
+                let life = desk.parked(Named::Action(action.clone()));
+                if let Err(turned) = async { desk.known(life.await?).await }.await {
                     let why = turned.refused;
-                    tracing::error!(%action, %why, "an action in doubt was not carried on");
+                    tracing::error!(%action, %why, "an action in doubt is taken up again later");
                 }
             });
         }
@@ -334,6 +336,7 @@ impl Desk {
     /// Waits for an action that another executor carries, and answers as it ends there.
     async fn elsewhere(&self, action: ActionId, intent: &str) -> Result<Step, Turned> {
         let store = &self.pipeline.store;
+        let mut pause = ELSEWHERE;
         loop {
             let known = store.known(intent).await.map_err(|e| Turned::only(unavailable(&e)))?;
             let under_way = known.is_some_and(|k| k.action == action && k.outcome.is_none());
@@ -346,7 +349,8 @@ impl Desk {
                     parked => ended(parked?),
                 };
             }
-            tokio::time::sleep(ELSEWHERE).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(SELDOM);
         }
     }
 

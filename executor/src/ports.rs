@@ -117,9 +117,9 @@ pub trait Store: Send + Sync + 'static {
     /// Journals of every action that was sent or claimed and has no receipt.
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError>;
 
-    /// Journals of begun actions that nobody carries any more; they are this executor's
-    /// from now on.
-    async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError>;
+    /// Takes over what executors that died were at. Answers with every begun action that
+    /// is this executor's to carry on, whether it is under way or not.
+    async fn adopt(&self) -> Result<Vec<ActionId>, StoreError>;
 
     /// Whether an action that was begun is this executor's to carry on.
     async fn holds(&self, action: &ActionId) -> Result<bool, StoreError>;

@@ -50,8 +50,8 @@ use crate::{activation, console, log, notify, packs, policy, purge, status, stor
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two looks at what waits for people.
 const SWEEP: Duration = Duration::from_secs(10);
-/// Between two looks for what a dead executor left.
-const ADOPT: Duration = Duration::from_secs(2);
+/// Between two looks for what is begun and nobody is at.
+const ADOPT: Duration = Duration::from_secs(5);
 /// Largest request, in bytes.
 const LARGEST_REQUEST: usize = 1024 * 1024;
 
@@ -151,13 +151,13 @@ pub async fn run(
     Ok(())
 }
 
-/// Takes over what an executor that died was at, now and again.
+/// Takes up what is begun and nobody is at, now and again.
 async fn adopt(desk: Desk) {
     loop {
         tokio::time::sleep(ADOPT).await;
         match desk.recover().await {
             Ok(0) => {}
-            Ok(adopted) => tracing::warn!(adopted, "actions of another executor are carried on"),
+            Ok(adopted) => tracing::warn!(adopted, "actions that nobody was at are carried on"),
             Err(error) => tracing::warn!(%error, "what others left is looked for again"),
         }
     }

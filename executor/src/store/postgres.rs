@@ -29,7 +29,6 @@ mod seat;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign_core::activation::{Active, Part};
@@ -49,7 +48,6 @@ use deadpool_postgres::Transaction;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -73,21 +71,16 @@ use rows::Append;
 use seat::{Entry, Seat};
 
 /// Connections beside the pool, which no number of callers can use up: one renews the
-/// lease, one seals.
-const OWN: usize = 2;
-/// Between two questions to a server that does not answer.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// lease, one seals, one looks at the switches.
+const OWN: usize = 3;
 
 /// The store in a PostgreSQL database.
 pub struct Postgres {
     db: Database,
+    own: Database,
     instance: Instance,
     seat: Seat,
     reserved: Arc<Reserved>,
-    /// Taken over, and not handed out yet.
-    adopted: Mutex<Vec<ActionId>>,
-    /// Perhaps begun: nobody could say so.
-    unsure: Mutex<Vec<ActionId>>,
     _renewing: AbortOnDropHandle<()>,
 }
 
@@ -114,10 +107,9 @@ impl Postgres {
         let reserved = Arc::new(Reserved::default());
         let keep = instance.clone().keep(own.clone(), db.clone(), Arc::clone(&reserved));
         Ok(Self {
-            seat: Seat::take(own, instance.generation, log),
+            seat: Seat::take(own.clone(), instance.generation, log),
+            own,
             reserved,
-            adopted: Mutex::default(),
-            unsure: Mutex::default(),
             _renewing: AbortOnDropHandle::new(tokio::spawn(keep)),
             instance,
             db,
@@ -166,42 +158,6 @@ impl Postgres {
         fenced.await
     }
 
-    /// Whether an append whose answer was lost stands. Where that cannot be learnt while the
-    /// lease holds, `adopt` asks again: an action that stands must be somebody's.
-    async fn stands(&self, append: &Arc<Append>) -> bool {
-        let me = self.instance.generation;
-        while !self.instance.lease.left().is_zero() {
-            let append = Arc::clone(append);
-            let asked = self.db.write(move |db| {
-                let append = Arc::clone(&append);
-                async move { append.stands(db, me).await }.boxed()
-            });
-            match asked.await {
-                Ok(stands) => return stands,
-                Err(Fault::Fenced) => return false,
-                Err(fault) => {
-                    let error = StoreError::from(fault);
-                    tracing::warn!(%error, "whether a commit stands is asked again");
-                    tokio::time::sleep(ASK_AGAIN).await;
-                }
-            }
-        }
-        self.unsure.lock().push(append.action().clone());
-        false
-    }
-
-    /// Takes up what may have been begun without anybody hearing of it.
-    async fn take_up(&self) -> Result<(), StoreError> {
-        let unsure = self.unsure.lock().clone();
-        for action in unsure {
-            if self.holds(&action).await? {
-                self.adopted.lock().push(action.clone());
-            }
-            self.unsure.lock().retain(|other| *other != action);
-        }
-        Ok(())
-    }
-
     /// Writes an entry, and remembers which reservations the journal has now.
     async fn seal_entry(&self, entry: Entry) -> Result<u64, StoreError> {
         let begun: Vec<_> = entry.appends.iter().map(|append| append.action().clone()).collect();
@@ -240,10 +196,7 @@ impl Store for Postgres {
             .await;
         let action = granted.proposal().action();
         match claimed {
-            Ok(taken) => {
-                self.reserved.stands(action);
-                Ok(Ok(taken))
-            }
+            Ok(taken) => Ok(Ok(taken)),
             Err(Fault::Refused(refused)) => {
                 self.reserved.settled(action);
                 Ok(Err(*refused))
@@ -271,10 +224,7 @@ impl Store for Postgres {
             let append = Arc::clone(&work);
             async move { append.write(db, me).await }.boxed()
         });
-        match written.await {
-            Err(fault) if fault.is_lost() && self.stands(&append).await => {}
-            written => written?,
-        }
+        written.await?;
         self.reserved.settled(append.action());
         Ok(())
     }
@@ -362,8 +312,7 @@ impl Store for Postgres {
         Ok(rows::unfinished(&self.db.client().await?).await?)
     }
 
-    async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError> {
-        self.take_up().await?;
+    async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
         let dead = self.instance.dead(&self.db.client().await?).await?;
         for dead in dead {
             let instance = self.instance.clone();
@@ -371,16 +320,9 @@ impl Store for Postgres {
                 let instance = instance.clone();
                 async move { instance.take_over(db, dead).await }.boxed()
             });
-            let taken = taken.await?.unwrap_or_default();
-            self.adopted.lock().extend(taken);
+            taken.await?;
         }
-        let actions = self.adopted.lock().clone();
-        if actions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let journals = rows::of(&self.db.client().await?, &actions).await?;
-        self.adopted.lock().retain(|action| !actions.contains(action));
-        Ok(journals)
+        Ok(rows::held(&self.db.client().await?, self.instance.generation).await?)
     }
 
     async fn holds(&self, action: &ActionId) -> Result<bool, StoreError> {
@@ -406,7 +348,7 @@ impl Store for Postgres {
     }
 
     async fn switches(&self) -> Result<Switches, StoreError> {
-        Ok(controls::switches(&self.db.client().await?).await?)
+        Ok(controls::switches(&self.own.client().await?).await?)
     }
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {

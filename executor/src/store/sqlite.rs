@@ -24,7 +24,6 @@ mod writer;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use countersign_core::activation::{Active, Part};
@@ -61,8 +60,6 @@ pub struct Sqlite {
     writer: Writer,
     readers: Arc<Readers>,
     reserved: Mutex<Reservations>,
-    /// Whether what an earlier process left was handed out.
-    adopted: AtomicBool,
 }
 
 /// Connections that only read.
@@ -81,7 +78,7 @@ impl Sqlite {
         let connection = open_for_writing(path)?;
         let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() });
         let writer = Writer::start(connection, log)?;
-        Ok(Self { writer, readers, reserved: Mutex::default(), adopted: AtomicBool::new(false) })
+        Ok(Self { writer, readers, reserved: Mutex::default() })
     }
 
     /// Where the published log is fed from.
@@ -277,13 +274,8 @@ impl Store for Sqlite {
         self.read(rows::unfinished).await
     }
 
-    async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError> {
-        if self.adopted.load(Ordering::SeqCst) {
-            return Ok(Vec::new());
-        }
-        let left = self.unfinished().await?;
-        self.adopted.store(true, Ordering::SeqCst);
-        Ok(left)
+    async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
+        self.read(rows::begun).await
     }
 
     async fn holds(&self, _action: &ActionId) -> Result<bool, StoreError> {

@@ -66,6 +66,7 @@ async fn disk_faults() {
         }
     }
     tally.say();
+    assert!(tally.told > 0, "nobody was told of anything under a fault");
     assert!(tally.met.values().sum::<u32>() >= 16, "runs have become shorter: aim anew");
 }
 

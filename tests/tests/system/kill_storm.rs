@@ -93,6 +93,7 @@ async fn round(
     let (as_aimed, ()) = join(death(pair, aim, &told), live(pair, wishes, &told)).await;
     pair.sandbox.clear_faults();
     pair.kill_executor();
+    assert_eq!(pair.executor_ended_by(), Some(9), "it ended, and was not killed");
     toll.died(if as_aimed { aim.place } else { Place::Anywhere }, told.into_inner());
 }
 

@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 
 use super::database::{all, first, prepare, run};
 use super::fault::Fault;
-use super::instance::{alone, fence};
+use super::instance::fence;
 use crate::store::booking::{self, Booking};
 use crate::store::known::{self, damaged};
 
@@ -104,9 +104,9 @@ async fn book(db: &Transaction<'_>, taken: &Taken, proposal: &Proposal) -> Resul
     run(db, BOOK, with).await.map(drop)
 }
 
-/// Gives back what was taken and not begun; also what a lost answer said.
+/// Gives back what was taken and not begun. Waits for a commit that begins it.
 pub(super) async fn release(db: &Transaction<'_>, me: i64, action: &ActionId) -> Result<(), Fault> {
-    alone(db, me).await?;
+    fence(db, me).await?;
     let action = action.as_str();
     let mine = "DELETE FROM claims WHERE action_id = $1 AND holder = $2";
     if run(db, mine, &[&action, &me]).await? == 1 {
@@ -114,6 +114,12 @@ pub(super) async fn release(db: &Transaction<'_>, me: i64, action: &ActionId) ->
         run(db, "DELETE FROM spending WHERE action_id = $1", &[&action]).await?;
     }
     Ok(())
+}
+
+/// Every reservation of a generation.
+pub(super) async fn held(db: &impl GenericClient, me: i64) -> Result<Vec<ActionId>, Fault> {
+    let rows = all(db, "SELECT action_id FROM claims WHERE holder = $1", &[&me]).await?;
+    rows.iter().map(id).collect()
 }
 
 /// The newest action that claimed the intent, in the journal or only reserved.

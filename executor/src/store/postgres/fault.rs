@@ -35,17 +35,6 @@ impl Fault {
         }
     }
 
-    /// Whether the connection was lost, so that the commit may stand: without an answer, or
-    /// with the one that the server gives as it ends a connection.
-    pub(super) fn is_lost(&self) -> bool {
-        match self {
-            Self::Db(error) => error
-                .code()
-                .is_none_or(|code| code.code().starts_with("57P") || code.code().starts_with("08")),
-            Self::Store(_) | Self::Refused(_) | Self::Fenced | Self::Faster => false,
-        }
-    }
-
     /// Whether the work itself is at fault, and other work might do: its data (classes 22
     /// and 54), or what stands there already (23).
     pub(super) fn is_of_the_work(&self) -> bool {

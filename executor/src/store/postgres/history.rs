@@ -71,6 +71,14 @@ pub(super) async fn check(db: &impl GenericClient, log: &LogKey) -> Result<(), F
     Err(damaged("the log does not lead to its own checkpoint").into())
 }
 
+/// Whether a tree that was seen once is still the beginning of the log.
+pub(super) async fn holds(db: &impl GenericClient, seen: &Tree) -> Result<bool, Fault> {
+    let walk = |nodes: &Nodes| Tree::load(seen.size(), nodes);
+    let asked = Nodes::default();
+    walk(&asked)?;
+    Ok(walk(&asked.read(db).await?)? == *seen)
+}
+
 pub(super) async fn insert_leaves(
     db: &Transaction<'_>,
     from: u64,

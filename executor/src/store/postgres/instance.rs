@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_shared::ids::ActionId;
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio::sync::Mutex;
 use tokio_postgres::Row;
@@ -94,7 +93,7 @@ impl Instance {
                     continue;
                 }
             }
-            reserved.again(&db, self.generation);
+            reserved.sweep(&db, self.generation);
         }
     }
 
@@ -143,19 +142,15 @@ impl Instance {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// Takes over what a dead generation carried; `None` where it is not dead after all.
+    /// Takes over what a dead generation carried; nothing where it is not dead after all.
     /// Waits for what it has under way in the store, which holds its row.
-    pub(super) async fn take_over(
-        &self,
-        db: &Transaction<'_>,
-        dead: i64,
-    ) -> Result<Option<Vec<ActionId>>, Fault> {
+    pub(super) async fn take_over(&self, db: &Transaction<'_>, dead: i64) -> Result<(), Fault> {
         let me = self.generation;
         fence(db, me).await?;
         let sql =
             format!("SELECT generation FROM executors WHERE generation = $3 AND {DEAD} FOR UPDATE");
         if first(db, &sql, &[&me, &&*self.name, &dead]).await?.is_none() {
-            return Ok(None);
+            return Ok(());
         }
         // INTENT FIRST: nothing of what was only reserved was sent.
         let sql = "DELETE FROM claims WHERE holder = $1 RETURNING action_id";
@@ -163,12 +158,11 @@ impl Instance {
             all(db, sql, &[&dead]).await?.iter().map(text).collect::<Result<_, _>>()?;
         run(db, "DELETE FROM locks WHERE action_id = ANY($1)", &[&reserved]).await?;
         run(db, "DELETE FROM spending WHERE action_id = ANY($1)", &[&reserved]).await?;
-        let sql = "UPDATE actions SET holder = $1 WHERE holder = $2 RETURNING action_id";
-        let begun = all(db, sql, &[&me, &dead]).await?;
+        let sql = "UPDATE actions SET holder = $1 WHERE holder = $2";
+        let begun = run(db, sql, &[&me, &dead]).await?;
         run(db, "DELETE FROM executors WHERE generation = $1", &[&dead]).await?;
-        tracing::info!(generation = dead, actions = begun.len(), "took over from an executor");
-        let ids = begun.iter().map(|row| text(row)?.parse().map_err(|e| damaged(e).into()));
-        ids.collect::<Result<_, Fault>>().map(Some)
+        tracing::info!(generation = dead, actions = begun, "took over from an executor");
+        Ok(())
     }
 }
 
@@ -176,13 +170,6 @@ impl Instance {
 /// nobody takes over in the middle of it.
 pub(super) async fn fence(db: &impl GenericClient, me: i64) -> Result<(), Fault> {
     let sql = "SELECT generation FROM executors WHERE generation = $1 FOR KEY SHARE";
-    first(db, sql, &[&me]).await?.map(drop).ok_or(Fault::Fenced)
-}
-
-/// The same, once nothing else of this generation is under way: what a lost connection had
-/// in hand has ended by then, one way or the other.
-pub(super) async fn alone(db: &impl GenericClient, me: i64) -> Result<(), Fault> {
-    let sql = "SELECT generation FROM executors WHERE generation = $1 FOR UPDATE";
     first(db, sql, &[&me]).await?.map(drop).ok_or(Fault::Fenced)
 }
 

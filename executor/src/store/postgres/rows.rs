@@ -14,7 +14,6 @@ use tokio_postgres::Row as Found;
 
 use super::database::{all, first, plain, run};
 use super::fault::Fault;
-use super::instance::alone;
 use crate::ports::{Named, Open, StoreError};
 use crate::store::known::damaged;
 use crate::store::row::Row;
@@ -82,15 +81,6 @@ impl Append {
         let (changed, _, (), ()) =
             tokio::try_join!(biased; self.columns(db, me), events, unlock, unbook)?;
         if changed == 1 { Ok(()) } else { Err(StoreError::Conflict.into()) }
-    }
-
-    /// Whether a commit whose answer was lost stands.
-    pub(super) async fn stands(&self, db: &Transaction<'_>, me: i64) -> Result<bool, Fault> {
-        alone(db, me).await?;
-        let sql = "SELECT event FROM journal WHERE action_id = $1 AND seq >= $2 ORDER BY seq";
-        let rows = all(db, sql, &[&self.action().as_str(), &self.seq]).await?;
-        let stored = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, _>>()?;
-        Ok(stored == self.events)
     }
 
     async fn columns(&self, db: &Transaction<'_>, me: i64) -> Result<u64, Fault> {
@@ -165,12 +155,10 @@ pub(super) async fn unfinished(db: &impl GenericClient) -> Result<Vec<Vec<Event>
     journals(db, "state NOT IN ('proposed', 'waiting', 'sealed')", &[]).await
 }
 
-pub(super) async fn of(
-    db: &impl GenericClient,
-    actions: &[ActionId],
-) -> Result<Vec<Vec<Event>>, Fault> {
-    let ids: Vec<_> = actions.iter().map(ActionId::as_str).collect();
-    journals(db, "action_id = ANY($1)", &[&ids]).await
+/// What is this generation's to carry on.
+pub(super) async fn held(db: &impl GenericClient, me: i64) -> Result<Vec<ActionId>, Fault> {
+    let rows = all(db, "SELECT action_id FROM actions WHERE holder = $1", &[&me]).await?;
+    rows.iter().map(|row| Ok(row.try_get::<_, &str>(0)?.parse().map_err(damaged)?)).collect()
 }
 
 /// Whole journals of the actions that match, oldest action first.

@@ -55,14 +55,13 @@ struct Sequencer {
     me: i64,
     log: Arc<LogKey>,
     /// The largest log that this process saw.
-    seen: Arc<Mutex<(u64, Hash)>>,
+    seen: Arc<Mutex<Tree>>,
 }
 
 impl Seat {
     pub(super) fn take(db: Database, me: i64, log: Arc<LogKey>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let seen = Arc::new(Mutex::new((0, Tree::default().root())));
-        tokio::spawn(Sequencer { db, me, log, seen }.run(waiting));
+        tokio::spawn(Sequencer { db, me, log, seen: Arc::default() }.run(waiting));
         Self(queue)
     }
 
@@ -121,7 +120,7 @@ impl Sequencer {
                 async move { this.write(db, &entries).await }.boxed()
             })
             .await?;
-        *self.seen.lock() = (tree.size(), tree.root());
+        *self.seen.lock() = tree;
         Ok(indices)
     }
 
@@ -156,18 +155,18 @@ impl Sequencer {
     async fn lock(&self, db: &Transaction<'_>) -> Result<(Tree, (u64, Hash)), Fault> {
         let sql = "SELECT size, edge, root, note FROM tree WHERE one = 1 FOR UPDATE";
         let row = first(db, sql, &[]).await?.ok_or_else(|| damaged("the tree's row is gone"))?;
-        let (size, seen) = (row.try_get::<_, i64>(0)?, *self.seen.lock());
+        let seen = self.seen.lock().clone();
         let tree = history::tree(&row, &self.log)?;
-        let now = (tree.size(), tree.root());
         // TWO KEEP THE HISTORY: a server that went back to an earlier state forks it.
-        if now.0 < seen.0 || now.0 == seen.0 && now.1 != seen.1 {
+        if tree.size() < seen.size() || tree != seen && !history::holds(db, &seen).await? {
+            let (had, has) = (seen.size(), tree.size());
             let why = format!(
-                "the log had {} receipts and has {size}: the database went back in time. Bring \
-                 back the newer one",
-                seen.0
+                "the log had {had} receipts, which are not those of the {has} that it has: the \
+                 database went back in time. Bring back the newer one"
             );
             return Err(StoreError::Damaged(why).into());
         }
+        let now = (tree.size(), tree.root());
         Ok((tree, now))
     }
 

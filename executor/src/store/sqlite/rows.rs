@@ -4,7 +4,7 @@ use countersign_core::gates::Gate;
 use countersign_core::lifecycle::{Event, Outcome};
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::subject::Subject;
-use countersign_shared::ids::{ObservationId, ReceiptId};
+use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value as Json;
@@ -159,11 +159,16 @@ fn events(db: &Connection, action: &str) -> Result<Vec<Event>, StoreError> {
 }
 
 pub(super) fn unfinished(db: &Connection) -> Result<Vec<Vec<Event>>, StoreError> {
+    begun(db)?.iter().map(|action| events(db, action.as_str())).collect()
+}
+
+/// Begun, and without a receipt.
+pub(super) fn begun(db: &Connection) -> Result<Vec<ActionId>, StoreError> {
     let mut select = db.prepare_cached(
         "SELECT action_id FROM actions WHERE state NOT IN ('proposed', 'waiting', 'sealed')",
     )?;
     let ids = select.query_map([], |r| r.get::<_, String>(0))?;
-    ids.map(|id| events(db, &id?)).collect()
+    ids.map(|id| id?.parse().map_err(damaged)).collect()
 }
 
 pub(super) fn observe(

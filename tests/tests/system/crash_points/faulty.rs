@@ -261,7 +261,7 @@ impl Store for Faulty {
         self.reads(self.inner.unfinished()).await
     }
 
-    async fn adopt(&self) -> Result<Vec<Vec<Event>>, StoreError> {
+    async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
         self.reads(self.inner.adopt()).await
     }
 

@@ -117,6 +117,11 @@ impl Pair {
         self.executor.is_gone()
     }
 
+    /// The signal that ended it.
+    pub fn executor_ended_by(&self) -> Option<i32> {
+        self.executor.ended_by()
+    }
+
     /// Waits until it has ended by itself.
     pub fn executor_ends(&self) {
         self.executor.ends();

@@ -1,6 +1,7 @@
 //! A service as a process of its own.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -86,6 +87,11 @@ impl Service {
 
     pub fn is_gone(&self) -> bool {
         self.child.lock().try_wait().unwrap().is_some()
+    }
+
+    /// The signal that ended it.
+    pub fn ended_by(&self) -> Option<i32> {
+        self.child.lock().wait().unwrap().signal()
     }
 
     /// Waits until it has ended by itself.
