@@ -8,8 +8,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    activate, approvals, audit, chat, completions, contracts, demo, doctor, escalations, explain,
-    init, pki, policy, receipts, switch,
+    activate, approvals, audit, bench, chat, completions, contracts, demo, doctor, escalations,
+    explain, guard, init, pki, policy, receipts, switch,
 };
 
 /// A verb did what it was asked, and what it looked at is right.
@@ -53,6 +53,8 @@ struct Line {
 enum Verb {
     /// Start a sandbox shop, an executor and a planner here, and chat with them.
     Demo(demo::Args),
+    /// Measure actions a second here, beside a forwarder that checks and records nothing.
+    Bench(bench::Args),
     /// Talk to your own planner in the terminal, as one of your customers.
     Chat(chat::Args),
     /// Check, draft and try contracts and connectors.
@@ -94,9 +96,12 @@ enum Verb {
         /// The shell.
         shell: Shell,
     },
-    /// Stops the demo's processes when the demo itself is gone. Started by the demo.
+    /// Stops the processes of a demo or a benchmark when it is gone itself. Started by them.
     #[command(hide = true)]
-    DemoGuard(demo::GuardArgs),
+    Guard(guard::Args),
+    /// Makes the backend calls without a rule, a journal or a receipt. Started by the benchmark.
+    #[command(hide = true)]
+    BenchForwarder(bench::ForwarderArgs),
 }
 
 /// Reads the command line, does what it says, and answers with the exit code.
@@ -118,6 +123,7 @@ pub fn main() -> ExitCode {
 fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Demo(args) => demo::run(args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Chat(args) => chat::run(args),
         Verb::Contracts(command) => contracts::run(command),
         Verb::Explain(args) => explain::run(&args),
@@ -132,7 +138,8 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Receipts(command) => receipts::run(command),
         Verb::Audit(command) => audit::run(&command),
         Verb::Completions { shell } => completions::run(shell, &mut Line::command()),
-        Verb::DemoGuard(args) => demo::guard(&args),
+        Verb::Guard(args) => guard::guard(&args),
+        Verb::BenchForwarder(args) => bench::forward(&args),
     }
 }
 

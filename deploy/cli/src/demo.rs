@@ -8,14 +8,12 @@
 //!                                       (signs the subject, each message and each yes)
 //! ```
 
-mod binaries;
 mod folder;
 mod keys;
 mod users;
 
 mod child;
 mod configs;
-mod guard;
 mod start;
 
 pub(crate) mod place;
@@ -33,14 +31,13 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::binaries;
 use crate::chat::talk::Talk;
 use crate::command::{FAILED, OK};
 use chat::Looks;
 use folder::Folder;
 use people::Person;
 use start::Running;
-
-pub use guard::{GuardArgs, guard};
 
 /// As shells report a process ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -122,7 +119,7 @@ async fn until_stopped(args: Args) -> anyhow::Result<u8> {
 }
 
 async fn session(args: Args, running: &mut Running) -> anyhow::Result<u8> {
-    let binaries = binaries::find()?;
+    let binaries = binaries::find(&["executor", "planner", "sandbox"])?;
     let folder = Folder::open(args.state.as_deref(), args.keep)?;
     let state = folder.path().to_owned();
     // Owned from here on by what runs in it: removed only after that has stopped.

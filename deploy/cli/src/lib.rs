@@ -1,13 +1,13 @@
 //! The person's command: one module per verb, and what they share.
 //!
 //! ```text
-//! argv ──command──▶ demo · chat · contracts · explain · policy · init · doctor · pki · activate
-//!                    │      │      · switch · approvals · receipts · audit · completions
-//!                    │      │         │        │            │          │
-//!                    │      └── Planner  Operator, Approvals └─ Audit ──┴─ log folder
-//!                    │          (gRPC)   (gRPC)                (gRPC)     (files, offline)
-//!                    └── sandbox, executor, planner
-//!                        as processes of their own
+//! argv ──command──▶ demo · bench · chat · contracts · explain · policy · init · doctor · pki
+//!                    │      │      │   · activate · switch · approvals · receipts · audit
+//!                    │      │      │         │          │         │          │        │
+//!                    │      │      └── Planner          Operator, Approvals  Audit ───┴─ log folder
+//!                    │      │          (gRPC)           (gRPC)               (gRPC)      (files, offline)
+//!                    │      └── executor, forwarder ┐
+//!                    └── sandbox, executor, planner ┴ as processes of their own
 //! ```
 //!
 //! What a verb finds goes to standard output, how it gets on to standard error. Nothing here
@@ -17,6 +17,8 @@ pub mod command;
 
 pub mod chat;
 pub mod demo;
+
+pub mod bench;
 
 pub mod contracts;
 pub mod explain;
@@ -34,8 +36,10 @@ pub mod switch;
 pub mod audit;
 pub mod receipts;
 
+mod binaries;
 mod completions;
 mod ed25519;
+mod guard;
 mod logkey;
 mod remote;
 mod signer;

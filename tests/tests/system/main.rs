@@ -22,6 +22,7 @@ mod action_flow;
 mod activations;
 mod approvals;
 mod bad_input;
+mod bench;
 mod blind_backend;
 mod bulk_triage;
 mod contract_gone;

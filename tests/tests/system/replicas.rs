@@ -5,13 +5,9 @@
 #[path = "../../../executor/src/store/postgres/cluster.rs"]
 mod cluster;
 mod harm;
-#[allow(dead_code, reason = "the benchmark uses the rest")]
-#[path = "../../benches/actions/place.rs"]
 mod place;
 mod proof;
 mod replica;
-#[allow(dead_code, reason = "the benchmark uses the rest")]
-#[path = "../../benches/actions/till.rs"]
 mod till;
 
 use std::collections::BTreeMap;

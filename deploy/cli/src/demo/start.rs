@@ -8,15 +8,15 @@ use anyhow::Context;
 use countersign_shared::ready::Ready;
 
 use super::Args;
-use super::binaries::Binaries;
 use super::child::{Child, Start};
 use super::configs::{self, Model};
 use super::folder::{Folder, write_private};
-use super::guard::Guard;
 use super::keys::{self, Identities, TOKEN};
 use super::place::{Place, Service, ShopPlace};
 use super::shop;
 use super::users::{Users, Who};
+use crate::binaries::Binaries;
+use crate::guard::Guard;
 
 /// What runs, and the folder that it runs in.
 #[derive(Debug, Default)]
@@ -55,11 +55,11 @@ pub(super) async fn all(
     let model = model(state, args)?;
     let users = Users::separate(state)?;
     let mut starter = Starter { state, own: &binaries.own, users, running };
-    let url = starter.sandbox(&binaries.sandbox).await?;
+    let url = starter.sandbox(&binaries.path("sandbox")).await?;
     let text = configs::executor(state, &identities, &PACKS.map(str::to_owned), &url);
-    let executor = starter.service(Who::Executor, &binaries.executor, &text).await?;
+    let executor = starter.service(Who::Executor, &binaries.path("executor"), &text).await?;
     let text = configs::planner(&identities, &executor.grpc.to_string(), &model);
-    let planner = starter.service(Who::Planner, &binaries.planner, &text).await?;
+    let planner = starter.service(Who::Planner, &binaries.path("planner"), &text).await?;
     let place = starter.place(&identities, &model, url, executor, planner);
     place.write()?;
     Ok(place)

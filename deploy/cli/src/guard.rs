@@ -1,7 +1,7 @@
-//! Ends the demo's processes when the demo itself is gone, however it went.
+//! Ends the processes of a demo or a benchmark when it is gone itself, however it went.
 //!
-//! A process of its own holds one end of a pipe and the demo the other. When the demo ends in any
-//! way, the pipe closes; then whatever is left of the process group is ended.
+//! A process of its own holds one end of a pipe and the command the other. When the command ends in
+//! any way, the pipe closes; then whatever is left of the process group is ended.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -19,19 +19,19 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// What the guard takes.
 #[derive(Debug, clap::Args)]
-pub struct GuardArgs {
+pub(crate) struct Args {
     /// The process group to end.
     group: i32,
 }
 
-/// Waits for the demo to be gone and ends its processes.
+/// Waits for the command to be gone and ends its processes.
 ///
 /// # Errors
 /// When the number is no process group.
-pub fn guard(args: &GuardArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn guard(args: &Args) -> anyhow::Result<ExitCode> {
     let group = Pid::from_raw(args.group).filter(|_| args.group > 1);
     let group = group.context("not a process group")?;
-    // Any end of the pipe is the end of the demo.
+    // Any end of the pipe is the end of the command.
     let _ended = io::stdin().lock().read_to_end(&mut Vec::new());
     let _gone = kill_process_group(group, Signal::TERM);
     thread::sleep(GRACE);
@@ -41,21 +41,21 @@ pub fn guard(args: &GuardArgs) -> anyhow::Result<ExitCode> {
 
 /// A guard that watches this process.
 #[derive(Debug)]
-pub(super) struct Guard(Child);
+pub(crate) struct Guard(Child);
 
 impl Guard {
     /// Starts a guard over a process group; `own` is this program.
-    pub(super) fn over(group: u32, own: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn over(group: u32, own: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(own);
-        command.arg("demo-guard").arg(group.to_string());
+        command.arg("guard").arg(group.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Not in the terminal's group: Ctrl-C must not reach it before the demo has answered.
+        // Not in the terminal's group: Ctrl-C must not reach it before the command has answered.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        Ok(Self(command.spawn().context("cannot start the demo's guard")?))
+        Ok(Self(command.spawn().context("cannot start the guard over its processes")?))
     }
 
     /// Ends the guard, once there is nothing left to guard.
-    pub(super) fn dismiss(mut self) {
+    pub(crate) fn dismiss(mut self) {
         // It may have ended by itself.
         let _gone = self.0.kill();
         let _gone = self.0.wait();

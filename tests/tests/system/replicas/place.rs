@@ -1,5 +1,5 @@
-//! The folder that both processes work in: certificates, keys, the pack, the
-//! executor's configuration. It goes with the benchmark.
+//! The folder that the executors work in: certificates, keys, the pack, the configuration
+//! that theirs are made from. It goes with the test.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::people::Signer;
 const DOMAIN: &str = "bench.countersign.internal";
 const ISSUER: &str = "https://till.bench.invalid";
 
-/// The credential, for both.
+/// The till's credential.
 pub const TOKEN: &str = "till-token";
 
 const CONNECTOR: &str = r"
@@ -92,7 +92,7 @@ activation: { default: 1 }
 "#;
 const RULES: &str = "@id(\"everybody\") permit (principal, action, resource);\n";
 
-/// Where the benchmark happens.
+/// Where the test happens.
 pub struct Place {
     dir: TempDir,
     token: String,
@@ -124,7 +124,6 @@ impl Place {
         fs::write(path.join("issuer.pem"), issuer.public_pem()).unwrap();
         fs::write(path.join("log.pem"), Signer::new(4).secret_pem()).unwrap();
         private(&path.join("log.pem"), 0o600);
-        fs::write(path.join("till.url"), format!("http://{till}/forwarder")).unwrap();
         fs::write(path.join("executor.yaml"), config(till)).unwrap();
         let token = issuer.sign(&serde_json::json!({
             "iss": ISSUER, "aud": "countersign", "sub": "ann@example.com", "owner": "ann",

@@ -1,12 +1,13 @@
-//! What is compared with: the same gRPC service over the same mutual TLS, and the
-//! same backend calls, made without a rule, a journal or a receipt.
+//! What is compared with: the same gRPC service over the same mutual TLS, and the same backend
+//! calls with the same HTTP client settings, made without a rule, a journal or a receipt.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::pki::Role;
+use anyhow::Context;
 use countersign_proto::v1;
 use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::execute_request::Target;
@@ -17,26 +18,44 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tonic::{Request, Response, Status};
 
-use crate::place::{TOKEN, material};
-use crate::process::READY;
-use crate::till::PAID;
+use super::callers::WRITE_ONLY;
+use super::place::{TILL, material};
+use super::process::ready_file;
+use super::till::{PAID, TOKEN};
+use crate::command::OK;
+use crate::pki::Role;
 
-/// Serves until it is killed.
-pub async fn run(dir: &Path) {
-    let url = fs::read_to_string(dir.join("till.url")).unwrap();
-    let address = "127.0.0.1:0".parse().unwrap();
-    let incoming =
-        bind(address, material(dir, Role::Executor), HandshakeLimits::default()).await.unwrap();
-    let ready = json!({ "grpc": incoming.local_addr().unwrap().to_string() });
-    let part = dir.join(READY).with_extension("part");
-    fs::write(&part, ready.to_string()).unwrap();
-    fs::rename(part, dir.join(READY)).unwrap();
-    let service = ExecutorServer::new(Forwarder { url, own: client(0), shared: client(32) });
-    server(ConnectionLimits::default())
-        .add_service(service)
-        .serve_with_incoming(incoming)
-        .await
-        .unwrap();
+/// Its name among the processes.
+pub(super) const NAME: &str = "forwarder";
+
+/// What the forwarder takes.
+#[derive(Debug, clap::Args)]
+pub struct ForwarderArgs {
+    /// The benchmark's folder.
+    folder: PathBuf,
+}
+
+/// Serves until it is ended.
+///
+/// # Errors
+/// When it cannot start.
+pub fn forward(args: &ForwarderArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(&args.folder))?;
+    Ok(ExitCode::from(OK))
+}
+
+async fn serve(dir: &Path) -> anyhow::Result<()> {
+    let url = fs::read_to_string(dir.join(TILL)).context("no benchmark's folder")?;
+    let address = "127.0.0.1:0".parse()?;
+    let incoming = bind(address, material(dir, Role::Executor)?, HandshakeLimits::default());
+    let incoming = incoming.await?;
+    let ready = json!({ "grpc": incoming.local_addr()?.to_string() });
+    let (file, part) = (ready_file(dir, NAME), dir.join("forwarder.part"));
+    fs::write(&part, ready.to_string()).and_then(|()| fs::rename(&part, file))?;
+    let service = ExecutorServer::new(Forwarder { url, own: client(0)?, shared: client(32)? });
+    let router = server(ConnectionLimits::default()).add_service(service);
+    Ok(router.serve_with_incoming(incoming).await?)
 }
 
 struct Forwarder {
@@ -48,16 +67,20 @@ struct Forwarder {
 }
 
 impl Forwarder {
-    /// Reads for the proposal, reads for the gates, writes, reads back.
-    async fn act(&self, sale: &str) -> Result<String, reqwest::Error> {
+    /// Reads for the proposal, reads for the gates, writes, reads back; or only writes.
+    async fn act(&self, sale: &str, write_only: bool) -> Result<String, reqwest::Error> {
         let read = || self.shared.get(format!("{}/sales/{sale}", self.url));
-        call(read()).await?;
-        call(read()).await?;
+        if !write_only {
+            call(read()).await?;
+            call(read()).await?;
+        }
         let key = format!("fw-{}", uuid::Uuid::now_v7().simple());
         let body = json!({ "amount": PAID, "note": key });
         let write = self.own.post(format!("{}/sales/{sale}/refunds", self.url));
         call(write.header("Idempotency-Key", &key).json(&body)).await?;
-        call(read()).await?;
+        if !write_only {
+            call(read()).await?;
+        }
         Ok(key)
     }
 }
@@ -67,16 +90,15 @@ async fn call(request: RequestBuilder) -> Result<Value, reqwest::Error> {
     request.send().await?.error_for_status()?.json().await
 }
 
-/// As the executor's connector makes its own; this till has an address, so the
-/// guarded resolver would not be asked.
-fn client(kept: usize) -> Client {
+/// As the executor's connector makes its own; this till has an address, so the guarded resolver
+/// would not be asked.
+fn client(kept: usize) -> anyhow::Result<Client> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
+        .with_safe_default_protocol_versions()?
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    Client::builder()
+    let client = Client::builder()
         .user_agent("forwarder")
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
@@ -85,9 +107,8 @@ fn client(kept: usize) -> Client {
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_millis(2500))
         .pool_max_idle_per_host(kept)
-        .pool_idle_timeout(Duration::from_secs(20))
-        .build()
-        .unwrap()
+        .pool_idle_timeout(Duration::from_secs(20));
+    Ok(client.build()?)
 }
 
 fn not_here() -> Status {
@@ -101,12 +122,13 @@ impl Executor for Forwarder {
         request: Request<v1::ExecuteRequest>,
     ) -> Result<Response<v1::ExecuteResponse>, Status> {
         let Some(Target::Plan(plan)) = request.into_inner().target else { return Err(not_here()) };
-        let argument = plan.steps.first().and_then(|s| s.arguments.get("id")?.source.clone());
+        let Some(step) = plan.steps.first() else { return Err(not_here()) };
+        let argument = step.arguments.get("id").and_then(|argument| argument.source.clone());
         let Some(Source::ModelJson(id)) = argument else { return Err(not_here()) };
         let id: String = serde_json::from_str(&id).map_err(|_| not_here())?;
-        let key = self.act(&id).await.map_err(|e| Status::unavailable(e.to_string()))?;
+        let key = self.act(&id, step.tool == WRITE_ONLY).await;
         let action = v1::Action {
-            receipt_id: key,
+            receipt_id: key.map_err(|e| Status::unavailable(e.to_string()))?,
             outcome: v1::Outcome::Applied.into(),
             external_ref: plan.external_ref,
             ..v1::Action::default()

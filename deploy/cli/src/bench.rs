@@ -1,0 +1,274 @@
+//! `countersign bench`: actions a second, end to end, and what the rules, the store and the proofs
+//! cost.
+//!
+//! ```text
+//! place ─▶ process: forwarder, executors ─▶ (fill) ─▶ measure: rounds of callers ─▶ proof ─▶ report
+//!
+//!            mTLS gRPC                 HTTP
+//! callers ──▶ executors (processes)  ──▶ ┐
+//!    └──────▶ forwarder (a process)  ──▶ ┴ till (in this process)
+//! ```
+//!
+//! Loopback only. At the end the till's effects, the log's receipts and the replies must be the
+//! same, or there is no report.
+
+mod till;
+
+mod forwarder;
+mod place;
+mod process;
+
+mod fill;
+
+mod callers;
+mod disk;
+mod measure;
+
+mod proof;
+mod report;
+mod table;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::binaries::{self, Binaries};
+use crate::command::OK;
+use callers::Crowd;
+use disk::Disk;
+use measure::{Executor, Plan};
+use place::Place;
+use process::{Process, Running, Start};
+use proof::Receipts;
+use report::{DiskFigures, Report, Store, Stored};
+use till::Till;
+
+pub use forwarder::{ForwarderArgs, forward};
+
+/// As shells report a process ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+/// Longest time for a receipt to be written beforehand, and for everything but the rounds.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(300));
+
+const HELP: &str = "\
+What is compared, in alternating rounds on this machine:
+  forwarder      takes the same call over the same mutual TLS and makes the same four calls to the
+                 backend (two reads, a write, a read-back) with the same HTTP client settings; no
+                 rule, no journal, no receipt
+    write alone  the same with nothing but the write: what an agent does that trusts what it is told
+  sqlite         the executor, with its gates, two durable commits and a signed receipt. It always
+                 reads afresh and reads back: no contract can leave that out
+    repeats      refunds that were made already, answered ALREADY_DONE with the first receipt
+
+The backend is in memory, plain HTTP and answers at once, so ratios are the worst case: what is added
+stays the same where a backend takes its time. Processors are shared by the executor, the forwarder,
+the callers and the backend. At the end every effect, receipt and reply is compared; one difference,
+and there is no report.
+
+Examples:
+  countersign bench
+  countersign bench --json > figures.json
+  countersign bench --callers 1,16 --rounds 3
+  countersign bench --receipts 1000000 --dir /var/lib/countersign
+
+Give --dir a folder on the disk that your store will be on: much of an action's time may be its
+syncs. Measure on a quiet machine, with a release build.";
+
+/// What `bench` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Numbers of callers at once, 1 to 512, with commas between.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,64,256",
+          value_parser = clap::value_parser!(u16).range(1..=512))]
+    callers: Vec<u16>,
+    /// Rounds of each side at each number of callers.
+    #[arg(long, value_name = "N", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..=50))]
+    rounds: u32,
+    /// Milliseconds of each round.
+    #[arg(long, value_name = "MS", default_value_t = 1000,
+          value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    round_ms: u64,
+    /// Measure beside the empty store one that holds this many receipts already: speed, start and
+    /// memory. Takes about 3 GiB of disk and some minutes for each million.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    receipts: Option<u64>,
+    /// Folder on the disk to measure. What is made in it goes again.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+}
+
+/// Measures, proves and prints; Ctrl-C ends it cleanly.
+///
+/// # Errors
+/// When something does not start, or an effect, a receipt and a reply do not agree.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::Builder::new().prefix(".countersign-bench-").tempdir_in(&args.dir);
+    let folder = folder.with_context(|| format!("cannot work in {}", args.dir.display()))?;
+    let path = folder.path().canonicalize()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(until_stopped(args, &path));
+    // Waits for a thread that is still writing in the folder.
+    drop(runtime);
+    folder.close().context("cannot remove the benchmark's folder")?;
+    let Some(report) = ended? else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let mut out = io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        writeln!(out, "{report}")?;
+    }
+    Ok(ExitCode::from(OK))
+}
+
+/// The report; none where somebody ended it.
+async fn until_stopped(args: &Args, dir: &Path) -> anyhow::Result<Option<Report>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut running = Running::default();
+    let longest = longest(args);
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(longest, session(args, dir, &mut running)) => match ended {
+            Ok(report) => report.map(Some),
+            Err(_) => Err(anyhow::anyhow!("not done after {} s: it hangs", longest.as_secs())),
+        },
+        _ = interrupt.recv() => Ok(None),
+        _ = terminate.recv() => Ok(None),
+        _ = hangup.recv() => Ok(None),
+    };
+    running.stop().await;
+    ended
+}
+
+/// Whatever hangs: after this it ends, and takes its processes with it.
+fn longest(args: &Args) -> Duration {
+    let kinds = if args.receipts.is_some() { 6 } else { 4 };
+    let rounds = args.rounds * kinds * u32::try_from(args.callers.len()).unwrap_or(u32::MAX);
+    let measuring = Duration::from_millis(args.round_ms).saturating_mul(rounds);
+    let receipts = u32::try_from(args.receipts.unwrap_or_default()).unwrap_or(u32::MAX);
+    PATIENCE.1 + measuring.saturating_mul(3) + PATIENCE.0.saturating_mul(receipts)
+}
+
+async fn session(args: &Args, dir: &Path, running: &mut Running) -> anyhow::Result<Report> {
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    if build == "debug" {
+        writeln!(io::stderr(), "This is a debug build: its figures mean little.")?;
+    }
+    if let Some(count) = args.receipts {
+        fill::room(dir, count)?;
+    }
+    let till = Till::start().await?;
+    let place = Place::lay_out(dir, till.address())?;
+    let (disk, binaries) = (Disk::of(dir)?, binaries::find(&["executor"])?);
+    let before = disk.latency()?;
+    let mut stage = Stage { place: &place, binaries: &binaries, running };
+    let bare = Crowd::new(&stage.forwarder().await?, &place)?;
+    measure::warm_up(&bare, &disk).await?;
+    let executors = stage.executors(args.receipts, &disk).await?;
+    let plan = Plan { rounds: args.rounds, length: Duration::from_millis(args.round_ms) };
+    let mut levels = Vec::new();
+    for callers in &args.callers {
+        levels.push(measure::level(plan, *callers, &bare, &executors, &disk).await?);
+    }
+    let after = disk.latency()?;
+    writeln!(io::stderr(), "Comparing every effect, receipt and reply…")?;
+    let mut stores = Vec::new();
+    for executor in &executors {
+        stores.push(stored(&till, &place, executor).await?);
+    }
+    Ok(Report {
+        at: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
+        build,
+        cores: std::thread::available_parallelism().map_or(0, usize::from),
+        rounds: args.rounds,
+        round_ms: args.round_ms,
+        disk: DiskFigures {
+            append_and_fdatasync_before: before,
+            append_and_fdatasync_after: after,
+            flushes_of: disk.device(),
+        },
+        levels,
+        stores,
+        forwarded: proof::forwarded(&till, forwarder::NAME, &bare)?,
+    })
+}
+
+async fn stored(till: &Till, place: &Place, executor: &Executor) -> anyhow::Result<Stored> {
+    let Executor { store, process, crowd } = executor;
+    let resident_bytes = process::resident(process.id);
+    let mut receipts = Receipts::of(place, &process.address)?;
+    let ledger = till.ledger(&folder(store));
+    let proof = proof::prove(&ledger, crowd, &mut receipts, store.receipts_before).await;
+    Ok(Stored {
+        store: store.clone(),
+        start_ms: u64::try_from(process.started.as_millis())?,
+        resident_bytes,
+        proof: proof.with_context(|| store.name())?,
+    })
+}
+
+/// The name of an executor's folder, process and side of the till.
+fn folder(store: &Store) -> String {
+    let filled = if store.receipts_before > 0 { "-filled" } else { "" };
+    format!("{}{filled}", store.store)
+}
+
+/// Starts what is measured.
+struct Stage<'a> {
+    place: &'a Place,
+    binaries: &'a Binaries,
+    running: &'a mut Running,
+}
+
+impl Stage<'_> {
+    async fn forwarder(&mut self) -> anyhow::Result<Process> {
+        let own = self.binaries.own.clone();
+        let arguments = vec!["bench-forwarder".into(), self.place.dir().into()];
+        self.start(forwarder::NAME, &own, arguments).await
+    }
+
+    /// The executor on an empty store, and the one on a store that was filled.
+    async fn executors(
+        &mut self,
+        receipts: Option<u64>,
+        disk: &Disk,
+    ) -> anyhow::Result<Vec<Executor>> {
+        let empty = self.executor(Store { store: "sqlite", receipts_before: 0 }, disk).await?;
+        let Some(count) = receipts else { return Ok(vec![empty]) };
+        let like = Receipts::of(self.place, &empty.process.address)?.newest().await?;
+        let store = Store { store: "sqlite", receipts_before: count };
+        fill::fill(self.place, &folder(&store), like, count).await?;
+        Ok(vec![empty, self.executor(store, disk).await?])
+    }
+
+    async fn executor(&mut self, store: Store, disk: &Disk) -> anyhow::Result<Executor> {
+        let name = folder(&store);
+        let (config, ready) =
+            (self.place.executor(&name)?, process::ready_file(self.place.dir(), &name));
+        let arguments = vec!["--config".into(), config.into(), "--ready-file".into(), ready.into()];
+        let program = self.binaries.path("executor");
+        let process = self.start(&name, &program, arguments).await?;
+        let crowd = Crowd::new(&process, self.place)?;
+        measure::warm_up(&crowd, disk).await?;
+        Ok(Executor { store, process, crowd })
+    }
+
+    async fn start(
+        &mut self,
+        name: &str,
+        program: &Path,
+        arguments: Vec<std::ffi::OsString>,
+    ) -> anyhow::Result<Process> {
+        let (dir, own) = (self.place.dir(), self.binaries.own.as_path());
+        self.running.start(&Start { name, program, arguments, dir, own }).await
+    }
+}

@@ -1,0 +1,101 @@
+//! `countersign bench`: what it proves and tells, never how fast it is.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::support::bins;
+
+fn bench(dir: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(bins::dir().join("countersign"));
+    command.args(["bench", "--json", "--round-ms", "100", "--dir"]).arg(dir);
+    command.args(more).stdin(Stdio::null());
+    // As somebody runs it who has it installed.
+    command.env_remove("CARGO");
+    command
+}
+
+#[test]
+fn bench_compares_both_sides_and_proves_every_action() {
+    let dir = tempfile::tempdir().unwrap();
+    let more = ["--callers", "1,4", "--rounds", "2", "--receipts", "700"];
+    let output = bench(dir.path(), &more).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    for store in report["stores"].as_array().unwrap() {
+        let proof = &store["proof"];
+        assert!(proof["effects"].as_u64().unwrap() > 0, "{report:#}");
+        assert_eq!(proof["effects"], proof["receipts"], "{report:#}");
+        assert_eq!(proof["effects"], proof["replies"], "{report:#}");
+        assert_eq!(proof["backend_calls"], 4, "{report:#}");
+        assert!(proof["repeats"].as_u64().unwrap() > 0, "{report:#}");
+        assert!(store["start_ms"].as_u64().unwrap() > 0, "{report:#}");
+        assert!(store["resident_bytes"].as_u64().unwrap() > 1 << 20, "{report:#}");
+    }
+    let before: Vec<_> = report["stores"].as_array().unwrap().iter().collect();
+    let before: Vec<_> = before.iter().map(|s| s["receipts_before"].as_u64().unwrap()).collect();
+    assert_eq!(before, [0, 700]);
+    let callers: Vec<_> = report["levels"].as_array().unwrap().iter().collect();
+    let callers: Vec<_> = callers.iter().map(|l| l["callers"].as_u64().unwrap()).collect();
+    assert_eq!(callers, [1, 4]);
+    for level in report["levels"].as_array().unwrap() {
+        let forwarder = &level["forwarder"];
+        let mut figures = vec![&forwarder["action"], &forwarder["write_only"]];
+        for executor in level["executors"].as_array().unwrap() {
+            figures.extend([&executor["action"], &executor["repeat"]]);
+            for ratio in ["action_to_forwarder", "action_to_write_only", "repeat_to_forwarder"] {
+                assert!(executor[ratio].as_f64().unwrap() > 0.0, "{ratio}: {report:#}");
+            }
+            let filled = executor["receipts_before"] != 0;
+            assert_eq!(executor["action_to_empty"].is_f64(), filled, "{report:#}");
+            let alone = level["callers"] == 1;
+            assert_eq!(executor["beyond_two_syncs_us"].is_i64(), alone, "{report:#}");
+        }
+        for side in figures {
+            assert!(side["per_second"].as_f64().unwrap() > 0.0, "{report:#}");
+            assert!(side["p50_us"].as_u64() <= side["p99_us"].as_u64(), "{report:#}");
+            assert!(side["processor_us"].is_f64(), "{report:#}");
+        }
+        assert!(level["append_and_fdatasync"]["p50_us"].as_u64().unwrap() > 0, "{report:#}");
+    }
+    assert!(report["forwarded"].as_u64().unwrap() > 0, "{report:#}");
+    assert!(told.contains("This is a debug build"), "{told}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "something was left behind");
+}
+
+#[test]
+fn bench_that_is_interrupted_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let more = ["--callers", "4", "--rounds", "50"];
+    let mut child = bench(dir.path(), &more).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("round 2 of 50")), "it ended too early");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "something was left behind");
+    let here = dir.path().to_string_lossy().into_owned();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|p| fs::read(p.path().join("cmdline")).ok());
+    let left: Vec<_> = lines.filter(|line| String::from_utf8_lossy(line).contains(&here)).collect();
+    assert_eq!(left.len(), 0, "processes go on: {left:?}");
+}
+
+#[test]
+fn bench_refuses_what_it_cannot_measure() {
+    let dir = tempfile::tempdir().unwrap();
+    for (more, why) in [
+        (&["--callers", "0"][..], "0 is not in 1..=512"),
+        (&["--callers", "1,x"][..], "invalid value 'x'"),
+        (&["--receipts", "0"][..], "0 is not in 1..="),
+    ] {
+        let output = bench(dir.path(), more).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains(why), "{more:?}: {told}");
+    }
+}
