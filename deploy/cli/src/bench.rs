@@ -16,6 +16,7 @@ mod till;
 
 mod forwarder;
 mod place;
+mod postgres;
 mod process;
 
 mod fill;
@@ -23,6 +24,7 @@ mod fill;
 mod callers;
 mod disk;
 mod measure;
+mod stage;
 
 mod proof;
 mod report;
@@ -36,15 +38,15 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::binaries::{self, Binaries};
+use crate::binaries;
 use crate::command::OK;
-use callers::Crowd;
 use disk::Disk;
-use measure::{Executor, Plan};
+use measure::Plan;
 use place::Place;
-use process::{Process, Running, Start};
-use proof::Receipts;
-use report::{DiskFigures, Report, Store, Stored};
+use postgres::Database;
+use process::Running;
+use report::{DiskFigures, Report};
+use stage::{Executor, Stage};
 use till::Till;
 
 pub use forwarder::{ForwarderArgs, forward};
@@ -62,7 +64,9 @@ What is compared, in alternating rounds on this machine:
     write alone  the same with nothing but the write: what an agent does that trusts what it is told
   sqlite         the executor, with its gates, two durable commits and a signed receipt. It always
                  reads afresh and reads back: no contract can leave that out
-    repeats      refunds that were made already, answered ALREADY_DONE with the first receipt
+  postgres       the same on PostgreSQL, where --postgres names one
+    repeats      of either: refunds that were made already, answered ALREADY_DONE with the first
+                 receipt
 
 The backend is in memory, plain HTTP and answers at once, so ratios are the worst case: what is added
 stays the same where a backend takes its time. Processors are shared by the executor, the forwarder,
@@ -74,6 +78,7 @@ Examples:
   countersign bench --json > figures.json
   countersign bench --callers 1,16 --rounds 3
   countersign bench --receipts 1000000 --dir /var/lib/countersign
+  countersign bench --postgres \"host=/run/postgresql user=postgres\"
 
 Give --dir a folder on the disk that your store will be on: much of an action's time may be its
 syncs. Measure on a quiet machine, with a release build.";
@@ -101,6 +106,11 @@ pub struct Args {
     /// memory. Takes about 3 GiB of disk and some minutes for each million.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     receipts: Option<u64>,
+    /// Measure the executor on PostgreSQL as well, with a database of its own that goes again.
+    /// A server on this machine, as libpq is told: "host=/run/postgresql user=postgres". A password
+    /// is read from PGPASSWORD.
+    #[arg(long, value_name = "SETTINGS", value_parser = Database::at)]
+    postgres: Option<Database>,
     /// Folder on the disk to measure. What is made in it goes again.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
@@ -145,13 +155,15 @@ async fn until_stopped(args: &Args, dir: &Path) -> anyhow::Result<Option<Report>
         _ = terminate.recv() => Ok(None),
         _ = hangup.recv() => Ok(None),
     };
-    running.stop().await;
-    ended
+    let stopped = running.stop().await;
+    let ended = ended?;
+    stopped.map(|()| ended)
 }
 
 /// Whatever hangs: after this it ends, and takes its processes with it.
 fn longest(args: &Args) -> Duration {
-    let kinds = if args.receipts.is_some() { 6 } else { 4 };
+    let more = u32::from(args.receipts.is_some()) + u32::from(args.postgres.is_some());
+    let kinds = 4 + 2 * more;
     let rounds = args.rounds * kinds * u32::try_from(args.callers.len()).unwrap_or(u32::MAX);
     let measuring = Duration::from_millis(args.round_ms).saturating_mul(rounds);
     let receipts = u32::try_from(args.receipts.unwrap_or_default()).unwrap_or(u32::MAX);
@@ -170,10 +182,9 @@ async fn session(args: &Args, dir: &Path, running: &mut Running) -> anyhow::Resu
     let place = Place::lay_out(dir, till.address())?;
     let (disk, binaries) = (Disk::of(dir)?, binaries::find(&["executor"])?);
     let before = disk.latency()?;
-    let mut stage = Stage { place: &place, binaries: &binaries, running };
-    let bare = Crowd::new(&stage.forwarder().await?, &place)?;
-    measure::warm_up(&bare, &disk).await?;
-    let executors = stage.executors(args.receipts, &disk).await?;
+    let mut stage = Stage { place: &place, binaries: &binaries, running, disk: &disk };
+    let bare = stage.forwarder().await?;
+    let executors = executors(args, &mut stage).await?;
     let plan = Plan { rounds: args.rounds, length: Duration::from_millis(args.round_ms) };
     let mut levels = Vec::new();
     for callers in &args.callers {
@@ -183,7 +194,7 @@ async fn session(args: &Args, dir: &Path, running: &mut Running) -> anyhow::Resu
     writeln!(io::stderr(), "Comparing every effect, receipt and reply…")?;
     let mut stores = Vec::new();
     for executor in &executors {
-        stores.push(stored(&till, &place, executor).await?);
+        stores.push(executor.stored(&till, &place).await?);
     }
     Ok(Report {
         at: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
@@ -202,73 +213,20 @@ async fn session(args: &Args, dir: &Path, running: &mut Running) -> anyhow::Resu
     })
 }
 
-async fn stored(till: &Till, place: &Place, executor: &Executor) -> anyhow::Result<Stored> {
-    let Executor { store, process, crowd } = executor;
-    let resident_bytes = process::resident(process.id);
-    let mut receipts = Receipts::of(place, &process.address)?;
-    let ledger = till.ledger(&folder(store));
-    let proof = proof::prove(&ledger, crowd, &mut receipts, store.receipts_before).await;
-    Ok(Stored {
-        store: store.clone(),
-        start_ms: u64::try_from(process.started.as_millis())?,
-        resident_bytes,
-        proof: proof.with_context(|| store.name())?,
-    })
-}
-
-/// The name of an executor's folder, process and side of the till.
-fn folder(store: &Store) -> String {
-    let filled = if store.receipts_before > 0 { "-filled" } else { "" };
-    format!("{}{filled}", store.store)
-}
-
-/// Starts what is measured.
-struct Stage<'a> {
-    place: &'a Place,
-    binaries: &'a Binaries,
-    running: &'a mut Running,
-}
-
-impl Stage<'_> {
-    async fn forwarder(&mut self) -> anyhow::Result<Process> {
-        let own = self.binaries.own.clone();
-        let arguments = vec!["bench-forwarder".into(), self.place.dir().into()];
-        self.start(forwarder::NAME, &own, arguments).await
+/// Every executor that is asked for, the one on an empty SQLite first.
+async fn executors(args: &Args, stage: &mut Stage<'_>) -> anyhow::Result<Vec<Executor>> {
+    let empty = stage.sqlite().await?;
+    let filled = match args.receipts {
+        Some(count) => Some(stage.filled(count, &empty).await?),
+        None => None,
+    };
+    let mut all: Vec<_> = [empty].into_iter().chain(filled).collect();
+    match &args.postgres {
+        Some(database) => all.push(stage.postgres(database.clone()).await?),
+        None => writeln!(
+            io::stderr(),
+            "PostgreSQL is left out: include it with --postgres \"host=/run/postgresql user=postgres\"."
+        )?,
     }
-
-    /// The executor on an empty store, and the one on a store that was filled.
-    async fn executors(
-        &mut self,
-        receipts: Option<u64>,
-        disk: &Disk,
-    ) -> anyhow::Result<Vec<Executor>> {
-        let empty = self.executor(Store { store: "sqlite", receipts_before: 0 }, disk).await?;
-        let Some(count) = receipts else { return Ok(vec![empty]) };
-        let like = Receipts::of(self.place, &empty.process.address)?.newest().await?;
-        let store = Store { store: "sqlite", receipts_before: count };
-        fill::fill(self.place, &folder(&store), like, count).await?;
-        Ok(vec![empty, self.executor(store, disk).await?])
-    }
-
-    async fn executor(&mut self, store: Store, disk: &Disk) -> anyhow::Result<Executor> {
-        let name = folder(&store);
-        let (config, ready) =
-            (self.place.executor(&name)?, process::ready_file(self.place.dir(), &name));
-        let arguments = vec!["--config".into(), config.into(), "--ready-file".into(), ready.into()];
-        let program = self.binaries.path("executor");
-        let process = self.start(&name, &program, arguments).await?;
-        let crowd = Crowd::new(&process, self.place)?;
-        measure::warm_up(&crowd, disk).await?;
-        Ok(Executor { store, process, crowd })
-    }
-
-    async fn start(
-        &mut self,
-        name: &str,
-        program: &Path,
-        arguments: Vec<std::ffi::OsString>,
-    ) -> anyhow::Result<Process> {
-        let (dir, own) = (self.place.dir(), self.binaries.own.as_path());
-        self.running.start(&Start { name, program, arguments, dir, own }).await
-    }
+    Ok(all)
 }

@@ -1,5 +1,8 @@
 //! `countersign bench`: what it proves and tells, never how fast it is.
 
+#[path = "../../../executor/src/store/postgres/cluster.rs"]
+mod cluster;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -8,6 +11,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::support::bins;
+use cluster::{Cluster, USER};
 
 fn bench(dir: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(bins::dir().join("countersign"));
@@ -69,6 +73,27 @@ fn bench_compares_both_sides_and_proves_every_action() {
 }
 
 #[test]
+fn bench_measures_postgres_in_a_database_that_goes_again() {
+    let (dir, cluster) = (tempfile::tempdir().unwrap(), Cluster::start(&[]));
+    let settings = format!("host={} user={USER}", cluster.host().display());
+    let more = ["--callers", "2", "--rounds", "1", "--postgres", &settings];
+    let output = bench(dir.path(), &more).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [sqlite, postgres] = report["stores"].as_array().unwrap().as_slice() else {
+        panic!("{report:#}")
+    };
+    assert_eq!((&sqlite["store"], &postgres["store"]), (&"sqlite".into(), &"postgres".into()));
+    let proof = &postgres["proof"];
+    assert!(proof["effects"].as_u64().unwrap() > 0, "{report:#}");
+    assert_eq!(proof["effects"], proof["receipts"], "{report:#}");
+    assert_eq!(proof["effects"], proof["replies"], "{report:#}");
+    let databases = cluster.sql("SELECT datname FROM pg_database ORDER BY datname");
+    assert_eq!(databases.lines().collect::<Vec<_>>(), ["postgres", "template0", "template1"]);
+}
+
+#[test]
 fn bench_that_is_interrupted_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let more = ["--callers", "4", "--rounds", "50"];
@@ -93,6 +118,8 @@ fn bench_refuses_what_it_cannot_measure() {
         (&["--callers", "0"][..], "0 is not in 1..=512"),
         (&["--callers", "1,x"][..], "invalid value 'x'"),
         (&["--receipts", "0"][..], "0 is not in 1..="),
+        (&["--postgres", "host=10.0.0.1 user=me"][..], "names no server of this machine"),
+        (&["--postgres", "host=/tmp user=me password=x"][..], "give the password in PGPASSWORD"),
     ] {
         let output = bench(dir.path(), more).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);

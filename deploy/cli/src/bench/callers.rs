@@ -26,6 +26,8 @@ use crate::remote;
 
 /// Connections that all callers of a process share, as from so many planners.
 const CONNECTIONS: usize = 4;
+/// Callers and length of what comes before the first round.
+const WARM_UP: (usize, Duration) = (16, Duration::from_millis(300));
 /// A refund, with every call to the backend that it takes.
 const REFUND: &str = "till.refund";
 /// What the forwarder takes for a refund without reads.
@@ -83,6 +85,11 @@ impl Crowd {
         };
         let clients = (0..CONNECTIONS).map(dial).collect::<anyhow::Result<_>>()?;
         Ok(Self { process: process.id, desk, clients })
+    }
+
+    /// Connects, and fills whatever fills at first.
+    pub(super) async fn warm_up(&self, disk: &Disk) -> anyhow::Result<()> {
+        self.round(Work::Action, WARM_UP.0, WARM_UP.1, disk).await.map(drop)
     }
 
     /// So many callers for so long; each finishes what it began.

@@ -6,18 +6,8 @@ use std::time::Duration;
 
 use super::callers::{Crowd, Round, Work};
 use super::disk::Disk;
-use super::process::Process;
 use super::report::{Executed, Figures, Forwarded, Level, Store, ratio};
-
-/// Callers and length of what comes before the first round.
-const WARM_UP: (usize, Duration) = (16, Duration::from_millis(300));
-
-/// An executor that is measured.
-pub(super) struct Executor {
-    pub(super) store: Store,
-    pub(super) process: Process,
-    pub(super) crowd: Crowd,
-}
+use super::stage::Executor;
 
 /// How it is measured.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +21,6 @@ pub(super) struct Plan {
 struct Rounds {
     action: Vec<Round>,
     other: Vec<Round>,
-}
-
-/// Connects, and has something to repeat.
-pub(super) async fn warm_up(crowd: &Crowd, disk: &Disk) -> anyhow::Result<()> {
-    crowd.round(Work::Action, WARM_UP.0, WARM_UP.1, disk).await.map(drop)
 }
 
 /// All sides at this number of callers.

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tonic::transport::Channel;
 
+use super::postgres::{Database, PASSWORD};
 use super::till::TOKEN;
 use crate::chat::jws::Signer;
 use crate::ed25519;
@@ -68,10 +69,19 @@ impl Place {
         &self.token
     }
 
-    /// Writes the configuration of the executor of this name, with a store of its own.
-    pub(super) fn executor(&self, name: &str) -> anyhow::Result<PathBuf> {
+    /// Writes the configuration of the executor of this name: a file of its own, or its
+    /// database.
+    pub(super) fn executor(
+        &self,
+        name: &str,
+        database: Option<&Database>,
+    ) -> anyhow::Result<PathBuf> {
         let file = self.dir.join(format!("{name}.yaml"));
-        write(&file, &config(name, self.till))?;
+        let store = database.map(Database::config).unwrap_or_default();
+        write(&file, &format!("{}{store}", config(name, self.till)))?;
+        if let Some(password) = database.and_then(Database::password) {
+            write(&self.dir.join("credentials").join(PASSWORD), password)?;
+        }
         Ok(file)
     }
 

@@ -10,6 +10,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use tokio::process::{Child, Command};
 
+use super::postgres::Database;
 use crate::guard::Guard;
 
 /// For a process to say that it is ready.
@@ -39,6 +40,7 @@ pub(super) struct Running {
     guard: Option<Guard>,
     children: Vec<Child>,
     group: u32,
+    database: Option<Database>,
 }
 
 /// What to start.
@@ -84,14 +86,26 @@ impl Running {
         Ok(Process { id, address, started })
     }
 
-    /// Ends every process; what they know is nobody's.
-    pub(super) async fn stop(&mut self) {
+    /// Makes the database, which goes with the processes.
+    pub(super) async fn create(&mut self, database: Database) -> anyhow::Result<&Database> {
+        // Known before it exists, so that it goes whatever ends this.
+        let database = self.database.insert(database);
+        database.create().await?;
+        Ok(database)
+    }
+
+    /// Ends every process and removes the database; what they know is nobody's.
+    pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
         for mut child in self.children.drain(..) {
             // It may be gone already.
             let _gone = child.kill().await;
         }
         if let Some(guard) = self.guard.take() {
             guard.dismiss();
+        }
+        match self.database.take() {
+            Some(database) => database.remove().await,
+            None => Ok(()),
         }
     }
 }
