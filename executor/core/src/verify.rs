@@ -252,9 +252,10 @@ fn absent(
             Code::VerifyMismatch.name(),
             &format!("the backend said yes and the effect is not there: {}", worded(facts)),
         ),
-        // A version check refuses also the second landing of our one request.
+        // A check of the version or of our id refuses also the second landing of our one
+        // request.
         Some(Verdict::Guard { .. })
-            if contract.effect.class == EffectClass::CompareAndSet
+            if refuses_its_repeat(contract.effect.class)
                 && last_look < plus(since, visible(contract)) =>
         {
             Next::Again(plus(now, every))
@@ -274,6 +275,10 @@ fn absent(
         )
         | None => absent_in_doubt(looks, contract, (since, every), facts, now),
     }
+}
+
+const fn refuses_its_repeat(class: EffectClass) -> bool {
+    matches!(class, EffectClass::CompareAndSet | EffectClass::ClientId)
 }
 
 /// A lost reply and nothing to be seen: wait out whatever the backend may still

@@ -272,6 +272,8 @@ const KEYED: &str =
     "{ class: server_key, window: 24h, irreversible: true, probe: { on: 2026-01-01, source: x } }";
 const VERSIONED: &str =
     "{ class: compare_and_set, visible_within: 2s, probe: { on: 2026-01-01, source: x } }";
+const NUMBERED: &str =
+    "{ class: client_id, visible_within: 2s, probe: { on: 2026-01-01, source: x } }";
 const BLIND: &str = "{ class: blind, irreversible: true, probe: { on: 2026-01-01, source: x } }";
 
 fn lost() -> Verdict {
@@ -438,17 +440,19 @@ fn refusals_prove_only_what_they_can() {
     assert_eq!(outcome(shop.ask(&journal, 0)), (Outcome::NotApplied, "TOO_LATE".into()));
 }
 
-/// One request may land twice on its way, and the version that the first landing made
-/// refuses the second.
+/// One request may land twice on its way, and what the first landing made, a version or
+/// an object of our id, refuses the second.
 #[test]
-fn a_version_that_changed_proves_nothing_until_our_effect_had_time_to_show() {
-    let shop = Shop::new(VERSIONED);
-    let guard = Verdict::Guard { code: "TOO_LATE".into(), message: "another version".into() };
-    let mut journal = shop.sent();
-    journal.extend([shop.answered(guard), shop.looked(absent(), 1)]);
-    assert!(matches!(shop.ask(&journal, 1), Ask::Look(_)));
-    journal.push(shop.looked(absent(), 2));
-    assert_eq!(outcome(shop.ask(&journal, 2)), (Outcome::NotApplied, "TOO_LATE".into()));
+fn a_guard_proves_nothing_until_our_effect_had_time_to_show() {
+    for class in [VERSIONED, NUMBERED] {
+        let shop = Shop::new(class);
+        let guard = Verdict::Guard { code: "TOO_LATE".into(), message: "already".into() };
+        let mut journal = shop.sent();
+        journal.extend([shop.answered(guard), shop.looked(absent(), 1)]);
+        assert!(matches!(shop.ask(&journal, 1), Ask::Look(_)));
+        journal.push(shop.looked(absent(), 2));
+        assert_eq!(outcome(shop.ask(&journal, 2)), (Outcome::NotApplied, "TOO_LATE".into()));
+    }
 }
 
 #[test]
