@@ -24,7 +24,6 @@ use countersign_core::subject::{self, Kind, Strength, Subject};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ObservationId, ProposalId};
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use crate::confirm::Confirm;
 use crate::flood::Flood;
@@ -411,7 +410,7 @@ impl Desk {
             self.repeat(&facts).await?;
         }
         facts.now = self.pipeline.clock.now();
-        let draft = proposal::draft(&facts, fresh())?;
+        let draft = proposal::draft(&facts, self.fresh())?;
         let store = &self.pipeline.store;
         let spent = store.spent(draft.budget(), facts.now).await.map_err(|e| unavailable(&e))?;
         draft.finish(&spent)
@@ -422,6 +421,14 @@ impl Desk {
         let intent = proposal::intent(facts)?;
         let known = self.pipeline.store.known(&intent).await.map_err(|e| unavailable(&e))?;
         claim::occasion(known.as_ref(), facts.asked.after_receipt.as_ref()).map(drop)
+    }
+
+    fn fresh(&self) -> Fresh {
+        let clock = &self.pipeline.clock;
+        Fresh {
+            proposal: ProposalId::from_uuid(clock.fresh_id()),
+            action: ActionId::from_uuid(clock.fresh_id()),
+        }
     }
 
     pub(crate) fn asked(&self, request: &Request, plan: &Plan) -> Asked {
@@ -473,7 +480,7 @@ impl Desk {
         let scope = countersign_core::expr::Scope::of(&value);
         let said = read.say.as_ref().and_then(|say| say.render(&scope).ok()).unwrap_or_default();
         let seen = Observation {
-            id: ObservationId::from_uuid(Uuid::now_v7()),
+            id: ObservationId::from_uuid(self.pipeline.clock.fresh_id()),
             tool: contract.tool.clone(),
             value: value.to_json(),
             labels: read.output.labels(&value),
@@ -578,12 +585,5 @@ fn asked(request: &Request, plan: &Plan, now: jiff::Timestamp) -> Asked {
         confidence: plan.confidence.clone(),
         model: plan.model.clone(),
         after_receipt: plan.after_receipt.clone(),
-    }
-}
-
-fn fresh() -> Fresh {
-    Fresh {
-        proposal: ProposalId::from_uuid(Uuid::now_v7()),
-        action: ActionId::from_uuid(Uuid::now_v7()),
     }
 }

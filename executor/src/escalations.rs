@@ -16,7 +16,6 @@ use countersign_core::proposal::Asked;
 use countersign_core::seal::{self, Leaf};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, EscalationId, ReceiptId};
-use uuid::Uuid;
 
 use crate::desk::Desk;
 use crate::flood::Source;
@@ -31,7 +30,7 @@ impl Desk {
     /// # Errors
     /// `STORE_UNAVAILABLE`; `OVERLOADED` beyond the caller's quota.
     pub async fn escalate(&self, asked: &Asked, handover: &Handover) -> Result<ReceiptId, Turned> {
-        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
         let leaf = seal::escalated(asked, handover, &id, self.pipeline.clock.now());
         let (caller, tenant) = (asked.caller.clone(), asked.subject.tenant.clone());
         if !self.admits(Source { caller, tenant }, Code::Escalated.name()) {
@@ -137,7 +136,7 @@ impl Desk {
         refused: Refused,
         contract: &Contract,
     ) -> Turned {
-        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
         let now = self.pipeline.clock.now();
         let leaf = seal::disagreement(settled, statement, &refused, contract, &id, now);
         let action = Some(settled.dispatch.proposal().action().clone());
@@ -163,7 +162,7 @@ impl Desk {
         let asked = proposal.zip(contract.map(AsRef::as_ref));
         let about = Matter { id, tenant: &case.tenant, asked };
         let statement = finish::say(about, jws, &self.signers(), now)?;
-        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
         self.put(seal::closed(case, &statement, &id, now)).await
     }
 

@@ -10,7 +10,6 @@ use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::Counted;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
-use uuid::Uuid;
 
 use crate::desk::Desk;
 
@@ -100,7 +99,7 @@ impl Desk {
     pub async fn seal_counted(&self, all: bool) {
         let now = self.pipeline.clock.now();
         for (source, counted) in self.flood.take(now, all) {
-            let id = ReceiptId::from_uuid(Uuid::now_v7());
+            let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
             let leaf = seal::counted(&source.caller, &source.tenant, counted.clone(), &id, now);
             match self.pipeline.store.seal(leaf, None).await {
                 Ok(_) => self.pipeline.sealed.notify_one(),

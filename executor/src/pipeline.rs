@@ -22,6 +22,7 @@ use countersign_core::gate;
 use countersign_core::grant::{Granted, Vote};
 use countersign_core::lifecycle::{self, Event, State};
 use countersign_core::limit::Budget;
+use countersign_core::planted::Bug;
 use countersign_core::policy::Policy;
 use countersign_core::retry;
 use countersign_core::seal::{self, Leaf, Queue};
@@ -218,7 +219,12 @@ impl Pipeline {
         }
         let commit = if first { kill::Step::Intent } else { kill::Step::Resend };
         commit.before();
-        match life.flush(&*self.store).await {
+        let intended = if Bug::SendsBeforeIntent.is_planted() {
+            Ok(())
+        } else {
+            life.flush(&*self.store).await
+        };
+        match intended {
             Ok(()) => commit.after(),
             // Nothing was sent yet: the action was not begun.
             Err(error) if first => return Err(error.into()),
@@ -280,7 +286,7 @@ impl Pipeline {
     /// RECEIPT BEFORE REPLY. What was sent is never forgotten: the commit is tried
     /// until it holds.
     async fn seal(&self, life: &mut Life, contract: Option<&Contract>) -> Result<(), Stop> {
-        let id = countersign_shared::ids::ReceiptId::from_uuid(uuid::Uuid::now_v7());
+        let id = countersign_shared::ids::ReceiptId::from_uuid(self.clock.fresh_id());
         let Some(leaf) = seal::seal(&life.state, contract, &id, self.clock.now()) else {
             return Ok(());
         };
@@ -326,7 +332,7 @@ impl Pipeline {
         let tool = old.state.proposal().tool();
         let contract = self.catalog.tools.get(tool).cloned();
         old.take(Event::Refused(Box::new(refused)));
-        let id = countersign_shared::ids::ReceiptId::from_uuid(uuid::Uuid::now_v7());
+        let id = countersign_shared::ids::ReceiptId::from_uuid(self.clock.fresh_id());
         let leaf = seal::seal(&old.state, contract.as_deref(), &id, self.clock.now());
         let Some(leaf) = leaf else { return Err(StoreError::Conflict) };
         old.take(Event::Sealed(id));

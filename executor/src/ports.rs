@@ -23,6 +23,7 @@ use countersign_core::switch::{Off, Reach, Switches};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ProposalId, ReceiptId};
 use jiff::Timestamp;
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use crate::connector::Connections;
 use crate::lease::Lease;
@@ -359,6 +360,10 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// Waits until then.
     async fn until(&self, at: Timestamp);
+    /// An id that was never given before, and sorts by the time.
+    fn fresh_id(&self) -> Uuid {
+        Uuid::now_v7()
+    }
 }
 
 /// The machine's own clock.

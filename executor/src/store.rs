@@ -11,6 +11,9 @@ mod open;
 mod row;
 mod tries;
 
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
+
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;

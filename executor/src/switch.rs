@@ -15,7 +15,6 @@ use countersign_core::switch::{Off, Reach, Switches};
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::{Change, Changer};
 use parking_lot::Mutex;
-use uuid::Uuid;
 
 use crate::pipeline::Pipeline;
 use crate::ports::{Store, StoreError};
@@ -119,7 +118,7 @@ impl Switchboard {
     pub async fn turn(&self, pipeline: &Pipeline, turn: Turn) -> Result<Turned, StoreError> {
         let _one = self.turning.lock().await;
         let at = pipeline.clock.now();
-        let receipt = ReceiptId::from_uuid(Uuid::now_v7());
+        let receipt = ReceiptId::from_uuid(pipeline.clock.fresh_id());
         let word = |off: bool| if off { "off" } else { "on" }.to_owned();
         let change = Change {
             what: format!("switch/{}", turn.reach),

@@ -7,7 +7,6 @@ use countersign_core::seal::{self, Leaf, Queue};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ReceiptId};
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::desk::{Desk, Request};
 use crate::flood::Source;
@@ -78,7 +77,7 @@ impl Desk {
         if UNSEALED.iter().any(|code| refused.is(*code)) {
             return Turned::only(refused);
         }
-        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
         let leaf = leaf(&refused, &id, self.pipeline.clock.now());
         let queue = leaf.queue.clone();
         let source = Source {

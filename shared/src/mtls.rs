@@ -20,9 +20,9 @@ mod serve;
 
 mod connect;
 
-pub use connect::{AddressError, channel};
+pub use connect::{AddressError, channel, connect};
 pub use identity::{IdentityError, SpiffeId, SpiffePattern};
-pub use listener::{HandshakeLimits, Incoming, PeerIdentity, PeerStream, bind};
+pub use listener::{HandshakeLimits, Incoming, PeerIdentity, PeerStream, accept, bind};
 pub use material::{Material, MaterialError, MaterialFiles};
 pub use serve::{ConnectionLimits, StopSignal, serve_until, server};
 

@@ -53,17 +53,20 @@ fn core_knows_no_network_and_no_runtime() {
     }
 }
 
-/// What a test may leave out, nothing that ships can; nor does it die where a test says.
+/// What a test may leave out or plant, nothing that ships can; nor does it die where a
+/// test says.
 #[test]
 fn nothing_that_ships_can_leave_a_gate_out() {
     // Whose it is has it, the tests may pass it on, nobody has it by default.
     only_for_tests("gates-off", &["executor/core/Cargo.toml", "tests/Cargo.toml"]);
+    only_for_tests("planted", &["executor/core/Cargo.toml", "tests/Cargo.toml"]);
+    only_for_tests("memory", &["executor/Cargo.toml", "tests/Cargo.toml"]);
     only_for_tests("kill-points", &["executor/Cargo.toml"]);
 }
 
 fn only_for_tests(feature: &str, named_in: &[&str]) {
     let manifests = tracked().into_iter().filter(|p| p.ends_with("Cargo.toml"));
-    let naming = manifests.filter(|p| fs::read_to_string(p).unwrap().contains(feature));
+    let naming = manifests.filter(|p| names(&fs::read_to_string(p).unwrap(), feature));
     let naming: BTreeSet<_> =
         naming.map(|p| p.strip_prefix(root()).unwrap().display().to_string()).collect();
     assert_eq!(naming, named_in.iter().map(|path| (*path).to_owned()).collect());
@@ -76,6 +79,13 @@ fn only_for_tests(feature: &str, named_in: &[&str]) {
         let tree = features(package);
         assert!(!tree.contains(feature), "{package} is built with {feature}");
     }
+}
+
+/// Whether a manifest declares a feature, or asks for it.
+fn names(manifest: &str, feature: &str) -> bool {
+    let lines = manifest.lines().filter(|line| !line.starts_with('#'));
+    let (declared, asked) = (format!("{feature} = ["), format!("{feature}\""));
+    lines.into_iter().any(|line| line.starts_with(&declared) || line.contains(&asked))
 }
 
 /// A gate in the list is asked in the code, and the list names each once.

@@ -50,6 +50,8 @@ pub mod activation;
 
 pub mod plan;
 
+pub mod planted;
+
 pub mod resolve;
 
 pub mod state;

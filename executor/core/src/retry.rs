@@ -10,6 +10,7 @@ use crate::answer::Verdict;
 use crate::contract::{Contract, EffectClass};
 use crate::dispatch::Dispatch;
 use crate::lifecycle::{Outcome, Settlement};
+use crate::planted::Bug;
 
 /// Most attempts of one action.
 pub const MAX_ATTEMPTS: u32 = 5;
@@ -133,6 +134,9 @@ fn in_window(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> bool {
     let (Some(first), Some(window)) = (dispatch.first_sent(), contract.effect.window) else {
         return false;
     };
+    if Bug::ResendsLate.is_planted() {
+        return true;
+    }
     let margin = (window / 20).max(Duration::from_secs(300));
     let safe = window.saturating_sub(margin);
     now.duration_since(first) < SignedDuration::try_from(safe).unwrap_or(SignedDuration::ZERO)

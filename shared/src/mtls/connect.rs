@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -67,10 +68,24 @@ async fn dial(
     let address = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let config = material.client_config(&expected).map_err(std::io::Error::other)?;
+    Ok(TokioIo::new(connect(stream, &material, &expected).await?))
+}
+
+/// Our end of the handshake on a stream that is open: whoever is there has to be `expected`.
+///
+/// # Errors
+/// When the stream ends or the peer does not prove that identity.
+pub async fn connect<S>(
+    stream: S,
+    material: &Material,
+    expected: &SpiffeId,
+) -> std::io::Result<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = material.client_config(expected).map_err(std::io::Error::other)?;
     // rustls asks for a name; identity is verified by SPIFFE id alone, and an IP address is the
     // kind of name that is not sent to the peer.
     let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into());
-    let stream = TlsConnector::from(Arc::new(config)).connect(nobody, stream).await?;
-    Ok(TokioIo::new(stream))
+    TlsConnector::from(Arc::new(config)).connect(nobody, stream).await
 }

@@ -90,10 +90,9 @@ impl Incoming {
             }
             match ready!(self.listener.poll_accept(cx)) {
                 Ok((stream, address)) => {
-                    // The configuration is read per connection, so a rotation counts at once.
-                    let acceptor = TlsAcceptor::from(self.material.server_config());
+                    let material = Arc::clone(&self.material);
                     let timeout = self.limits.timeout;
-                    self.handshakes.spawn(handshake(acceptor, stream, address, timeout));
+                    self.handshakes.spawn(handshake(material, stream, address, timeout));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -139,12 +138,12 @@ impl Connected for PeerStream {
 }
 
 async fn handshake(
-    acceptor: TlsAcceptor,
+    material: Arc<Material>,
     stream: TcpStream,
     address: SocketAddr,
     timeout: Duration,
 ) -> Option<PeerStream> {
-    match tokio::time::timeout(timeout, identify(acceptor, stream, address)).await {
+    match tokio::time::timeout(timeout, identify(&material, stream, address)).await {
         Ok(Ok(peer)) => Some(peer),
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
             tracing::warn!(%address, %error, "connection refused");
@@ -163,12 +162,25 @@ async fn handshake(
 }
 
 async fn identify(
-    acceptor: TlsAcceptor,
+    material: &Material,
     stream: TcpStream,
     address: SocketAddr,
 ) -> io::Result<PeerStream> {
     stream.set_nodelay(true)?;
-    let tls = acceptor.accept(stream).await?;
+    let (tls, id) = accept(stream, material).await?;
+    Ok(PeerStream { tls, peer: PeerIdentity { id, address } })
+}
+
+/// Our end of the handshake on a connection that was accepted, and who is at the other.
+///
+/// # Errors
+/// When the connection ends or the peer proves no identity.
+pub async fn accept<S>(stream: S, material: &Material) -> io::Result<(TlsStream<S>, SpiffeId)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // The configuration is read per connection, so a rotation counts at once.
+    let tls = TlsAcceptor::from(material.server_config()).accept(stream).await?;
     let leaf = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let id = leaf
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no client certificate"))
@@ -176,7 +188,7 @@ async fn identify(
             SpiffeId::from_certificate(leaf)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
         })?;
-    Ok(PeerStream { tls, peer: PeerIdentity { id, address } })
+    Ok((tls, id))
 }
 
 impl AsyncRead for PeerStream {

@@ -1,0 +1,177 @@
+//! The log with its tree, and the queue of people that receipts open and close.
+
+use std::sync::Arc;
+
+use countersign_core::escalation::Case;
+use countersign_core::seal::{Leaf, Queue};
+use countersign_core::subject::Subject;
+use countersign_shared::ids::{EscalationId, ReceiptId};
+use countersign_shared::receipt::Receipt;
+use countersign_shared::tlog::checkpoint::Checkpoint;
+use countersign_shared::tlog::key::{LogKey, Signer as _};
+use countersign_shared::tlog::merkle::{HashReader, leaf_hash};
+use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path};
+use serde_json::Value as Json;
+
+use super::tables::Tables;
+use crate::ports::{Escalation, EscalationQuery, ReceiptQuery, SealedReceipt, StoreError};
+use crate::store::known::damaged;
+
+/// A receipt and its exact bytes.
+pub(super) struct Stored {
+    receipt: Receipt,
+    bytes: Vec<u8>,
+}
+
+impl Tables {
+    /// Puts a leaf into the log, once, and answers with its index.
+    pub(super) fn log(&mut self, leaf: &Leaf) -> Result<u64, StoreError> {
+        if self.stored.iter().any(|s| s.receipt.receipt_id == leaf.receipt.receipt_id) {
+            return Err(StoreError::Unavailable("the receipt is in the log already".to_owned()));
+        }
+        match &leaf.queue {
+            Queue::Stays => {}
+            Queue::Opens(case) => self.raise(case),
+            Queue::Closes(matter) => self.settle(matter, &leaf.receipt.receipt_id),
+        }
+        let index = self.tree.size();
+        for node in self.tree.append(leaf_hash(&leaf.bytes)) {
+            self.nodes.insert((node.level, node.index), node.hash);
+        }
+        let stored = Stored { receipt: leaf.receipt.clone(), bytes: leaf.bytes.clone() };
+        self.stored.push(Arc::new(stored));
+        Ok(index)
+    }
+
+    /// Signs the tree, where it has grown.
+    pub(super) fn sign(&mut self, key: &LogKey) -> Result<(), StoreError> {
+        let size = Checkpoint::open(self.note.as_bytes(), &key.verifier_key());
+        if size.map_or(0, |(checkpoint, _)| checkpoint.size()) == self.tree.size() {
+            return Ok(());
+        }
+        let checkpoint =
+            Checkpoint::new(key.verifier_key().name(), self.tree.size(), self.tree.root());
+        let note = checkpoint.map_err(damaged)?.sign(key).map_err(damaged)?;
+        self.note = note.to_string();
+        Ok(())
+    }
+
+    fn raise(&mut self, case: &Case) {
+        let open = |e: &Escalation| e.case.matter == case.matter && e.closed_by.is_none();
+        if self.escalations.values().any(open) {
+            return;
+        }
+        let who = [&case.tenant, &case.issuer, &case.subject, &case.conversation].map(Clone::clone);
+        let seen = case.observations.iter().filter_map(|id| self.seen_by(id, &who)).collect();
+        let matter = Escalation { case: case.clone(), seen, taken_by: None, closed_by: None };
+        self.escalations.insert(case.id.to_string(), matter);
+    }
+
+    fn settle(&mut self, matter: &str, receipt: &str) {
+        let open = |e: &&mut Escalation| e.case.matter == matter && e.closed_by.is_none();
+        for escalation in self.escalations.values_mut().filter(open) {
+            escalation.closed_by = receipt.parse().ok();
+        }
+    }
+
+    pub(super) fn take(&mut self, id: &EscalationId, who: Option<String>) -> bool {
+        let Some(matter) = self.escalations.get_mut(id.as_str()) else { return false };
+        let theirs = matter.taken_by.is_none() || who.is_none() || matter.taken_by == who;
+        if matter.closed_by.is_some() || !theirs {
+            return false;
+        }
+        matter.taken_by = who;
+        true
+    }
+
+    pub(super) fn matters(&self, query: &EscalationQuery) -> Vec<Escalation> {
+        let asked = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        let matches = |e: &&Escalation| {
+            query.id.as_ref().is_none_or(|id| *id == e.case.id)
+                && asked(&query.tenant, &e.case.tenant)
+                && asked(&query.matter, &e.case.matter)
+                && (query.closed || e.closed_by.is_none())
+                && (!query.untaken || e.taken_by.is_none())
+        };
+        let mut found: Vec<_> = self.escalations.values().filter(matches).cloned().collect();
+        if query.untaken {
+            found.reverse();
+        }
+        found.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+        found
+    }
+
+    pub(super) fn leaves(&self) -> Vec<SealedReceipt> {
+        (0..).zip(&self.stored).filter_map(|(index, stored)| stored.sealed(index)).collect()
+    }
+
+    pub(super) fn receipts(&self, query: &ReceiptQuery) -> Vec<SealedReceipt> {
+        let matches = |(index, stored): &(u64, &Arc<Stored>)| {
+            query.before.is_none_or(|before| *index < before) && stored.matches(query)
+        };
+        let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let all: Vec<_> = (0..).zip(&self.stored).filter(matches).collect();
+        all.into_iter().rev().take(most).filter_map(|(index, s)| s.sealed(index)).collect()
+    }
+
+    /// What a receipt says of the effect, for its own subject.
+    pub(super) fn output(
+        &self,
+        id: &ReceiptId,
+        owner: &Subject,
+    ) -> Result<Option<Json>, StoreError> {
+        let theirs = |s: &&Arc<Stored>| {
+            let r = &s.receipt;
+            r.receipt_id == id.as_str()
+                && (&r.tenant, &r.asked.issuer, &r.asked.subject)
+                    == (&owner.tenant, &owner.issuer, &owner.id)
+        };
+        let Some(stored) = self.stored.iter().find(theirs) else { return Ok(None) };
+        let receipt: Json = serde_json::from_slice(&stored.bytes).map_err(damaged)?;
+        Ok(Some(receipt.get("output").cloned().unwrap_or_default()))
+    }
+
+    pub(super) fn inclusion(&self, index: u64, size: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        inclusion_path(index, size, self).map_err(out_of_range)
+    }
+
+    pub(super) fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+        consistency_path(from, to, self).map_err(out_of_range)
+    }
+}
+
+impl Stored {
+    fn sealed(&self, index: u64) -> Option<SealedReceipt> {
+        let id = self.receipt.receipt_id.parse().ok()?;
+        Some(SealedReceipt { id, index, body: self.bytes.clone() })
+    }
+
+    fn matches(&self, query: &ReceiptQuery) -> bool {
+        let r = &self.receipt;
+        let is = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|w| w == is);
+        let owner = |(tenant, issuer, subject): &(String, String, String)| {
+            (tenant, issuer, subject) == (&r.tenant, &r.asked.issuer, &r.asked.subject)
+        };
+        query.id.as_ref().is_none_or(|id| id.as_str() == r.receipt_id)
+            && query.owner.as_ref().is_none_or(owner)
+            && is(&query.tenant, &r.tenant)
+            && is(&query.external_ref, &r.asked.external_ref)
+            && is(&query.tool, &r.tool)
+    }
+}
+
+impl HashReader for Tables {
+    type Error = StoreError;
+
+    fn hash(&self, level: u8, index: u64) -> Result<[u8; 32], StoreError> {
+        let missing = || StoreError::Damaged(format!("tree node {level}/{index} is missing"));
+        self.nodes.get(&(level, index)).copied().ok_or_else(missing)
+    }
+}
+
+fn out_of_range(error: PathError<StoreError>) -> StoreError {
+    match error {
+        PathError::OutOfRange { .. } => StoreError::OutOfRange,
+        PathError::Read(error) => error,
+    }
+}

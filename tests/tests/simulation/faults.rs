@@ -1,0 +1,174 @@
+//! What happens to the hosts and the network between them: decided by chance before it
+//! happens, and over when the weather clears.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use countersign_core::lifecycle::Event;
+use turmoil::Sim;
+
+use super::dice::Dice;
+use super::executor::{EXECUTORS, Switches};
+use super::people;
+use super::planner;
+use super::shop;
+use super::world::World;
+
+/// When the weather clears, in milliseconds.
+pub const CLEARS: u64 = 25_000;
+
+/// One disturbance that goes on for a while.
+enum Going {
+    Crashed(&'static str),
+    Apart(&'static str, &'static str),
+    Held(&'static str, &'static str),
+    Cut(usize),
+}
+
+/// Everything that is wrong just now.
+pub struct Weather {
+    world: Arc<World>,
+    dice: Dice,
+    switches: [Switches; 2],
+    going: Vec<(u64, Going)>,
+    /// How likely something begins within a second, in thousandths.
+    rate: usize,
+    /// Events that were seen to be written.
+    seen: usize,
+    /// Until when nothing may leap: something is still on its way.
+    still: u64,
+}
+
+impl Weather {
+    pub fn new(world: &Arc<World>, switches: [Switches; 2]) -> Self {
+        let mut dice = world.dice("weather");
+        let rate = *dice.pick(&[0, 100, 300, 600]);
+        let world = Arc::clone(world);
+        Self { world, dice, switches, going: Vec::new(), rate, seen: 0, still: 0 }
+    }
+
+    /// One more step of so many milliseconds, at this time.
+    pub fn pass(&mut self, sim: &mut Sim<'_>, now: u64, step: u64) {
+        let over: Vec<_> = self.going.extract_if(.., |(until, _)| *until <= now).collect();
+        over.into_iter().for_each(|(_, going)| self.end(sim, going));
+        if now >= CLEARS || self.rate == 0 {
+            return;
+        }
+        let news = self.world.database.written(self.seen);
+        self.seen += news.len();
+        let sent = news.iter().filter(|w| w.event.starts_with("{\"intended\"")).count();
+        let chance = |rate: usize, dice: &mut Dice| dice.below(1000) < rate;
+        let by_itself = self.dice.below(1_000_000) < self.rate * usize::try_from(step).unwrap();
+        // Most is to be learnt where a request is just on its way.
+        let on_its_way = sent > 0 && chance(self.rate / 3, &mut self.dice);
+        if by_itself || on_its_way {
+            self.begin(sim, now);
+        }
+        if self.dice.below(1_000_000) < 200 * usize::try_from(step).unwrap() {
+            self.staff();
+        }
+    }
+
+    fn begin(&mut self, sim: &mut Sim<'_>, now: u64) {
+        let lasts = 200 + self.dice.next() % 4000;
+        let host = *self.dice.pick(&EXECUTORS);
+        let other = *self.dice.pick(&[shop::HOST, planner::HOST]);
+        match self.dice.below(12) {
+            0..=2 => self.crash(sim, now, host, lasts),
+            3 => self.crash(sim, now, planner::HOST, lasts),
+            4 | 5 => {
+                sim.partition(host, other);
+                self.start("partition", now + lasts, Going::Apart(host, other));
+            }
+            6 => {
+                sim.hold(host, other);
+                let lasts = 200 + self.dice.next() % 1300;
+                self.still = now + lasts + 2500;
+                self.start("held back", now + lasts, Going::Held(host, other));
+            }
+            7 | 8 => {
+                let at = self.dice.below(2);
+                self.switches[at].cut.store(true, Ordering::SeqCst);
+                self.start("database out of reach", now + 2 * lasts, Going::Cut(at));
+            }
+            9 => {
+                let skew = i64::try_from(self.dice.next() % 2000).unwrap() - 1000;
+                let at = self.dice.below(2);
+                self.switches[at].skew.store(skew, Ordering::SeqCst);
+                self.world.fault("clock off", self.under_way());
+            }
+            _ if now > self.still => {
+                let seconds = *self.dice.pick(&[3, 9, 30, 400, 700]);
+                self.world.leap(seconds);
+                self.world.fault("leap", self.under_way());
+            }
+            _ => {}
+        }
+    }
+
+    fn crash(&mut self, sim: &mut Sim<'_>, now: u64, host: &'static str, lasts: u64) {
+        let down = |(_, going): &(u64, Going)| matches!(going, Going::Crashed(h) if *h == host);
+        if !self.going.iter().any(down) {
+            // Tasks are dropped in an order that is not the seed's: what they say goodbye
+            // with leaves all at once.
+            let others = [shop::HOST, planner::HOST, people::HOST, EXECUTORS[0], EXECUTORS[1]];
+            let open = |other: &&'static str| *other != host && !self.is_apart(host, other);
+            let others: Vec<_> = others.into_iter().filter(|other| open(other)).collect();
+            others.iter().for_each(|other| sim.hold(host, *other));
+            sim.crash(host);
+            others.iter().for_each(|other| sim.release(host, *other));
+            self.start("crash", now + lasts, Going::Crashed(host));
+        }
+    }
+
+    fn is_apart(&self, one: &str, other: &str) -> bool {
+        let is = |(_, going): &(u64, Going)| match going {
+            Going::Apart(a, b) | Going::Held(a, b) => {
+                (*a, *b) == (one, other) || (*b, *a) == (one, other)
+            }
+            Going::Crashed(_) | Going::Cut(_) => false,
+        };
+        self.going.iter().any(is)
+    }
+
+    fn start(&mut self, kind: &'static str, until: u64, going: Going) {
+        self.world.fault(kind, self.under_way());
+        self.going.push((until, going));
+    }
+
+    fn end(&self, sim: &mut Sim<'_>, going: Going) {
+        match going {
+            Going::Crashed(host) => sim.bounce(host),
+            Going::Apart(a, b) => sim.repair(a, b),
+            Going::Held(a, b) => sim.release(a, b),
+            Going::Cut(at) => self.switches[at].cut.store(false, Ordering::SeqCst),
+        }
+    }
+
+    /// Keys of actions that were sent and have no receipt.
+    fn under_way(&self) -> Vec<String> {
+        let mut keys = std::collections::BTreeMap::new();
+        for written in self.world.database.written(0) {
+            match serde_json::from_str(&written.event).unwrap() {
+                Event::Claimed(taken) => {
+                    keys.insert(written.action, taken.key().to_owned());
+                }
+                Event::Sealed(_) => {
+                    keys.remove(&written.action);
+                }
+                _ => {}
+            }
+        }
+        keys.into_values().collect()
+    }
+
+    /// A colleague works beside us.
+    fn staff(&mut self) {
+        let mut books = self.world.books.lock();
+        let orders: Vec<_> = books.orders.keys().cloned().collect();
+        let order = self.dice.pick(&orders).clone();
+        let did = books.staff(&order, &mut self.dice);
+        drop(books);
+        self.world.tell(format!("staff: {did}"));
+    }
+}
