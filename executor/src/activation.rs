@@ -277,7 +277,11 @@ fn operators(policy: &Policy) -> usize {
     policy.people().iter().filter(|person| person.roles.contains(ROLE)).count()
 }
 
-fn requests(folder: &Path) -> anyhow::Result<Vec<String>> {
+/// Signed requests in a folder; none where it is not there.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn requests(folder: &Path) -> anyhow::Result<Vec<String>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }

@@ -297,6 +297,9 @@ impl Desk {
     /// When the store cannot be read.
     pub async fn sweep(&self) -> Result<usize, StoreError> {
         let mut taken = 0;
+        if self.pipeline.vitals.quarantine().is_some() {
+            return Ok(taken);
+        }
         for journal in self.pipeline.store.waiting().await? {
             let Ok(life) = Life::resume(journal) else {
                 tracing::error!("a waiting action's journal cannot be read");

@@ -59,7 +59,15 @@ pub mod switch;
 
 pub mod vitals;
 
+pub mod standing;
+
+pub mod quarantine;
+
+pub mod restore;
+
 pub mod pipeline;
+
+mod gap;
 
 pub mod driver;
 

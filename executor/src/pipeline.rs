@@ -110,7 +110,7 @@ impl Pipeline {
                 Ask::AwaitGrants | Ask::Nothing => return Ok(()),
                 Ask::Claim => self.claim(life, &contract, now).await?,
                 Ask::Gate => self.gate(life, &contract).await?,
-                Ask::Prepare => self.prepare(life, &contract),
+                Ask::Prepare => self.prepare(life, &contract).await,
                 Ask::Send => self.send(life, &contract).await?,
                 Ask::Resend(at) => {
                     self.wait(life, at, now).await;
@@ -197,17 +197,22 @@ impl Pipeline {
         Ok(())
     }
 
-    fn prepare(&self, life: &mut Life, contract: &Contract) {
+    async fn prepare(&self, life: &mut Life, contract: &Contract) {
         let State::Cleared(cleared) = life.state() else { return };
         let tenant = &cleared.claimed().granted().proposal().asked().subject.tenant;
         let intent = self
             .driver
             .account(tenant, contract)
             .and_then(|account| dispatch::prepare(cleared, contract, account, self.clock.now()));
-        life.take(match intent {
-            Ok(intent) => Event::Intended(Box::new(intent)),
-            Err(refused) => Event::Refused(Box::new(cleared.passed().refuse(refused))),
-        });
+        match intent {
+            Ok(intent) => {
+                let events = self.begin_sending(cleared, intent, contract).await;
+                events.into_iter().for_each(|event| life.take(event));
+            }
+            Err(refused) => {
+                life.take(Event::Refused(Box::new(cleared.passed().refuse(refused))));
+            }
+        }
     }
 
     /// INTENT FIRST: no byte leaves before the journal has the intent.
@@ -302,8 +307,11 @@ impl Pipeline {
                     None => {
                         let heard = life.seq;
                         life.catch_up(&*self.store).await;
-                        // Somebody else carried this action on: theirs is the truth.
-                        if error == StoreError::Conflict && life.seq == heard {
+                        // Somebody else carried this action on: theirs is the truth. In
+                        // quarantine it waits for the recovery.
+                        let over = error == StoreError::Quarantined
+                            || (error == StoreError::Conflict && life.seq == heard);
+                        if over {
                             return Err(error.into());
                         }
                         self.again(&error).await;
@@ -373,7 +381,7 @@ impl Pipeline {
 
     async fn flush_later(&self, life: &mut Life, mut error: StoreError) -> Result<(), StoreError> {
         // Somebody else carries this action on: theirs is the truth.
-        while error != StoreError::Conflict {
+        while !matches!(error, StoreError::Conflict | StoreError::Quarantined) {
             self.again(&error).await;
             match life.flush(&*self.store).await {
                 Ok(()) => return Ok(()),

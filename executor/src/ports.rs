@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::connector::Connections;
 use crate::lease::Lease;
+use crate::standing::{Quarantine, Standing};
 
 /// Durable memory of the executor. A write is durable when its call returns `Ok`.
 #[async_trait]
@@ -154,6 +155,13 @@ pub trait Store: Send + Sync + 'static {
     /// Activates, with the receipts in the same commit. `Conflict` where one of them is
     /// active already: another executor that started was faster.
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError>;
+
+    /// How it stands towards its own history.
+    async fn standing(&self) -> Result<Standing, StoreError>;
+
+    /// It went back in time: from now on nothing is claimed, journaled or sealed in it,
+    /// durably. The first reason stays.
+    async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError>;
 
     /// Whether it takes writes now: makes a small one durable.
     async fn probe(&self) -> Result<(), StoreError>;
@@ -300,6 +308,12 @@ pub enum StoreError {
     /// Somebody else wrote the same journal.
     #[error("the action was changed by another writer")]
     Conflict,
+    /// It went back in time and only reads (TWO KEEP THE HISTORY).
+    #[error(
+        "the store went back in time and is in quarantine: stop the executor and run \
+         `countersign recover`"
+    )]
+    Quarantined,
     /// The log has no such leaf or size.
     #[error("the log does not reach that far")]
     OutOfRange,

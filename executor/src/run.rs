@@ -31,9 +31,11 @@ use crate::desk::Desk;
 use crate::driver::Driver;
 use crate::flood::Flood;
 use crate::load::Load;
+use crate::log::LogKeys;
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, SystemClock};
+use crate::quarantine::Witness;
 use crate::room::Room;
 use crate::running::Running;
 use crate::service::{
@@ -44,7 +46,7 @@ use crate::subject::Subjects;
 use crate::switch::Switchboard;
 use crate::vault::Vault;
 use crate::vitals::Watch;
-use crate::{activation, console, log, notify, packs, policy, purge, status, store};
+use crate::{activation, console, log, notify, packs, policy, purge, quarantine, status, store};
 
 /// How long calls under way may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -71,7 +73,7 @@ pub async fn run(
         crl: config.tls.crl.clone(),
     })?;
     let _alone = alone(&config.state)?;
-    let Opened { desk, watch, publisher, publishing, fenced } = open(&config).await?;
+    let Opened { desk, watch, witness, publisher, publishing, fenced } = open(&config).await?;
     let watching = tokio::spawn(watch.run());
     let carried_on = desk.recover().await?;
     if carried_on > 0 {
@@ -109,7 +111,7 @@ pub async fn run(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
-    let executor = ExecutorServer::new(ExecutorService::new(desk.clone()));
+    let executor = ExecutorServer::new(ExecutorService::new(desk.clone()).hearing(witness));
     let tenants = config.issuers.iter().map(|issuer| issuer.tenant.clone()).collect();
     let router = server(ConnectionLimits::default())
         .layer(Guard::new(Authorize::new(config.callers)))
@@ -175,7 +177,10 @@ async fn sweep(desk: Desk) {
 }
 
 /// One process owns a state folder: a second would not see the first one's claims.
-fn alone(state: &Path) -> anyhow::Result<File> {
+///
+/// # Errors
+/// When the folder cannot be used, or somebody uses it.
+pub fn alone(state: &Path) -> anyhow::Result<File> {
     private_folder(state)?;
     let path = state.join("executor.lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -201,6 +206,8 @@ pub struct Opened {
     pub desk: Desk,
     /// Looks after whether effects may begin.
     pub watch: Watch,
+    /// Compares what planners keep.
+    pub witness: Witness,
     /// Brings the log folder up to date until `publishing` is cancelled.
     pub publisher: JoinHandle<()>,
     /// Ends the publisher after one last round.
@@ -226,16 +233,24 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
             let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
             anyhow!("{}", lines.join("\n"))
         })?;
-    let key = Arc::new(log::key(&config.log)?);
+    let keys = LogKeys::open(&config.log)?;
     private_folder(&config.state)?;
+    let key = Arc::new(keys.of(store::standing(config).await?.epoch)?);
     let opened = store::open(config, &catalog, &vault, Arc::clone(&key)).await?;
     let store::Opened { store, source, fenced } = opened;
     let sealed = Arc::new(Notify::new());
     let folder = config.state.join("log");
     let publishing = CancellationToken::new();
     let rung = Arc::clone(&sealed);
-    let publisher = tokio::spawn(log::publish(folder, key, source, rung, publishing.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    quarantine::set_aside(&keys, &folder, store.standing().await?.epoch)?;
+    quarantine::at_start(&*store, &keys, &folder, &*clock).await?;
+    let publisher = if store.standing().await?.quarantine.is_some() {
+        // What is published knows more than the store.
+        tokio::spawn(async {})
+    } else {
+        tokio::spawn(log::publish(folder, key, source, rung, publishing.clone()))
+    };
     let found = Found::read(config, &catalog, &policy)?;
     let inactive = activation::settle(&*store, &found, &config.state, clock.now()).await?;
     sealed.notify_one();
@@ -248,6 +263,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         Arc::clone(&clock),
     )
     .await?;
+    let witness = Witness::new(keys, Arc::clone(&store), vitals.clone(), Arc::clone(&clock));
     let switches = Switchboard::new(store.switches().await?);
     let pipeline = Pipeline {
         catalog,
@@ -274,7 +290,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         origin: site.as_ref().map_or("", |site| site.origin()).into(),
         confirm: config.confirm.as_ref().map(Confirm::open).transpose()?.map(Arc::new),
     };
-    Ok(Opened { desk, watch, publisher, publishing, fenced })
+    Ok(Opened { desk, watch, witness, publisher, publishing, fenced })
 }
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {

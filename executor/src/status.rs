@@ -30,7 +30,11 @@ pub async fn serve(address: SocketAddr, vitals: Vitals) -> std::io::Result<Socke
 
 async fn ready(State(vitals): State<Vitals>) -> (StatusCode, Json<Value>) {
     match vitals.ailment(tokio::time::Instant::now()) {
-        None => (StatusCode::OK, Json(json!({ "ready": true }))),
+        None => match vitals.quarantine() {
+            None => (StatusCode::OK, Json(json!({ "ready": true }))),
+            // Reads are served.
+            Some(why) => (StatusCode::OK, Json(json!({ "ready": true, "quarantine": why }))),
+        },
         Some(why) => {
             let body = json!({ "ready": false, "why": why });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body))

@@ -24,7 +24,7 @@ use countersign_core::activation::{Active, Part};
 use countersign_shared::tlog::folder::Source;
 
 use crate::ports::StoreError;
-pub use open::{Opened, StoreConfig, activated, check, open, place};
+pub use open::{Opened, StoreConfig, activated, check, open, place, standing};
 
 /// Parts with their digests, and the active policy's files by name.
 pub type Activated = (BTreeMap<Part, Active>, BTreeMap<String, String>);

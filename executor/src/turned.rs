@@ -62,8 +62,9 @@ impl Desk {
         refused: Refused,
         leaf: impl FnOnce(&Refused, &ReceiptId, Timestamp) -> Leaf,
     ) -> Turned {
-        const UNSEALED: [Code; 10] = [
+        const UNSEALED: [Code; 11] = [
             Code::EffectsHalted,
+            Code::Quarantined,
             Code::AlreadyDone,
             Code::InFlight,
             Code::ObjectInDoubt,
@@ -105,6 +106,9 @@ impl Desk {
 }
 
 pub(crate) fn unavailable(error: &StoreError) -> Refused {
+    if *error == StoreError::Quarantined {
+        return Refused::new(Code::Quarantined, error.to_string());
+    }
     tracing::error!(%error, "the store failed");
     Refused::new(Code::StoreUnavailable, "the store cannot be used now; nothing was begun")
 }

@@ -23,6 +23,7 @@ use self::reserve::Reserve;
 use crate::config::Log;
 use crate::log;
 use crate::ports::{Clock, ReceiptQuery, Store, StoreError};
+use crate::standing::Standing;
 
 /// Between two looks. With `PATIENCE` less than 5 s, unless the disk itself hangs.
 const EVERY: Duration = Duration::from_secs(2);
@@ -43,6 +44,10 @@ pub struct Vitals(Arc<RwLock<Told>>);
 #[derive(Debug, Default)]
 struct Told {
     ailment: Option<String>,
+    /// Why the store only reads.
+    quarantine: Option<String>,
+    /// Whether effects may be there whose receipts are not.
+    gap: Option<Timestamp>,
     /// When it was looked at; never where nobody watches, as in tests of what comes after.
     at: Option<Instant>,
 }
@@ -76,8 +81,12 @@ impl Vitals {
     /// Whether effects may begin.
     ///
     /// # Errors
-    /// `EFFECTS_HALTED`. What stands in the way is for operators: `/readyz` and the log.
+    /// `EFFECTS_HALTED`, `QUARANTINED`. What stands in the way is for operators: `/readyz`
+    /// and the log.
     pub fn check(&self) -> Result<(), Refused> {
+        if self.quarantine().is_some() {
+            return Err(Refused::new(Code::Quarantined, StoreError::Quarantined.to_string()));
+        }
         if self.ailment(Instant::now()).is_none() {
             return Ok(());
         }
@@ -100,6 +109,35 @@ impl Vitals {
         told.ailment.clone()
     }
 
+    /// Why the store only reads, where it does. Reads go on, so it is no ailment.
+    #[must_use]
+    pub fn quarantine(&self) -> Option<String> {
+        self.0.read().quarantine.clone()
+    }
+
+    /// Since when effects may be there whose receipts are not: to be looked for first.
+    #[must_use]
+    pub fn gap(&self) -> Option<Timestamp> {
+        self.0.read().gap
+    }
+
+    /// Takes over how the store stands. A quarantine ends with the process at the earliest:
+    /// recovery wants it stopped.
+    pub fn stand(&self, standing: &Standing) {
+        let mut told = self.0.write();
+        if told.quarantine.is_none()
+            && let Some(quarantine) = &standing.quarantine
+        {
+            let why = format!("since {}: {}", quarantine.since, quarantine.why);
+            tracing::error!(%why, "quarantine: reads only, until `countersign recover`");
+            told.quarantine = Some(why);
+        }
+        if standing.gap.is_some() && told.gap.is_none() {
+            tracing::warn!("receipts may be missing: each effect is looked for before it is sent");
+        }
+        told.gap = standing.gap.as_ref().map(|gap| gap.since);
+    }
+
     fn set(&self, found: Option<String>, now: Instant) {
         let mut told = self.0.write();
         if told.ailment != found {
@@ -108,7 +146,8 @@ impl Vitals {
                 None => tracing::info!("effects go on"),
             }
         }
-        *told = Told { ailment: found, at: Some(now) };
+        told.ailment = found;
+        told.at = Some(now);
     }
 }
 
@@ -154,6 +193,7 @@ impl Watch {
     /// Writes, and reads what was written last.
     async fn written(&mut self) -> Result<(), StoreError> {
         self.store.probe().await?;
+        self.vitals.stand(&self.store.standing().await?);
         if let Some(at) = newest(&*self.store).await? {
             self.high_water = self.high_water.max(at);
         }

@@ -273,6 +273,8 @@ pub fn action(state: &State, said: String, leaf_index: u64) -> v1::Action {
         escalated: told == Some(Outcome::Unknown),
         external_ref: proposal.asked().external_ref.clone(),
         needs: missing(state),
+        receipt: Vec::new(),
+        tlog_proof: String::new(),
     }
 }
 

@@ -22,6 +22,10 @@ pub struct Config {
     pub callers: Vec<SpiffePattern>,
     /// The executor.
     pub executor: ExecutorConfig,
+    /// Folder for receipts and the newest checkpoint. Absent: none is kept, and this
+    /// planner shows no executor that it went back in time.
+    #[serde(default)]
+    pub state: Option<PathBuf>,
     /// What reads messages.
     #[serde(default)]
     pub model: ModelConfig,
@@ -106,7 +110,8 @@ impl Config {
         };
         let paths =
             [Some(&mut tls.cert), Some(&mut tls.key), Some(&mut tls.ca), tls.crl.as_mut(), key];
-        for path in paths.into_iter().flatten() {
+        let paths = paths.into_iter().chain([self.state.as_mut()]);
+        for path in paths.flatten() {
             *path = folder.join(&path);
         }
     }

@@ -71,7 +71,8 @@ impl Needs {
         let folder = |file: &Path| {
             std::path::absolute(file).ok().and_then(|f| f.parent().map(Path::to_owned))
         };
-        Self { read, write: ready_file.and_then(folder).into_iter().collect(), ports }
+        let write = ready_file.and_then(folder).into_iter().chain(config.state.clone()).collect();
+        Self { read, write, ports }
     }
 }
 

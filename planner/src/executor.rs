@@ -11,8 +11,11 @@ use countersign_proto::v1::{
     WatchActionRequest,
 };
 use countersign_shared::refusal::Refusal;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+
+use crate::keep::Keep;
 
 /// Reads and dry runs end after this; nothing depends on them having ended.
 const ADVISORY_PATIENCE: Duration = Duration::from_secs(30);
@@ -107,14 +110,15 @@ fn never_connected(status: &Status) -> bool {
 /// The executor over gRPC.
 #[derive(Debug, Clone)]
 pub struct GrpcExecutor {
-    client: ExecutorClient<Channel>,
+    client: ExecutorClient<InterceptedService<Channel, Keep>>,
+    keep: Keep,
 }
 
 impl GrpcExecutor {
     /// Over a channel that dials the one expected workload.
     #[must_use]
-    pub fn new(channel: Channel) -> Self {
-        Self { client: ExecutorClient::new(channel) }
+    pub fn new(channel: Channel, keep: Keep) -> Self {
+        Self { client: ExecutorClient::with_interceptor(channel, keep.clone()), keep }
     }
 
     /// Whether it can be reached now: any answer counts, also a refusal.
@@ -146,7 +150,11 @@ impl Executor for GrpcExecutor {
 
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError> {
         let answer = self.client.clone().execute(timed(request, EXECUTE_PATIENCE)).await;
-        answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
+        let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
+        if let Some(action) = &answer.action {
+            self.keep.keep(action).await;
+        }
+        Ok(answer)
     }
 
     async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
@@ -164,7 +172,10 @@ impl Executor for GrpcExecutor {
             GetActionRequest { subject_token: token.to_owned(), action_id: action_id.to_owned() };
         let answer = self.client.clone().get_action(timed(request, ADVISORY_PATIENCE)).await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
-        answer.action.ok_or_else(|| CallError::Lost("the answer holds no action".to_owned()))
+        let lost = || CallError::Lost("the answer holds no action".to_owned());
+        let action = answer.action.ok_or_else(lost)?;
+        self.keep.keep(&action).await;
+        Ok(action)
     }
 
     async fn watch(
@@ -189,7 +200,10 @@ impl Executor for GrpcExecutor {
         };
         let ended = tokio::time::timeout(patience, watching).await;
         match (seen, ended) {
-            (Some(action), _) => Ok(action),
+            (Some(action), _) => {
+                self.keep.keep(&action).await;
+                Ok(action)
+            }
             (None, Ok(Err(status))) => Err(CallError::from_status(&status)),
             (None, Ok(Ok(())) | Err(_)) => self.action(token, action_id).await,
         }

@@ -19,6 +19,7 @@ pub mod confine;
 pub mod context;
 pub mod conversation;
 pub mod executor;
+pub mod keep;
 pub mod model;
 pub mod parse;
 pub mod peer;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use countersign_planner::config::Config;
 use countersign_planner::confine::{Confined, Needs, confine};
-use countersign_planner::run::{model, run};
+use countersign_planner::run::{keep, model, run};
 use countersign_shared::telemetry::{self, LogFormat};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,6 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 ///   tls: { cert: tls.crt, key: tls.key, ca: ca.crt }
 ///   callers: [ "spiffe://example.org/frontend" ]
 ///   executor: { address: "127.0.0.1:7443", id: "spiffe://example.org/executor" }
+///   state: state                     # receipts and checkpoints, for a recovery
 ///   model: { kind: offline }         # or: { kind: openai, url: "http://127.0.0.1:8000/v1", name: my-model }
 ///
 /// RUST_LOG chooses what is logged, such as RUST_LOG=debug.
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
 fn start(args: &Args) -> anyhow::Result<()> {
     telemetry::init(LogFormat::Json)?;
     let config = Config::load(&args.config)?;
-    let model = model(&config.model)?;
+    let (model, keep) = (model(&config.model)?, keep(&config)?);
     match confine(&Needs::of(&config, args.ready_file.as_deref()))? {
         Confined::Fully => tracing::info!(confined = "fully", "own files and own peers only"),
         Confined::Partly => {
@@ -73,6 +74,6 @@ fn start(args: &Args) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
         };
-        run(config, model, args.ready_file.as_deref(), stop).await
+        run(config, (model, keep), args.ready_file.as_deref(), stop).await
     })
 }

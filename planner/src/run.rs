@@ -18,6 +18,7 @@ use crate::config::{Config, ModelConfig};
 use crate::conversation::Limits;
 use crate::conversation::turn::Engine;
 use crate::executor::GrpcExecutor;
+use crate::keep::Keep;
 use crate::model::Model;
 use crate::model::offline::Offline;
 use crate::model::openai::Openai;
@@ -41,13 +42,25 @@ pub fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
     }
 }
 
+/// Opens the folder of what is kept. It has to be there before confining.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn keep(config: &Config) -> anyhow::Result<Keep> {
+    let Some(folder) = &config.state else {
+        tracing::warn!("`state` names no folder: receipts and checkpoints are not kept");
+        return Ok(Keep::default());
+    };
+    Keep::open(folder).with_context(|| format!("cannot use {}", folder.display()))
+}
+
 /// Runs the planner until `stop` resolves.
 ///
 /// # Errors
 /// Whatever keeps it from starting, with what to do about it.
 pub async fn run(
     config: Config,
-    model: Arc<dyn Model>,
+    (model, keep): (Arc<dyn Model>, Keep),
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
@@ -62,8 +75,11 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;
     let turns = TaskTracker::new();
-    let engine =
-        Engine::new(Arc::new(GrpcExecutor::new(executor)), Arc::clone(&model), Limits::default());
+    let engine = Engine::new(
+        Arc::new(GrpcExecutor::new(executor, keep)),
+        Arc::clone(&model),
+        Limits::default(),
+    );
     let planner = PlannerServer::new(PlannerService::new(Arc::new(engine), turns.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PlannerServer<PlannerService>>().await;

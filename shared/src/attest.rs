@@ -101,7 +101,7 @@ pub struct ActivationClaims {
     pub aud: String,
     /// The person.
     pub sub: String,
-    /// `policy`, `pack/NAME`, `issuers` or `egress`.
+    /// `policy`, `pack/NAME`, `issuers`, `egress`; of a recovery `log/epoch`, `log/gap`.
     pub part: String,
     /// The active digest; empty for a part that is new.
     pub old: String,

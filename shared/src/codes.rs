@@ -104,6 +104,8 @@ registry! {
     NotActivated = "NOT_ACTIVATED",
     HumanDisagrees = "HUMAN_DISAGREES",
     EffectsHalted = "EFFECTS_HALTED",
+    Quarantined = "QUARANTINED",
+    HistoryMissing = "HISTORY_MISSING",
 }
 
 impl Code {

@@ -5,6 +5,7 @@
 pub mod attest;
 pub mod codes;
 pub mod ids;
+pub mod kept;
 pub mod money;
 #[cfg(feature = "net")]
 pub mod mtls;

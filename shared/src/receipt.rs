@@ -54,6 +54,16 @@ pub struct Receipt {
     pub key: String,
     /// Which time this intent was carried out, from 0.
     pub occasion: u32,
+    /// Digest of the intent; empty before there was one. With the occasion it is the key,
+    /// so that a receipt alone tells a restored store what was done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub intent: String,
+    /// Digests of the objects that were locked; empty before the claim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<String>,
+    /// Digests of the accounts that the limits booked it on; empty before the claim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub booked: Vec<String>,
     /// Who asked, for whom.
     pub asked: Asked,
     /// Each argument with its source.

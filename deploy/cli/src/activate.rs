@@ -3,17 +3,16 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use countersign_core::activation::{Change, Part, ROLE};
+use countersign_core::activation::{Change, Part, ROLE, signed};
 use countersign_core::policy::{Person, Policy, load};
 use countersign_executor::activation::{FOLDER, Found};
 use countersign_executor::config::Config;
 use countersign_executor::{packs, policy, store};
 use countersign_shared::attest::{AUDIENCE, ActivationClaims, ActivationType};
-use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
 use crate::chat::jws::Signer;
@@ -70,26 +69,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(change.old() != digest, "{} is active as it is: nothing to sign", args.part);
     let judge = load::policy(&bundle, None).policy;
     let judge = judge.ok_or_else(|| anyhow!("the active policy in {place} does not load"))?;
-    let now = Timestamp::now();
-    let key = ed25519::read(&args.key)?;
-    let person = person(args, &judge, now)?;
-    let claims = ActivationClaims {
-        typ: ActivationType::Activation,
-        iss: person.issuer.clone(),
-        aud: AUDIENCE.to_owned(),
-        sub: person.id.clone(),
-        part: args.part.to_string(),
-        old: change.old().to_owned(),
-        new: digest.clone(),
-        reason: args.reason.clone(),
-        iat: now.as_second(),
+    let part = args.part.to_string();
+    let signed = Signed {
+        change: (&part, change.old(), digest),
+        since: change.active.map(|active| active.at),
+        by: &args.by,
+        key: &args.key,
+        reason: &args.reason,
     };
-    let jws = sign(args, person, &key, &claims, |jws| {
-        !change.signed(std::slice::from_ref(jws), judge.people(), now).is_empty()
-    })?;
-    let file = write(&config, &claims, &jws)?;
+    let file = sign(&signed, &judge, &config)?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}: {} → {digest}, signed by {}.", args.part, change.old(), person.id)?;
+    writeln!(out, "{}: {} → {digest}, signed by {}.", args.part, change.old(), args.by)?;
     let needed = judge.settings().activation.needed(args.part.kind());
     writeln!(out, "It is in {}; the active policy asks for {needed}.", file.display())?;
     writeln!(out, "Once they are there, start the executor again.")?;
@@ -105,30 +95,58 @@ fn found(config: &Config) -> anyhow::Result<Found> {
     Found::read(config, &catalog, &policy)
 }
 
-fn person<'p>(args: &Args, judge: &'p Policy, now: Timestamp) -> anyhow::Result<&'p Person> {
-    let person = judge.people().get(&args.by);
-    let person = person.ok_or_else(|| anyhow!("the active policy names nobody `{}`", args.by))?;
-    if !judge.people().roles(person, now).contains(ROLE) {
-        bail!("{} has no role `{ROLE}` in the active policy", args.by);
-    }
-    Ok(person)
+/// What a person signs.
+pub(crate) struct Signed<'a> {
+    /// What changes, as it is, as it is to be.
+    pub(crate) change: (&'a str, &'a str, &'a str),
+    /// When it last changed: an older signature does not count.
+    pub(crate) since: Option<Timestamp>,
+    /// Who: an `id` in people.yaml.
+    pub(crate) by: &'a str,
+    /// Their private key.
+    pub(crate) key: &'a Path,
+    /// Why.
+    pub(crate) reason: &'a str,
 }
 
-/// Under the name that the active policy has for this key: the one that the executor will count.
-fn sign(
-    args: &Args,
-    person: &Person,
-    key: &SigningKey,
-    claims: &ActivationClaims,
-    counts: impl Fn(&String) -> bool,
-) -> anyhow::Result<String> {
+/// Signs as an operator of the active policy, and puts the request into the state folder.
+///
+/// # Errors
+/// When the person may not sign, or a file cannot be used.
+pub(crate) fn sign(what: &Signed<'_>, judge: &Policy, config: &Config) -> anyhow::Result<PathBuf> {
+    let now = Timestamp::now();
+    let key = ed25519::read(what.key)?;
+    let person = person(what.by, judge, now)?;
+    let (part, old, new) = what.change;
+    let claims = ActivationClaims {
+        typ: ActivationType::Activation,
+        iss: person.issuer.clone(),
+        aud: AUDIENCE.to_owned(),
+        sub: person.id.clone(),
+        part: part.to_owned(),
+        old: old.to_owned(),
+        new: new.to_owned(),
+        reason: what.reason.to_owned(),
+        iat: now.as_second(),
+    };
+    // Under the name that the active policy has for this key: the one that counts.
     for kid in person.keys.keys() {
-        let jws = Signer::new(key.clone(), kid).sign(claims)?;
-        if counts(&jws) {
-            return Ok(jws);
+        let jws = Signer::new(key.clone(), kid).sign(&claims)?;
+        let only = std::slice::from_ref(&jws);
+        if !signed(what.change, what.since, only, judge.people(), now).is_empty() {
+            return write(config, &claims, &jws);
         }
     }
-    bail!("{} is none of the keys of {} in the active policy", args.key.display(), args.by)
+    bail!("{} is none of the keys of {} in the active policy", what.key.display(), what.by)
+}
+
+fn person<'p>(by: &str, judge: &'p Policy, now: Timestamp) -> anyhow::Result<&'p Person> {
+    let person = judge.people().get(by);
+    let person = person.ok_or_else(|| anyhow!("the active policy names nobody `{by}`"))?;
+    if !judge.people().roles(person, now).contains(ROLE) {
+        bail!("{by} has no role `{ROLE}` in the active policy");
+    }
+    Ok(person)
 }
 
 fn write(config: &Config, claims: &ActivationClaims, jws: &str) -> anyhow::Result<PathBuf> {

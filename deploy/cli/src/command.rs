@@ -8,8 +8,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    activate, approvals, audit, bench, chat, completions, contracts, demo, doctor, escalations,
-    explain, guard, init, pki, policy, receipts, switch,
+    activate, approvals, audit, backup, bench, chat, completions, contracts, demo, doctor,
+    escalations, explain, guard, init, pki, policy, receipts, recover, switch,
 };
 
 /// A verb did what it was asked, and what it looked at is right.
@@ -74,6 +74,10 @@ enum Verb {
     Pki(pki::PkiCommand),
     /// Sign a change of policy, packs, issuers or egress, so that the executor runs with it.
     Activate(activate::Args),
+    /// Copy an executor's store while it is in use.
+    Backup(backup::Args),
+    /// Bring back what a restored store has forgotten.
+    Recover(recover::Args),
     /// Switch a tool, a pack, a tenant or everything off, and on again.
     #[command(subcommand)]
     Switch(switch::Command),
@@ -132,6 +136,8 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Pki(command) => pki::run(command).map(|()| ExitCode::from(OK)),
         Verb::Activate(args) => activate::run(&args),
+        Verb::Backup(args) => backup::run(&args),
+        Verb::Recover(args) => recover::run(&args),
         Verb::Switch(command) => switch::run(command),
         Verb::Approvals(command) => approvals::run(command),
         Verb::Escalations(command) => escalations::run(command),

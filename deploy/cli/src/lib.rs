@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! argv ──command──▶ demo · bench · chat · contracts · explain · policy · init · doctor · pki
-//!                    │      │      │   · activate · switch · approvals · receipts · audit
+//!                    │      │      │   · activate · backup · recover · switch · approvals · receipts · audit
 //!                    │      │      │         │          │         │          │        │
 //!                    │      │      └── Planner          Operator, Approvals  Audit ───┴─ log folder
 //!                    │      │          (gRPC)           (gRPC)               (gRPC)      (files, offline)
@@ -30,7 +30,9 @@ pub mod pki;
 
 pub mod activate;
 pub mod approvals;
+pub mod backup;
 pub mod escalations;
+pub mod recover;
 pub mod switch;
 
 pub mod audit;

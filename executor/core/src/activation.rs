@@ -60,26 +60,35 @@ impl Change<'_> {
     /// Those of the active policy's people who signed this very change, each once.
     #[must_use]
     pub fn signed(&self, requests: &[String], people: &People, now: Timestamp) -> Vec<Changer> {
-        let mut by = BTreeMap::new();
-        for jws in requests {
-            let Some((person, claims)) = claims(jws, people, now) else { continue };
-            if self.is(&claims) && people.roles(person, now).contains(ROLE) {
-                let (who, reason, jws) = (person.id.clone(), claims.reason, jws.clone());
-                by.entry(who.clone()).or_insert(Changer { who, reason, jws });
-            }
-        }
-        by.into_values().collect()
+        let since = self.active.map(|active| active.at);
+        signed((&self.part.to_string(), self.old(), self.found), since, requests, people, now)
     }
+}
 
-    /// What was signed before the part last changed belongs to another change: an old
-    /// request takes nothing back.
-    fn is(&self, claims: &ActivationClaims) -> bool {
-        let newer = self.active.is_none_or(|active| claims.iat >= active.at.as_second());
-        newer
-            && claims.part == self.part.to_string()
-            && claims.old == self.old()
-            && claims.new == self.found
+/// Those of the people who signed this very change (what, as it was, as it is to be),
+/// each once. What was signed before `since` belongs to another change: an old request
+/// takes nothing back.
+#[must_use]
+pub fn signed(
+    (what, old, new): (&str, &str, &str),
+    since: Option<Timestamp>,
+    requests: &[String],
+    people: &People,
+    now: Timestamp,
+) -> Vec<Changer> {
+    let is = |claims: &ActivationClaims| {
+        since.is_none_or(|since| claims.iat >= since.as_second())
+            && (claims.part.as_str(), claims.old.as_str(), claims.new.as_str()) == (what, old, new)
+    };
+    let mut by = BTreeMap::new();
+    for jws in requests {
+        let Some((person, claims)) = claims(jws, people, now) else { continue };
+        if is(&claims) && people.roles(person, now).contains(ROLE) {
+            let (who, reason, jws) = (person.id.clone(), claims.reason, jws.clone());
+            by.entry(who.clone()).or_insert(Changer { who, reason, jws });
+        }
     }
+    by.into_values().collect()
 }
 
 /// A request, once it is proved to be the person's own.

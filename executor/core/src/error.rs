@@ -74,8 +74,9 @@ impl Refused {
     /// under way.
     #[must_use]
     pub fn passes(&self) -> bool {
-        const PASSING: [Code; 10] = [
+        const PASSING: [Code; 11] = [
             Code::EffectsHalted,
+            Code::Quarantined,
             Code::InFlight,
             Code::ObjectInDoubt,
             Code::StateUnreadable,

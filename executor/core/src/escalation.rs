@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::contract::Pack;
 use crate::digest;
 use crate::lifecycle::Outcome;
-use crate::proposal::Asked;
+use crate::resolve::Message;
 
 /// Most characters of one text that is handed over.
 const LONGEST: usize = 2000;
@@ -54,6 +54,7 @@ const CODES: &[(Code, Reason)] = &[
     (Code::BackendRefused, Reason::BackendRefused),
     (Code::HumanDisagrees, Reason::Disagreement),
     (Code::Escalated, Reason::HandedOver),
+    (Code::HistoryMissing, Reason::InDoubt),
 ];
 
 /// Codes that go to a person once the last attempt has ended with them.
@@ -149,7 +150,7 @@ pub struct Handover {
 pub(crate) fn open(
     receipt: &Receipt,
     id: &ReceiptId,
-    asked: &Asked,
+    words: &[Message],
     reason: Reason,
     handover: Option<&Handover>,
 ) -> Case {
@@ -165,7 +166,7 @@ pub(crate) fn open(
         conversation: receipt.asked.conversation.clone(),
         external_ref: receipt.asked.external_ref.clone(),
         tool: receipt.tool.clone(),
-        request: asked.messages.iter().map(|m| brief(&m.text)).collect(),
+        request: words.iter().map(|m| brief(&m.text)).collect(),
         interpretation: interpretation(receipt),
         reasoning: reasoning(receipt),
         tried: tried(receipt),

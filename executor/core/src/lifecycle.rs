@@ -347,6 +347,14 @@ impl Event {
 }
 
 impl Outcome {
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Applied, Self::NotApplied, Self::Unknown, Self::Refused]
+            .into_iter()
+            .find(|outcome| outcome.name() == name)
+    }
+
     /// As receipts and the store spell it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -26,11 +26,13 @@ use crate::verify::{self, Sight};
 
 mod fit;
 mod person;
+mod restored;
 
 use fit::leaf;
 
 pub use fit::MAX_BYTES;
 pub use person::{closed, disagreement, escalated};
+pub use restored::{ends, restored};
 
 /// A receipt's bytes, ready for the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,8 +124,7 @@ fn queued(
     (asked, id): (&crate::proposal::Asked, &ReceiptId),
     handover: Option<&Handover>,
 ) -> Leaf {
-    let outcomes = [Outcome::Applied, Outcome::NotApplied, Outcome::Unknown, Outcome::Refused];
-    let outcome = outcomes.into_iter().find(|o| o.name() == receipt.outcome);
+    let outcome = Outcome::named(&receipt.outcome);
     let pack = contract.map(|c| &*c.pack);
     let reason = outcome.and_then(|outcome| escalation::of(outcome, &receipt.code, pack));
     // Whoever switched it off is a person already.
@@ -132,7 +133,7 @@ fn queued(
     }
     let Some(reason) = reason else { return leaf(receipt, Queue::Stays) };
     "person".clone_into(&mut receipt.next);
-    let case = escalation::open(&receipt, id, asked, reason, handover);
+    let case = escalation::open(&receipt, id, &asked.messages, reason, handover);
     leaf(receipt, Queue::Opens(Box::new(case)))
 }
 
@@ -178,6 +179,8 @@ fn ended(
     let mut receipt = proposed(proposal, contract, id, now);
     claimed.key().clone_into(&mut receipt.key);
     receipt.occasion = claimed.occasion();
+    receipt.locks = proposal.locks().to_vec();
+    receipt.booked = claimed.taken().booked().to_vec();
     receipt.gates = gates(claimed.findings());
     receipt.gates.extend(gates(&dispatch.cleared().passed().findings));
     receipt.grants = grants(claimed.granted().votes(), proposal.card());
@@ -246,6 +249,7 @@ fn proposed(
     // The contract that the proposal was made with, also where another is active now.
     proposal.contract_digest().clone_into(&mut receipt.contract);
     receipt.proposal = proposal.digest();
+    proposal.intent().clone_into(&mut receipt.intent);
     receipt.proposal_id = proposal.id().to_string();
     receipt.action_id = proposal.action().to_string();
     receipt.money = proposal.money();
@@ -309,6 +313,9 @@ fn empty(id: &ReceiptId, now: Timestamp) -> Receipt {
         action_id: String::new(),
         key: String::new(),
         occasion: 0,
+        intent: String::new(),
+        locks: Vec::new(),
+        booked: Vec::new(),
         asked: Asked::default(),
         arguments: Vec::new(),
         money: None,

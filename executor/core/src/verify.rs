@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::answer::Verdict;
 use crate::contract::{Contract, EffectClass, Verify, WriteBody};
-use crate::dispatch::Dispatch;
+use crate::dispatch::{AttemptResult, Dispatch};
 use crate::expr::Scope;
 use crate::grounds::Seen;
 use crate::lifecycle::{Outcome, Settlement};
@@ -242,7 +242,20 @@ fn absent(
     let every = write(contract).map_or(VISIBLE, |w| w.verify.every);
     let last = dispatch.last().and_then(|a| a.result.as_ref()).map(|r| &r.verdict);
     let last_look = looks.last().map_or(now, |l| l.at);
+    // Seen before anything was sent: one look that sees nothing takes that not back.
+    let seen = dispatch
+        .last()
+        .and_then(|a| a.result.as_ref())
+        .is_some_and(|r| r.status.is_none() && matches!(r.verdict, Verdict::Guard { .. }));
     match last {
+        Some(Verdict::Guard { .. }) if seen && last_look < plus(since, visible(contract)) => {
+            Next::Again(plus(now, every))
+        }
+        Some(Verdict::Guard { .. }) if seen => settle(
+            Outcome::Unknown,
+            Code::VerifyMismatch.name(),
+            &format!("it was there and is not seen any more: {}", worded(facts)),
+        ),
         // The backend said yes: it must show within its bound.
         Some(Verdict::Accepted { .. }) if last_look < plus(since, visible(contract)) => {
             Next::Again(plus(now, every))
@@ -339,7 +352,9 @@ fn answered(dispatch: &Dispatch) -> Option<Timestamp> {
     dispatch.last().map(|a| a.result.as_ref().map_or(a.at, |r| r.at))
 }
 
-fn visible(contract: &Contract) -> Duration {
+/// When a look sees an effect for sure.
+#[must_use]
+pub fn visible(contract: &Contract) -> Duration {
     contract.effect.visible_within.unwrap_or(VISIBLE)
 }
 
@@ -362,9 +377,12 @@ fn plus(at: Timestamp, wait: Duration) -> Timestamp {
 /// How an outcome was established, for receipts: `response`, `replay`, `read_back`.
 #[must_use]
 pub fn evidence(dispatch: &Dispatch, looks: &[Look]) -> Vec<&'static str> {
-    let last = dispatch.last().and_then(|a| a.result.as_ref()).map(|r| &r.verdict);
+    // Without a status nothing answered: an effect that was found instead of sending.
+    let answered =
+        |r: &&AttemptResult| r.status.is_some() || !matches!(r.verdict, Verdict::Guard { .. });
+    let last = dispatch.last().and_then(|a| a.result.as_ref()).filter(answered);
     let mut kinds = Vec::new();
-    match last {
+    match last.map(|r| &r.verdict) {
         // Same key, same bytes: the answer to the repeat stands for the lost one.
         Some(Verdict::Accepted { .. }) if dispatch.in_doubt() => kinds.push("replay"),
         Some(Verdict::Lost { .. } | Verdict::NotSent { .. } | Verdict::SwitchedOff { .. })

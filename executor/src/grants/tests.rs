@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod house;
+pub(crate) mod house;
 pub(crate) mod shop;
 
 use countersign_core::lifecycle::Outcome;

@@ -1,9 +1,10 @@
 //! `countersign.v1.Audit`. An auditor reads every tenant; a planner what belongs
 //! to the subject whose token it presents.
 
-use countersign_core::subject::Strength;
+use countersign_core::subject::{Strength, Subject};
 use countersign_proto::v1::{self, audit_server::Audit};
 use countersign_shared::codes::Code;
+use countersign_shared::ids::ReceiptId;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::note::Note;
@@ -61,17 +62,42 @@ impl AuditService {
         let found = self.desk.pipeline.store.receipts(query).await.map_err(|e| failed(&e))?;
         found.into_iter().next().ok_or_else(missing)
     }
+}
 
-    async fn checkpoint(&self) -> Result<(String, Checkpoint), Status> {
-        let text = self.desk.pipeline.store.checkpoint().await.map_err(|e| failed(&e))?;
-        if text.is_empty() {
-            return Err(Refusal::new(Code::NotFound, "the log is empty").into_status());
-        }
-        let damaged = |e: &dyn std::fmt::Display| failed(&StoreError::Damaged(e.to_string()));
-        let note = Note::parse(text.as_bytes()).map_err(|e| damaged(&e))?;
-        let checkpoint = Checkpoint::parse(note.text()).map_err(|e| damaged(&e))?;
-        Ok((text, checkpoint))
+/// A receipt of somebody's own, with the text of a `.tlog-proof` file.
+pub(super) async fn proved(
+    desk: &Desk,
+    who: &Subject,
+    id: &ReceiptId,
+) -> Result<(SealedReceipt, String), Status> {
+    let query = ReceiptQuery {
+        id: Some(id.clone()),
+        owner: Some((who.tenant.clone(), who.issuer.clone(), who.id.clone())),
+        limit: 1,
+        ..ReceiptQuery::default()
+    };
+    let found = desk.pipeline.store.receipts(query).await.map_err(|e| failed(&e))?;
+    let sealed = found.into_iter().next().ok_or_else(|| failed(&StoreError::OutOfRange))?;
+    let proof = proof(desk, sealed.index).await?;
+    Ok((sealed, proof))
+}
+
+async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
+    let (note, checkpoint) = checkpoint(desk).await?;
+    let path = desk.pipeline.store.inclusion(index, checkpoint.size()).await;
+    let path = path.map_err(|e| failed(&e))?;
+    Ok(LogProof { index, path, checkpoint: note, extra: None }.to_string())
+}
+
+async fn checkpoint(desk: &Desk) -> Result<(Note, Checkpoint), Status> {
+    let text = desk.pipeline.store.checkpoint().await.map_err(|e| failed(&e))?;
+    if text.is_empty() {
+        return Err(Refusal::new(Code::NotFound, "the log is empty").into_status());
     }
+    let damaged = |e: &dyn std::fmt::Display| failed(&StoreError::Damaged(e.to_string()));
+    let note = Note::parse(text.as_bytes()).map_err(|e| damaged(&e))?;
+    let checkpoint = Checkpoint::parse(note.text()).map_err(|e| damaged(&e))?;
+    Ok((note, checkpoint))
 }
 
 fn failed(error: &StoreError) -> Status {
@@ -80,7 +106,10 @@ fn failed(error: &StoreError) -> Status {
         StoreError::OutOfRange => {
             Refusal::new(Code::NotFound, "the log does not reach that far").into_status()
         }
-        StoreError::Unavailable(_) | StoreError::Damaged(_) | StoreError::Conflict => {
+        StoreError::Unavailable(_)
+        | StoreError::Damaged(_)
+        | StoreError::Conflict
+        | StoreError::Quarantined => {
             Refusal::new(Code::StoreUnavailable, "the history cannot be read now").into_status()
         }
     }
@@ -140,8 +169,8 @@ impl Audit for AuditService {
         &self,
         _request: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
-        let (checkpoint, _) = self.checkpoint().await?;
-        Ok(Response::new(v1::GetCheckpointResponse { checkpoint }))
+        let (note, _) = checkpoint(&self.desk).await?;
+        Ok(Response::new(v1::GetCheckpointResponse { checkpoint: note.to_string() }))
     }
 
     async fn get_inclusion_proof(
@@ -152,14 +181,8 @@ impl Audit for AuditService {
         let wire = request.into_inner();
         let view = self.view(&caller, &wire.subject_token).await?;
         let sealed = self.one(view, &wire.receipt_id).await?;
-        let (text, checkpoint) = self.checkpoint().await?;
-        let store = &self.desk.pipeline.store;
-        let path =
-            store.inclusion(sealed.index, checkpoint.size()).await.map_err(|e| failed(&e))?;
-        let checkpoint = Note::parse(text.as_bytes())
-            .map_err(|e| failed(&StoreError::Damaged(e.to_string())))?;
-        let proof = LogProof { index: sealed.index, path, checkpoint, extra: None };
-        Ok(Response::new(v1::GetInclusionProofResponse { tlog_proof: proof.to_string() }))
+        let tlog_proof = proof(&self.desk, sealed.index).await?;
+        Ok(Response::new(v1::GetInclusionProofResponse { tlog_proof }))
     }
 
     async fn get_consistency_proof(
@@ -167,7 +190,7 @@ impl Audit for AuditService {
         request: Request<v1::GetConsistencyProofRequest>,
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
         let wire = request.into_inner();
-        let (_, checkpoint) = self.checkpoint().await?;
+        let (_, checkpoint) = checkpoint(&self.desk).await?;
         let to_size = if wire.to_size == 0 { checkpoint.size() } else { wire.to_size };
         // A size that no checkpoint names is nothing to prove anything about.
         if wire.from_size == 0 || wire.from_size > to_size || to_size > checkpoint.size() {

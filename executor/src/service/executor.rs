@@ -10,16 +10,19 @@ use countersign_core::subject::Subject;
 use countersign_proto::v1::{self, execute_request::Target, executor_server::Executor};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
+use countersign_shared::kept::HEADER;
 use countersign_shared::receipt::Receipt;
 use countersign_shared::refusal::Refusal;
 use futures_util::{Stream, stream};
 use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status};
 
+use super::audit;
 use crate::desk::{self, Desk};
 use crate::kill;
 use crate::peer::Caller;
 use crate::ports::{Named, ReceiptQuery};
+use crate::quarantine::Witness;
 use crate::running::Step;
 use crate::turned::Turned;
 use crate::wire;
@@ -28,15 +31,42 @@ use crate::wire;
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Serves planners.
+#[derive(Clone)]
 pub struct ExecutorService {
     desk: Desk,
+    witness: Option<Arc<Witness>>,
 }
 
 impl ExecutorService {
     /// In front of a desk.
     #[must_use]
     pub fn new(desk: Desk) -> Self {
-        Self { desk }
+        Self { desk, witness: None }
+    }
+
+    /// Comparing what planners keep of our history with our own.
+    #[must_use]
+    pub fn hearing(self, witness: Witness) -> Self {
+        Self { witness: Some(Arc::new(witness)), ..self }
+    }
+
+    /// Who calls, after what they keep of our history was compared.
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let caller = caller(request)?;
+        let note = request.metadata().get_bin(HEADER).and_then(|value| value.to_bytes().ok());
+        if let Some((witness, note)) = self.witness.as_ref().zip(note) {
+            witness.hear(&note, &caller.id.to_string()).await;
+        }
+        Ok(caller)
+    }
+
+    /// An action, with its receipt and the proof of it for whoever keeps them.
+    async fn kept(&self, step: &Step) -> Result<v1::Action, Status> {
+        let shown = action(&self.desk, step).await?;
+        let Some(id) = step.state.receipt() else { return Ok(shown) };
+        let owner = &step.state.proposal().asked().subject;
+        let (sealed, proof) = audit::proved(&self.desk, owner, id).await?;
+        Ok(v1::Action { receipt: sealed.body, tlog_proof: proof, ..shown })
     }
 
     async fn request(
@@ -109,7 +139,7 @@ impl Executor for ExecutorService {
         &self,
         request: Request<v1::ListToolsRequest>,
     ) -> Result<Response<v1::ListToolsResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = self.caller(&request).await?;
         let request =
             self.request(&caller, &request.into_inner().subject_token, vec![], "").await?;
         // Only tools whose backend this tenant has.
@@ -126,7 +156,7 @@ impl Executor for ExecutorService {
         &self,
         request: Request<v1::ProposeRequest>,
     ) -> Result<Response<v1::ProposeResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = self.caller(&request).await?;
         let wire = request.into_inner();
         let plan = wire.plan.unwrap_or_default();
         let conversation = plan.conversation_id.clone();
@@ -144,7 +174,7 @@ impl Executor for ExecutorService {
         &self,
         request: Request<v1::ExecuteRequest>,
     ) -> Result<Response<v1::ExecuteResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = self.caller(&request).await?;
         let wire = request.into_inner();
         let done = match wire.target {
             None => return Err(Refusal::new(Code::PlanInvalid, "no target is set").into_status()),
@@ -158,7 +188,7 @@ impl Executor for ExecutorService {
                     Ok(step) => step?,
                     Err(_) => self.desk.standing(&request, Named::Proposal(id)).await?,
                 };
-                let action = action(&self.desk, &step).await?;
+                let action = self.kept(&step).await?;
                 kill::Step::Reply.before();
                 v1::ExecuteResponse { observations: vec![], action: Some(action) }
             }
@@ -170,7 +200,7 @@ impl Executor for ExecutorService {
                 let plan = wire::plan(plan).map_err(Turned::from)?;
                 let done = self.desk.execute_plan(&request, &plan).await?;
                 let action = match &done.action {
-                    Some(step) => Some(action(&self.desk, step).await?),
+                    Some(step) => Some(self.kept(step).await?),
                     None => None,
                 };
                 let observations = done.observations.iter().map(wire::observation).collect();
@@ -184,14 +214,14 @@ impl Executor for ExecutorService {
         &self,
         request: Request<v1::WithdrawRequest>,
     ) -> Result<Response<v1::WithdrawResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = self.caller(&request).await?;
         let wire = request.into_inner();
         let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
         let id = wire.proposal_id.parse().map_err(|_| {
             Refusal::new(Code::NotFound, "no such proposal of this subject").into_status()
         })?;
         let step = self.desk.withdraw(&request, &id).await?;
-        let action = action(&self.desk, &step).await?;
+        let action = self.kept(&step).await?;
         Ok(Response::new(v1::WithdrawResponse { action: Some(action) }))
     }
 
@@ -199,7 +229,7 @@ impl Executor for ExecutorService {
         &self,
         request: Request<v1::MatchSubjectRequest>,
     ) -> Result<Response<v1::MatchSubjectResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = self.caller(&request).await?;
         let wire = request.into_inner();
         let conversation = wire.conversation_id;
         let request =
@@ -213,7 +243,7 @@ impl Executor for ExecutorService {
         &self,
         request: Request<v1::EscalateRequest>,
     ) -> Result<Response<v1::EscalateResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = self.caller(&request).await?;
         let mut wire = request.into_inner();
         let words = std::mem::take(&mut wire.messages);
         let request =
@@ -228,11 +258,11 @@ impl Executor for ExecutorService {
         &self,
         request: Request<v1::GetActionRequest>,
     ) -> Result<Response<v1::GetActionResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = self.caller(&request).await?;
         let wire = request.into_inner();
         let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
         let step = self.desk.standing(&request, Named::Action(action_id(&wire.action_id)?)).await?;
-        let action = action(&self.desk, &step).await?;
+        let action = self.kept(&step).await?;
         Ok(Response::new(v1::GetActionResponse { action: Some(action) }))
     }
 
@@ -243,20 +273,20 @@ impl Executor for ExecutorService {
         &self,
         request: Request<v1::WatchActionRequest>,
     ) -> Result<Response<Self::WatchActionStream>, Status> {
-        let caller = caller(&request)?;
+        let caller = self.caller(&request).await?;
         let wire = request.into_inner();
         let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
         let id = action_id(&wire.action_id)?;
         let (now, changes) = self.desk.watch(&request, Named::Action(id)).await?;
-        let desk = self.desk.clone();
-        let shown = action(&self.desk, &now).await?;
+        let service = self.clone();
+        let shown = self.kept(&now).await?;
         let first = stream::iter([Ok(v1::WatchActionResponse { action: Some(shown) })]);
         let Some(changes) = changes else { return Ok(Response::new(Box::pin(first))) };
         let steps = tokio_stream::wrappers::WatchStream::from_changes(changes);
         let rest = steps.filter_map(|step| step).then(move |step| {
-            let desk = desk.clone();
+            let service = service.clone();
             async move {
-                let action = action(&desk, &step).await?;
+                let action = service.kept(&step).await?;
                 Ok(v1::WatchActionResponse { action: Some(action) })
             }
         });

@@ -66,6 +66,7 @@ macro_rules! conform {
             receipts_are_found_by_what_is_asked,
             the_published_folder_follows,
             what_nobody_needs_goes_and_what_was_begun_stays,
+            in_quarantine_it_reads_and_does_nothing_else,
             switches_turn_with_their_receipt,
             what_is_activated_takes_the_place_of_the_earlier,
             a_matter_is_opened_once_taken_by_one_and_closed,

@@ -30,10 +30,7 @@ pub(super) fn stored(
 }
 
 fn named(outcome: &str) -> Result<Outcome, StoreError> {
-    [Outcome::Applied, Outcome::NotApplied, Outcome::Unknown, Outcome::Refused]
-        .into_iter()
-        .find(|o| o.name() == outcome)
-        .ok_or_else(|| StoreError::Damaged(format!("outcome `{outcome}`")))
+    Outcome::named(outcome).ok_or_else(|| StoreError::Damaged(format!("outcome `{outcome}`")))
 }
 
 pub(super) fn damaged(error: impl std::fmt::Display) -> StoreError {

@@ -41,6 +41,7 @@ use crate::ports::{
     Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
     StoreError,
 };
+use crate::standing::{Quarantine, Standing};
 use tables::Tables;
 pub use tables::Written;
 
@@ -183,6 +184,18 @@ impl Memory {
         .await
     }
 
+    /// A write that belongs to an action or to the log: never in quarantine.
+    async fn act<T: Send>(
+        &self,
+        work: impl FnOnce(&mut Tables, u64) -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        self.write(|tables, me| match tables.standing.quarantine {
+            Some(_) => Err(StoreError::Quarantined),
+            None => work(tables, me),
+        })
+        .await
+    }
+
     async fn read<T: Send>(
         &self,
         work: impl FnOnce(&Tables) -> Result<T, StoreError> + Send,
@@ -202,7 +215,7 @@ impl Store for Memory {
         budget: &Budget,
         now: Timestamp,
     ) -> Result<Result<Taken, Refused>, StoreError> {
-        self.write(|tables, me| Ok(tables.claim(me, granted, budget, now))).await
+        self.act(|tables, me| Ok(tables.claim(me, granted, budget, now))).await
     }
 
     async fn spent(&self, budget: &Budget, now: Timestamp) -> Result<Spent, StoreError> {
@@ -219,7 +232,7 @@ impl Store for Memory {
 
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
         let row = Row::of(state);
-        self.write(|tables, me| tables.append(me, row, seq, &events)).await
+        self.act(|tables, me| tables.append(me, row, seq, &events)).await
     }
 
     async fn seal(
@@ -228,7 +241,7 @@ impl Store for Memory {
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError> {
         let action = action.map(|(seq, events, state)| (seq, events, Row::of(state)));
-        self.write(|tables, me| {
+        self.act(|tables, me| {
             if let Some((seq, events, row)) = action {
                 tables.append(me, row, seq, &events)?;
             }
@@ -244,7 +257,7 @@ impl Store for Memory {
         (first, begun): (Vec<Event>, &State),
     ) -> Result<u64, StoreError> {
         let (old, new) = (Row::of(state), Row::of(begun));
-        self.write(|tables, me| {
+        self.act(|tables, me| {
             tables.append(me, old, seq, &events)?;
             tables.append(me, new, 0, &first)?;
             tables.log(&leaf)
@@ -311,7 +324,12 @@ impl Store for Memory {
     async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
         let quiet = self.database.lease / 2;
         let now = (self.database.now)();
-        self.write(|tables, me| Ok(tables.adopt(me, &self.name, now, quiet))).await
+        self.write(|tables, me| match tables.standing.quarantine {
+            // What was sent waits for the recovery.
+            Some(_) => Ok(Vec::new()),
+            None => Ok(tables.adopt(me, &self.name, now, quiet)),
+        })
+        .await
     }
 
     async fn holds(&self, action: &ActionId) -> Result<bool, StoreError> {
@@ -339,12 +357,24 @@ impl Store for Memory {
         self.read(|tables| Ok(tables.receipts(&query))).await
     }
 
+    async fn standing(&self) -> Result<Standing, StoreError> {
+        self.read(|tables| Ok(tables.standing.clone())).await
+    }
+
+    async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
+        self.write(|tables, _| {
+            tables.standing.quarantine.get_or_insert(why);
+            Ok(())
+        })
+        .await
+    }
+
     async fn switches(&self) -> Result<Switches, StoreError> {
         self.read(|tables| Ok(Switches::new(tables.switches.clone()))).await
     }
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
-        self.write(|tables, _| {
+        self.act(|tables, _| {
             match off {
                 Some(off) => tables.switches.insert(reach, off),
                 None => tables.switches.remove(&reach),
@@ -363,7 +393,7 @@ impl Store for Memory {
     }
 
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
-        self.write(|tables, _| {
+        self.act(|tables, _| {
             for one in all {
                 let standing = tables.activated.get(&one.part);
                 if standing.is_some_and(|active| active.digest == one.active.digest) {

@@ -12,6 +12,7 @@ use super::sqlite::{self, Sqlite};
 use super::{Activated, LogSource};
 use crate::config::Config;
 use crate::ports::Store;
+use crate::standing::Standing;
 use crate::vault::Vault;
 
 /// Where the executor remembers; absent for a file in the state folder.
@@ -79,6 +80,23 @@ pub async fn activated(config: &Config) -> anyhow::Result<Activated> {
         Some(StoreConfig { postgres }) => {
             let vault = Vault::open(&config.credentials)?;
             Ok(super::postgres::activated(postgres, &vault).await?)
+        }
+        #[cfg(not(feature = "postgres"))]
+        Some(StoreConfig {}) => anyhow::bail!("this executor is built without feature `postgres`"),
+    }
+}
+
+/// How the store stands towards its own history, without opening it for writing.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn standing(config: &Config) -> anyhow::Result<Standing> {
+    match &config.store {
+        None => Ok(sqlite::standing(&file(config))?),
+        #[cfg(feature = "postgres")]
+        Some(StoreConfig { postgres }) => {
+            let vault = Vault::open(&config.credentials)?;
+            Ok(super::postgres::standing(postgres, &vault).await?)
         }
         #[cfg(not(feature = "postgres"))]
         Some(StoreConfig {}) => anyhow::bail!("this executor is built without feature `postgres`"),

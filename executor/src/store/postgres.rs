@@ -26,6 +26,7 @@ mod reserved;
 mod rows;
 mod safety;
 mod seat;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ use crate::ports::{
     Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
     StoreError,
 };
+use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
 use crate::vault::Vault;
 
@@ -167,6 +169,15 @@ impl Postgres {
     }
 }
 
+/// How a database stands towards its own history, without joining its executors.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn standing(config: &PostgresConfig, vault: &Vault) -> Result<Standing, StoreError> {
+    let db = Database::new(Connector::new(config, vault, "looks")?, 1)?.client().await?;
+    Ok(standing::of_any(&db).await?)
+}
+
 /// What is activated in a database, without joining its executors.
 ///
 /// # Errors
@@ -222,7 +233,11 @@ impl Store for Postgres {
         let (me, work) = (self.instance.generation, Arc::clone(&append));
         let written = self.write(move |db| {
             let append = Arc::clone(&work);
-            async move { append.write(db, me).await }.boxed()
+            async move {
+                let wall = standing::wall(db);
+                tokio::try_join!(biased; wall, append.write(db, me)).map(drop)
+            }
+            .boxed()
         });
         written.await?;
         self.reserved.settled(append.action());
@@ -313,6 +328,10 @@ impl Store for Postgres {
     }
 
     async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
+        // What was sent waits for the recovery.
+        if self.standing().await?.quarantine.is_some() {
+            return Ok(Vec::new());
+        }
         let dead = self.instance.dead(&self.db.client().await?).await?;
         for dead in dead {
             let instance = self.instance.clone();
@@ -367,6 +386,19 @@ impl Store for Postgres {
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
         let entry = Entry { activated: all, leaves: receipts, ..Entry::default() };
         self.seal_entry(entry).await.map(drop)
+    }
+
+    async fn standing(&self) -> Result<Standing, StoreError> {
+        Ok(standing::read(&self.db.client().await?).await?)
+    }
+
+    async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
+        let why = Arc::new(why);
+        let done = self.write(move |db| {
+            let why = Arc::clone(&why);
+            async move { standing::quarantine(db, &why).await }.boxed()
+        });
+        Ok(done.await?)
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -8,22 +8,27 @@
 //!
 //! One thread writes; what waits for it shares its commit.
 
+mod backup;
 mod claims;
 mod controls;
 mod escalations;
 mod history;
 mod matches;
 mod migrate;
+mod offline;
 mod probe;
 mod purge;
+mod restored;
 mod rows;
 mod safety;
 mod spending;
+mod standing;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use countersign_core::activation::{Active, Part};
@@ -48,18 +53,22 @@ use crate::ports::{
     Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
     StoreError,
 };
-
+use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
 use crate::store::row::Row;
+pub use backup::{Copied, backup};
 use claims::Reservations;
 pub use history::LogSource;
-use writer::Writer;
+pub use offline::{Offline, Restoration, Restored};
+use writer::{Batch, Writer};
 
 /// The store in one SQLite file.
 pub struct Sqlite {
     writer: Writer,
     readers: Arc<Readers>,
     reserved: Mutex<Reservations>,
+    /// Whether it only reads; set by the thread that writes.
+    quarantined: Arc<AtomicBool>,
 }
 
 /// Connections that only read.
@@ -77,14 +86,35 @@ impl Sqlite {
     pub fn open(path: &Path, log: Arc<LogKey>) -> Result<Self, StoreError> {
         let connection = open_for_writing(path)?;
         let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() });
-        let writer = Writer::start(connection, log)?;
-        Ok(Self { writer, readers, reserved: Mutex::default() })
+        let quarantined = standing::read(&connection)?.quarantine.is_some();
+        Ok(Self {
+            writer: Writer::start(connection, log)?,
+            readers,
+            reserved: Mutex::default(),
+            quarantined: Arc::new(AtomicBool::new(quarantined)),
+        })
     }
 
     /// Where the published log is fed from.
     #[must_use]
     pub fn log_source(&self) -> LogSource {
         LogSource::new(Arc::clone(&self.readers))
+    }
+
+    /// A write that belongs to an action or to the log: never in quarantine.
+    async fn act<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let quarantined = Arc::clone(&self.quarantined);
+        self.writer
+            .write(move |batch| {
+                if quarantined.load(Ordering::SeqCst) {
+                    return Err(StoreError::Quarantined);
+                }
+                work(batch)
+            })
+            .await
     }
 
     async fn read<T: Send + 'static>(
@@ -105,6 +135,19 @@ impl Sqlite {
 pub fn activated(path: &Path) -> Result<Activated, StoreError> {
     let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
     readers.with(|db| Ok((controls::activated(db)?, controls::bundle(db)?)))
+}
+
+/// How a store stands towards its own history, without opening it for writing; as new
+/// where there is none.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn standing(path: &Path) -> Result<Standing, StoreError> {
+    if !path.exists() {
+        return Ok(Standing::default());
+    }
+    let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
+    readers.with(standing::read)
 }
 
 fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -159,6 +202,9 @@ impl Store for Sqlite {
         budget: &Budget,
         now: Timestamp,
     ) -> Result<Result<Taken, Refused>, StoreError> {
+        if self.quarantined.load(Ordering::SeqCst) {
+            return Err(StoreError::Quarantined);
+        }
         let mut reserved = self.reserved.lock();
         self.readers.with(|db| reserved.claim(db, granted, budget, now))
     }
@@ -179,7 +225,7 @@ impl Store for Sqlite {
 
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
         let row = Row::of(state);
-        self.writer.write(move |batch| rows::append(batch.db(), &row, seq, &events)).await
+        self.act(move |batch| rows::append(batch.db(), &row, seq, &events)).await
     }
 
     async fn seal(
@@ -188,14 +234,13 @@ impl Store for Sqlite {
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError> {
         let action = action.map(|(seq, events, state)| (seq, events, Row::of(state)));
-        self.writer
-            .write(move |batch| {
-                if let Some((seq, events, row)) = &action {
-                    rows::append(batch.db(), row, *seq, events)?;
-                }
-                batch.log(&leaf)
-            })
-            .await
+        self.act(move |batch| {
+            if let Some((seq, events, row)) = &action {
+                rows::append(batch.db(), row, *seq, events)?;
+            }
+            batch.log(&leaf)
+        })
+        .await
     }
 
     async fn replace(
@@ -205,13 +250,12 @@ impl Store for Sqlite {
         (first, begun): (Vec<Event>, &State),
     ) -> Result<u64, StoreError> {
         let (old, new) = (Row::of(state), Row::of(begun));
-        self.writer
-            .write(move |batch| {
-                rows::append(batch.db(), &old, seq, &events)?;
-                rows::append(batch.db(), &new, 0, &first)?;
-                batch.log(&leaf)
-            })
-            .await
+        self.act(move |batch| {
+            rows::append(batch.db(), &old, seq, &events)?;
+            rows::append(batch.db(), &new, 0, &first)?;
+            batch.log(&leaf)
+        })
+        .await
     }
 
     async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError> {
@@ -275,6 +319,10 @@ impl Store for Sqlite {
     }
 
     async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
+        // What was sent waits for the recovery.
+        if self.quarantined.load(Ordering::SeqCst) {
+            return Ok(Vec::new());
+        }
         self.read(rows::begun).await
     }
 
@@ -303,12 +351,11 @@ impl Store for Sqlite {
     }
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
-        self.writer
-            .write(move |batch| {
-                controls::turn(batch.db(), &reach, off.as_ref())?;
-                batch.log(&leaf)
-            })
-            .await
+        self.act(move |batch| {
+            controls::turn(batch.db(), &reach, off.as_ref())?;
+            batch.log(&leaf)
+        })
+        .await
     }
 
     async fn activated(&self) -> Result<BTreeMap<Part, Active>, StoreError> {
@@ -320,10 +367,24 @@ impl Store for Sqlite {
     }
 
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
+        self.act(move |batch| {
+            all.iter().try_for_each(|one| controls::activate(batch.db(), one))?;
+            receipts.iter().try_for_each(|leaf| batch.log(leaf).map(drop))
+        })
+        .await
+    }
+
+    async fn standing(&self) -> Result<Standing, StoreError> {
+        self.read(standing::read).await
+    }
+
+    async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
+        let quarantined = Arc::clone(&self.quarantined);
         self.writer
             .write(move |batch| {
-                all.iter().try_for_each(|one| controls::activate(batch.db(), one))?;
-                receipts.iter().try_for_each(|leaf| batch.log(leaf).map(drop))
+                standing::quarantine(batch.db(), &why)?;
+                quarantined.store(true, Ordering::SeqCst);
+                Ok(())
             })
             .await
     }

@@ -37,6 +37,8 @@ const OTHERS: [(&str, &[Code]); 5] = [
             Code::Overloaded,
             Code::Internal,
             Code::EffectsHalted,
+            Code::Quarantined,
+            Code::HistoryMissing,
             Code::ModelUnusable,
             Code::AwaitingConfirmation,
         ],

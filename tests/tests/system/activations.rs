@@ -14,7 +14,7 @@ use super::support::plans::{Desk, refusal};
 const OPERATORS: [(&str, u8); 3] = [("ann", 31), ("ben", 32), ("eve", 33)];
 
 /// An executor whose policy names Ann and Ben; two sign for the policy, one for the rest.
-async fn house() -> Pair {
+pub async fn house() -> Pair {
     let mut pair = Pair::executor_only().await;
     name(&pair, &["ann", "ben"]);
     for (name, seed) in OPERATORS {
@@ -50,7 +50,7 @@ fn setting(pair: &Pair, from: &str, to: &str) {
 }
 
 /// Changes in the log, newest first.
-async fn changes(pair: &Pair) -> Vec<Change> {
+pub async fn changes(pair: &Pair) -> Vec<Change> {
     let request = ListReceiptsRequest { page_size: 100, ..ListReceiptsRequest::default() };
     let page = pair.audit(Role::Auditor).list_receipts(request).await.unwrap().into_inner();
     let receipts =

@@ -46,6 +46,7 @@ mod refusal_codes;
 mod refusals;
 mod replicas;
 mod restarts;
+mod restore_quarantine;
 mod secret_canary;
 mod staff;
 mod stale_approval;

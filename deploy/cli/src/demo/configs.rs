@@ -97,6 +97,7 @@ admin: 127.0.0.1:0
 tls: {{ cert: tls/tls.crt, key: tls/tls.key, ca: tls/ca.crt }}
 callers: [{frontend}]
 executor: {{ address: {}, id: {id} }}
+state: state
 model: {model}
 ",
         text(executor),

@@ -43,6 +43,9 @@ pub(crate) fn receipt(n: i64) -> Receipt {
         action_id: "act_1".into(),
         key: "44".into(),
         occasion: 0,
+        intent: String::new(),
+        locks: Vec::new(),
+        booked: Vec::new(),
         asked: Asked {
             caller: "spiffe://demo.countersign.internal/planner".into(),
             issuer: "https://shop.demo.invalid".into(),

@@ -34,7 +34,7 @@ pub(super) struct House {
 }
 
 /// The machine's time, in which nobody waits.
-struct Impatient;
+pub(crate) struct Impatient;
 
 #[async_trait]
 impl Clock for Impatient {

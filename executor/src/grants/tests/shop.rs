@@ -74,7 +74,7 @@ say: { applied: "Refunded {money}.", unknown: "I cannot tell yet." }
 
 /// A backend that counts, and can be held up or away.
 #[derive(Default)]
-pub(super) struct Shop {
+pub(crate) struct Shop {
     refunds: Mutex<Vec<Json>>,
     /// Reads until one of them is held, and what holds it.
     hold: Mutex<Option<(usize, Arc<Held>)>>,
@@ -83,39 +83,39 @@ pub(super) struct Shop {
 }
 
 /// A read that is under way for as long as the test wants.
-pub(super) struct Held {
+pub(crate) struct Held {
     reached: Notify,
     free: Semaphore,
 }
 
 impl Held {
-    pub(super) async fn reached(&self) {
+    pub(crate) async fn reached(&self) {
         self.reached.notified().await;
     }
 
-    pub(super) fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.free.close();
     }
 }
 
 impl Shop {
-    pub(super) fn refunds(&self) -> usize {
+    pub(crate) fn refunds(&self) -> usize {
         self.refunds.lock().len()
     }
 
     /// Holds the read of this number, from now on.
-    pub(super) fn hold(&self, read: usize) -> Arc<Held> {
+    pub(crate) fn hold(&self, read: usize) -> Arc<Held> {
         let held = Arc::new(Held { reached: Notify::new(), free: Semaphore::new(0) });
         *self.hold.lock() = Some((read, Arc::clone(&held)));
         held
     }
 
     /// Answers so many reads more.
-    pub(super) fn away_after(&self, reads: usize) {
+    pub(crate) fn away_after(&self, reads: usize) {
         *self.left.lock() = Some(reads);
     }
 
-    pub(super) fn back(&self) {
+    pub(crate) fn back(&self) {
         *self.left.lock() = None;
     }
 

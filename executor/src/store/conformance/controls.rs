@@ -6,6 +6,39 @@ use countersign_core::activation::{Active, Part};
 use countersign_core::switch::{Off, Reach};
 
 use crate::ports::Activation;
+use crate::standing::{Quarantine, Standing};
+
+pub(crate) async fn in_quarantine_it_reads_and_does_nothing_else(bed: &impl Bed) {
+    const NO: StoreError = StoreError::Quarantined;
+    let why = |why: &str| Quarantine { why: why.into(), since: Timestamp::UNIX_EPOCH, seen: 7 };
+    let store = bed.open().await;
+    assert_eq!(store.standing().await, Ok(Standing::default()));
+    let (events, state) = claim(&*store, 1, "i1", "o1").await.unwrap();
+    store.append(0, events, &state).await.unwrap();
+    store.quarantine(why("first")).await.unwrap();
+    store.quarantine(why("second")).await.unwrap();
+    let sealed = store.checkpoint().await;
+    for opened in 0..2 {
+        let store = if opened == 0 { Arc::clone(&store) } else { bed.open().await };
+        assert_eq!(store.standing().await.unwrap().quarantine, Some(why("first")));
+        let (ended, after, receipt) = refused(state.clone(), 1);
+        assert_eq!(store.append(3, ended.clone(), &after).await, Err(NO));
+        assert_eq!(store.seal(receipt, Some((3, ended, &after))).await, Err(NO));
+        assert_eq!(store.seal(leaf(2), None).await, Err(NO));
+        assert_eq!(store.turn(Reach::All, None, leaf(3)).await, Err(NO));
+        assert_eq!(store.activate(vec![], vec![leaf(4)]).await, Err(NO));
+        let State::Granted(asked) = lifecycle(&[proposed(5, "i5", "o5"), granted()]) else {
+            panic!("granted")
+        };
+        let claimed = store.claim(&asked, &Budget::default(), Timestamp::now()).await;
+        assert_eq!(claimed.unwrap_err(), NO);
+        assert!(store.adopt().await.unwrap().is_empty(), "what was sent waits");
+        assert_eq!(store.unfinished().await.unwrap().len(), 1);
+        assert!(store.known("i1").await.unwrap().is_some(), "reads go on");
+        assert_eq!(store.checkpoint().await, sealed);
+        store.probe().await.unwrap();
+    }
+}
 
 pub(crate) async fn switches_turn_with_their_receipt(bed: &impl Bed) {
     let store = bed.open().await;

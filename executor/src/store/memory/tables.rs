@@ -17,6 +17,7 @@ use super::claims::Claim;
 use super::executors::Executor;
 use super::log::Stored;
 use crate::ports::{Escalation, Named, Old, Open, StoreError};
+use crate::standing::Standing;
 use crate::store::known::damaged;
 use crate::store::old::first_id;
 use crate::store::row::Row;
@@ -48,6 +49,7 @@ pub(super) struct Tables {
     pub(super) switches: BTreeMap<Reach, Off>,
     pub(super) activated: BTreeMap<Part, Active>,
     pub(super) bundle: BTreeMap<String, String>,
+    pub(super) standing: Standing,
     pub(super) matches: BTreeMap<[String; 4], Matched>,
     /// By the transaction under way.
     pub(super) written: Vec<Written>,

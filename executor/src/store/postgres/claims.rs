@@ -18,6 +18,7 @@ use tokio_postgres::Row;
 use super::database::{all, first, prepare, run};
 use super::fault::Fault;
 use super::instance::fence;
+use super::standing;
 use crate::store::booking::{self, Booking};
 use crate::store::known::{self, damaged};
 
@@ -78,8 +79,8 @@ pub(super) async fn claim(
         );
         Ok(found?)
     };
-    let ((), (_, _, keys, objects_taken, latest, held, sums)) =
-        tokio::try_join!(biased; fence(db, me), sent)?;
+    let ((), (), (_, _, keys, objects_taken, latest, held, sums)) =
+        tokio::try_join!(biased; fence(db, me), standing::wall(db), sent)?;
     let known = Known {
         latest: read_latest(latest.first(), keys == 1)?,
         lock_held_by: held.first().map(id).transpose()?,

@@ -10,8 +10,10 @@ use super::fault::Fault;
 use crate::store::known::damaged;
 use crate::store::migration::{Migration, pending};
 
-const KNOWN: [Migration; 1] =
-    [Migration { number: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") }];
+const KNOWN: [Migration; 2] = [
+    Migration { number: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") },
+    Migration { number: 2, name: "standing", sql: include_str!("migrations/0002_standing.sql") },
+];
 
 /// Row 0 is the one that is locked.
 const TABLE: &str = r#"

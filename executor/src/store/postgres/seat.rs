@@ -22,7 +22,7 @@ use super::database::{Database, first};
 use super::fault::Fault;
 use super::instance::fence;
 use super::rows::Append;
-use super::{controls, escalations, history};
+use super::{controls, escalations, history, standing};
 use crate::ports::{Activation, StoreError};
 use crate::store::known::damaged;
 
@@ -130,8 +130,13 @@ impl Sequencer {
         entries: &[Arc<Entry>],
     ) -> Result<(Tree, Vec<u64>), Fault> {
         let each = try_join_all(entries.iter().map(|entry| entry.write(db, self.me)));
-        let (_, _, (mut tree, before)) =
-            tokio::try_join!(biased; fence(db, self.me), each, self.lock(db))?;
+        let ((), (), _, (mut tree, before)) = tokio::try_join!(
+            biased;
+            fence(db, self.me),
+            standing::wall(db),
+            each,
+            self.lock(db)
+        )?;
         let (mut indices, mut nodes) = (Vec::with_capacity(entries.len()), Vec::new());
         let from = tree.size();
         for entry in entries {

@@ -21,8 +21,20 @@ pub(super) fn follow(db: &Connection, leaf: &Leaf) -> Result<(), StoreError> {
                 "UPDATE escalations SET closed_by = ?1 WHERE matter = ?2 AND closed_by IS NULL",
             )?
             .execute(params![leaf.receipt.receipt_id, matter])?;
+            free(db, matter)?;
         }
     }
+    Ok(())
+}
+
+/// An action that came back as a receipt has no journal that could settle it: a person's
+/// word frees its object.
+fn free(db: &Connection, action: &str) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "DELETE FROM locks WHERE action_id = ?1
+         AND NOT EXISTS (SELECT 1 FROM journal WHERE action_id = ?1)",
+    )?
+    .execute(params![action])?;
     Ok(())
 }
 

@@ -149,7 +149,7 @@ pub(super) fn receipts(
     Ok(found)
 }
 
-struct Nodes<'a>(&'a Connection);
+pub(super) struct Nodes<'a>(pub(super) &'a Connection);
 
 impl HashReader for Nodes<'_> {
     type Error = StoreError;

@@ -151,7 +151,7 @@ pub(super) fn open(
     Ok(Open { subject, planner })
 }
 
-fn events(db: &Connection, action: &str) -> Result<Vec<Event>, StoreError> {
+pub(super) fn events(db: &Connection, action: &str) -> Result<Vec<Event>, StoreError> {
     let mut select =
         db.prepare_cached("SELECT event FROM journal WHERE action_id = ?1 ORDER BY seq")?;
     let texts = select.query_map(params![action], |r| r.get::<_, String>(0))?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use countersign_core::seal::Leaf;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
-use countersign_shared::tlog::merkle::{Tree, leaf_hash};
+use countersign_shared::tlog::merkle::{Hash, Tree, leaf_hash};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -71,7 +71,20 @@ impl Writer {
     }
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    /// For a commit of one's own.
+    pub(super) fn over(db: &'a Connection, tree: &'a mut Tree) -> Self {
+        Self { db, tree }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    pub(super) fn root(&self) -> Hash {
+        self.tree.root()
+    }
+
     pub(super) fn db(&self) -> &Connection {
         self.db
     }
@@ -150,16 +163,20 @@ fn commit(
         }
     }
     if tree.size() > size {
-        let failed =
-            |e: &dyn std::fmt::Display| StoreError::Unavailable(format!("checkpoint: {e}"));
-        let key = log.verifier_key();
-        let checkpoint =
-            Checkpoint::new(key.name(), tree.size(), tree.root()).map_err(|e| failed(&e))?;
-        let note = checkpoint.sign(log).map_err(|e| failed(&e))?;
-        history::set_checkpoint(db, tree.size(), &note.to_string())?;
+        checkpoint(db, tree, log)?;
     }
     kill::Step::Commit.before();
     db.execute_batch("COMMIT")?;
     kill::Step::Commit.after();
     Ok(())
+}
+
+/// Signs the log as it stands.
+pub(super) fn checkpoint(db: &Connection, tree: &Tree, log: &LogKey) -> Result<(), StoreError> {
+    let failed = |e: &dyn std::fmt::Display| StoreError::Unavailable(format!("checkpoint: {e}"));
+    let key = log.verifier_key();
+    let checkpoint =
+        Checkpoint::new(key.name(), tree.size(), tree.root()).map_err(|e| failed(&e))?;
+    let note = checkpoint.sign(log).map_err(|e| failed(&e))?;
+    history::set_checkpoint(db, tree.size(), &note.to_string())
 }

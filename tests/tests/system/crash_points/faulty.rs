@@ -20,6 +20,7 @@ use countersign_executor::ports::{
     Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
     StoreError,
 };
+use countersign_executor::standing::{Quarantine, Standing};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -311,6 +312,14 @@ impl Store for Faulty {
 
     async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
         self.durable(self.inner.take(id, who)).await
+    }
+
+    async fn standing(&self) -> Result<Standing, StoreError> {
+        self.reads(self.inner.standing()).await
+    }
+
+    async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
+        self.durable(self.inner.quarantine(why)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

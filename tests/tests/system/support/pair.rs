@@ -405,6 +405,7 @@ admin: 127.0.0.1:0
 tls: {{ cert: pki/planner/tls.crt, key: pki/planner/tls.key, ca: pki/planner/ca.crt }}
 callers: ["spiffe://{DOMAIN}/frontend"]
 executor: {{ address: "{executor}", id: "spiffe://{DOMAIN}/executor" }}
+state: planner-state
 model: {model}
 "#
     )

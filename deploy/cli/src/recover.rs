@@ -1,0 +1,227 @@
+//! `countersign recover`: brings back what a restored store has forgotten.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, ensure};
+use countersign_core::activation::{ROLE, signed};
+use countersign_core::policy::{self, Policy, load};
+use countersign_executor::activation::{FOLDER, requests};
+use countersign_executor::config::Config;
+use countersign_executor::log::LogKeys;
+use countersign_executor::restore::{EPOCH, Evidence, GAP, Plan, close_gap, gap_change};
+use countersign_executor::run::alone;
+use countersign_executor::standing::{Quarantine, Standing};
+use countersign_executor::store::sqlite::{Offline, Restored};
+use countersign_shared::receipt::Changer;
+use countersign_shared::tlog::key::Signer as _;
+use jiff::Timestamp;
+
+use crate::activate::{Signed, sign};
+use crate::command::{FAILED, OK};
+
+const HELP: &str = "\
+Stop the executor first. Name everything that kept receipts; each is checked against the log's key,
+and what is not proved is not used:
+  the published log folder (STATE/log), or an auditor's copy of one
+  the state folder of every planner (`state` in planner.yaml)
+  receipts with their proofs: X.json beside X.tlog-proof, as `receipts show` prints them
+
+Examples:
+  countersign recover --executor executor.yaml --from state/log --from planner-state --dry-run
+  countersign recover --executor executor.yaml --from state/log --from planner-state
+
+Where receipts stay missing, the log begins a new epoch, which operators of the active policy sign,
+as many as it asks for a change of itself. Each runs, with the same --from:
+  countersign recover --executor executor.yaml --from … --by alice --key alice.key
+
+Afterwards each effect is looked for before it is first sent, because some may have no receipt. Once
+nothing of that time can be asked for again, an operator ends that:
+  countersign recover --executor executor.yaml --close-gap --by alice --key alice.key";
+
+/// What `recover` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// The executor's configuration.
+    #[arg(long, value_name = "FILE")]
+    executor: PathBuf,
+    /// A log folder, a planner's state folder, or receipts with proofs. Again for each.
+    #[arg(long, value_name = "PATH", required_unless_present = "close_gap")]
+    from: Vec<PathBuf>,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// End the time in which effects are looked for before they are sent.
+    #[arg(long, conflicts_with_all = ["from", "dry_run"])]
+    close_gap: bool,
+    /// Who you are: your `id` in people.yaml of the active policy.
+    #[arg(long, value_name = "PERSON", requires = "key")]
+    by: Option<String>,
+    /// Your private key: Ed25519, PKCS#8 PEM.
+    #[arg(long, value_name = "FILE", requires = "by")]
+    key: Option<PathBuf>,
+    /// Why; goes into the receipt.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+/// Does what the arguments say.
+///
+/// # Errors
+/// When the executor runs, evidence is not proved, or the store cannot be used.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&args.executor)?;
+    ensure!(
+        config.store.is_none(),
+        "a PostgreSQL store cannot be recovered by this version: bring back the newer database"
+    );
+    let _alone = alone(&config.state)?;
+    let keys = LogKeys::open(&config.log)?;
+    let file = config.state.join("executor.db");
+    let store = Offline::open(&file, &keys).with_context(|| format!("{}", file.display()))?;
+    let house = House { args, config: &config, judge: judge(&store, &config)? };
+    if args.close_gap {
+        return house.close_gap(store, &keys);
+    }
+    let evidence = Evidence::gather(&args.from, &keys)?;
+    let plan = Plan::of(&store, evidence, &keys)?;
+    house.recover(store, plan, &keys)
+}
+
+/// Those of the active policy decide; where nothing is activated, of the configured one.
+fn judge(store: &Offline, config: &Config) -> anyhow::Result<Policy> {
+    let active = store.bundle()?;
+    let bundle = if active.is_empty() {
+        countersign_executor::packs::read_dir(&config.policy)
+            .with_context(|| format!("cannot read {}", config.policy.display()))?
+    } else {
+        active
+    };
+    load::policy(&bundle, None).policy.ok_or_else(|| anyhow!("the active policy does not load"))
+}
+
+/// What a recovery is decided with.
+struct House<'a> {
+    args: &'a Args,
+    config: &'a Config,
+    judge: Policy,
+}
+
+impl House<'_> {
+    fn recover(&self, store: Offline, plan: Plan, keys: &LogKeys) -> anyhow::Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        let quarantine = store.standing().quarantine.clone();
+        describe(&mut out, &plan, quarantine.as_ref())?;
+        if quarantine.is_none() && plan.complete && plan.back.is_empty() {
+            writeln!(
+                out,
+                "Nothing to do: the store is not in quarantine, and nothing is missing."
+            )?;
+            return Ok(ExitCode::from(OK));
+        }
+        if self.args.dry_run {
+            writeln!(out, "Nothing was changed.")?;
+            return Ok(ExitCode::from(OK));
+        }
+        let mut by = Vec::new();
+        if !plan.complete {
+            let needed = self.judge.settings().activation.needed(policy::Part::Policy) as usize;
+            let since = quarantine.as_ref().map(|q| q.since);
+            by = self.signatures((EPOCH, &plan.old, &plan.new), since)?;
+            if !self.enough(&mut out, &by, needed)? {
+                return Ok(ExitCode::from(FAILED));
+            }
+        }
+        let key = keys.of(plan.epoch)?;
+        let (now, complete) = (Timestamp::now(), plan.complete);
+        let (restoration, standing) = plan.restoration(by, now);
+        let done = store.restore(&restoration, &standing, &key, now)?;
+        summary(&mut out, &done, &standing, restoration.back.len())?;
+        if !complete {
+            writeln!(out, "The log is another one from now on. Give auditors its new key:")?;
+            writeln!(out, "  {}", key.verifier_key())?;
+        }
+        writeln!(out, "Start the executor.")?;
+        Ok(ExitCode::from(OK))
+    }
+
+    fn close_gap(&self, store: Offline, keys: &LogKeys) -> anyhow::Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        let standing = store.standing().clone();
+        ensure!(standing.quarantine.is_none(), "the store is in quarantine: recover it first");
+        let Some(gap) = &standing.gap else {
+            writeln!(out, "Nothing to do: no effect is looked for before it is sent.")?;
+            return Ok(ExitCode::from(OK));
+        };
+        let (old, new) = gap_change(gap);
+        let by = self.signatures((GAP, &old, &new), Some(gap.since))?;
+        if !self.enough(&mut out, &by, 1)? {
+            return Ok(ExitCode::from(FAILED));
+        }
+        let now = Timestamp::now();
+        let (restoration, after) = close_gap(gap, by, &standing, now);
+        store.restore(&restoration, &after, &keys.of(after.epoch)?, now)?;
+        writeln!(out, "Closed. From the next start on nothing is looked for before it is sent.")?;
+        Ok(ExitCode::from(OK))
+    }
+
+    /// Adds this person's signature, where one signs, and answers with all that count.
+    fn signatures(
+        &self,
+        change: (&str, &str, &str),
+        since: Option<Timestamp>,
+    ) -> anyhow::Result<Vec<Changer>> {
+        if let Some((by, key)) = self.args.by.as_ref().zip(self.args.key.as_ref()) {
+            let signed = Signed { change, since, by, key, reason: &self.args.reason };
+            sign(&signed, &self.judge, self.config)?;
+        }
+        let requests = requests(&self.config.state.join(FOLDER))?;
+        Ok(signed(change, since, &requests, self.judge.people(), Timestamp::now()))
+    }
+
+    fn enough(&self, out: &mut impl Write, by: &[Changer], needed: usize) -> anyhow::Result<bool> {
+        let operators = self.judge.people().iter().filter(|p| p.roles.contains(ROLE)).count();
+        if operators == 0 {
+            writeln!(out, "The active policy names no operator: nobody has to sign.")?;
+            return Ok(true);
+        }
+        if by.len() >= needed {
+            return Ok(true);
+        }
+        writeln!(out, "{} of {needed} operators have signed. Nothing was changed.", by.len())?;
+        writeln!(out, "Each runs this command with --by PERSON --key FILE, with the same --from.")?;
+        Ok(false)
+    }
+}
+
+fn describe(out: &mut impl Write, plan: &Plan, quarantine: Option<&Quarantine>) -> io::Result<()> {
+    if let Some(quarantine) = quarantine {
+        writeln!(out, "In quarantine since {}: {}.", quarantine.since, quarantine.why)?;
+    }
+    writeln!(out, "The store's log:  {}", plan.old)?;
+    writeln!(out, "Receipts that come back: {}", plan.back.len())?;
+    if plan.complete {
+        writeln!(out, "None is missing up to the newest checkpoint known: the log goes on.")
+    } else {
+        writeln!(out, "Receipts known to be missing: {}", plan.missing)?;
+        writeln!(out, "The log begins a new epoch: {}", plan.new)
+    }
+}
+
+fn summary(
+    out: &mut impl Write,
+    done: &Restored,
+    standing: &Standing,
+    back: usize,
+) -> io::Result<()> {
+    let missing = standing.gap.as_ref().map_or(0, |gap| gap.missing);
+    writeln!(out, "Brought back: {back} receipts, with the keys of {} actions.", done.keys)?;
+    writeln!(out, "In doubt, with their objects locked: {}. People settle them:", done.frozen)?;
+    writeln!(out, "  countersign escalations list …")?;
+    writeln!(out, "Ended, to be asked again: {}.", done.ended)?;
+    writeln!(out, "Missing: {missing}.")?;
+    writeln!(out, "The quarantine is over. Each effect is looked for before it is first sent,")?;
+    writeln!(out, "until an operator runs `countersign recover --close-gap`.")
+}

@@ -1,0 +1,47 @@
+//! A receipt that comes back from outside, after its store forgot it.
+
+use countersign_shared::codes::Code;
+use countersign_shared::ids::ReceiptId;
+use countersign_shared::receipt::Receipt;
+
+use super::{Leaf, Queue};
+use crate::escalation::{self, Reason};
+use crate::lifecycle::Outcome;
+
+/// A logged receipt as a leaf again, with what it does to the queue of people. The words
+/// of the subject are not in it: a matter that it opens has none.
+///
+/// # Errors
+/// When the bytes are no receipt.
+pub fn restored(bytes: Vec<u8>) -> Result<Leaf, String> {
+    let receipt: Receipt = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+    let id: ReceiptId = receipt.receipt_id.parse().map_err(|_| "no receipt's id".to_owned())?;
+    let queue = queue(&receipt, &id);
+    Ok(Leaf { receipt, bytes, queue })
+}
+
+/// How the action of a receipt ended; `None` where the receipt takes no key, or leaves
+/// the action as it was.
+#[must_use]
+pub fn ends(receipt: &Receipt) -> Option<Outcome> {
+    let disagrees = receipt.code == Code::HumanDisagrees.name();
+    if receipt.key.is_empty() || receipt.intent.is_empty() || disagrees {
+        return None;
+    }
+    Outcome::named(&receipt.outcome)
+}
+
+fn queue(receipt: &Receipt, id: &ReceiptId) -> Queue {
+    let by_a_person = receipt.grants.iter().any(|grant| grant.kind == "finish");
+    if by_a_person && receipt.code != Code::HumanDisagrees.name() {
+        return Queue::Closes(receipt.action_id.clone());
+    }
+    if receipt.next != "person" || by_a_person {
+        return Queue::Stays;
+    }
+    let outcome = Outcome::named(&receipt.outcome);
+    let reason = outcome.and_then(|outcome| escalation::of(outcome, &receipt.code, None));
+    // What no built-in rule hands over, the pack's own did.
+    let reason = reason.unwrap_or(Reason::PackSays);
+    Queue::Opens(Box::new(escalation::open(receipt, id, &[], reason, None)))
+}

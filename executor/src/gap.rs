@@ -1,0 +1,121 @@
+//! After a recovery, effects may be there whose receipts are not. Keys are deterministic,
+//! so each can be found: before a first sending the pipeline looks for the effect of its
+//! key (AT MOST ONE EFFECT).
+//!
+//! ```text
+//! intent ──look──▶ nothing of ours ──▶ sent
+//!             ├──▶ ours ──▶ not sent: verified like an effect of our own
+//!             ├──▶ nothing, and too early to say so ──▶ refused for now
+//!             └──▶ cannot tell ──▶ refused, a person looks
+//! ```
+
+use countersign_core::answer::Verdict;
+use countersign_core::contract::{Contract, EffectClass};
+use countersign_core::dispatch::{AttemptResult, Intent};
+use countersign_core::error::Refused;
+use countersign_core::gate::Cleared;
+use countersign_core::lifecycle::{self, Event, State};
+use countersign_core::verify::{self, Sight};
+use countersign_shared::codes::Code;
+use jiff::Timestamp;
+
+use crate::pipeline::Pipeline;
+
+/// What a look before the first sending found.
+enum Found {
+    /// Nothing of ours.
+    Nothing,
+    /// An effect with our key.
+    Ours,
+    /// Nothing yet: what was under way before the recovery may show until then.
+    Early(Timestamp),
+    /// It cannot be told.
+    Unclear(String),
+}
+
+impl Pipeline {
+    /// The events with which a sending begins; in a gap, or without one, ends.
+    pub(crate) async fn begin_sending(
+        &self,
+        cleared: &Cleared,
+        intent: Intent,
+        contract: &Contract,
+    ) -> Vec<Event> {
+        let found = match self.vitals.gap() {
+            Some(since) => self.look_first(cleared, &intent, contract, since).await,
+            None => Found::Nothing,
+        };
+        let intended = Event::Intended(Box::new(intent));
+        match found {
+            Found::Nothing => vec![intended],
+            Found::Ours => {
+                let (code, now) = (Code::AlreadyDone.name().to_owned(), self.clock.now());
+                let message =
+                    "not sent: an effect with this key is there, and its receipt is missing"
+                        .to_owned();
+                let verdict = Verdict::Guard { code, message };
+                let result = AttemptResult { at: now, status: None, verdict };
+                vec![intended, Event::Answered(Box::new(result))]
+            }
+            Found::Early(until) => {
+                let message = format!(
+                    "what was under way before the recovery may still show: ask again after {until}"
+                );
+                let refused = Refused::new(Code::EffectsHalted, message);
+                vec![Event::Refused(Box::new(cleared.passed().refuse(refused)))]
+            }
+            Found::Unclear(why) => {
+                let message = format!(
+                    "receipts are missing since a recovery, and whether this was done cannot \
+                     be seen: {why}"
+                );
+                let refused = Refused::new(Code::HistoryMissing, message);
+                vec![Event::Refused(Box::new(cleared.passed().refuse(refused)))]
+            }
+        }
+    }
+
+    async fn look_first(
+        &self,
+        cleared: &Cleared,
+        intent: &Intent,
+        contract: &Contract,
+        since: Timestamp,
+    ) -> Found {
+        if contract.effect.class == EffectClass::Blind {
+            return Found::Unclear("this backend offers no way to look".to_owned());
+        }
+        // What would be sent, to look for it; it is neither journaled nor sent here.
+        let cleared = State::Cleared(Box::new(cleared.clone()));
+        let intended = Event::Intended(Box::new(intent.clone()));
+        let Ok(State::Sent(dispatch)) = lifecycle::next(Some(cleared), intended) else {
+            return Found::Unclear("it cannot be sent".to_owned());
+        };
+        match self.driver.look(&dispatch, contract).await.sight {
+            Sight::Absent { .. } => absent(contract, since, self.clock.now()),
+            Sight::Right { .. }
+            | Sight::Wrong { .. }
+            | Sight::Pending { .. }
+            | Sight::Failed { .. }
+            | Sight::Many { .. } => Found::Ours,
+            Sight::Unreadable { why } => Found::Unclear(why),
+        }
+    }
+}
+
+/// Absence proves little, and nothing before what was under way has had its time to show.
+fn absent(contract: &Contract, since: Timestamp, now: Timestamp) -> Found {
+    let effect = &contract.effect;
+    let sourced = effect.visible_within.is_some() || effect.class == EffectClass::ServerKey;
+    if effect.irreversible && !sourced {
+        return Found::Unclear("no sourced bound says when it would show".to_owned());
+    }
+    let rest = contract.pack.quiet_period.saturating_add(verify::visible(contract));
+    match since.saturating_add(rest).unwrap_or(Timestamp::MAX) {
+        until if now < until => Found::Early(until),
+        _ => Found::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests;

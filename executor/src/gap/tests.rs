@@ -1,0 +1,107 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::sync::Arc;
+
+use countersign_core::plan::Source;
+use countersign_shared::receipt::Receipt;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::desk::{Desk, Request};
+use crate::grants::tests::house::Impatient;
+use crate::grants::tests::shop::{PACK, Shop};
+use crate::ports::ReceiptQuery;
+use crate::standing::{Gap, Standing};
+use crate::testing::{catalog, desk, plan, policy};
+
+/// A desk in a gap, whose refunds need nobody; the pack is changed by `edit`.
+fn in_gap(folder: &std::path::Path, shop: &Arc<Shop>, edit: impl Fn(&str) -> String) -> Desk {
+    let since = Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    in_gap_since(since, folder, shop, edit)
+}
+
+fn in_gap_since(
+    since: Timestamp,
+    folder: &std::path::Path,
+    shop: &Arc<Shop>,
+    edit: impl Fn(&str) -> String,
+) -> Desk {
+    let files = PACK.map(|(name, text)| (name, edit(&without_approval(text))));
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let backends = Arc::clone(shop) as _;
+    let desk = desk(folder, (catalog(&files), policy()), backends, Arc::new(Impatient));
+    let gap = Some(Gap { since, missing: 1 });
+    desk.pipeline.vitals.stand(&Standing { gap, ..Standing::default() });
+    desk
+}
+
+fn without_approval(text: &str) -> String {
+    let kept = text.lines().filter(|line| !line.starts_with("approve:"));
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+/// The customer's wish, carried out; answers with its receipt.
+async fn refund(desk: &Desk) -> Receipt {
+    let subject = serde_json::from_value(json!({
+        "tenant": "t", "issuer": "i", "id": "s", "signs_as": "s",
+        "claims": { "customer_id": "c1" },
+        "kind": "customer", "scopes": [], "segment": "", "strength": "signed_in",
+        "verified_at": Timestamp::now(),
+    }));
+    let reason = ("reason".to_owned(), Source::Model("damaged".into()));
+    let request = Request { caller: "planner".into(), subject: subject.unwrap(), messages: vec![] };
+    let _told = desk.execute_plan(&request, &plan("shop.refund", [reason].into())).await;
+    let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
+    let newest = desk.pipeline.store.receipts(query).await.unwrap();
+    serde_json::from_slice(&newest[0].body).unwrap()
+}
+
+#[tokio::test]
+async fn an_effect_whose_receipt_is_lost_is_found_and_not_done_again() {
+    let shop = Arc::<Shop>::default();
+    let first = tempfile::tempdir().unwrap();
+    let done = refund(&in_gap(first.path(), &shop, str::to_owned)).await;
+    assert_eq!((done.outcome.as_str(), shop.refunds()), ("applied", 1), "{}", done.message);
+    // A store that knows nothing of it has the same key for the same wish.
+    let second = tempfile::tempdir().unwrap();
+    let again = refund(&in_gap(second.path(), &shop, str::to_owned)).await;
+    assert_eq!((again.outcome.as_str(), shop.refunds()), ("applied", 1), "{}", again.message);
+    assert_eq!(again.verification.evidence, ["read_back"]);
+    assert_eq!(again.key, done.key);
+    assert_eq!(again.attempts.iter().filter(|a| a.status.is_some()).count(), 0, "nothing answered");
+}
+
+#[tokio::test]
+async fn right_after_a_recovery_absence_says_nothing() {
+    let shop = Arc::<Shop>::default();
+    let folder = tempfile::tempdir().unwrap();
+    let refused =
+        refund(&in_gap_since(Timestamp::now(), folder.path(), &shop, str::to_owned)).await;
+    assert_eq!((refused.code.as_str(), shop.refunds()), ("EFFECTS_HALTED", 0), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_for_goes_to_a_person() {
+    let shop = Arc::<Shop>::default();
+    let folder = tempfile::tempdir().unwrap();
+    let blind = |text: &str| {
+        let class = "{ class: server_key, window: 24h, irreversible: true, probe: { on: 2026-11-21, source: \"https://shop.example/docs\" } }";
+        text.replace(class, "{ class: blind, irreversible: true }")
+    };
+    let refused = refund(&in_gap(folder.path(), &shop, blind)).await;
+    assert_eq!((refused.code.as_str(), refused.next.as_str()), ("HISTORY_MISSING", "person"));
+    assert_eq!(shop.refunds(), 0);
+}
+
+#[tokio::test]
+async fn a_look_that_fails_goes_to_a_person() {
+    let shop = Arc::<Shop>::default();
+    let folder = tempfile::tempdir().unwrap();
+    let desk = in_gap(folder.path(), &shop, str::to_owned);
+    // The dry run and the gates read; the look does not.
+    shop.away_after(2);
+    let refused = refund(&desk).await;
+    assert_eq!((refused.code.as_str(), refused.next.as_str()), ("HISTORY_MISSING", "person"));
+    shop.back();
+    assert_eq!(shop.refunds(), 0);
+}

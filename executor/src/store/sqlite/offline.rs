@@ -1,0 +1,168 @@
+//! The store while no executor uses it: what a recovery asks, and its one commit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use countersign_core::seal::{self, Leaf};
+use countersign_shared::ids::ReceiptId;
+use countersign_shared::tlog::key::LogKey;
+use countersign_shared::tlog::merkle::{Hash, Tree};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::writer::{Batch, checkpoint};
+use super::{controls, history, open_for_writing, restored, standing};
+use crate::log::LogKeys;
+use crate::ports::StoreError;
+use crate::standing::Standing;
+
+/// A store that nobody else uses. Whoever opens it holds the state folder's lock.
+pub struct Offline {
+    db: Connection,
+    standing: Standing,
+    tree: Tree,
+}
+
+/// What a recovery does, in one commit.
+#[derive(Debug, Default)]
+pub struct Restoration {
+    /// The first new leaf, where the log does not simply go on.
+    pub opened: Option<Leaf>,
+    /// Receipts that come back, in order.
+    pub back: Vec<Leaf>,
+    /// Size and root that these lead to.
+    pub leads_to: Option<(u64, Hash)>,
+    /// What waits is ended: it may have been done since.
+    pub ends: bool,
+    /// The last new leaf.
+    pub closed: Option<Leaf>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Restored {
+    /// Actions whose key is known again.
+    pub keys: usize,
+    /// Those of them that are in doubt and keep their object locked.
+    pub frozen: usize,
+    /// What waited and was ended.
+    pub ended: usize,
+}
+
+impl Offline {
+    /// Opens the store, or a new one.
+    ///
+    /// # Errors
+    /// When the file cannot be used, or its log is not the key's.
+    pub fn open(path: &Path, keys: &LogKeys) -> Result<Self, StoreError> {
+        let db = open_for_writing(path)?;
+        let standing = standing::read(&db)?;
+        let key = keys.of(standing.epoch).map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        let tree = history::load(&db, &key)?;
+        Ok(Self { db, standing, tree })
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Its log, to go on from.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The root that its log had at this size, no larger than it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn root_at(&self, size: u64) -> Result<Hash, StoreError> {
+        Ok(Tree::load(size, &history::Nodes(&self.db))?.root())
+    }
+
+    /// Whether its log has a receipt.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn has(&self, receipt: &ReceiptId) -> Result<bool, StoreError> {
+        let find = "SELECT 1 FROM leaves WHERE receipt_id = ?1";
+        let found: Option<i64> = self
+            .db
+            .prepare_cached(find)?
+            .query_row(params![receipt.as_str()], |row| row.get(0))
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    /// Files of the active policy bundle; empty where nothing is activated.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        controls::bundle(&self.db)
+    }
+
+    /// Brings back what was forgotten, and stands as `standing` says from then on.
+    ///
+    /// # Errors
+    /// When the receipts do not lead where they should, or the store fails. Nothing was
+    /// changed then.
+    pub fn restore(
+        mut self,
+        back: &Restoration,
+        standing: &Standing,
+        key: &LogKey,
+        now: Timestamp,
+    ) -> Result<Restored, StoreError> {
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        let done = self.change(back, now).and_then(|done| {
+            standing::write(&self.db, standing)?;
+            checkpoint(&self.db, &self.tree, key)?;
+            self.db.execute_batch("COMMIT")?;
+            Ok(done)
+        });
+        if done.is_err() {
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    fn change(&mut self, back: &Restoration, now: Timestamp) -> Result<Restored, StoreError> {
+        let mut done = Restored::default();
+        let (db, mut batch) = (&self.db, Batch::over(&self.db, &mut self.tree));
+        if let Some(leaf) = &back.opened {
+            batch.log(leaf)?;
+        }
+        for leaf in &back.back {
+            batch.log(leaf)?;
+            if let Some(outcome) = seal::ends(&leaf.receipt) {
+                restored::take(db, &leaf.receipt, outcome)?;
+                done.keys += 1;
+            }
+        }
+        if back.leads_to.is_some_and(|to| to != (batch.size(), batch.root())) {
+            let message = "the receipts do not lead to the checkpoint".to_owned();
+            return Err(StoreError::Damaged(message));
+        }
+        let stale = if back.ends { restored::stale(db, now)? } else { Vec::new() };
+        for ended in &stale {
+            ended.write(db)?;
+            batch.log(&ended.leaf)?;
+        }
+        done.ended = stale.len();
+        if let Some(leaf) = &back.closed {
+            batch.log(leaf)?;
+        }
+        done.frozen = frozen(db)?;
+        Ok(done)
+    }
+}
+
+/// Actions in doubt.
+fn frozen(db: &Connection) -> Result<usize, StoreError> {
+    let count: i64 =
+        db.query_row("SELECT count(*) FROM actions WHERE outcome = 'unknown'", [], |r| r.get(0))?;
+    usize::try_from(count).map_err(crate::store::known::damaged)
+}

@@ -1,0 +1,170 @@
+//! What receipts from outside bring back: keys, locks, bookings, the ends of journals.
+
+use countersign_core::answer::Verdict;
+use countersign_core::dispatch::AttemptResult;
+use countersign_core::error::Refused;
+use countersign_core::lifecycle::{self, Event, Outcome, Settlement, State};
+use countersign_core::seal::{self, Leaf};
+use countersign_shared::codes::Code;
+use countersign_shared::ids::ReceiptId;
+use countersign_shared::money::Money;
+use countersign_shared::receipt::Receipt;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::rows;
+use crate::ports::StoreError;
+use crate::store::known::damaged;
+use crate::store::row::Row;
+
+/// Takes the key of a receipt's action again (AT MOST ONE EFFECT), as it ended. A journal
+/// that knows of the sending is ended by it; any other goes, the receipt is the record.
+pub(super) fn take(db: &Connection, receipt: &Receipt, outcome: Outcome) -> Result<(), StoreError> {
+    if end(db, receipt, outcome)? {
+        return Ok(());
+    }
+    for table in ["journal", "actions", "spending", "locks"] {
+        let sql = format!("DELETE FROM {table} WHERE action_id = ?1");
+        db.prepare_cached(&sql)?.execute(params![receipt.action_id])?;
+    }
+    action(db, receipt, outcome)?;
+    if matches!(outcome, Outcome::Applied | Outcome::Unknown) {
+        book(db, receipt)?;
+    }
+    if outcome == Outcome::Unknown {
+        let mut insert = db.prepare_cached(
+            "INSERT INTO locks (object, action_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        )?;
+        for object in &receipt.locks {
+            insert.execute(params![object, receipt.action_id])?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a journal in which the sending is, as the receipt says; `false` where there is none.
+fn end(db: &Connection, receipt: &Receipt, outcome: Outcome) -> Result<bool, StoreError> {
+    let journal = rows::events(db, &receipt.action_id)?;
+    let seq = u64::try_from(journal.len()).map_err(damaged)?;
+    let Ok(mut state) = lifecycle::fold(journal) else { return Ok(false) };
+    let why = "the store was restored from a backup".to_owned();
+    let lost =
+        AttemptResult { at: receipt.sealed_at, status: None, verdict: Verdict::Lost { why } };
+    let settled = Settlement::new(outcome, &receipt.code, &receipt.message);
+    let steps = match &state {
+        State::Sent(_) => vec![Event::Answered(Box::new(lost)), Event::Settled(settled)],
+        State::Answered(_) | State::Looking(..) => vec![Event::Settled(settled)],
+        State::Settled(known) if known.settlement.outcome == outcome => Vec::new(),
+        State::Settled(_)
+        | State::Proposed(_)
+        | State::Granted(_)
+        | State::Claimed(_)
+        | State::Cleared(_)
+        | State::Refused(_)
+        | State::Sealed(..)
+        | State::SealedRefusal(..) => return Ok(false),
+    };
+    let id = receipt.receipt_id.parse().map_err(damaged)?;
+    let events: Vec<_> = steps.into_iter().chain([Event::Sealed(id)]).collect();
+    for event in &events {
+        state = lifecycle::next(Some(state), event.clone()).map_err(damaged)?;
+    }
+    rows::append(db, &Row::of(&state), seq, &events)?;
+    Ok(true)
+}
+
+fn action(db: &Connection, receipt: &Receipt, outcome: Outcome) -> Result<(), StoreError> {
+    // A store that went on before anybody noticed may have used the key a second time.
+    let last: Option<u32> = db
+        .prepare_cached("SELECT max(occasion) FROM actions WHERE intent = ?1")?
+        .query_row(params![receipt.intent], |row| row.get(0))?;
+    let taken: Option<i64> = db
+        .prepare_cached("SELECT 1 FROM actions WHERE intent = ?1 AND occasion = ?2")?
+        .query_row(params![receipt.intent, receipt.occasion], |row| row.get(0))
+        .optional()?;
+    let next = last.map_or(0, |last| last.saturating_add(1));
+    let occasion = if taken.is_some() { next } else { receipt.occasion };
+    db.prepare_cached(
+        "INSERT INTO actions (action_id, proposal_id, tenant, issuer, subject, tool, intent,
+                              caller, at, occasion, state, outcome, receipt_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'sealed', ?11, ?12)",
+    )?
+    .execute(params![
+        receipt.action_id,
+        receipt.proposal_id,
+        receipt.tenant,
+        receipt.asked.issuer,
+        receipt.asked.subject,
+        receipt.tool,
+        receipt.intent,
+        receipt.asked.caller,
+        receipt.sealed_at.as_second(),
+        occasion,
+        outcome.name(),
+        receipt.receipt_id,
+    ])?;
+    Ok(())
+}
+
+/// From its first sending on: a little later than the claim, so it counts no shorter.
+fn book(db: &Connection, receipt: &Receipt) -> Result<(), StoreError> {
+    let at = receipt.attempts.first().map_or(receipt.sealed_at, |attempt| attempt.at);
+    let mut insert = db.prepare_cached(
+        "INSERT INTO spending (account, at, action_id, tool, currency, minor)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+    )?;
+    let currency = receipt.money.map_or("", |m| m.currency().code());
+    let minor = receipt.money.map_or(0, Money::minor);
+    let (at, action, tool) = (at.as_millisecond(), &receipt.action_id, &receipt.tool);
+    for account in &receipt.booked {
+        insert.execute(params![account, at, action, tool, currency, minor])?;
+    }
+    Ok(())
+}
+
+/// An action that ends without having been sent.
+pub(super) struct Ended {
+    row: Row,
+    seq: u64,
+    events: Vec<Event>,
+    pub(super) leaf: Leaf,
+}
+
+impl Ended {
+    pub(super) fn write(&self, db: &Connection) -> Result<(), StoreError> {
+        rows::append(db, &self.row, self.seq, &self.events)
+    }
+}
+
+/// What waits or was begun and, by this store, not sent: it may have been since. Each is
+/// refused, and has to be asked again. What is void already needs no end.
+pub(super) fn stale(db: &Connection, now: Timestamp) -> Result<Vec<Ended>, StoreError> {
+    let mut select = db.prepare(
+        "SELECT action_id FROM actions
+         WHERE state IN ('proposed', 'waiting', 'granted', 'claimed', 'cleared')",
+    )?;
+    let ids = select.query_map([], |row| row.get::<_, String>(0))?;
+    let mut all = Vec::new();
+    for id in ids {
+        let journal = rows::events(db, &id?)?;
+        let seq = u64::try_from(journal.len()).map_err(damaged)?;
+        let state = lifecycle::fold(journal).map_err(damaged)?;
+        let void = state.parked().is_some_and(|p| p.proposal().expires_at() < now);
+        if !void {
+            all.extend(refuse(state, seq, now)?);
+        }
+    }
+    Ok(all)
+}
+
+fn refuse(state: State, seq: u64, now: Timestamp) -> Result<Option<Ended>, StoreError> {
+    let message = "made before the store was restored from a backup: ask again";
+    let refused = Event::Refused(Box::new(Refused::new(Code::ProposalExpired, message)));
+    let state = lifecycle::next(Some(state), refused.clone()).map_err(damaged)?;
+    let id = ReceiptId::from_uuid(Uuid::now_v7());
+    let Some(leaf) = seal::seal(&state, None, &id, now) else { return Ok(None) };
+    let sealed = Event::Sealed(id);
+    let state = lifecycle::next(Some(state), sealed.clone()).map_err(damaged)?;
+    Ok(Some(Ended { row: Row::of(&state), seq, events: vec![refused, sealed], leaf }))
+}
