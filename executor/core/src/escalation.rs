@@ -328,6 +328,7 @@ mod tests {
             "FRAUD_FLAGGED",
             "ESCALATED",
             "HUMAN_DISAGREES",
+            "HISTORY_MISSING",
         ];
         assert_eq!(names, expected);
     }

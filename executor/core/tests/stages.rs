@@ -245,7 +245,9 @@ impl Shop {
     }
 
     fn answered(&self, verdict: Verdict) -> Event {
-        Event::Answered(Box::new(AttemptResult { at: self.now, status: None, verdict }))
+        let unanswered = matches!(verdict, Verdict::Lost { .. } | Verdict::NotSent { .. });
+        let status = (!unanswered).then_some(422);
+        Event::Answered(Box::new(AttemptResult { at: self.now, status, verdict }))
     }
 
     fn looked(&self, sight: Sight, after: i64) -> Event {
@@ -453,6 +455,19 @@ fn a_guard_proves_nothing_until_our_effect_had_time_to_show() {
         journal.push(shop.looked(absent(), 2));
         assert_eq!(outcome(shop.ask(&journal, 2)), (Outcome::NotApplied, "TOO_LATE".into()));
     }
+}
+
+/// What was seen before anything was sent is not taken back by a look that lags.
+#[test]
+fn an_effect_that_was_found_first_is_never_told_as_not_applied() {
+    let shop = Shop::new(MARKER);
+    let verdict = Verdict::Guard { code: "ALREADY_DONE".into(), message: "not sent".into() };
+    let found = AttemptResult { at: shop.now, status: None, verdict };
+    let mut journal = shop.sent();
+    journal.extend([Event::Answered(Box::new(found)), shop.looked(absent(), 0)]);
+    assert!(matches!(shop.ask(&journal, 0), Ask::Look(_)));
+    journal.push(shop.looked(absent(), 3600));
+    assert_eq!(outcome(shop.ask(&journal, 3600)).0, Outcome::Unknown);
 }
 
 #[test]

@@ -247,10 +247,10 @@ impl Rules {
                 let body = body.as_bytes().to_vec();
                 let sent = Sent::Answered { status, retry_after: None, replayed: false, body };
                 let verdict = answer::judge(self.till.contract(), &sent);
-                Ok(told.ended(verdict, now))
+                Ok(told.ended(Some(status), verdict, now))
             }
-            Happens::Lost => Ok(told.ended(Verdict::Lost { why: "cut".into() }, now)),
-            Happens::Held => Ok(told.ended(Verdict::NotSent { why: "late".into() }, now)),
+            Happens::Lost => Ok(told.ended(None, Verdict::Lost { why: "cut".into() }, now)),
+            Happens::Held => Ok(told.ended(None, Verdict::NotSent { why: "late".into() }, now)),
             Happens::Looked(marks) => Ok(told.and(self.look(told, *marks, now))),
         }
     }
@@ -339,8 +339,8 @@ impl Told {
         Self(Arc::new(Journal { digest, len, life }))
     }
 
-    fn ended(&self, verdict: Verdict, now: u8) -> Self {
-        let result = AttemptResult { at: at(now), status: None, verdict };
+    fn ended(&self, status: Option<u16>, verdict: Verdict, now: u8) -> Self {
+        let result = AttemptResult { at: at(now), status, verdict };
         self.and(Event::Answered(Box::new(result)))
     }
 

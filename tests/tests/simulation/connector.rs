@@ -81,7 +81,7 @@ impl Backends for Connector {
 }
 
 impl Connector {
-    pub fn new() -> Arc<dyn Backends> {
+    pub fn backends() -> Arc<dyn Backends> {
         Arc::new(Self)
     }
 }

@@ -93,7 +93,7 @@ async fn adopt(desk: Desk, host: &'static str, world: Arc<World>) {
 fn desk(ground: &Ground, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Desk {
     let catalog = Arc::clone(&ground.catalog);
     let pipeline = Pipeline {
-        driver: Driver::new(Arc::clone(&catalog), Connector::new(), Arc::clone(&clock)),
+        driver: Driver::new(Arc::clone(&catalog), Connector::backends(), Arc::clone(&clock)),
         catalog,
         policy: Arc::clone(&ground.policy),
         store,

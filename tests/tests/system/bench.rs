@@ -1,8 +1,5 @@
 //! `countersign bench`: what it proves and tells, never how fast it is.
 
-#[path = "../../../executor/src/store/postgres/cluster.rs"]
-mod cluster;
-
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -11,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::support::bins;
-use cluster::{Cluster, USER};
+use super::support::cluster::{Cluster, USER};
 
 fn bench(dir: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(bins::dir().join("countersign"));

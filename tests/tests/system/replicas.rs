@@ -2,8 +2,6 @@
 //! connections: every wish is carried out once, and there is one log. How many wishes there are at
 //! least is `COUNTERSIGN_REPLICAS_ACTIONS`, 200 where it is not set.
 
-#[path = "../../../executor/src/store/postgres/cluster.rs"]
-mod cluster;
 mod harm;
 mod place;
 mod proof;
@@ -23,7 +21,7 @@ use countersign_shared::refusal::Refusal;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use cluster::Cluster;
+use super::support::cluster::Cluster;
 use place::Place;
 use replica::Replica;
 use till::Till;

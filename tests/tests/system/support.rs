@@ -5,6 +5,8 @@ pub mod books;
 pub mod browser;
 pub mod canary;
 pub mod change;
+#[path = "../../../executor/src/store/postgres/cluster.rs"]
+pub mod cluster;
 pub mod hook;
 pub mod leaks;
 pub mod pair;

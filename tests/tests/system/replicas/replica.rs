@@ -10,9 +10,9 @@ use countersign::pki::Role;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use tonic::transport::Channel;
 
-use super::cluster::{Cluster, USER};
 use super::place::Place;
 use crate::support::bins;
+use crate::support::cluster::{Cluster, USER};
 
 /// As short as it may be.
 pub const LEASE: Duration = Duration::from_secs(6);
