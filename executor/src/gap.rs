@@ -103,13 +103,8 @@ impl Pipeline {
     }
 }
 
-/// Absence proves little, and nothing before what was under way has had its time to show.
+/// Absence proves nothing before what was under way has had its time to show.
 fn absent(contract: &Contract, since: Timestamp, now: Timestamp) -> Found {
-    let effect = &contract.effect;
-    let sourced = effect.visible_within.is_some() || effect.class == EffectClass::ServerKey;
-    if effect.irreversible && !sourced {
-        return Found::Unclear("no sourced bound says when it would show".to_owned());
-    }
     let rest = contract.pack.quiet_period.saturating_add(verify::visible(contract));
     match since.saturating_add(rest).unwrap_or(Timestamp::MAX) {
         until if now < until => Found::Early(until),
