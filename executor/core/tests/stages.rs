@@ -245,8 +245,7 @@ impl Shop {
     }
 
     fn answered(&self, verdict: Verdict) -> Event {
-        let unanswered = matches!(verdict, Verdict::Lost { .. } | Verdict::NotSent { .. });
-        let status = (!unanswered).then_some(422);
+        let status = (!matches!(verdict, Verdict::Lost { .. })).then_some(422);
         Event::Answered(Box::new(AttemptResult { at: self.now, status, verdict }))
     }
 
@@ -460,10 +459,9 @@ fn a_guard_proves_nothing_until_our_effect_had_time_to_show() {
 /// What was seen before anything was sent is not taken back by a look that lags.
 #[test]
 fn an_effect_that_was_found_first_is_never_told_as_not_applied() {
-    let shop = Shop::new(MARKER);
+    let (shop, mut journal) = (Shop::new(MARKER), Shop::new(MARKER).sent());
     let verdict = Verdict::Guard { code: "ALREADY_DONE".into(), message: "not sent".into() };
     let found = AttemptResult { at: shop.now, status: None, verdict };
-    let mut journal = shop.sent();
     journal.extend([Event::Answered(Box::new(found)), shop.looked(absent(), 0)]);
     assert!(matches!(shop.ask(&journal, 0), Ask::Look(_)));
     journal.push(shop.looked(absent(), 3600));
