@@ -223,4 +223,17 @@ mod tests {
         fs::write(folder.path().join(CHECKPOINT), "rubbish").unwrap();
         assert!(Keep::open(folder.path()).unwrap_err().to_string().contains("put it aside"));
     }
+
+    #[test]
+    fn a_torn_line_does_not_spoil_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        for (left, whole) in [("", ""), ("a\n", "a\n"), ("a\nb", "a\n"), ("b", "")] {
+            fs::write(&path, left).unwrap();
+            let mut file = OpenOptions::new().read(true).append(true).open(&path).unwrap();
+            whole_lines(&mut file).unwrap();
+            file.write_all(b"c\n").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{whole}c\n"), "{left:?}");
+        }
+    }
 }
