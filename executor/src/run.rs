@@ -99,7 +99,7 @@ pub async fn run(
     }
     let told = notify::start(&config.notify, desk.clone())?;
     if let Some(file) = ready_file {
-        Ready { grpc, admin, console }.announce(file)?;
+        Ready { grpc, admin, console, chat: None }.announce(file)?;
     }
     tracing::info!(%grpc, %admin, tools = desk.pipeline.catalog.tools.len(), "executor ready");
     let (health, health_service) = tonic_health::server::health_reporter();

@@ -29,6 +29,9 @@ pub struct Config {
     /// What reads messages.
     #[serde(default)]
     pub model: ModelConfig,
+    /// HTTP for chat frontends that speak OpenAI's Chat Completions. Absent: gRPC only.
+    #[serde(default)]
+    pub chat: Option<ChatConfig>,
 }
 
 /// Where the executor is and who it must be.
@@ -83,6 +86,107 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Er
     Duration::try_from(span).map_err(serde::de::Error::custom)
 }
 
+/// HTTP for chat frontends.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChatConfig {
+    /// `host:port`; port 0 takes a free one.
+    pub listen: String,
+    /// Certificate and key. Absent: plain HTTP, on loopback or behind a proxy that ends TLS.
+    #[serde(default)]
+    pub tls: Option<ServerCertificate>,
+    /// The name under which the planner is listed among models.
+    #[serde(default = "countersign")]
+    pub model: String,
+    /// Who may call, each with keys of its own.
+    pub frontends: Vec<FrontendConfig>,
+}
+
+/// PEM files of an HTTPS server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerCertificate {
+    /// The certificate, its chain after it.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// A chat frontend of one tenant.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrontendConfig {
+    /// For logs.
+    pub name: String,
+    /// File with its API keys, one a line.
+    pub keys: PathBuf,
+    /// How it says for whom it asks.
+    pub subject: SubjectConfig,
+    /// The header with the conversation's id.
+    #[serde(default = "conversation_header")]
+    pub conversation: String,
+    /// The header with the ticket's number. Absent: none is read.
+    #[serde(default)]
+    pub ticket: Option<String>,
+    /// Whether it signs messages and confirmations itself. Where not, customers confirm by
+    /// a link to the executor's own page.
+    #[serde(default)]
+    pub signs: bool,
+    /// Web origins whose pages may call with a key of this frontend.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// Requests a minute, all its customers together.
+    #[serde(default = "frontend_pace")]
+    pub per_minute: u32,
+    /// Requests a minute of one customer.
+    #[serde(default = "subject_pace")]
+    pub per_minute_each: u32,
+}
+
+/// How a frontend says for whom it asks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SubjectConfig {
+    /// A header carries the subject's own token, which the executor verifies.
+    Token(String),
+    /// A header names somebody. The planner signs that the frontend says so; the executor's
+    /// issuer for it should have `strength: { default: asserted }`.
+    Asserted(AssertedConfig),
+}
+
+/// What the planner signs for a subject that only a header names.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssertedConfig {
+    /// The header: `X-OpenWebUI-User-Email`.
+    pub header: String,
+    /// `iss` of the token, known to the executor.
+    pub issuer: String,
+    /// `aud` of the token.
+    #[serde(default = "countersign")]
+    pub audience: String,
+    /// `kid` of the key.
+    pub kid: String,
+    /// PEM file of the Ed25519 key.
+    pub key: PathBuf,
+}
+
+fn countersign() -> String {
+    "countersign".to_owned()
+}
+
+fn conversation_header() -> String {
+    "X-Countersign-Conversation".to_owned()
+}
+
+fn frontend_pace() -> u32 {
+    600
+}
+
+fn subject_pace() -> u32 {
+    30
+}
+
 impl Config {
     /// Reads the file.
     ///
@@ -111,9 +215,25 @@ impl Config {
         let paths =
             [Some(&mut tls.cert), Some(&mut tls.key), Some(&mut tls.ca), tls.crl.as_mut(), key];
         let paths = paths.into_iter().chain([self.state.as_mut()]);
+        let paths = paths.chain(self.chat.iter_mut().flat_map(ChatConfig::files).map(Some));
         for path in paths.flatten() {
             *path = folder.join(&path);
         }
+    }
+}
+
+impl ChatConfig {
+    /// Every file that it names.
+    fn files(&mut self) -> Vec<&mut PathBuf> {
+        let tls = self.tls.as_mut().map(|tls| [&mut tls.cert, &mut tls.key]);
+        let mut files: Vec<_> = tls.into_iter().flatten().collect();
+        for frontend in &mut self.frontends {
+            files.push(&mut frontend.keys);
+            if let SubjectConfig::Asserted(asserted) = &mut frontend.subject {
+                files.push(&mut asserted.key);
+            }
+        }
+        files
     }
 }
 

@@ -1,7 +1,7 @@
 //! The planner: reads a conversation, asks the executor, and holds no privilege.
 //!
 //! ```text
-//! frontend ──service──▶ conversation ──triage──▶ answer to a card or a question of ours
+//! frontend ──service, chat──▶ conversation ──triage──▶ answer to a card or a question of ours
 //!                            │                        │
 //!                            ▼                        ▼
 //!                      model ◀─prompt/parse    assemble ──context──▶ reads (executor)
@@ -14,6 +14,7 @@
 //! front of a customer (NO CLAIM WITHOUT A RECEIPT).
 
 pub mod assemble;
+pub mod chat;
 pub mod config;
 pub mod confine;
 pub mod context;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use countersign_planner::config::Config;
 use countersign_planner::confine::{Confined, Needs, confine};
-use countersign_planner::run::{keep, model, run};
+use countersign_planner::run::{Opened, run};
 use countersign_shared::telemetry::{self, LogFormat};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 ///   callers: [ "spiffe://example.org/frontend" ]
 ///   executor: { address: "127.0.0.1:7443", id: "spiffe://example.org/executor" }
 ///   state: state                     # receipts and checkpoints, for a recovery
+///   # chat: …                        # OpenAI's Chat Completions over HTTP, see planner.yaml of `countersign init`
 ///   model: { kind: offline }         # or: { kind: openai, url: "http://127.0.0.1:8000/v1", name: my-model }
 ///
 /// RUST_LOG chooses what is logged, such as RUST_LOG=debug.
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
 fn start(args: &Args) -> anyhow::Result<()> {
     telemetry::init(LogFormat::Json)?;
     let config = Config::load(&args.config)?;
-    let (model, keep) = (model(&config.model)?, keep(&config)?);
+    let opened = Opened::of(&config)?;
     match confine(&Needs::of(&config, args.ready_file.as_deref()))? {
         Confined::Fully => tracing::info!(confined = "fully", "own files and own peers only"),
         Confined::Partly => {
@@ -74,6 +75,6 @@ fn start(args: &Args) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
         };
-        run(config, (model, keep), args.ready_file.as_deref(), stop).await
+        run(config, opened, args.ready_file.as_deref(), stop).await
     })
 }

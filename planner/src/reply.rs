@@ -33,6 +33,8 @@ pub const LOOK_AGAIN: &str =
 /// The executor's link was sent and not used yet.
 pub const OPEN_THE_LINK: &str =
     "This waits for your yes. Please open the link that was sent to you.";
+/// An edited message asks for something that needs no yes.
+pub const SAY_IT_ANEW: &str = "You changed an earlier message. What was done since stays done, and I start nothing from here by myself. If you want this, please write it as a new message.";
 /// No answer in the tools.
 const NOT_ANSWERABLE: &str = "I can't answer that from what I can look up here.";
 /// Nothing was understood.

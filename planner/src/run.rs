@@ -14,6 +14,7 @@ use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
 use tokio_util::task::TaskTracker;
 
+use crate::chat;
 use crate::config::{Config, ModelConfig};
 use crate::conversation::Limits;
 use crate::conversation::turn::Engine;
@@ -31,27 +32,42 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Largest request, in bytes.
 const LARGEST_REQUEST: usize = 256 * 1024;
 
-/// Builds the configured model. Reads the API key, so do it before confining.
-///
-/// # Errors
-/// When the key's file cannot be read.
-pub fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
+/// The configured model, with its API key.
+fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
     match config {
         ModelConfig::Offline => Ok(Arc::new(Offline)),
         ModelConfig::Openai(openai) => Ok(Arc::new(Openai::new(openai)?)),
     }
 }
 
-/// Opens the folder of what is kept. It has to be there before confining.
-///
-/// # Errors
-/// When it cannot be used.
-pub fn keep(config: &Config) -> anyhow::Result<Keep> {
+/// The folder of what is kept.
+fn keep(config: &Config) -> anyhow::Result<Keep> {
     let Some(folder) = &config.state else {
         tracing::warn!("`state` names no folder: receipts and checkpoints are not kept");
         return Ok(Keep::default());
     };
     Keep::open(folder).with_context(|| format!("cannot use {}", folder.display()))
+}
+
+/// What is read and opened before the process is confined.
+pub struct Opened {
+    /// What reads messages.
+    pub model: Arc<dyn Model>,
+    /// What is kept.
+    pub keep: Keep,
+    /// Keys and certificates of the HTTP faces.
+    pub chat: Option<chat::Opened>,
+}
+
+impl Opened {
+    /// Reads and opens all that the configuration names.
+    ///
+    /// # Errors
+    /// What cannot be used, with what to do about it.
+    pub fn of(config: &Config) -> anyhow::Result<Self> {
+        let chat = config.chat.clone().map(chat::Opened::of).transpose()?;
+        Ok(Self { model: model(&config.model)?, keep: keep(config)?, chat })
+    }
 }
 
 /// Runs the planner until `stop` resolves.
@@ -60,7 +76,7 @@ pub fn keep(config: &Config) -> anyhow::Result<Keep> {
 /// Whatever keeps it from starting, with what to do about it.
 pub async fn run(
     config: Config,
-    (model, keep): (Arc<dyn Model>, Keep),
+    Opened { model, keep, chat }: Opened,
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
@@ -80,16 +96,22 @@ pub async fn run(
         Arc::clone(&model),
         Limits::default(),
     );
-    let planner = PlannerServer::new(PlannerService::new(Arc::new(engine), turns.clone()));
+    let engine = Arc::new(engine);
+    let chat = match chat {
+        Some(chat) => Some(chat::serve(chat, Arc::clone(&engine), turns.clone()).await?),
+        None => None,
+    };
+    let planner = PlannerServer::new(PlannerService::new(engine, turns.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PlannerServer<PlannerService>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
     if let Some(file) = ready_file {
-        Ready { grpc, admin, console: None }.announce(file)?;
+        Ready { grpc, admin, console: None, chat }.announce(file)?;
     }
-    tracing::info!(%grpc, %admin, model = model.name(), "planner ready");
+    let http = chat.map(|address| address.to_string()).unwrap_or_default();
+    tracing::info!(%grpc, %admin, chat = http, model = model.name(), "planner ready");
     let router = server(ConnectionLimits::default())
         .layer(Guard::new(Authorize::new(config.callers)))
         .add_service(health_service)

@@ -16,6 +16,9 @@ pub struct Ready {
     /// The address of the approval page, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub console: Option<SocketAddr>,
+    /// The address of the HTTP faces for chat frontends, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<SocketAddr>,
 }
 
 impl Ready {
@@ -53,6 +56,7 @@ mod tests {
             grpc: "127.0.0.1:1".parse().unwrap(),
             admin: "[::1]:2".parse().unwrap(),
             console: None,
+            chat: None,
         };
         ready.announce(&file).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();

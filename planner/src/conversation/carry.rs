@@ -77,6 +77,10 @@ impl Engine {
         let customer = i32::from(GrantKind::Customer);
         // Staff that has to say yes is asked by the executor, once it is to be done.
         if !proposal.needs.contains(&customer) {
+            if scene.edited {
+                conversation.stage = Stage::Listening;
+                return Ending::says(Intent::Clarify, reply::SAY_IT_ANEW);
+            }
             return self.carried(scene, conversation, &proposal.proposal_id, "", Some(task)).await;
         }
         let Some(card) = proposal.card.clone() else {

@@ -368,6 +368,8 @@ pub(crate) struct Talk {
     conversation: usize,
     /// Whether the frontend says that it signs no yes.
     pub(crate) by_link: bool,
+    /// Whether the next message takes the place of an earlier one.
+    pub(crate) edited: bool,
     pub(crate) card: Option<Card>,
 }
 
@@ -378,7 +380,7 @@ impl Talk {
 
     pub(crate) fn with(executor: &Arc<FakeExecutor>, model: Arc<dyn Model>) -> Self {
         let engine = Engine::new(Arc::<FakeExecutor>::clone(executor), model, Limits::default());
-        Self { engine, sent: 0, conversation: 1, by_link: false, card: None }
+        Self { engine, sent: 0, conversation: 1, by_link: false, edited: false, card: None }
     }
 
     /// Another conversation with the same engine.
@@ -409,6 +411,7 @@ impl Talk {
             confirmation,
             external_ref: String::new(),
             confirm_by_link: self.by_link,
+            edited: self.edited,
         };
         let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
         self.engine.turn(request, &events).await;

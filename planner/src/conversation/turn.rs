@@ -39,6 +39,8 @@ pub(super) struct Scene<'a> {
     pub(super) events: &'a Events,
     /// Whether the customer gets a link instead of a card to confirm.
     pub(super) confirm_by_link: bool,
+    /// Whether the message takes the place of an earlier one.
+    pub(super) edited: bool,
 }
 
 impl Scene<'_> {
@@ -108,8 +110,8 @@ impl Engine {
             external_ref: &request.external_ref,
             messages: &messages,
         };
-        let confirm_by_link = request.confirm_by_link;
-        let scene = Scene { asker, toolbox: &toolbox, events, confirm_by_link };
+        let (confirm_by_link, edited) = (request.confirm_by_link, request.edited);
+        let scene = Scene { asker, toolbox: &toolbox, events, confirm_by_link, edited };
         if !request.confirmation.is_empty() {
             return self.confirmed(&scene, conversation, &request.confirmation).await;
         }

@@ -177,6 +177,7 @@ pub async fn converse(
         confirmation: yes_to.map(|c| pair.frontend.yes(who, "chat-1", c)).unwrap_or_default(),
         external_ref: String::new(),
         confirm_by_link: false,
+        edited: false,
     };
     let mut events = pair.planner().converse(request).await.unwrap().into_inner();
     let mut card = None;

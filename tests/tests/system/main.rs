@@ -25,6 +25,7 @@ mod bad_input;
 mod bench;
 mod blind_backend;
 mod bulk_triage;
+mod chat;
 mod contract_gone;
 mod crash_points;
 mod cross_subject;

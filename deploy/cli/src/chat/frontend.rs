@@ -108,6 +108,7 @@ impl Frontend {
             confirmation: confirmation.unwrap_or_default(),
             external_ref: String::new(),
             confirm_by_link: false,
+            edited: false,
         };
         let mut card = None;
         let turn = self.converse(request, &mut card, &mut progress).await;

@@ -49,6 +49,7 @@ pub fn standing(dir: &Path) -> Vec<Secret> {
 pub fn rightful(name: &str) -> bool {
     name.starts_with("credentials/")
         || name == "log.pem"
+        || name == "asserting.pem"
         || (name.starts_with("pki/") && name.ends_with(".key"))
 }
 

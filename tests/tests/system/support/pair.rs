@@ -76,7 +76,12 @@ impl Pair {
 
     /// With this model.
     pub fn start_planner(&mut self, model: &str) {
-        let config = planner_config(&self.executor.grpc, model);
+        self.start_planner_with(model, "");
+    }
+
+    /// With this model, and this added to its configuration.
+    pub fn start_planner_with(&mut self, model: &str, more: &str) {
+        let config = planner_config(&self.executor.grpc, model) + more;
         fs::write(self.path("planner.yaml"), config).unwrap();
         self.planner = Some(start("planner", self.dir.path(), self.logs));
     }
@@ -260,6 +265,11 @@ impl Pair {
 
     pub fn audit(&self, role: Role) -> AuditClient<Channel> {
         AuditClient::new(self.channel(role))
+    }
+
+    /// Where the planner serves chat over HTTP.
+    pub fn chat(&self) -> String {
+        format!("http://{}", self.planner.as_ref().unwrap().chat)
     }
 
     /// The planner as a chat frontend sees it.

@@ -1,5 +1,7 @@
 //! Those who sign: the subject's issuer, the chat frontend and people of the house.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use countersign_proto::v1;
 use countersign_shared::attest::{
     AUDIENCE, ApprovalClaims, ApprovalType, ConfirmationClaims, ConfirmationType, Decision,
@@ -46,6 +48,16 @@ impl Signer {
 
     pub fn secret_pem(&self) -> String {
         self.secret.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+    }
+
+    /// As OpenSSL reads it: without the public half.
+    pub fn openssl_pem(&self) -> String {
+        let der = [
+            &hex::decode("302e020100300506032b657004220420").unwrap(),
+            &self.secret.to_bytes()[..],
+        ];
+        let body = STANDARD.encode(der.concat());
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
     }
 
     pub fn sign(&self, claims: &impl Serialize) -> String {

@@ -17,6 +17,8 @@ pub struct Service {
     pub grpc: String,
     /// Where `/readyz` is.
     pub admin: String,
+    /// Where chat is served over HTTP; empty where it is not.
+    pub chat: String,
 }
 
 /// What is started, and with what around it.
@@ -67,7 +69,8 @@ impl Launch {
                 let said: Value = serde_json::from_str(&text).unwrap();
                 let address = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
                 let child = Mutex::new(child);
-                return Ok(Service { child, grpc: address("grpc"), admin: address("admin") });
+                let [grpc, admin, chat] = ["grpc", "admin", "chat"].map(address);
+                return Ok(Service { child, grpc, admin, chat });
             }
             if began.elapsed() > Duration::from_secs(60) {
                 let _ = child.kill();

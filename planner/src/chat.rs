@@ -1,0 +1,112 @@
+//! Chat frontends over HTTP: who calls, for whom, in which conversation; then the same
+//! engine as over gRPC.
+//!
+//! ```text
+//! listen ─▶ frontend (whose key, for whom) ─▶ openai (what is asked)
+//!    ─▶ thread (new, again, edited, or aside) ─▶ engine ─▶ tape ─▶ every reader
+//! ```
+//!
+//! Chat Completions is stateless and its clients repeat themselves, so a request is never
+//! the turn: the turn is what the thread finds new in it, and it runs once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::config::ChatConfig;
+use crate::conversation::turn::Engine;
+
+mod aside;
+mod asserted;
+mod frontend;
+mod listen;
+mod openai;
+mod origins;
+mod pace;
+mod tape;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+use frontend::Frontends;
+use thread::Threads;
+
+/// Largest request, in bytes: frontends send the whole conversation each time.
+const LARGEST_REQUEST: usize = 1024 * 1024;
+/// Turns under way at once; further ones are told to come back.
+const MAX_TURNS: usize = 2_048;
+
+/// What has to be read before the process is confined.
+pub struct Opened {
+    config: ChatConfig,
+    frontends: Frontends,
+    tls: Option<listen::Tls>,
+}
+
+impl Opened {
+    /// Reads keys and certificates.
+    ///
+    /// # Errors
+    /// When one cannot be read, with what to do about it.
+    pub fn of(config: ChatConfig) -> anyhow::Result<Self> {
+        let frontends = Frontends::open(&config.frontends)?;
+        let tls = config.tls.as_ref().map(listen::Tls::open).transpose()?;
+        Ok(Self { config, frontends, tls })
+    }
+}
+
+/// What every request finds.
+struct Chat {
+    engine: Arc<Engine>,
+    frontends: Frontends,
+    threads: Threads,
+    /// The planner's name among models.
+    model: String,
+    room: Arc<Semaphore>,
+    turns: TaskTracker,
+}
+
+/// Serves until the process ends. `turns` tells when the last turn has ended.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn serve(
+    opened: Opened,
+    engine: Arc<Engine>,
+    turns: TaskTracker,
+) -> anyhow::Result<SocketAddr> {
+    let Opened { config, frontends, tls } = opened;
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    if tls.is_none() && !address.ip().is_loopback() {
+        tracing::warn!(%address, "chat is served without TLS: put a proxy before it that has TLS");
+    }
+    let chat = Arc::new(Chat {
+        engine,
+        frontends,
+        threads: Threads::default(),
+        model: config.model,
+        room: Arc::new(Semaphore::new(MAX_TURNS)),
+        turns,
+    });
+    let router = Router::new()
+        .route("/v1/chat/completions", post(openai::completions))
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{model}", get(openai::model))
+        .fallback(openai::nowhere)
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
+        .layer(middleware::from_fn_with_state(Arc::clone(&chat), origins::answer))
+        .with_state(chat);
+    tokio::spawn(listen::run(listener, tls, router));
+    Ok(address)
+}

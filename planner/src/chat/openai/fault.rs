@@ -1,0 +1,118 @@
+//! Errors in OpenAI's form. Its clients repeat a request by themselves after 429 and 5xx;
+//! a repeat is heard again, so that is harmless.
+
+use std::time::Duration;
+
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value as Json, json};
+
+use crate::chat::frontend::Unheard;
+
+/// What is answered instead of a completion.
+#[derive(Debug)]
+pub(super) struct Fault {
+    status: StatusCode,
+    kind: &'static str,
+    code: &'static str,
+    param: String,
+    message: String,
+    again_in: Option<Duration>,
+}
+
+impl Fault {
+    fn new(status: StatusCode, kind: &'static str, code: &'static str, message: &str) -> Self {
+        let (param, message) = (String::new(), message.to_owned());
+        Self { status, kind, code, param, message, again_in: None }
+    }
+
+    /// Something in the request is not right.
+    pub(super) fn wrong(param: &str, message: &str) -> Self {
+        let status = StatusCode::BAD_REQUEST;
+        let fault = Self::new(status, "invalid_request_error", "invalid_value", message);
+        Self { param: param.to_owned(), ..fault }
+    }
+
+    pub(super) fn no_model(asked: &str, ours: &str) -> Self {
+        let message = format!("there is no model `{asked}` here: ask for `{ours}`");
+        let status = StatusCode::NOT_FOUND;
+        let fault = Self::new(status, "invalid_request_error", "model_not_found", &message);
+        Self { param: "model".to_owned(), ..fault }
+    }
+
+    pub(super) fn nowhere() -> Self {
+        let message = "served are POST /v1/chat/completions and GET /v1/models";
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message)
+    }
+
+    pub(super) fn overloaded() -> Self {
+        let message = "too many turns at once: try again in a moment";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let fault = Self::new(status, "server_error", "overloaded", message);
+        Self { again_in: Some(Duration::from_secs(1)), ..fault }
+    }
+
+    /// The turn's task is gone.
+    pub(super) fn lost() -> Self {
+        let message = "this turn broke off; what it had begun goes on, so ask how it stands";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "turn_lost", message)
+    }
+
+    /// The error object.
+    pub(super) fn object(&self) -> Json {
+        let param = Some(&self.param).filter(|param| !param.is_empty());
+        json!({ "error": {
+            "message": self.message, "type": self.kind, "param": param, "code": self.code,
+        } })
+    }
+
+    #[cfg(test)]
+    pub(super) fn param(&self) -> String {
+        self.param.clone()
+    }
+}
+
+impl From<Unheard> for Fault {
+    fn from(unheard: Unheard) -> Self {
+        match unheard {
+            Unheard::Key => {
+                let message = "no such API key: send one as `Authorization: Bearer …`";
+                let status = StatusCode::UNAUTHORIZED;
+                Self::new(status, "invalid_request_error", "invalid_api_key", message)
+            }
+            Unheard::Header(name, problem) => {
+                Self::wrong(&name, &format!("the header {name} {problem}"))
+            }
+            Unheard::Pace(again) => {
+                let message = "too many requests in a minute";
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let fault = Self::new(status, "requests", "rate_limit_exceeded", message);
+                Self { again_in: Some(again), ..fault }
+            }
+        }
+    }
+}
+
+impl From<BytesRejection> for Fault {
+    fn from(rejection: BytesRejection) -> Self {
+        let status = rejection.status();
+        let message = if status == StatusCode::PAYLOAD_TOO_LARGE {
+            "the body is larger than 1 MiB: send fewer messages"
+        } else {
+            "the body did not arrive"
+        };
+        Self::new(status, "invalid_request_error", "invalid_body", message)
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(self.object())).into_response();
+        let seconds = self.again_in.map(|wait| wait.as_secs().saturating_add(1).to_string());
+        if let Some(Ok(seconds)) = seconds.map(|text| HeaderValue::from_str(&text)) {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}

@@ -1,0 +1,227 @@
+//! The HTTP face against a hand-written executor, over real connections.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+use std::sync::Arc;
+
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde_json::{Value as Json, json};
+use tokio_util::task::TaskTracker;
+
+use super::{Opened, serve};
+use crate::config::Config;
+use crate::conversation::Limits;
+use crate::conversation::fake::FakeExecutor;
+use crate::conversation::turn::Engine;
+use crate::model::offline::Offline;
+use crate::reply;
+
+const KEY: &str = "a-key-that-is-long-enough-1";
+
+struct Face {
+    url: String,
+    executor: Arc<FakeExecutor>,
+    http: reqwest::Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Face {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(
+            folder.path().join("keys"),
+            format!("{KEY}\n\nanother-key-that-is-long-enough\n"),
+        )
+        .unwrap();
+        let file = folder.path().join("planner.yaml");
+        let yaml = "listen: a\nadmin: a\ntls: { cert: a, key: a, ca: a }\ncallers: []\n\
+            executor: { address: a, id: \"spiffe://shop.example/executor\" }\n\
+            chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: web\n      keys: keys\n\
+            \x20     subject: { token: X-Subject-Token }\n      conversation: X-Chat\n\
+            \x20     origins: [\"https://chat.shop.example\"]\n";
+        std::fs::write(&file, yaml).unwrap();
+        let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)]), (1002, &[("Cap", 2)])]);
+        let engine = Engine::new(executor.clone(), Arc::new(Offline), Limits::default());
+        let chat = Opened::of(Config::load(&file).unwrap().chat.unwrap()).unwrap();
+        let address = serve(chat, Arc::new(engine), TaskTracker::new()).await.unwrap();
+        // The crate's client brings no provider of its own.
+        let _set = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { url: format!("http://{address}"), executor, http, _folder: folder }
+    }
+
+    fn ask(&self, said: &[&str], more: &Json) -> RequestBuilder {
+        let messages: Vec<Json> =
+            said.iter().map(|text| json!({ "role": "user", "content": text })).collect();
+        let mut body = json!({ "model": "countersign", "messages": messages });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.http
+            .post(format!("{}/v1/chat/completions", self.url))
+            .bearer_auth(KEY)
+            .header("X-Subject-Token", "e30.e30.x")
+            .header("X-Chat", "c1")
+            .body(body.to_string())
+    }
+
+    async fn say(&self, said: &[&str]) -> String {
+        let body = self.ask(said, &json!({})).send().await.unwrap().json::<Json>().await.unwrap();
+        body["choices"][0]["message"]["content"].as_str().unwrap_or_else(|| panic!("{body}")).into()
+    }
+}
+
+fn error(body: &Json) -> (&str, &str) {
+    let member = |name: &str| body["error"][name].as_str().unwrap_or_default();
+    (member("code"), member("param"))
+}
+
+#[tokio::test]
+async fn a_completion_is_what_a_client_expects() {
+    let face = Face::open().await;
+    face.executor.shop.lock().no_confirmation = true;
+    let body: Json =
+        face.ask(&["cancel order #1001"], &json!({})).send().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&body["object"], &body["model"]),
+        (&json!("chat.completion"), &json!("countersign"))
+    );
+    assert_eq!(body["choices"][0]["finish_reason"], "stop");
+    assert_eq!(body["choices"][0]["message"]["role"], "assistant");
+    assert_eq!(body["usage"]["total_tokens"], 0);
+    let actions = &body["countersign"]["actions"];
+    assert_eq!(actions[0]["outcome"], "applied", "{body}");
+    let models = face.http.get(format!("{}/v1/models", face.url)).bearer_auth(KEY);
+    let models: Json = models.send().await.unwrap().json().await.unwrap();
+    assert_eq!(models["data"][0]["id"], "countersign");
+}
+
+#[tokio::test]
+async fn asked_again_it_is_heard_again_and_done_once() {
+    let face = Face::open().await;
+    face.executor.shop.lock().no_confirmation = true;
+    let first = face.say(&["cancel order #1001"]).await;
+    let asked = [face.say(&["cancel order #1001"]), face.say(&["cancel order #1001"])];
+    for again in futures_util::future::join_all(asked).await {
+        assert_eq!(again, first);
+    }
+    assert_eq!(face.executor.shop.lock().executed.len(), 1);
+}
+
+#[tokio::test]
+async fn a_reader_that_hangs_up_stops_nothing() {
+    let face = Face::open().await;
+    face.executor.shop.lock().no_confirmation = true;
+    let response = face.ask(&["cancel order #1001"], &json!({ "stream": true })).send().await;
+    drop(response);
+    let said = face.say(&["cancel order #1001"]).await;
+    assert!(!said.is_empty());
+    assert_eq!(face.executor.shop.lock().executed.len(), 1);
+}
+
+#[tokio::test]
+async fn an_edited_message_acts_not_by_itself() {
+    let face = Face::open().await;
+    face.executor.shop.lock().no_confirmation = true;
+    face.say(&["hello"]).await;
+    face.say(&["hello", "where is order #1001?"]).await;
+    assert_eq!(face.say(&["hello", "cancel order #1001"]).await, reply::SAY_IT_ANEW);
+    assert!(face.executor.shop.lock().executed.is_empty());
+    // Written as a new message, on that branch, it is done.
+    face.say(&["hello", "cancel order #1001", "cancel order #1001"]).await;
+    assert_eq!(face.executor.shop.lock().executed.len(), 1);
+}
+
+#[tokio::test]
+async fn a_frontends_own_requests_reach_no_engine() {
+    let face = Face::open().await;
+    face.executor.shop.lock().no_confirmation = true;
+    let reply = face.say(&["where is order #1001?"]).await;
+    let asks = face.executor.shop.lock().proposed.len();
+    let title = format!(
+        "### Task:\nGenerate a title. JSON: {{ \"title\": \"…\" }}\n<chat_history>\nUSER: cancel order #1001\nASSISTANT: {reply}\n</chat_history>"
+    );
+    assert_eq!(face.say(&[&title]).await, r#"{"title":"cancel order #1001"}"#);
+    let other = format!("In five words: cancel order #1001\n{reply}");
+    assert_eq!(face.say(&[&other]).await, "Support");
+    let shop = face.executor.shop.lock();
+    assert!(shop.executed.is_empty() && shop.proposed.len() == asks);
+}
+
+#[tokio::test]
+async fn a_stream_is_chunks_that_make_the_same_text() {
+    let face = Face::open().await;
+    let options = json!({ "stream": true, "stream_options": { "include_usage": true } });
+    let response = face.ask(&["cancel order #1001"], &options).send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let text = response.text().await.unwrap();
+    let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(data.last(), Some(&"[DONE]"));
+    let chunks: Vec<Json> =
+        data.iter().filter_map(|data| serde_json::from_str(data).ok()).collect();
+    let said: String = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
+        .collect();
+    assert_eq!(said, face.say(&["cancel order #1001"]).await);
+    assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
+    let stop = chunks.iter().find(|chunk| chunk["choices"][0]["finish_reason"] == "stop").unwrap();
+    assert!(stop["countersign"]["actions"].is_array(), "{stop}");
+    assert_eq!(chunks.last().unwrap()["usage"]["total_tokens"], 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_refused_in_openais_words() {
+    let face = Face::open().await;
+    let code = async |request: RequestBuilder| -> (u16, String, String) {
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let body: Json = response.json().await.unwrap();
+        let (code, param) = error(&body);
+        (status, code.to_owned(), param.to_owned())
+    };
+    let hi = || face.ask(&["hi"], &json!({}));
+    let is = |status, code: &str, param: &str| (status, code.to_owned(), param.to_owned());
+    let url = format!("{}/v1/chat/completions", face.url);
+    assert_eq!(code(face.http.post(&url).body("{}")).await, is(401, "invalid_api_key", ""));
+    let post = || face.http.post(&url).bearer_auth(KEY);
+    assert_eq!(code(post().body("{")).await, is(400, "invalid_value", ""));
+    let big = "x".repeat(super::LARGEST_REQUEST + 1);
+    assert_eq!(code(post().body(big)).await, is(413, "invalid_body", ""));
+    let other = json!({ "model": "gpt-5" });
+    assert_eq!(code(face.ask(&["hi"], &other)).await, is(404, "model_not_found", "model"));
+    let nowhere = face.http.get(format!("{}/v1/embeddings", face.url)).bearer_auth(KEY);
+    assert_eq!(code(nowhere).await, is(404, "unknown_url", ""));
+    let unnamed =
+        post().body(r#"{"model":"countersign","messages":[{"role":"user","content":"hi"}]}"#);
+    assert_eq!(code(unnamed).await, is(400, "invalid_value", "X-Subject-Token"));
+    // A customer may ask so often in a minute; then the answer says when again.
+    let mut last = None::<Response>;
+    for _ in 0..=30 {
+        last = Some(hi().send().await.unwrap());
+    }
+    let last = last.unwrap();
+    assert_eq!(last.status(), StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 = last.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=61).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_read_nothing() {
+    let face = Face::open().await;
+    let allowed = async |origin: &str, preflight: bool| -> bool {
+        let url = format!("{}/v1/chat/completions", face.url);
+        let request = if preflight {
+            face.http
+                .request(reqwest::Method::OPTIONS, url)
+                .header("access-control-request-method", "POST")
+                .header("access-control-request-headers", "authorization")
+        } else {
+            face.http.post(url).bearer_auth(KEY).body("{}")
+        };
+        let response = request.header("origin", origin).send().await.unwrap();
+        response.headers().get("access-control-allow-origin").is_some_and(|is| is == origin)
+    };
+    for preflight in [true, false] {
+        assert!(allowed("https://chat.shop.example", preflight).await);
+        assert!(!allowed("https://evil.example", preflight).await);
+        assert!(!allowed("null", preflight).await);
+    }
+}

@@ -1,0 +1,216 @@
+//! What is new in a request. Chat Completions sends the whole conversation each time, and
+//! its clients ask again: on a lost reply, to regenerate, after an edit. The user's
+//! messages say which turn is meant; a turn that was taken is heard again, never taken
+//! again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+use super::tape::{Ending, Tape};
+
+/// Conversations kept at most; the one idle longest goes first.
+const MOST: usize = 20_000;
+/// Turns of one conversation kept at most; the oldest go first.
+const MOST_TURNS: usize = 400;
+/// One that was idle for longer is forgotten.
+const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+type Place = [u8; 32];
+
+/// All conversations of all frontends.
+#[derive(Default)]
+pub(super) struct Threads(Mutex<HashMap<String, Thread>>);
+
+/// One conversation: a tree, since edits branch off.
+struct Thread {
+    turns: HashMap<Place, Taken>,
+    touched: Instant,
+}
+
+/// A turn that was taken.
+struct Taken {
+    /// What the engine calls the branch that it belongs to.
+    branch: String,
+    after: Place,
+    tape: Arc<Tape>,
+    number: u64,
+}
+
+/// What a request asks for.
+pub(super) enum Meant {
+    /// A turn that was taken, or is being taken.
+    Again(Arc<Tape>),
+    /// A new one, to be recorded on this tape.
+    New(New),
+}
+
+/// A turn that nobody has taken.
+pub(super) struct New {
+    pub(super) tape: Arc<Tape>,
+    /// The engine's name of the conversation.
+    pub(super) conversation: String,
+    /// An id for the message, the same however often it is sent.
+    pub(super) message_id: String,
+    /// Whether it takes the place of another message.
+    pub(super) edited: bool,
+}
+
+impl Threads {
+    /// Finds the turn that the user's messages, oldest first, lead to. `name` is the
+    /// frontend's name of the conversation, `key` tells it from all others.
+    pub(super) fn meant(&self, key: &str, name: &str, said: &[String], now: Instant) -> Meant {
+        let mut threads = self.0.lock();
+        if !threads.contains_key(key) {
+            make_room(&mut threads, now);
+        }
+        let empty = || Thread { turns: HashMap::new(), touched: now };
+        let thread = threads.entry(key.to_owned()).or_insert_with(empty);
+        thread.touched = now;
+        thread.meant(name, said)
+    }
+
+    /// Whether this text quotes a reply that was given in the conversation.
+    pub(super) fn quotes_a_reply(&self, key: &str, text: &str) -> bool {
+        let threads = self.0.lock();
+        let mut turns = threads.get(key).into_iter().flat_map(|thread| thread.turns.values());
+        turns.any(|taken| taken.tape.reply().is_some_and(|reply| text.contains(reply.trim())))
+    }
+}
+
+impl Thread {
+    fn meant(&mut self, name: &str, said: &[String]) -> Meant {
+        let before = said.split_last().map_or(said, |(_, before)| before);
+        let (here, after) = (place(said), place(before));
+        if let Some(taken) =
+            self.turns.get(&here).filter(|taken| taken.tape.reached() != Ending::Lost)
+        {
+            return Meant::Again(Arc::clone(&taken.tape));
+        }
+        let edited = self.turns.iter().any(|(at, taken)| taken.after == after && *at != here);
+        let short = hex::encode(here.first_chunk::<4>().copied().unwrap_or_default());
+        let branch = match self.turns.get(&after) {
+            _ if edited => format!("{name}.{short}"),
+            Some(taken) => taken.branch.clone(),
+            // The first message, or what came before is forgotten or was cut off.
+            None => name.to_owned(),
+        };
+        let tape = Arc::new(Tape::default());
+        let number = self.turns.values().map(|t| t.number).max().map_or(0, |n| n.saturating_add(1));
+        let taken = Taken { branch: branch.clone(), after, tape: Arc::clone(&tape), number };
+        self.turns.insert(here, taken);
+        self.forget();
+        let message_id = format!("m{}-{short}", said.len());
+        Meant::New(New { tape, conversation: branch, message_id, edited })
+    }
+
+    fn forget(&mut self) {
+        while self.turns.len() > MOST_TURNS {
+            let oldest = self.turns.iter().min_by_key(|(_, taken)| taken.number);
+            let Some(oldest) = oldest.map(|(at, _)| *at) else { return };
+            self.turns.remove(&oldest);
+        }
+    }
+}
+
+fn make_room(threads: &mut HashMap<String, Thread>, now: Instant) {
+    if threads.len() < MOST {
+        return;
+    }
+    threads.retain(|_, thread| now.duration_since(thread.touched) < IDLE);
+    while threads.len() >= MOST {
+        let idle = threads.iter().min_by_key(|(_, thread)| thread.touched);
+        let Some(oldest) = idle.map(|(key, _)| key.clone()) else { return };
+        threads.remove(&oldest);
+    }
+}
+
+/// Where these messages lead. Each is hashed by itself, so none runs into the next.
+fn place(said: &[String]) -> Place {
+    said.iter().fold([0; 32], |before, text| {
+        let mut hash = Sha256::new();
+        hash.update(before);
+        hash.update(Sha256::digest(text.trim()));
+        hash.finalize().into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use super::*;
+
+    fn meant(threads: &Threads, said: &[&str]) -> Meant {
+        let said: Vec<String> = said.iter().map(|text| (*text).to_owned()).collect();
+        threads.meant("web\nann\nc", "c", &said, Instant::now())
+    }
+
+    fn new(threads: &Threads, said: &[&str]) -> New {
+        match meant(threads, said) {
+            Meant::New(new) => new,
+            Meant::Again(_) => panic!("{said:?} was taken before"),
+        }
+    }
+
+    #[test]
+    fn the_same_messages_are_the_same_turn() {
+        let threads = Threads::default();
+        let first = new(&threads, &["cancel 1001"]);
+        assert!(!first.edited && first.conversation == "c");
+        let Meant::Again(tape) = meant(&threads, &["cancel 1001 "]) else { panic!() };
+        assert!(Arc::ptr_eq(&tape, &first.tape));
+        let second = new(&threads, &["cancel 1001", "yes"]);
+        assert!(!second.edited && second.conversation == "c");
+        assert_ne!(first.message_id, second.message_id);
+        // The same word once more is another message.
+        assert!(!new(&threads, &["cancel 1001", "yes", "yes"]).edited);
+    }
+
+    #[test]
+    fn an_edit_branches_off_and_its_answers_stay_on_the_branch() {
+        let threads = Threads::default();
+        new(&threads, &["hello"]);
+        new(&threads, &["hello", "cancel 1001"]);
+        let edit = new(&threads, &["hello", "cancel 1002"]);
+        assert!(edit.edited && edit.conversation.starts_with("c."));
+        let next = new(&threads, &["hello", "cancel 1002", "yes"]);
+        assert!(!next.edited);
+        assert_eq!(next.conversation, edit.conversation);
+        assert_eq!(new(&threads, &["hello", "cancel 1001", "yes"]).conversation, "c");
+        assert!(matches!(meant(&threads, &["hello", "cancel 1002"]), Meant::Again(_)));
+    }
+
+    #[test]
+    fn a_history_that_was_cut_off_goes_on_where_it_is() {
+        let threads = Threads::default();
+        new(&threads, &["a", "b"]);
+        let cut = new(&threads, &["b", "c"]);
+        assert!(!cut.edited && cut.conversation == "c");
+        assert!(matches!(meant(&threads, &["b", "c"]), Meant::Again(_)));
+    }
+
+    #[test]
+    fn nobody_shares_a_thread() {
+        let threads = Threads::default();
+        let said = ["hi".to_owned()];
+        let now = Instant::now();
+        threads.meant("web\nann\nc", "c", &said, now);
+        assert!(matches!(threads.meant("web\nbob\nc", "c", &said, now), Meant::New(_)));
+    }
+
+    #[test]
+    fn a_long_conversation_forgets_its_oldest_turns() {
+        let threads = Threads::default();
+        let all: Vec<String> = (0..=MOST_TURNS).map(|n| n.to_string()).collect();
+        let now = Instant::now();
+        for end in 1..=all.len() {
+            threads.meant("k", "c", all.get(..end).unwrap(), now);
+        }
+        assert_eq!(threads.0.lock().get("k").unwrap().turns.len(), MOST_TURNS);
+        assert!(matches!(threads.meant("k", "c", &all, now), Meant::Again(_)));
+    }
+}
