@@ -2,8 +2,8 @@
 //! engine as over gRPC.
 //!
 //! ```text
-//! listen ─▶ frontend (whose key, for whom) ─▶ openai (what is asked)
-//!    ─▶ thread (new, again, edited, or aside) ─▶ engine ─▶ tape ─▶ every reader
+//! listen ─▶ frontend (whose key, for whom) ─▶ openai, agui (what is asked)
+//!    ─▶ turn, thread (new, again, edited, or aside) ─▶ engine ─▶ tape ─▶ every reader
 //! ```
 //!
 //! Chat Completions is stateless and its clients repeat themselves, so a request is never
@@ -23,15 +23,20 @@ use tokio_util::task::TaskTracker;
 use crate::config::ChatConfig;
 use crate::conversation::turn::Engine;
 
+mod agui;
 mod aside;
 mod asserted;
+mod beside;
+mod fault;
 mod frontend;
 mod listen;
 mod openai;
 mod origins;
 mod pace;
+mod sse;
 mod tape;
 mod thread;
+mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -103,6 +108,7 @@ pub async fn serve(
         .route("/v1/chat/completions", post(openai::completions))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{model}", get(openai::model))
+        .route("/agui", post(agui::run))
         .fallback(openai::nowhere)
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
         .layer(middleware::from_fn_with_state(Arc::clone(&chat), origins::answer))

@@ -21,13 +21,16 @@ export const headers = {
   "X-OpenWebUI-Chat-Id": given.conversation,
 };
 
+export const attest = (id, text) => frontend.message(at, id, text);
+export const confirm = (card) => frontend.confirmation(at, card, card.text);
+
 /** What goes beside the messages of a request. */
 export function beside(messages, card) {
   const users = messages.filter((message) => message.role === "user");
   const text = users.at(-1).content;
   const message_id = `m${users.length}`;
-  const beside = { message_id, attestation: frontend.message(at, message_id, text) };
-  if (card) beside.confirmation = frontend.confirmation(at, card, card.text);
+  const beside = { message_id, attestation: attest(message_id, text) };
+  if (card) beside.confirmation = confirm(card);
   return beside;
 }
 

@@ -128,6 +128,11 @@ impl Frontend {
         &self.name
     }
 
+    /// The header with the conversation's id.
+    pub(super) fn conversation(&self) -> &str {
+        &self.conversation
+    }
+
     pub(super) fn has_origin(&self, origin: &str) -> bool {
         self.origins.iter().any(|known| known == origin)
     }

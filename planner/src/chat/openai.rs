@@ -1,33 +1,25 @@
 //! OpenAI's Chat Completions: the planner as a model among others.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use countersign_proto::v1::{AttestedMessage, ConverseRequest};
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::sync::mpsc;
 
-use super::Chat;
-use super::aside;
-use super::frontend::{Caller, Frontend};
-use super::tape::Tape;
-use super::thread::{Meant, New};
-use crate::subject;
+use super::fault::Fault;
+use super::turn::{self, Taken, Wish};
+use super::{Chat, aside};
 
 mod answer;
 mod asked;
-mod fault;
 mod stream;
 
 use answer::Answer;
-use asked::{Asked, Ours};
-use fault::Fault;
+use asked::Asked;
 
 /// Listed as the owner of the model.
 const OWNER: &str = "countersign";
@@ -52,13 +44,16 @@ async fn completed(
     let frontend = chat.frontends.of(headers)?;
     let asked = Asked::read(&body?, &chat.model)?;
     let tape = match frontend.caller(headers, Timestamp::now()) {
-        Ok(caller) => match meant(chat, frontend, &caller, &asked)? {
-            Some(tape) => tape,
-            None => return Ok(told_aside(chat, &asked).await),
-        },
+        Ok(caller) => {
+            let wish = Wish { said: &asked.said, resumes: None, signed: &asked.signed };
+            match turn::taken(chat, frontend, &caller, &wish)? {
+                Taken::Tape(tape) => tape,
+                Taken::Aside => return Ok(told_aside(chat, &asked)),
+            }
+        }
         // Frontends ask for titles outside of any conversation as well.
         Err(_) if aside::is_aside(&asked.said, |_| false) => {
-            return Ok(told_aside(chat, &asked).await);
+            return Ok(told_aside(chat, &asked));
         }
         Err(unheard) => return Err(unheard.into()),
     };
@@ -69,62 +64,10 @@ async fn completed(
     answer.whole(&tape.ending().await).map(IntoResponse::into_response)
 }
 
-async fn told_aside(chat: &Chat, asked: &Asked) -> Response {
+fn told_aside(chat: &Chat, asked: &Asked) -> Response {
     let text = asked.said.last().map_or_else(String::new, |text| aside::answer(text));
     let answer = Answer::begin(&chat.model, asked.include_usage);
     if asked.stream { stream::of_text(answer, &text) } else { answer.text(&text).into_response() }
-}
-
-/// The tape of the turn that is meant, begun where it is new; `None` where the frontend
-/// asks for itself.
-fn meant(
-    chat: &Arc<Chat>,
-    frontend: &Frontend,
-    caller: &Caller,
-    asked: &Asked,
-) -> Result<Option<Arc<Tape>>, Fault> {
-    let now = Instant::now();
-    frontend.pace(caller, now)?;
-    let key = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
-    if aside::is_aside(&asked.said, |text| chat.threads.quotes_a_reply(&key, text)) {
-        return Ok(None);
-    }
-    let place = Arc::clone(&chat.room).try_acquire_owned().map_err(|_| Fault::overloaded())?;
-    match chat.threads.meant(&key, &caller.conversation, &asked.said, now) {
-        Meant::Again(tape) => Ok(Some(tape)),
-        Meant::New(new) => {
-            let tape = Arc::clone(&new.tape);
-            let request = request(frontend, caller, asked, &new);
-            let (engine, recorder) = (Arc::clone(&chat.engine), Arc::clone(&tape));
-            // In tasks of their own: a frontend that hangs up stops no turn midway.
-            chat.turns.spawn(async move {
-                let (events, said) = mpsc::unbounded_channel();
-                let turn = async move { engine.turn(request, &events).await };
-                let turn = tokio::spawn(turn);
-                recorder.record(said).await;
-                if let Err(error) = turn.await {
-                    tracing::error!(%error, "a turn broke off");
-                }
-                drop(place);
-            });
-            Ok(Some(tape))
-        }
-    }
-}
-
-fn request(frontend: &Frontend, caller: &Caller, asked: &Asked, new: &New) -> ConverseRequest {
-    let Ours { message_id, attestation, confirmation } = asked.ours.clone();
-    let message_id = if message_id.is_empty() { new.message_id.clone() } else { message_id };
-    let text = asked.said.last().cloned().unwrap_or_default();
-    ConverseRequest {
-        subject_token: caller.token.clone(),
-        conversation_id: new.conversation.clone(),
-        message: Some(AttestedMessage { message_id, text, attestation }),
-        confirmation,
-        external_ref: caller.ticket.clone(),
-        confirm_by_link: !frontend.signs,
-        edited: new.edited,
-    }
 }
 
 /// `GET /v1/models`.

@@ -35,7 +35,8 @@ struct Thread {
 struct Taken {
     /// What the engine calls the branch that it belongs to.
     branch: String,
-    after: Place,
+    /// Absent for an answer to an interrupt: a message may follow beside it.
+    after: Option<Place>,
     tape: Arc<Tape>,
     number: u64,
 }
@@ -46,6 +47,14 @@ pub(super) enum Meant {
     Again(Arc<Tape>),
     /// A new one, to be recorded on this tape.
     New(New),
+}
+
+/// An answer to an interrupt: it stands beside the messages, not among them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resumed<'a> {
+    pub(super) interrupt: &'a str,
+    /// Whether it was answered, or dropped.
+    pub(super) resolved: bool,
 }
 
 /// A turn that nobody has taken.
@@ -62,7 +71,14 @@ pub(super) struct New {
 impl Threads {
     /// Finds the turn that the user's messages, oldest first, lead to. `name` is the
     /// frontend's name of the conversation, `key` tells it from all others.
-    pub(super) fn meant(&self, key: &str, name: &str, said: &[String], now: Instant) -> Meant {
+    pub(super) fn meant(
+        &self,
+        key: &str,
+        name: &str,
+        said: &[String],
+        resumed: Option<Resumed<'_>>,
+        now: Instant,
+    ) -> Meant {
         let mut threads = self.0.lock();
         if !threads.contains_key(key) {
             make_room(&mut threads, now);
@@ -70,7 +86,7 @@ impl Threads {
         let empty = || Thread { turns: HashMap::new(), touched: now };
         let thread = threads.entry(key.to_owned()).or_insert_with(empty);
         thread.touched = now;
-        thread.meant(name, said)
+        thread.meant(name, said, resumed)
     }
 
     /// Whether this text quotes a reply that was given in the conversation.
@@ -82,15 +98,19 @@ impl Threads {
 }
 
 impl Thread {
-    fn meant(&mut self, name: &str, said: &[String]) -> Meant {
+    fn meant(&mut self, name: &str, said: &[String], resumed: Option<Resumed<'_>>) -> Meant {
         let before = said.split_last().map_or(said, |(_, before)| before);
-        let (here, after) = (place(said), place(before));
+        let (here, after) = match resumed {
+            None => (place(said), place(before)),
+            Some(resumed) => (resumed.place(said), place(said)),
+        };
         if let Some(taken) =
             self.turns.get(&here).filter(|taken| taken.tape.reached() != Ending::Lost)
         {
             return Meant::Again(Arc::clone(&taken.tape));
         }
-        let edited = self.turns.iter().any(|(at, taken)| taken.after == after && *at != here);
+        let other = |(at, taken): (&Place, &Taken)| taken.after == Some(after) && *at != here;
+        let edited = resumed.is_none() && self.turns.iter().any(other);
         let short = hex::encode(here.first_chunk::<4>().copied().unwrap_or_default());
         let branch = match self.turns.get(&after) {
             _ if edited => format!("{name}.{short}"),
@@ -100,6 +120,7 @@ impl Thread {
         };
         let tape = Arc::new(Tape::default());
         let number = self.turns.values().map(|t| t.number).max().map_or(0, |n| n.saturating_add(1));
+        let after = resumed.is_none().then_some(after);
         let taken = Taken { branch: branch.clone(), after, tape: Arc::clone(&tape), number };
         self.turns.insert(here, taken);
         self.forget();
@@ -113,6 +134,16 @@ impl Thread {
             let Some(oldest) = oldest.map(|(at, _)| *at) else { return };
             self.turns.remove(&oldest);
         }
+    }
+}
+
+impl Resumed<'_> {
+    fn place(self, said: &[String]) -> Place {
+        let mut hash = Sha256::new_with_prefix("resumed");
+        hash.update(place(said));
+        hash.update([u8::from(self.resolved)]);
+        hash.update(self.interrupt);
+        hash.finalize().into()
     }
 }
 
@@ -146,7 +177,7 @@ mod tests {
 
     fn meant(threads: &Threads, said: &[&str]) -> Meant {
         let said: Vec<String> = said.iter().map(|text| (*text).to_owned()).collect();
-        threads.meant("web\nann\nc", "c", &said, Instant::now())
+        threads.meant("web\nann\nc", "c", &said, None, Instant::now())
     }
 
     fn new(threads: &Threads, said: &[&str]) -> New {
@@ -194,12 +225,28 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_an_interrupt_is_one_turn_and_no_edit() {
+        let (threads, said) = (Threads::default(), ["cancel 1001".to_owned()]);
+        let now = Instant::now();
+        let resume = |resolved| {
+            let resumed = Resumed { interrupt: "prp_1", resolved };
+            threads.meant("web\nann\nc", "c", &said, Some(resumed), now)
+        };
+        new(&threads, &["cancel 1001"]);
+        let Meant::New(yes) = resume(true) else { panic!() };
+        assert!(!yes.edited && yes.conversation == "c");
+        assert!(matches!(resume(true), Meant::Again(_)));
+        assert!(matches!(resume(false), Meant::New(no) if !no.edited));
+        assert!(!new(&threads, &["cancel 1001", "thanks"]).edited);
+    }
+
+    #[test]
     fn nobody_shares_a_thread() {
         let threads = Threads::default();
         let said = ["hi".to_owned()];
         let now = Instant::now();
-        threads.meant("web\nann\nc", "c", &said, now);
-        assert!(matches!(threads.meant("web\nbob\nc", "c", &said, now), Meant::New(_)));
+        threads.meant("web\nann\nc", "c", &said, None, now);
+        assert!(matches!(threads.meant("web\nbob\nc", "c", &said, None, now), Meant::New(_)));
     }
 
     #[test]
@@ -208,9 +255,9 @@ mod tests {
         let all: Vec<String> = (0..=MOST_TURNS).map(|n| n.to_string()).collect();
         let now = Instant::now();
         for end in 1..=all.len() {
-            threads.meant("k", "c", all.get(..end).unwrap(), now);
+            threads.meant("k", "c", all.get(..end).unwrap(), None, now);
         }
         assert_eq!(threads.0.lock().get("k").unwrap().turns.len(), MOST_TURNS);
-        assert!(matches!(threads.meant("k", "c", &all, now), Meant::Again(_)));
+        assert!(matches!(threads.meant("k", "c", &all, None, now), Meant::Again(_)));
     }
 }

@@ -72,6 +72,11 @@ async fn ai_sdk_holds_an_action_conversation_with_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn agui_client_confirms_by_resuming_an_interrupt() {
+    talked("agui.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_signing_snippet_in_python_signs_what_the_executor_verifies() {
     let signer = Signer::new(9);
     let card = json!({ "proposal_id": "prp_1", "commitment": "c0", "text": "Refund 5,00 €?" });

@@ -1,12 +1,12 @@
-//! What a completion looks like, whole or in chunks. The member `countersign` of the last
-//! one says what no text can: the card to sign and the receipts.
+//! What a completion looks like, whole or in chunks.
 
-use countersign_proto::v1::{Card, Intent, Outcome, Turn};
+use countersign_proto::v1::Turn;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::fault::Fault;
+use crate::chat::beside::beside;
+use crate::chat::fault::Fault;
 use crate::chat::tape::{Ending, Said};
 
 /// One completion.
@@ -94,47 +94,5 @@ fn usage(turn: &Turn) -> Json {
         "prompt_tokens": used.input_tokens,
         "completion_tokens": used.output_tokens,
         "total_tokens": used.input_tokens.saturating_add(used.output_tokens),
-    })
-}
-
-/// What goes beside the text.
-pub(super) fn beside(turn: &Turn, card: Option<&Card>) -> Json {
-    let actions: Vec<Json> = turn
-        .actions
-        .iter()
-        .map(|action| {
-            let outcome = match action.outcome() {
-                Outcome::Applied => "applied",
-                Outcome::NotApplied => "not_applied",
-                Outcome::Unknown => "unknown",
-                Outcome::Refused => "refused",
-                Outcome::Unspecified => "",
-            };
-            json!({
-                "tool": action.tool, "outcome": outcome, "code": action.code,
-                "receipt_id": action.receipt_id, "action_id": action.action_id,
-            })
-        })
-        .collect();
-    let intent = match turn.intent() {
-        Intent::Question => "question",
-        Intent::Action => "action",
-        Intent::Clarify => "clarify",
-        Intent::Escalate => "escalate",
-        Intent::Unspecified => "",
-    };
-    let sure = turn.confidence.clone().unwrap_or_default();
-    let card = card.map(|card| {
-        let expires = card.expires_at.and_then(|at| Timestamp::new(at.seconds, at.nanos).ok());
-        json!({
-            "proposal_id": card.proposal_id, "text": card.text, "commitment": card.commitment,
-            "expires_at": expires,
-        })
-    });
-    json!({
-        "intent": intent,
-        "confidence": { "score": sure.score, "uncertainty_reason": sure.uncertainty_reason },
-        "actions": actions,
-        "card": card,
     })
 }

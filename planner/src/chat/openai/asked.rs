@@ -3,13 +3,14 @@
 
 use serde::Deserialize;
 
-use super::fault::Fault;
+use crate::chat::aside;
+use crate::chat::fault::Fault;
+use crate::chat::turn::Signed;
 
 /// Messages of one request.
 const MOST_MESSAGES: usize = 2_000;
 /// Longest newest message, in bytes.
 const LONGEST: usize = 16 * 1024;
-const LONGEST_ID: usize = 128;
 
 /// What is asked.
 #[derive(Debug)]
@@ -18,19 +19,7 @@ pub(super) struct Asked {
     pub(super) said: Vec<String>,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
-    pub(super) ours: Ours,
-}
-
-/// What a frontend that signs adds to a request, as member `countersign`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Ours {
-    /// The newest message's id.
-    pub(super) message_id: String,
-    /// Its attestation: compact JWS.
-    pub(super) attestation: String,
-    /// The user's yes to the card shown last: compact JWS.
-    pub(super) confirmation: String,
+    pub(super) signed: Signed,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +34,7 @@ struct Body {
     #[serde(default)]
     n: Option<u32>,
     #[serde(default)]
-    countersign: Ours,
+    countersign: Signed,
 }
 
 #[derive(Deserialize)]
@@ -95,23 +84,20 @@ impl Asked {
                 return Err(Fault::wrong("messages", "the newest message of the user has no text"));
             }
             // Only the frontend's own requests are longer, and those are cut anyway.
-            Some(text) if text.len() > LONGEST && !super::aside::is_aside(&said, |_| false) => {
+            Some(text) if text.len() > LONGEST && !aside::is_aside(&said, |_| false) => {
                 return Err(Fault::wrong("messages", "the newest message is longer than 16 KiB"));
             }
             Some(_) => {}
         }
-        let ours = body.countersign;
-        if ours.message_id.len() > LONGEST_ID
-            || ours.attestation.len() > LONGEST
-            || ours.confirmation.len() > LONGEST
-        {
+        let signed = body.countersign;
+        if !signed.fits() {
             return Err(Fault::wrong("countersign", "a member is too long"));
         }
         Ok(Self {
             said,
             stream: body.stream.unwrap_or(false),
             include_usage: body.stream_options.is_some_and(|options| options.include_usage),
-            ours,
+            signed,
         })
     }
 }
@@ -159,7 +145,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(asked.said, ["hi", "cancel\n#1001"]);
-        assert_eq!((asked.stream, asked.ours.message_id.as_str()), (false, "m7"));
+        assert_eq!((asked.stream, asked.signed.message_id.as_str()), (false, "m7"));
     }
 
     #[test]

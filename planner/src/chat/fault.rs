@@ -1,5 +1,5 @@
-//! Errors in OpenAI's form. Its clients repeat a request by themselves after 429 and 5xx;
-//! a repeat is heard again, so that is harmless.
+//! Errors in OpenAI's form, on every face. Clients repeat a request by themselves after 429
+//! and 5xx; a repeat is heard again, so that is harmless.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
-use crate::chat::frontend::Unheard;
+use super::frontend::Unheard;
 
 /// What is answered instead of a completion.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Fault {
     }
 
     pub(super) fn nowhere() -> Self {
-        let message = "served are POST /v1/chat/completions and GET /v1/models";
+        let message = "served are POST /v1/chat/completions, GET /v1/models and POST /agui";
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message)
     }
 

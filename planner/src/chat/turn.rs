@@ -1,0 +1,111 @@
+//! From a request to its turn: found where it was taken, begun where it is new.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use countersign_proto::v1::{AttestedMessage, ConverseRequest};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::Chat;
+use super::aside;
+use super::fault::Fault;
+use super::frontend::{Caller, Frontend};
+use super::tape::Tape;
+use super::thread::{Meant, New, Resumed};
+use crate::subject;
+
+const LONGEST: usize = 16 * 1024;
+const LONGEST_ID: usize = 128;
+
+/// What a frontend that signs adds to a request.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Signed {
+    /// The newest message's id.
+    pub(super) message_id: String,
+    /// Its attestation: compact JWS.
+    pub(super) attestation: String,
+    /// The user's yes to the card shown last: compact JWS.
+    pub(super) confirmation: String,
+}
+
+impl Signed {
+    pub(super) fn fits(&self) -> bool {
+        self.message_id.len() <= LONGEST_ID
+            && self.attestation.len() <= LONGEST
+            && self.confirmation.len() <= LONGEST
+    }
+}
+
+/// What is asked for.
+pub(super) struct Wish<'a> {
+    /// The user's messages, oldest first.
+    pub(super) said: &'a [String],
+    /// The interrupt that is answered instead of a message.
+    pub(super) resumes: Option<Resumed<'a>>,
+    pub(super) signed: &'a Signed,
+}
+
+/// What comes of it.
+pub(super) enum Taken {
+    /// A turn: what it says is on this tape.
+    Tape(Arc<Tape>),
+    /// The frontend asks for itself.
+    Aside,
+}
+
+/// Finds or begins the turn.
+pub(super) fn taken(
+    chat: &Chat,
+    frontend: &Frontend,
+    caller: &Caller,
+    wish: &Wish<'_>,
+) -> Result<Taken, Fault> {
+    let now = Instant::now();
+    frontend.pace(caller, now)?;
+    let key = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
+    let quotes = |text: &str| chat.threads.quotes_a_reply(&key, text);
+    if wish.resumes.is_none() && aside::is_aside(wish.said, quotes) {
+        return Ok(Taken::Aside);
+    }
+    let place = Arc::clone(&chat.room).try_acquire_owned().map_err(|_| Fault::overloaded())?;
+    let meant = chat.threads.meant(&key, &caller.conversation, wish.said, wish.resumes, now);
+    let new = match meant {
+        Meant::Again(tape) => return Ok(Taken::Tape(tape)),
+        Meant::New(new) => new,
+    };
+    let tape = Arc::clone(&new.tape);
+    let request = request(frontend, caller, wish, &new);
+    let (engine, recorder) = (Arc::clone(&chat.engine), Arc::clone(&tape));
+    // In tasks of their own: a frontend that hangs up stops no turn midway.
+    chat.turns.spawn(async move {
+        let (events, said) = mpsc::unbounded_channel();
+        let turn = tokio::spawn(async move { engine.turn(request, &events).await });
+        recorder.record(said).await;
+        if let Err(error) = turn.await {
+            tracing::error!(%error, "a turn broke off");
+        }
+        drop(place);
+    });
+    Ok(Taken::Tape(tape))
+}
+
+fn request(frontend: &Frontend, caller: &Caller, wish: &Wish<'_>, new: &New) -> ConverseRequest {
+    let Signed { message_id, attestation, confirmation } = wish.signed.clone();
+    let message_id = if message_id.is_empty() { new.message_id.clone() } else { message_id };
+    let text = match wish.resumes {
+        Some(resumed) if resumed.resolved => None,
+        Some(_dropped) => Some("no".to_owned()),
+        None => wish.said.last().cloned(),
+    };
+    ConverseRequest {
+        subject_token: caller.token.clone(),
+        conversation_id: new.conversation.clone(),
+        message: text.map(|text| AttestedMessage { message_id, text, attestation }),
+        confirmation,
+        external_ref: caller.ticket.clone(),
+        confirm_by_link: !frontend.signs,
+        edited: new.edited,
+    }
+}
