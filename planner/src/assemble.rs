@@ -1,6 +1,7 @@
 //! From a decision to a plan of references: each argument is found in the
 //! customer's words, in something read, or asked for; none is made up.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -11,8 +12,8 @@ use serde_json::Value as Json;
 use crate::context::{ReadStop, Reader, value};
 use crate::model::offline::postal::house_numbers;
 use crate::model::{Call, Given, Objection};
-use crate::subject;
 use crate::tools::{ArgumentSpec, Source, ToolSpec, Toolbox};
+use crate::{stored, subject};
 use choose::Candidate;
 use span::{Found, Said, locate};
 
@@ -24,7 +25,7 @@ mod lines;
 pub mod span;
 
 /// What the customer wants, until it is planned. It waits while we ask.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     /// The tool and what the model said about its arguments.
     pub call: Call,
@@ -33,6 +34,7 @@ pub struct Task {
     /// Why not surer.
     pub doubt: String,
     /// What the model cost.
+    #[serde(with = "stored::one")]
     pub usage: ModelUse,
     /// Messages to look in, newest first.
     pub said: Vec<Said>,
@@ -45,7 +47,7 @@ pub struct Task {
 }
 
 /// Something only the customer can say.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Question {
     /// The argument.
     pub name: String,

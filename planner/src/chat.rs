@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ChatConfig;
 use crate::conversation::turn::Engine;
+use crate::memory::Memory;
 
 mod agui;
 mod aside;
@@ -87,6 +88,7 @@ pub async fn serve(
     opened: Opened,
     engine: Arc<Engine>,
     turns: TaskTracker,
+    memory: Memory,
 ) -> anyhow::Result<SocketAddr> {
     let Opened { config, frontends, tls } = opened;
     let listener = TcpListener::bind(&config.listen)
@@ -99,7 +101,7 @@ pub async fn serve(
     let chat = Arc::new(Chat {
         engine,
         frontends,
-        threads: Threads::default(),
+        threads: Threads::new(memory),
         model: config.model,
         room: Arc::new(Semaphore::new(MAX_TURNS)),
         turns,

@@ -1,4 +1,4 @@
-//! Conversations in memory: where each stands, one turn at a time.
+//! Conversations: where each stands, one turn at a time; kept over a restart.
 //!
 //! ```text
 //!              ┌────────────── ask ──────────────▶ Choosing ──answer──┐
@@ -8,6 +8,7 @@
 //!     └───────────────── no, or something new ◀── any ────────────────
 //! ```
 
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use parking_lot::Mutex;
 
 use crate::assemble::choose::Candidate;
 use crate::assemble::{Question, Task};
+use crate::memory::Memory;
+use crate::stored;
 
 mod carry;
 mod decide;
@@ -38,7 +41,7 @@ mod tests;
 const MAX_MESSAGES: usize = 12;
 
 /// Where a conversation stands.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub enum Stage {
     /// Nothing waits.
     #[default]
@@ -54,7 +57,7 @@ pub enum Stage {
 }
 
 /// A task that waits for the customer's word.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Choosing {
     /// The task.
     pub task: Task,
@@ -65,11 +68,12 @@ pub struct Choosing {
 }
 
 /// A proposal that waits for a signed yes.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Confirming {
     /// The tool.
     pub tool: String,
     /// The card as the executor rendered it.
+    #[serde(with = "stored::one")]
     pub card: Card,
     /// To propose anew where the state moved.
     pub task: Task,
@@ -78,7 +82,7 @@ pub struct Confirming {
 }
 
 /// What was done before.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Repeating {
     /// The task.
     pub task: Task,
@@ -87,7 +91,7 @@ pub struct Repeating {
 }
 
 /// An action whose end is not known.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Checking {
     /// The tool; empty where only the proposal is known.
     pub tool: String,
@@ -100,13 +104,15 @@ pub struct Checking {
 }
 
 /// One conversation.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Conversation {
     /// Where it stands.
     pub stage: Stage,
     /// The newest messages, oldest first.
+    #[serde(with = "stored::many")]
     pub messages: Vec<AttestedMessage>,
     /// What was read, oldest first.
+    #[serde(with = "stored::many")]
     pub observations: Vec<Observation>,
     /// What the last turn was about, by argument name.
     pub focus: BTreeMap<String, Candidate>,
@@ -116,9 +122,34 @@ pub struct Conversation {
     pub unmatched: Option<guest::Wanted>,
     /// How many of the newest messages were not understood yet.
     pub open_messages: usize,
+    /// Whether memory was asked for it.
+    #[serde(skip)]
+    recalled: bool,
 }
 
 impl Conversation {
+    /// Goes on where it stood when it was last kept.
+    fn recall(&mut self, memory: &Memory, name: &str) {
+        if self.recalled {
+            return;
+        }
+        let kept = memory.conversation(name);
+        match kept.as_deref().map(serde_json::from_str::<Self>).transpose() {
+            Ok(Some(kept)) => *self = kept,
+            Ok(None) => {}
+            // Written by another version: the executor knows what was done.
+            Err(error) => tracing::warn!(%error, "a conversation begins anew"),
+        }
+        self.recalled = true;
+    }
+
+    fn keep(&self, memory: &Memory, name: &str) {
+        match serde_json::to_string(self) {
+            Ok(body) => memory.keep_conversation(name, &body),
+            Err(error) => tracing::error!(%error, "a conversation was not remembered"),
+        }
+    }
+
     /// Adds a message; an id seen before replaces its text, as in a frontend's retry.
     pub fn hear(&mut self, message: AttestedMessage) {
         self.messages.retain(|m| m.message_id != message.message_id);

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use countersign_proto::v1;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -89,7 +90,7 @@ pub enum Want {
 
 /// A tool with what the message says about its arguments. Whatever is missing
 /// is looked for afterwards.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Call {
     /// Tool name.
     pub tool: String,
@@ -102,7 +103,7 @@ pub struct Call {
 }
 
 /// What a model says about one argument.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Given {
     /// Words of the user's message, copied exactly.
     Quote(String),

@@ -20,6 +20,7 @@ use crate::conversation::Limits;
 use crate::conversation::turn::Engine;
 use crate::executor::GrpcExecutor;
 use crate::keep::Keep;
+use crate::memory::Memory;
 use crate::model::Model;
 use crate::model::offline::Offline;
 use crate::model::openai::Openai;
@@ -55,6 +56,8 @@ pub struct Opened {
     pub model: Arc<dyn Model>,
     /// What is kept.
     pub keep: Keep,
+    /// What is remembered of conversations.
+    pub memory: Memory,
     /// Keys and certificates of the HTTP faces.
     pub chat: Option<chat::Opened>,
 }
@@ -66,8 +69,15 @@ impl Opened {
     /// What cannot be used, with what to do about it.
     pub fn of(config: &Config) -> anyhow::Result<Self> {
         let chat = config.chat.clone().map(chat::Opened::of).transpose()?;
-        Ok(Self { model: model(&config.model)?, keep: keep(config)?, chat })
+        let keep = keep(config)?;
+        Ok(Self { model: model(&config.model)?, keep, memory: memory(config)?, chat })
     }
+}
+
+/// Conversations lie beside what is kept.
+fn memory(config: &Config) -> anyhow::Result<Memory> {
+    let Some(folder) = &config.state else { return Ok(Memory::default()) };
+    Memory::open(folder).with_context(|| format!("cannot use {}", folder.display()))
 }
 
 /// Runs the planner until `stop` resolves.
@@ -76,7 +86,7 @@ impl Opened {
 /// Whatever keeps it from starting, with what to do about it.
 pub async fn run(
     config: Config,
-    Opened { model, keep, chat }: Opened,
+    Opened { model, keep, memory, chat }: Opened,
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
@@ -95,12 +105,16 @@ pub async fn run(
         Arc::new(GrpcExecutor::new(executor, keep)),
         Arc::clone(&model),
         Limits::default(),
+        memory.clone(),
     );
     let engine = Arc::new(engine);
     let chat = match chat {
-        Some(chat) => Some(chat::serve(chat, Arc::clone(&engine), turns.clone()).await?),
+        Some(chat) => {
+            Some(chat::serve(chat, Arc::clone(&engine), turns.clone(), memory.clone()).await?)
+        }
         None => None,
     };
+    tokio::spawn(memory.sweep());
     let planner = PlannerServer::new(PlannerService::new(engine, turns.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PlannerServer<PlannerService>>().await;

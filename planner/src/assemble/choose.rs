@@ -1,6 +1,7 @@
 //! Which of several found things a customer means: by number, by words, by
 //! place in the list. Never a guess: what does not single one out is asked.
 
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use countersign_proto::v1::Argument;
@@ -10,9 +11,10 @@ use crate::model::offline::phrase::{self, LEXICON};
 use crate::model::offline::text::{Word, near, stem, words};
 
 /// One thing that an argument could be.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The source that the plan would use.
+    #[serde(with = "crate::stored::one")]
     pub argument: Argument,
     /// What the customer is shown.
     pub label: String,

@@ -1,6 +1,7 @@
 //! Where a value stands in the customer's own words, as byte offsets of an
 //! attested message (REFERENCES, NOT VALUES).
 
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -10,7 +11,7 @@ use regex::Regex;
 use crate::tools::ArgumentSpec;
 
 /// A message that spans may point into.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// The frontend's id of it.
     pub message_id: String,

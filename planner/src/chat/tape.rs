@@ -39,17 +39,29 @@ pub(super) enum Ending {
 }
 
 impl Tape {
-    /// Records until the turn has ended.
-    pub(super) async fn record(&self, mut events: UnboundedReceiver<ConverseResponse>) {
+    /// The tape of a turn that has ended.
+    pub(super) fn of(turn: Turn, card: Option<Card>) -> Self {
+        let said = Said { stage: String::new(), card, ending: Ending::Turn(Box::new(turn)) };
+        Self { said: Mutex::new(said), more: Notify::new() }
+    }
+
+    /// Records until the turn has ended; how it ended is kept before anybody hears it.
+    pub(super) async fn record(
+        &self,
+        mut events: UnboundedReceiver<ConverseResponse>,
+        keep: impl Fn(&Turn, Option<&Card>),
+    ) {
         while let Some(event) = events.recv().await {
-            let mut said = self.said.lock();
             match event.event {
-                Some(Event::Progress(at)) => said.stage = at.stage,
-                Some(Event::Card(card)) => said.card = Some(card),
-                Some(Event::Turn(turn)) => said.ending = Ending::Turn(Box::new(turn)),
+                Some(Event::Progress(at)) => self.said.lock().stage = at.stage,
+                Some(Event::Card(card)) => self.said.lock().card = Some(card),
+                Some(Event::Turn(turn)) => {
+                    let card = self.said.lock().card.clone();
+                    keep(&turn, card.as_ref());
+                    self.said.lock().ending = Ending::Turn(Box::new(turn));
+                }
                 None => {}
             }
-            drop(said);
             self.more.notify_waiters();
         }
         let mut said = self.said.lock();
@@ -112,7 +124,7 @@ mod tests {
         let (tape, (send, events)) = (Arc::new(Tape::default()), unbounded_channel());
         let recording = tokio::spawn({
             let tape = Arc::clone(&tape);
-            async move { tape.record(events).await }
+            async move { tape.record(events, |_, _| {}).await }
         });
         let early = tokio::spawn({
             let tape = Arc::clone(&tape);
@@ -133,7 +145,7 @@ mod tests {
     async fn a_turn_that_broke_off_is_no_turn_without_end() {
         let (tape, (send, events)) = (Arc::new(Tape::default()), unbounded_channel());
         drop(send);
-        tape.record(events).await;
+        tape.record(events, |_, _| {}).await;
         assert_eq!(tape.ending().await.ending, Ending::Lost);
         assert_eq!(tape.reply(), None);
     }

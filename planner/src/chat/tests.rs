@@ -12,9 +12,11 @@ use crate::config::Config;
 use crate::conversation::Limits;
 use crate::conversation::fake::FakeExecutor;
 use crate::conversation::turn::Engine;
+use crate::memory::Memory;
 use crate::model::offline::Offline;
 use crate::reply;
 
+const SHOP: &[(u32, &[(&str, i64)])] = &[(1001, &[("Mug", 1)]), (1002, &[("Cap", 2)])];
 const KEY: &str = "a-key-that-is-long-enough-1";
 
 struct Face {
@@ -26,6 +28,11 @@ struct Face {
 
 impl Face {
     async fn open() -> Self {
+        Self::over(FakeExecutor::new(SHOP), None).await
+    }
+
+    /// Over this executor, with what an earlier planner remembered in its folder.
+    async fn over(executor: Arc<FakeExecutor>, memory: Option<&std::path::Path>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
             folder.path().join("keys"),
@@ -36,13 +43,14 @@ impl Face {
         let yaml = "listen: a\nadmin: a\ntls: { cert: a, key: a, ca: a }\ncallers: []\n\
             executor: { address: a, id: \"spiffe://shop.example/executor\" }\n\
             chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: web\n      keys: keys\n\
-            \x20     subject: { token: X-Subject-Token }\n      conversation: X-Chat\n\
+            \x20     subject: { token: X-Subject-Token }\n      conversation: X-Chat\n      signs: true\n\
             \x20     origins: [\"https://chat.shop.example\"]\n";
         std::fs::write(&file, yaml).unwrap();
-        let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)]), (1002, &[("Cap", 2)])]);
-        let engine = Engine::new(executor.clone(), Arc::new(Offline), Limits::default());
+        let memory = memory.map(|at| Memory::open(at).unwrap()).unwrap_or_default();
+        let engine =
+            Engine::new(executor.clone(), Arc::new(Offline), Limits::default(), memory.clone());
         let chat = Opened::of(Config::load(&file).unwrap().chat.unwrap()).unwrap();
-        let address = serve(chat, Arc::new(engine), TaskTracker::new()).await.unwrap();
+        let address = serve(chat, Arc::new(engine), TaskTracker::new(), memory).await.unwrap();
         // The crate's client brings no provider of its own.
         let _set = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -127,6 +135,22 @@ async fn an_edited_message_acts_not_by_itself() {
     // Written as a new message, on that branch, it is done.
     face.say(&["hello", "cancel order #1001", "cancel order #1001"]).await;
     assert_eq!(face.executor.shop.lock().executed.len(), 1);
+}
+
+#[tokio::test]
+async fn the_next_planner_goes_on_where_the_last_one_was_killed() {
+    let (executor, kept) = (FakeExecutor::new(SHOP), tempfile::tempdir().unwrap());
+    let first = Face::over(Arc::clone(&executor), Some(kept.path())).await;
+    let asked = first.say(&["cancel my order"]).await;
+    let card = first.say(&["cancel my order", "#1001"]).await;
+    assert!(card.contains("1001"), "{card}");
+    let next = Face::over(Arc::clone(&executor), Some(kept.path())).await;
+    // What was said is said again, and what waits is still known: a yes in words is none.
+    assert_eq!(next.say(&["cancel my order"]).await, asked);
+    let proposed = executor.proposed().len();
+    let words = next.say(&["cancel my order", "#1001", "yes"]).await;
+    assert!(words.starts_with(reply::CONFIRM_ON_CARD), "{words}");
+    assert_eq!(executor.proposed().len(), proposed);
 }
 
 #[tokio::test]

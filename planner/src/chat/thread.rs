@@ -7,10 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use countersign_proto::v1::{Card, Turn};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::tape::{Ending, Tape};
+use crate::memory::{Memory, Row};
+use crate::stored;
 
 /// Conversations kept at most; the one idle longest goes first.
 const MOST: usize = 20_000;
@@ -23,7 +27,10 @@ type Place = [u8; 32];
 
 /// All conversations of all frontends.
 #[derive(Default)]
-pub(super) struct Threads(Mutex<HashMap<String, Thread>>);
+pub(super) struct Threads {
+    kept: Mutex<HashMap<String, Thread>>,
+    memory: Memory,
+}
 
 /// One conversation: a tree, since edits branch off.
 struct Thread {
@@ -38,7 +45,7 @@ struct Taken {
     /// Absent for an answer to an interrupt: a message may follow beside it.
     after: Option<Place>,
     tape: Arc<Tape>,
-    number: u64,
+    number: i64,
 }
 
 /// What a request asks for.
@@ -58,8 +65,12 @@ pub(super) struct Resumed<'a> {
 }
 
 /// A turn that nobody has taken.
+#[derive(Clone)]
 pub(super) struct New {
     pub(super) tape: Arc<Tape>,
+    place: Place,
+    after: Option<Place>,
+    number: i64,
     /// The engine's name of the conversation.
     pub(super) conversation: String,
     /// An id for the message, the same however often it is sent.
@@ -68,7 +79,33 @@ pub(super) struct New {
     pub(super) edited: bool,
 }
 
+/// A turn as memory has it.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    branch: String,
+    after: Option<Place>,
+    #[serde(with = "stored::one")]
+    turn: Turn,
+    #[serde(with = "stored::many")]
+    card: Vec<Card>,
+}
+
 impl Threads {
+    pub(super) fn new(memory: Memory) -> Self {
+        Self { kept: Mutex::default(), memory }
+    }
+
+    /// Keeps how a new turn ended, over a restart.
+    pub(super) fn keep(&self, key: &str, new: &New, turn: &Turn, card: Option<&Card>) {
+        let New { conversation: branch, place, number, after, .. } = new.clone();
+        let card = card.cloned().into_iter().collect();
+        let written = Written { branch, after, turn: turn.clone(), card };
+        match serde_json::to_string(&written) {
+            Ok(body) => self.memory.keep_turn(key, &Row { place, number, body }),
+            Err(error) => tracing::error!(%error, "a turn was not remembered"),
+        }
+    }
+
     /// Finds the turn that the user's messages, oldest first, lead to. `name` is the
     /// frontend's name of the conversation, `key` tells it from all others.
     pub(super) fn meant(
@@ -79,19 +116,19 @@ impl Threads {
         resumed: Option<Resumed<'_>>,
         now: Instant,
     ) -> Meant {
-        let mut threads = self.0.lock();
+        let mut threads = self.kept.lock();
         if !threads.contains_key(key) {
             make_room(&mut threads, now);
         }
-        let empty = || Thread { turns: HashMap::new(), touched: now };
-        let thread = threads.entry(key.to_owned()).or_insert_with(empty);
+        let recalled = || Thread { turns: recalled(&self.memory, key), touched: now };
+        let thread = threads.entry(key.to_owned()).or_insert_with(recalled);
         thread.touched = now;
         thread.meant(name, said, resumed)
     }
 
     /// Whether this text quotes a reply that was given in the conversation.
     pub(super) fn quotes_a_reply(&self, key: &str, text: &str) -> bool {
-        let threads = self.0.lock();
+        let threads = self.kept.lock();
         let mut turns = threads.get(key).into_iter().flat_map(|thread| thread.turns.values());
         turns.any(|taken| taken.tape.reply().is_some_and(|reply| text.contains(reply.trim())))
     }
@@ -125,7 +162,15 @@ impl Thread {
         self.turns.insert(here, taken);
         self.forget();
         let message_id = format!("m{}-{short}", said.len());
-        Meant::New(New { tape, conversation: branch, message_id, edited })
+        Meant::New(New {
+            tape,
+            place: here,
+            after,
+            number,
+            conversation: branch,
+            message_id,
+            edited,
+        })
     }
 
     fn forget(&mut self) {
@@ -145,6 +190,17 @@ impl Resumed<'_> {
         hash.update(self.interrupt);
         hash.finalize().into()
     }
+}
+
+/// What memory has of a thread.
+fn recalled(memory: &Memory, key: &str) -> HashMap<Place, Taken> {
+    let turns = memory.turns(key).into_iter().filter_map(|row| {
+        let written: Written = serde_json::from_str(&row.body).ok()?;
+        let Written { branch, after, turn, card } = written;
+        let tape = Arc::new(Tape::of(turn, card.into_iter().next()));
+        Some((row.place, Taken { branch, after, tape, number: row.number }))
+    });
+    turns.collect()
 }
 
 fn make_room(threads: &mut HashMap<String, Thread>, now: Instant) {
@@ -241,6 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_that_was_kept_is_heard_again_by_the_next_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Threads::new(Memory::open(folder.path()).unwrap());
+        let before = open();
+        let first = new(&before, &["hello"]);
+        let turn = Turn { reply: "Hello.".to_owned(), ..Turn::default() };
+        before.keep("web\nann\nc", &first, &turn, Some(&Card::default()));
+        let after = open();
+        let Meant::Again(tape) = meant(&after, &["hello"]) else { panic!() };
+        assert_eq!(tape.reply().as_deref(), Some("Hello."));
+        assert!(new(&after, &["hallo"]).edited, "what was said before is known");
+        // One that had not ended is new.
+        new(&before, &["hello", "cancel 1001"]);
+        assert!(!new(&open(), &["hello", "cancel 1001"]).edited);
+    }
+
+    #[test]
     fn nobody_shares_a_thread() {
         let threads = Threads::default();
         let said = ["hi".to_owned()];
@@ -257,7 +330,7 @@ mod tests {
         for end in 1..=all.len() {
             threads.meant("k", "c", all.get(..end).unwrap(), None, now);
         }
-        assert_eq!(threads.0.lock().get("k").unwrap().turns.len(), MOST_TURNS);
+        assert_eq!(threads.kept.lock().get("k").unwrap().turns.len(), MOST_TURNS);
         assert!(matches!(threads.meant("k", "c", &all, None, now), Meant::Again(_)));
     }
 }

@@ -57,7 +57,7 @@ pub(super) enum Taken {
 
 /// Finds or begins the turn.
 pub(super) fn taken(
-    chat: &Chat,
+    chat: &Arc<Chat>,
     frontend: &Frontend,
     caller: &Caller,
     wish: &Wish<'_>,
@@ -77,12 +77,13 @@ pub(super) fn taken(
     };
     let tape = Arc::clone(&new.tape);
     let request = request(frontend, caller, wish, &new);
-    let (engine, recorder) = (Arc::clone(&chat.engine), Arc::clone(&tape));
+    let (own, recorder) = (Arc::clone(chat), Arc::clone(&tape));
     // In tasks of their own: a frontend that hangs up stops no turn midway.
     chat.turns.spawn(async move {
         let (events, said) = mpsc::unbounded_channel();
+        let engine = Arc::clone(&own.engine);
         let turn = tokio::spawn(async move { engine.turn(request, &events).await });
-        recorder.record(said).await;
+        recorder.record(said, |turn, card| own.threads.keep(&key, &new, turn, card)).await;
         if let Err(error) = turn.await {
             tracing::error!(%error, "a turn broke off");
         }

@@ -24,6 +24,7 @@ use serde_json::{Value as Json, json};
 use super::Limits;
 use super::turn::Engine;
 use crate::executor::{CallError, Executor};
+use crate::memory::Memory;
 use crate::model::Model;
 use crate::model::offline::Offline;
 
@@ -379,7 +380,12 @@ impl Talk {
     }
 
     pub(crate) fn with(executor: &Arc<FakeExecutor>, model: Arc<dyn Model>) -> Self {
-        let engine = Engine::new(Arc::<FakeExecutor>::clone(executor), model, Limits::default());
+        let engine = Engine::new(
+            Arc::<FakeExecutor>::clone(executor),
+            model,
+            Limits::default(),
+            Memory::default(),
+        );
         Self { engine, sent: 0, conversation: 1, by_link: false, edited: false, card: None }
     }
 

@@ -1,6 +1,7 @@
 //! A guest who is asked who they are: order number and e-mail in their own words go to
 //! the executor, which alone decides; then what they wanted is taken up again.
 
+use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 use countersign_proto::v1::{AttestedMessage, Intent, MatchSubjectRequest, UtteranceSpan};
@@ -13,7 +14,7 @@ use super::turn::{Engine, Scene};
 use crate::reply;
 
 /// What a guest wanted when they were asked who they are.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Wanted {
     text: String,
     /// The message that said it.

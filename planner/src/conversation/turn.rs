@@ -16,6 +16,7 @@ use crate::assemble::Task;
 use crate::assemble::span::Said;
 use crate::context::Asker;
 use crate::executor::Executor;
+use crate::memory::Memory;
 use crate::model::Model;
 use crate::tools::{Toolbox, Toolboxes};
 use crate::triage::{Heard, triage};
@@ -26,6 +27,7 @@ pub struct Engine {
     pub(super) executor: Arc<dyn Executor>,
     pub(super) model: Arc<dyn Model>,
     conversations: Conversations,
+    memory: Memory,
     toolboxes: Toolboxes,
 }
 
@@ -53,11 +55,17 @@ impl Scene<'_> {
 
 impl Engine {
     /// An engine over an executor and a model.
-    pub fn new(executor: Arc<dyn Executor>, model: Arc<dyn Model>, limits: Limits) -> Self {
+    pub fn new(
+        executor: Arc<dyn Executor>,
+        model: Arc<dyn Model>,
+        limits: Limits,
+        memory: Memory,
+    ) -> Self {
         Self {
             executor,
             model,
             conversations: Conversations::new(limits),
+            memory,
             toolboxes: Toolboxes::default(),
         }
     }
@@ -67,7 +75,9 @@ impl Engine {
         let key = format!("{}\n{}", request.conversation_id, subject::key(&request.subject_token));
         let conversation = self.conversations.enter(&key, Instant::now());
         let mut conversation = conversation.lock().await;
+        conversation.recall(&self.memory, &key);
         let ending = self.answer(&request, &mut conversation, events).await;
+        conversation.keep(&self.memory, &key);
         if let Some(card) = ending.card {
             let _ =
                 events.send(ConverseResponse { event: Some(converse_response::Event::Card(card)) });

@@ -2,6 +2,7 @@
 
 mod node;
 mod open_webui;
+mod planner_killed;
 
 use std::fs;
 
@@ -24,6 +25,12 @@ pub const ASSERTING: &str = "chat-key-of-the-other-frontend--";
 /// one that only names its users.
 pub async fn with_chat() -> Pair {
     let mut pair = Pair::executor_only().await;
+    serve_chat(&mut pair);
+    pair
+}
+
+/// Starts the planner, or another on the same folder.
+fn serve_chat(pair: &mut Pair) {
     fs::write(pair.path("signing.keys"), SIGNING).unwrap();
     fs::write(pair.path("asserting.keys"), ASSERTING).unwrap();
     fs::write(pair.path("asserting.pem"), pair.issuer.secret_pem()).unwrap();
@@ -35,7 +42,6 @@ pub async fn with_chat() -> Pair {
          \x20       asserted: {{ header: X-OpenWebUI-User-Email, issuer: \"{WIDGET}\", kid: dev, key: asserting.pem }}\n"
     );
     pair.start_planner_with("{ kind: offline }", &chat);
-    pair
 }
 
 fn cancels(pair: &Pair) -> usize {

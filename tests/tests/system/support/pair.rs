@@ -267,6 +267,11 @@ impl Pair {
         AuditClient::new(self.channel(role))
     }
 
+    /// Kills the planner without a word.
+    pub fn kill_planner(&mut self) {
+        self.planner = None;
+    }
+
     /// Where the planner serves chat over HTTP.
     pub fn chat(&self) -> String {
         format!("http://{}", self.planner.as_ref().unwrap().chat)
