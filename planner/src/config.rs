@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use countersign_shared::mtls::{MaterialFiles, SpiffeId, SpiffePattern};
 use serde::Deserialize;
+
 use url::Url;
+
+use crate::budget::Caps;
 
 /// The planner's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,6 +56,69 @@ pub enum ModelConfig {
     Offline,
     /// A server that speaks OpenAI's Chat Completions.
     Openai(OpenaiConfig),
+    /// The built-in reader, then a cheap model, and a strong one where it is called for.
+    Routed(Box<RoutedConfig>),
+}
+
+/// Models in order, and what they may cost.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutedConfig {
+    /// Asked where the built-in reader is not sure.
+    pub cheap: PricedConfig,
+    /// Asked where the cheap one is not sure, fails, or a plan has to be repaired.
+    #[serde(default)]
+    pub strong: Option<PricedConfig>,
+    /// What they may cost. Absent: unbounded.
+    #[serde(default)]
+    pub budgets: Caps,
+}
+
+/// A server and its prices.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PricedConfig {
+    /// The server.
+    pub server: OpenaiConfig,
+    /// What it costs. Absent: nothing.
+    #[serde(default)]
+    pub price: Price,
+}
+
+/// Money for a million tokens, in whatever currency the budgets are in.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Tokens read.
+    pub input: f64,
+    /// Tokens written.
+    pub output: f64,
+}
+
+impl ModelConfig {
+    /// Every server of it.
+    #[must_use]
+    pub fn servers(&self) -> Vec<&OpenaiConfig> {
+        match self {
+            Self::Offline => vec![],
+            Self::Openai(server) => vec![server],
+            Self::Routed(routed) => {
+                let strong = routed.strong.iter().map(|strong| &strong.server);
+                std::iter::once(&routed.cheap.server).chain(strong).collect()
+            }
+        }
+    }
+
+    fn servers_mut(&mut self) -> Vec<&mut OpenaiConfig> {
+        match self {
+            Self::Offline => vec![],
+            Self::Openai(server) => vec![server],
+            Self::Routed(routed) => {
+                let strong = routed.strong.iter_mut().map(|strong| &mut strong.server);
+                std::iter::once(&mut routed.cheap.server).chain(strong).collect()
+            }
+        }
+    }
 }
 
 /// An OpenAI-compatible server.
@@ -208,13 +274,9 @@ impl Config {
 
     fn resolve(&mut self, folder: &Path) {
         let tls = &mut self.tls;
-        let key = match &mut self.model {
-            ModelConfig::Offline => None,
-            ModelConfig::Openai(openai) => openai.api_key_file.as_mut(),
-        };
-        let paths =
-            [Some(&mut tls.cert), Some(&mut tls.key), Some(&mut tls.ca), tls.crl.as_mut(), key];
-        let paths = paths.into_iter().chain([self.state.as_mut()]);
+        let keys = self.model.servers_mut().into_iter().map(|server| server.api_key_file.as_mut());
+        let paths = [Some(&mut tls.cert), Some(&mut tls.key), Some(&mut tls.ca), tls.crl.as_mut()];
+        let paths = paths.into_iter().chain(keys).chain([self.state.as_mut()]);
         let paths = paths.chain(self.chat.iter_mut().flat_map(ChatConfig::files).map(Some));
         for path in paths.flatten() {
             *path = folder.join(&path);

@@ -10,7 +10,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 
-use crate::config::{Config, ModelConfig};
+use crate::config::Config;
 
 /// The kernel interface that the rules are written for; older kernels enforce
 /// what they know.
@@ -64,9 +64,9 @@ impl Needs {
         ];
         read.extend(tls.into_iter().flatten().filter_map(|path| path.parent()).map(Path::to_owned));
         let mut ports: Vec<u16> = port(&config.executor.address).into_iter().chain([DNS]).collect();
-        if let ModelConfig::Openai(openai) = &config.model {
+        for server in config.model.servers() {
             read.extend(AUTHORITIES.iter().map(PathBuf::from));
-            ports.extend(openai.url.port_or_known_default());
+            ports.extend(server.url.port_or_known_default());
         }
         let folder = |file: &Path| {
             std::path::absolute(file).ok().and_then(|f| f.parent().map(Path::to_owned))

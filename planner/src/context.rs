@@ -9,7 +9,9 @@ use countersign_proto::v1::{
 };
 use serde_json::Value as Json;
 
+use crate::budget::Purse;
 use crate::executor::{CallError, Executor};
+use crate::subject;
 
 /// Reads that one turn may make.
 pub const MAX_READS: usize = 8;
@@ -32,6 +34,15 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    /// Who pays for models. The executor has verified the token by then.
+    #[must_use]
+    pub fn purse(&self) -> Purse {
+        Purse {
+            conversation: format!("{}\n{}", self.conversation_id, subject::key(self.token)),
+            tenant: subject::house(self.token),
+        }
+    }
+
     /// The conversation's newest messages and those that the steps point into: what
     /// a write's receipt shows that it rests on.
     #[must_use]

@@ -14,6 +14,7 @@
 //! front of a customer (NO CLAIM WITHOUT A RECEIPT).
 
 pub mod assemble;
+pub mod budget;
 pub mod chat;
 pub mod config;
 pub mod confine;

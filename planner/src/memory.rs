@@ -1,5 +1,5 @@
 //! What the planner remembers of conversations, over a restart: where each stands, and what
-//! was said in turns that came over HTTP. It is for going on, not for proof: what was done
+//! was said in turns that came over HTTP, what models have cost. It is for going on, not for proof: what was done
 //! is the executor's to say. Names are digests; texts are in clear, in a folder that is this
 //! user's alone, for as long as [`KEPT`].
 
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::budget::Amount;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -39,6 +40,14 @@ const LAYOUT: &str = "
         PRIMARY KEY (thread, place)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS turns_by_age ON turns (touched);
+    CREATE TABLE IF NOT EXISTS spent (
+        account BLOB PRIMARY KEY,
+        touched INTEGER NOT NULL,       -- seconds since 1970
+        calls   INTEGER NOT NULL,
+        tokens  INTEGER NOT NULL,
+        micros  INTEGER NOT NULL        -- millionths of the prices' currency
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS spent_by_age ON spent (touched);
 ";
 
 /// Remembers, or, without a folder, forgets with the process. Clones share it.
@@ -112,6 +121,41 @@ impl Memory {
         let _told = told(kept);
     }
 
+    /// What an account has spent; `None` where it has not.
+    pub(crate) fn spent(&self, account: &str) -> Option<Amount> {
+        let db = self.0.as_ref()?.lock();
+        let read = |row: &rusqlite::Row<'_>| {
+            let part = |at| row.get::<_, i64>(at).map(|n| u64::try_from(n).unwrap_or_default());
+            Ok(Amount { calls: part(0)?, tokens: part(1)?, micros: part(2)? })
+        };
+        let found = db
+            .prepare_cached("SELECT calls, tokens, micros FROM spent WHERE account = ?1")
+            .and_then(|mut ask| ask.query_row([digest(account)], read).optional());
+        told(found).flatten()
+    }
+
+    /// Keeps what an account has spent.
+    pub(crate) fn keep_spent(&self, account: &str, spent: Amount) {
+        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return };
+        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let kept = db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO spent (account, touched, calls, tokens, micros) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .and_then(|mut put| {
+                let Amount { calls, tokens, micros } = spent;
+                put.execute(params![
+                    digest(account),
+                    now(),
+                    whole(calls),
+                    whole(tokens),
+                    whole(micros)
+                ])
+            });
+        let _told = told(kept);
+    }
+
     /// Forgets the old, now and then, until the process ends.
     pub async fn sweep(self) {
         while self.0.is_some() {
@@ -127,7 +171,7 @@ impl Memory {
 
     fn forget(&self, before: i64) {
         let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return };
-        for table in ["conversations", "turns"] {
+        for table in ["conversations", "turns", "spent"] {
             let gone = db.execute(&format!("DELETE FROM {table} WHERE touched < ?1"), [before]);
             let _told = told(gone);
         }

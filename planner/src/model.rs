@@ -8,10 +8,12 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::budget::Purse;
 use crate::tools::Toolbox;
 
 pub mod offline;
 pub mod openai;
+pub mod routed;
 
 /// A reader of messages.
 #[async_trait]
@@ -40,6 +42,8 @@ pub struct View<'a> {
     pub observations: &'a [v1::Observation],
     /// What the executor said about the plan before, for a repair.
     pub objections: &'a [Objection],
+    /// Who pays for it.
+    pub purse: Purse,
 }
 
 /// A machine-readable problem with a decision, fed back to the model once.

@@ -14,6 +14,7 @@ use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
 use tokio_util::task::TaskTracker;
 
+use crate::budget::Budgets;
 use crate::chat;
 use crate::config::{Config, ModelConfig};
 use crate::conversation::Limits;
@@ -24,6 +25,7 @@ use crate::memory::Memory;
 use crate::model::Model;
 use crate::model::offline::Offline;
 use crate::model::openai::Openai;
+use crate::model::routed::{Routed, Tier};
 use crate::peer::Authorize;
 use crate::service::PlannerService;
 use crate::status;
@@ -34,10 +36,15 @@ const GRACE: Duration = Duration::from_secs(10);
 const LARGEST_REQUEST: usize = 256 * 1024;
 
 /// The configured model, with its API key.
-fn model(config: &ModelConfig) -> anyhow::Result<Arc<dyn Model>> {
+fn model(config: &ModelConfig, memory: &Memory) -> anyhow::Result<Arc<dyn Model>> {
     match config {
         ModelConfig::Offline => Ok(Arc::new(Offline)),
         ModelConfig::Openai(openai) => Ok(Arc::new(Openai::new(openai)?)),
+        ModelConfig::Routed(routed) => {
+            let budgets = Budgets::new(routed.budgets, memory.clone());
+            let strong = routed.strong.as_ref().map(Tier::new).transpose()?;
+            Ok(Arc::new(Routed::new(Tier::new(&routed.cheap)?, strong, budgets)))
+        }
     }
 }
 
@@ -70,7 +77,8 @@ impl Opened {
     pub fn of(config: &Config) -> anyhow::Result<Self> {
         let chat = config.chat.clone().map(chat::Opened::of).transpose()?;
         let keep = keep(config)?;
-        Ok(Self { model: model(&config.model)?, keep, memory: memory(config)?, chat })
+        let memory = memory(config)?;
+        Ok(Self { model: model(&config.model, &memory)?, keep, memory, chat })
     }
 }
 

@@ -21,6 +21,14 @@ pub fn key(token: &str) -> String {
     [part("iss"), part("aud"), part("sub")].join("\n")
 }
 
+/// Issuer and audience in one text: together they stand for a tenant.
+#[must_use]
+pub fn house(token: &str) -> String {
+    let claims = claims(token);
+    let part = |name: &str| claims.get(name).map(Json::to_string).unwrap_or_default();
+    [part("iss"), part("aud")].join("\n")
+}
+
 /// The proposal that a confirmation is for.
 #[must_use]
 pub fn confirmed_proposal(confirmation: &str) -> Option<String> {

@@ -239,23 +239,30 @@ mod tests {
     }
 
     #[test]
-    fn the_model_server_of_the_comment_parses_too() {
-        let openai: String = PLANNER
-            .replace("model:\n  kind: offline\n", "")
-            .lines()
-            .map(|line| {
-                line.strip_prefix("# model:").map_or(line.to_owned(), |_| "model:".to_owned())
-            })
-            .map(|line| {
-                line.strip_prefix("#   ")
-                    .filter(|l| l.contains(": "))
-                    .map_or(line.clone(), |l| format!("  {l}"))
-            })
-            .map(|line| format!("{line}\n"))
-            .collect();
+    fn what_the_comments_offer_parses_too() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("planner.yaml");
-        fs::write(&file, openai).unwrap();
-        countersign_planner::config::Config::load(&file).unwrap();
+        let bare = PLANNER.replace("model:\n  kind: offline\n", "");
+        let mut offers = 0;
+        for kind in ["openai", "routed"] {
+            let model = offered("# model:", |block| block.contains(&format!("kind: {kind}")));
+            let chat = offered("# chat:", |_| true);
+            fs::write(&file, format!("{bare}{model}{chat}")).unwrap();
+            let config = countersign_planner::config::Config::load(&file).unwrap();
+            assert_eq!(config.chat.unwrap().frontends.len(), 1);
+            assert!(!config.model.servers().is_empty(), "{kind}");
+            offers += 1;
+        }
+        assert_eq!(offers, 2);
+    }
+
+    /// The block of a comment that begins so and that `is` is true of.
+    fn offered(begin: &str, is: impl Fn(&str) -> bool) -> String {
+        let mut blocks = PLANNER.split(begin).skip(1).map(|rest| {
+            let lines = rest.lines().skip(1).map_while(|line| line.strip_prefix("#   "));
+            let block: String = lines.map(|line| format!("  {line}\n")).collect();
+            format!("{}\n{block}", begin.trim_start_matches("# "))
+        });
+        blocks.find(|block| is(block)).unwrap()
     }
 }

@@ -77,6 +77,7 @@ impl Engine {
             toolbox: scene.toolbox,
             observations: &conversation.observations,
             objections,
+            purse: scene.asker.purse(),
         };
         let answered = self.model.decide(&view).await;
         let spent = match &answered {

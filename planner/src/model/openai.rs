@@ -21,7 +21,7 @@ mod tests;
 pub use endpoint::EndpointError;
 
 /// Longest answer asked for, in tokens.
-const MAX_ANSWER_TOKENS: u32 = 1200;
+pub(crate) const MAX_ANSWER_TOKENS: u32 = 1200;
 
 /// A model behind a Chat Completions server.
 pub struct Openai {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use countersign_planner::config::{Config, ModelConfig, OpenaiConfig};
+use countersign_planner::config::{ChatConfig, Config, ModelConfig, OpenaiConfig};
 
 use super::executor::address;
 use super::report::Report;
@@ -38,7 +38,33 @@ pub(super) fn look(report: &mut Report, file: &Path) {
     }
     match &config.model {
         ModelConfig::Offline => report.good("model", "offline: built in, no server"),
-        ModelConfig::Openai(server) => model(report, server),
+        ModelConfig::Openai(_) | ModelConfig::Routed(_) => {}
+    }
+    for server in config.model.servers() {
+        model(report, server);
+    }
+    if let Some(chat) = &config.chat {
+        chats(report, chat);
+    }
+}
+
+fn chats(report: &mut Report, chat: &ChatConfig) {
+    let loopback = ["127.", "[::1]", "localhost"].iter().any(|own| chat.listen.starts_with(own));
+    if chat.tls.is_none() && !loopback {
+        let what =
+            format!("{} is plain HTTP: API keys are read by whoever is on the way", chat.listen);
+        report.warn("chat.tls", what, "name a certificate, or put a proxy before it that has TLS");
+    }
+    for frontend in &chat.frontends {
+        let name = format!("chat.frontends.{}", frontend.name);
+        match fs::read_to_string(&frontend.keys) {
+            Ok(_) => files::private(report, &name, &frontend.keys),
+            Err(error) => {
+                let file = frontend.keys.display();
+                let remedy = format!("openssl rand -base64 32 > {file}");
+                report.wrong(&name, format!("{file}: {error}"), &remedy);
+            }
+        }
     }
 }
 

@@ -1,0 +1,272 @@
+//! What models may cost: calls, tokens and money, of a conversation, of a tenant a day, and
+//! of all together a day. The most that a call can cost is reserved before it is made, so
+//! that callers at once are never over by one; what it did cost takes its place after.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use parking_lot::Mutex;
+use serde::Deserialize;
+
+use crate::memory::Memory;
+
+/// Accounts in memory at once; beyond, they are read from the folder again.
+const MOST: usize = 50_000;
+
+/// Calls, tokens and money.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Calls of a model.
+    pub calls: u64,
+    /// Tokens read and written.
+    pub tokens: u64,
+    /// Millionths of the prices' currency.
+    pub micros: u64,
+}
+
+/// At most so much; what is absent is unbounded.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cap {
+    /// Calls of a model.
+    pub calls: Option<u64>,
+    /// Tokens read and written.
+    pub tokens: Option<u64>,
+    /// Money, in the prices' currency.
+    pub money: Option<f64>,
+}
+
+/// What may be spent.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Caps {
+    /// In one conversation.
+    pub conversation: Cap,
+    /// For one tenant, in a day of UTC.
+    pub tenant_day: Cap,
+    /// For all, in a day of UTC.
+    pub day: Cap,
+}
+
+/// Who pays.
+#[derive(Debug, Clone, Default)]
+pub struct Purse {
+    /// The conversation and its subject.
+    pub conversation: String,
+    /// The tenant.
+    pub tenant: String,
+}
+
+/// Something would be over its cap: nothing was reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the budget of {0} is used up")]
+pub struct Exhausted(&'static str);
+
+/// All accounts. Clones share them.
+#[derive(Clone, Default)]
+pub struct Budgets {
+    caps: Caps,
+    spent: Arc<Mutex<HashMap<String, Amount>>>,
+    memory: Memory,
+}
+
+/// What was set aside for one call. Dropped without an end, all of it stays spent: nobody
+/// knows what the call cost.
+#[must_use]
+pub struct Reserved {
+    budgets: Budgets,
+    accounts: [String; 3],
+    most: Amount,
+}
+
+impl Budgets {
+    /// With these caps; what was spent before is in memory.
+    #[must_use]
+    pub fn new(caps: Caps, memory: Memory) -> Self {
+        Self { caps, spent: Arc::default(), memory }
+    }
+
+    /// Sets aside the most that a call can cost.
+    ///
+    /// # Errors
+    /// Whose budget has no room for it.
+    pub fn reserve(
+        &self,
+        purse: &Purse,
+        most: Amount,
+        now: Timestamp,
+    ) -> Result<Reserved, Exhausted> {
+        let day = now.to_zoned(TimeZone::UTC).date();
+        let accounts = [
+            format!("conversation\n{}", purse.conversation),
+            format!("tenant\n{}\n{day}", purse.tenant),
+            format!("day\n{day}"),
+        ];
+        let caps = [
+            (self.caps.conversation, "this conversation"),
+            (self.caps.tenant_day, "the tenant for today"),
+            (self.caps.day, "today"),
+        ];
+        let mut spent = self.spent.lock();
+        if spent.len() >= MOST {
+            spent.clear();
+        }
+        for (account, (cap, whose)) in accounts.iter().zip(caps) {
+            let so_far = *spent
+                .entry(account.clone())
+                .or_insert_with(|| self.memory.spent(account).unwrap_or_default());
+            if !cap.has_room(so_far.and(most)) {
+                return Err(Exhausted(whose));
+            }
+        }
+        self.add(&mut spent, &accounts, |so_far| so_far.and(most));
+        Ok(Reserved { budgets: self.clone(), accounts, most })
+    }
+
+    fn add(
+        &self,
+        spent: &mut HashMap<String, Amount>,
+        accounts: &[String],
+        change: impl Fn(Amount) -> Amount,
+    ) {
+        for account in accounts {
+            let so_far = spent.entry(account.clone()).or_default();
+            *so_far = change(*so_far);
+            self.memory.keep_spent(account, *so_far);
+        }
+    }
+}
+
+impl Reserved {
+    /// The call is over and cost so much.
+    pub fn settle(self, used: Amount) {
+        let back = self.most;
+        let mut spent = self.budgets.spent.lock();
+        self.budgets.add(&mut spent, &self.accounts, |so_far| so_far.less(back).and(used));
+    }
+}
+
+impl Cap {
+    fn has_room(self, wanted: Amount) -> bool {
+        let within = |cap: Option<u64>, wanted: u64| cap.is_none_or(|cap| wanted <= cap);
+        within(self.calls, wanted.calls)
+            && within(self.tokens, wanted.tokens)
+            && within(self.money.map(micros), wanted.micros)
+    }
+}
+
+impl Amount {
+    fn and(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            tokens: self.tokens.saturating_add(other.tokens),
+            micros: self.micros.saturating_add(other.micros),
+        }
+    }
+
+    fn less(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(other.calls),
+            tokens: self.tokens.saturating_sub(other.tokens),
+            micros: self.micros.saturating_sub(other.micros),
+        }
+    }
+}
+
+/// Millionths of a configured sum, never below zero.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and a negative sum is none"
+)]
+pub(crate) fn micros(money: f64) -> u64 {
+    (money * 1_000_000.0).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn purse(conversation: &str) -> Purse {
+        Purse { conversation: conversation.to_owned(), tenant: "shop".to_owned() }
+    }
+
+    fn call(tokens: u64) -> Amount {
+        Amount { calls: 1, tokens, micros: tokens }
+    }
+
+    fn caps(conversation: u64, tenant: u64, day: u64) -> Caps {
+        let tokens = |tokens| Cap { tokens: Some(tokens), ..Cap::default() };
+        Caps { conversation: tokens(conversation), tenant_day: tokens(tenant), day: tokens(day) }
+    }
+
+    #[test]
+    fn budget_reservation_of_many_at_once_is_never_over_by_one_call() {
+        let cap = Cap { calls: Some(57), money: Some(0.00057), ..Cap::default() };
+        let caps = Caps { tenant_day: cap, ..Caps::default() };
+        let budgets = Budgets::new(caps, Memory::default());
+        let made: usize = std::thread::scope(|scope| {
+            let turns: Vec<_> = (0..200)
+                .map(|turn| {
+                    let budgets = budgets.clone();
+                    scope.spawn(move || {
+                        let mut made = 0;
+                        for _ in 0..5 {
+                            let name = format!("c{turn}");
+                            let now = Timestamp::UNIX_EPOCH;
+                            if let Ok(reserved) = budgets.reserve(&purse(&name), call(10), now) {
+                                made += 1;
+                                // Some settle, some break off.
+                                if turn % 2 == 0 {
+                                    reserved.settle(call(10));
+                                }
+                            }
+                        }
+                        made
+                    })
+                })
+                .collect();
+            turns.into_iter().map(|turn| turn.join().unwrap()).sum()
+        });
+        assert_eq!(made, 57);
+    }
+
+    #[test]
+    fn each_cap_ends_it_and_only_its_own() {
+        let budgets = Budgets::new(caps(100, 150, 1_000), Memory::default());
+        let now = Timestamp::UNIX_EPOCH;
+        let over = |name: &str, tokens| budgets.reserve(&purse(name), call(tokens), now).err();
+        assert_eq!(over("a", 100), None);
+        assert_eq!(over("a", 1), Some(Exhausted("this conversation")));
+        assert_eq!(over("b", 51), Some(Exhausted("the tenant for today")));
+        assert_eq!(over("b", 50), None);
+        let tomorrow = now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap();
+        assert!(budgets.reserve(&purse("c"), call(50), tomorrow).is_ok());
+    }
+
+    #[test]
+    fn what_it_cost_takes_the_place_of_what_it_could_have() {
+        let budgets = Budgets::new(caps(100, 1_000, 1_000), Memory::default());
+        let now = Timestamp::UNIX_EPOCH;
+        for _ in 0..9 {
+            budgets.reserve(&purse("a"), call(90), now).unwrap().settle(call(1));
+        }
+        assert!(budgets.reserve(&purse("a"), call(92), now).is_err());
+        assert!(budgets.reserve(&purse("a"), call(91), now).is_ok());
+    }
+
+    #[test]
+    fn a_restart_forgets_nothing_that_was_spent() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Budgets::new(caps(100, 1_000, 1_000), Memory::open(folder.path()).unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        let _broken_off = open().reserve(&purse("a"), call(60), now).unwrap();
+        assert!(open().reserve(&purse("a"), call(41), now).is_err());
+        open().reserve(&purse("a"), call(40), now).unwrap().settle(call(40));
+        assert!(open().reserve(&purse("a"), call(1), now).is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Several models, the cheapest that will do first: the built-in reader, then a cheap one, a
+//! strong one only where it is called for.
+//!
+//! | asked | where |
+//! |---|---|
+//! | built in | always: it costs nothing |
+//! | cheap | the built-in reader is not sure |
+//! | strong | the cheap one is not sure, or is less than sure of something that the customer would have to confirm, or gave no usable answer, or a plan has to be repaired |
+//!
+//! A model that fails is left alone for a while, and the next one is asked; a budget that is
+//! used up ends asking. What is left then is what the built-in reader understood, if it
+//! understood anything.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use countersign_proto::v1::ModelUse;
+use jiff::Timestamp;
+
+use super::offline::{self, Offline};
+use super::openai::{EndpointError, MAX_ANSWER_TOKENS, Openai};
+use super::{Decided, Decision, Model, Unusable, View, Want};
+use crate::budget::{Amount, Budgets, micros};
+use crate::config::PricedConfig;
+
+mod breaker;
+#[cfg(test)]
+mod tests;
+
+use breaker::Breaker;
+
+/// The built-in reader is this sure of what is plain.
+const PLAIN: f64 = 0.9;
+/// Below this, a model is not sure.
+const SURE: f64 = 0.7;
+/// What is confirmed by the customer wants this much.
+const WEIGHTY: f64 = 0.85;
+/// What was understood without any model is used from here on, where no model answers.
+const BETTER_THAN_NOTHING: f64 = 0.6;
+/// Bytes of a prompt for one token, counted high.
+const BYTES_A_TOKEN: u64 = 2;
+/// What instructions and schemas take beside the conversation, in tokens, counted high.
+const FRAME: u64 = 6_000;
+
+/// A model with its price.
+pub struct Tier {
+    /// The model.
+    pub model: Arc<dyn Model>,
+    /// Millionths of the currency for a million tokens read.
+    pub input_price: u64,
+    /// The same for tokens written.
+    pub output_price: u64,
+    /// Longest answer, in tokens.
+    pub longest: u64,
+}
+
+/// Models in order, and what they may cost.
+pub struct Routed {
+    cheap: (Tier, Breaker),
+    strong: Option<(Tier, Breaker)>,
+    budgets: Budgets,
+}
+
+/// Why the strong model is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Repair,
+    Ambiguity,
+    Consequence,
+    Failure,
+}
+
+impl Why {
+    const fn told(self) -> &'static str {
+        match self {
+            Self::Repair => "a plan had to be repaired",
+            Self::Ambiguity => "the cheap model was not sure",
+            Self::Consequence => "the cheap model was not sure enough of something weighty",
+            Self::Failure => "the cheap model gave no usable answer",
+        }
+    }
+}
+
+impl Routed {
+    /// Over a cheap model and perhaps a strong one.
+    #[must_use]
+    pub fn new(cheap: Tier, strong: Option<Tier>, budgets: Budgets) -> Self {
+        let tier = |tier| (tier, Breaker::default());
+        Self { cheap: tier(cheap), strong: strong.map(tier), budgets }
+    }
+
+    async fn ask(&self, tier: &(Tier, Breaker), view: &View<'_>) -> Result<Decided, Unusable> {
+        let (tier, breaker) = tier;
+        let unasked = |reason: String| {
+            let usage = ModelUse { model: tier.model.name().to_owned(), ..ModelUse::default() };
+            Unusable { reason, usage: Box::new(usage) }
+        };
+        if !breaker.lets_through() {
+            return Err(unasked(format!("{} failed and is left alone", tier.model.name())));
+        }
+        let reserved = self.budgets.reserve(&view.purse, tier.most(view), Timestamp::now());
+        let reserved = reserved.map_err(|error| unasked(error.to_string()))?;
+        let answered = tier.model.decide(view).await;
+        match &answered {
+            Ok(decided) => {
+                breaker.worked();
+                reserved.settle(tier.cost(&decided.usage));
+            }
+            // What was not told is not known: it stays reserved.
+            Err(unusable) if unusable.usage.output_tokens == 0 => breaker.failed(),
+            Err(unusable) => {
+                breaker.worked();
+                reserved.settle(tier.cost(&unusable.usage));
+            }
+        }
+        answered
+    }
+
+    /// Whether and why the strong model should look at it as well.
+    fn wants_more(view: &View<'_>, answered: &Result<Decided, Unusable>) -> Option<Why> {
+        let decision = match answered {
+            Err(_unusable) => return Some(Why::Failure),
+            Ok(decided) => &decided.decision,
+        };
+        if !view.objections.is_empty() {
+            return Some(Why::Repair);
+        }
+        if decision.score < SURE {
+            return Some(Why::Ambiguity);
+        }
+        let weighty = match &decision.want {
+            Want::Tool(call) => {
+                view.toolbox.get(&call.tool).is_some_and(|tool| tool.needs_confirmation)
+            }
+            Want::Reads(_) | Want::Question | Want::Clarify | Want::Escalate => false,
+        };
+        (weighty && decision.score < WEIGHTY).then_some(Why::Consequence)
+    }
+}
+
+#[async_trait]
+impl Model for Routed {
+    async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
+        let plain = Offline.decide(view).await?;
+        if view.objections.is_empty() && is_plain(&plain.decision) {
+            return Ok(plain);
+        }
+        let cheap = self.ask(&self.cheap, view).await;
+        let why = Self::wants_more(view, &cheap);
+        let (Some(strong), Some(why)) = (&self.strong, why) else { return settled(cheap, plain) };
+        match self.ask(strong, view).await {
+            Ok(mut decided) => {
+                let spent = usage(&cheap);
+                decided.usage.input_tokens =
+                    decided.usage.input_tokens.saturating_add(spent.input_tokens);
+                decided.usage.output_tokens =
+                    decided.usage.output_tokens.saturating_add(spent.output_tokens);
+                decided.usage.latency_ms =
+                    decided.usage.latency_ms.saturating_add(spent.latency_ms);
+                why.told().clone_into(&mut decided.usage.fallback);
+                Ok(decided)
+            }
+            Err(unusable) => {
+                tracing::warn!(reason = %unusable.reason, "the strong model did not help");
+                settled(cheap, plain)
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.cheap.0.model.name()
+    }
+}
+
+/// The answer of the model, or, where there is none, what was understood without one.
+fn settled(answered: Result<Decided, Unusable>, plain: Decided) -> Result<Decided, Unusable> {
+    let unusable = match answered {
+        Ok(decided) => return Ok(decided),
+        Err(unusable) => unusable,
+    };
+    if plain.decision.score < BETTER_THAN_NOTHING {
+        return Err(unusable);
+    }
+    let usage =
+        ModelUse { model: offline::NAME.to_owned(), fallback: unusable.reason, ..*unusable.usage };
+    Ok(Decided { decision: plain.decision, usage })
+}
+
+fn usage(answered: &Result<Decided, Unusable>) -> &ModelUse {
+    match answered {
+        Ok(decided) => &decided.usage,
+        Err(unusable) => &unusable.usage,
+    }
+}
+
+fn is_plain(decision: &Decision) -> bool {
+    let understood = match decision.want {
+        Want::Tool(_) | Want::Escalate => true,
+        Want::Reads(_) | Want::Question | Want::Clarify => false,
+    };
+    understood && decision.score >= PLAIN
+}
+
+impl Tier {
+    /// Over a configured server.
+    ///
+    /// # Errors
+    /// When its key's file cannot be read or no TLS client can be made.
+    pub fn new(config: &PricedConfig) -> Result<Self, EndpointError> {
+        Ok(Self {
+            model: Arc::new(Openai::new(&config.server)?),
+            input_price: micros(config.price.input),
+            output_price: micros(config.price.output),
+            longest: MAX_ANSWER_TOKENS.into(),
+        })
+    }
+
+    /// The most that one decision can cost: two calls, since one repair may follow.
+    fn most(&self, view: &View<'_>) -> Amount {
+        let earlier: usize = view.earlier.iter().map(String::len).sum();
+        let so_far: usize = view.so_far.iter().map(String::len).sum();
+        let read: usize = view.observations.iter().map(|o| o.value_json.len()).sum();
+        let bytes = [view.text.len(), earlier, so_far, read].iter().sum::<usize>();
+        let prompt = u64::try_from(bytes).unwrap_or(u64::MAX) / BYTES_A_TOKEN;
+        let (input, output) =
+            (prompt.saturating_add(FRAME).saturating_mul(2), self.longest.saturating_mul(2));
+        Amount { calls: 2, tokens: input.saturating_add(output), micros: self.price(input, output) }
+    }
+
+    fn cost(&self, used: &ModelUse) -> Amount {
+        let (input, output) = (u64::from(used.input_tokens), u64::from(used.output_tokens));
+        Amount {
+            calls: u64::from(used.repairs).saturating_add(1),
+            tokens: input.saturating_add(output),
+            micros: self.price(input, output),
+        }
+    }
+
+    /// Rounded up: nothing is for free.
+    fn price(&self, input: u64, output: u64) -> u64 {
+        let all = input
+            .saturating_mul(self.input_price)
+            .saturating_add(output.saturating_mul(self.output_price));
+        all.div_ceil(1_000_000)
+    }
+}

@@ -1,0 +1,145 @@
+//! Which model is asked, and what happens where none answers.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::budget::{Cap, Caps, Purse};
+use crate::conversation::fake::tools;
+use crate::memory::Memory;
+use crate::model::{Call, Objection};
+use crate::tools::Toolbox;
+
+/// A model with scripted answers: how sure, or a failure.
+struct Scripted {
+    name: &'static str,
+    answers: Mutex<VecDeque<Option<f64>>>,
+}
+
+#[async_trait]
+impl Model for Scripted {
+    async fn decide(&self, _view: &View<'_>) -> Result<Decided, Unusable> {
+        let usage = ModelUse {
+            model: self.name.to_owned(),
+            input_tokens: 100,
+            output_tokens: 10,
+            ..ModelUse::default()
+        };
+        let answer = self.answers.lock().pop_front();
+        match answer.unwrap_or_else(|| panic!("{} is not to be asked", self.name)) {
+            Some(score) => {
+                let call = Call { tool: "shopify.cancel_order".to_owned(), ..Call::default() };
+                let decision = Decision { want: Want::Tool(call), score, doubt: String::new() };
+                Ok(Decided { decision, usage })
+            }
+            None => Err(Unusable { reason: "503".to_owned(), usage: Box::default() }),
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+fn tier(name: &'static str, answers: &[Option<f64>]) -> Tier {
+    let answers = Mutex::new(answers.iter().copied().collect());
+    let model = Arc::new(Scripted { name, answers });
+    Tier { model, input_price: 1_000_000, output_price: 2_000_000, longest: 1_200 }
+}
+
+fn routed(cheap: &[Option<f64>], strong: Option<&[Option<f64>]>, cap: Cap) -> Routed {
+    let caps = Caps { conversation: cap, ..Caps::default() };
+    let strong = strong.map(|answers| tier("strong", answers));
+    Routed::new(tier("cheap", cheap), strong, Budgets::new(caps, Memory::default()))
+}
+
+async fn asked(model: &Routed, text: &str, objections: &[Objection]) -> Result<Decided, Unusable> {
+    let toolbox =
+        Toolbox::from_listed(&tools(include_str!("../../../testdata/shopify_tools.json")));
+    let purse = Purse { conversation: "c".to_owned(), tenant: "shop".to_owned() };
+    let view = View {
+        text,
+        earlier: &[],
+        so_far: &[],
+        toolbox: &toolbox,
+        observations: &[],
+        objections,
+        purse,
+    };
+    model.decide(&view).await
+}
+
+const PLAIN: &str = "please cancel my order #1001";
+const MURKY: &str = "hmm that thing from last week, you know, it should not come any more";
+
+#[tokio::test]
+async fn routing_asks_no_model_for_what_is_plain() {
+    let decided = asked(&routed(&[], None, Cap::default()), PLAIN, &[]).await.unwrap();
+    assert_eq!(decided.usage.model, offline::NAME);
+}
+
+#[tokio::test]
+async fn routing_asks_the_strong_model_only_where_it_is_called_for() {
+    let which = async |cheap: &[Option<f64>], strong: &[Option<f64>], objections: &[Objection]| {
+        let model = routed(cheap, Some(strong), Cap::default());
+        let used = asked(&model, MURKY, objections).await.unwrap().usage;
+        (used.model, used.fallback)
+    };
+    let is = |model: &str, why: &str| (model.to_owned(), why.to_owned());
+    assert_eq!(which(&[Some(0.95)], &[], &[]).await, is("cheap", ""));
+    assert_eq!(which(&[Some(0.5)], &[Some(0.9)], &[]).await, is("strong", Why::Ambiguity.told()));
+    assert_eq!(which(&[Some(0.8)], &[Some(0.9)], &[]).await, is("strong", Why::Consequence.told()));
+    assert_eq!(which(&[None], &[Some(0.9)], &[]).await, is("strong", Why::Failure.told()));
+    let objection =
+        Objection { code: "ARGUMENT_MISSING".into(), at: "a".into(), problem: "p".into() };
+    let repaired = which(&[Some(0.95)], &[Some(0.9)], &[objection]).await;
+    assert_eq!(repaired, is("strong", Why::Repair.told()));
+    // Where the strong one fails, the cheap one's answer stands.
+    assert_eq!(which(&[Some(0.8)], &[None], &[]).await, is("cheap", ""));
+}
+
+#[tokio::test]
+async fn routing_counts_what_both_cost() {
+    let model = routed(&[Some(0.5)], Some(&[Some(0.9)]), Cap::default());
+    let used = asked(&model, MURKY, &[]).await.unwrap().usage;
+    assert_eq!((used.input_tokens, used.output_tokens), (200, 20));
+}
+
+#[tokio::test]
+async fn routing_leaves_a_failing_model_alone_and_says_so() {
+    let model = routed(&[None, None, None], None, Cap::default());
+    // What the built-in reader understood is better than nothing.
+    for _ in 0..3 {
+        let used = asked(&model, MURKY, &[]).await.unwrap().usage;
+        assert_eq!((used.model.as_str(), used.fallback.as_str()), (offline::NAME, "503"));
+    }
+    let used = asked(&model, MURKY, &[]).await.unwrap().usage;
+    assert_eq!(used.fallback, "cheap failed and is left alone");
+}
+
+#[tokio::test]
+async fn routing_ends_where_the_budget_does() {
+    // A decision may take two calls, and settles with the one that it took.
+    let cap = Cap { calls: Some(3), ..Cap::default() };
+    let model = routed(&[Some(0.95), Some(0.95)], None, cap);
+    for _ in 0..2 {
+        assert_eq!(asked(&model, MURKY, &[]).await.unwrap().usage.model, "cheap");
+    }
+    let used = asked(&model, MURKY, &[]).await.unwrap().usage;
+    assert_eq!(used.fallback, "the budget of this conversation is used up");
+    assert_eq!(used.model, offline::NAME);
+    // What is plain needs none.
+    assert!(asked(&model, PLAIN, &[]).await.is_ok());
+}
+
+#[test]
+fn prices_are_by_the_million_tokens_and_rounded_up() {
+    let tier = tier("cheap", &[]);
+    assert_eq!(tier.price(1_000_000, 0), 1_000_000);
+    assert_eq!(tier.price(1, 1), 3);
+    let cheap = Tier { input_price: 150_000, output_price: 600_000, ..tier };
+    assert_eq!(cheap.price(1, 0), 1);
+    assert_eq!(cheap.price(10_000, 1_000), 2_100);
+}
