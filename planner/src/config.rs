@@ -32,6 +32,9 @@ pub struct Config {
     /// What reads messages.
     #[serde(default)]
     pub model: ModelConfig,
+    /// Pages that answer questions which no tool does. Absent: those are not answered.
+    #[serde(default)]
+    pub knowledge: Option<KnowledgeConfig>,
     /// HTTP for chat frontends that speak OpenAI's Chat Completions. Absent: gRPC only.
     #[serde(default)]
     pub chat: Option<ChatConfig>,
@@ -150,6 +153,32 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Er
     let text = String::deserialize(from)?;
     let span: jiff::SignedDuration = text.parse().map_err(serde::de::Error::custom)?;
     Duration::try_from(span).map_err(serde::de::Error::custom)
+}
+
+/// Where pages of the house are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum KnowledgeConfig {
+    /// Markdown files in a folder and below, read at start.
+    Folder(PathBuf),
+    /// The house's own search.
+    Search(SearchConfig),
+}
+
+/// A search over HTTP: `POST { "query" }`, and back `{ "results": [{ "title", "text", "source" }] }`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchConfig {
+    /// Its address.
+    #[serde(deserialize_with = "url")]
+    pub url: Url,
+    /// Longest wait, such as `3s`.
+    #[serde(default = "three_seconds", deserialize_with = "duration")]
+    pub timeout: Duration,
+}
+
+fn three_seconds() -> Duration {
+    Duration::from_secs(3)
 }
 
 /// HTTP for chat frontends.
@@ -278,6 +307,11 @@ impl Config {
         let paths = [Some(&mut tls.cert), Some(&mut tls.key), Some(&mut tls.ca), tls.crl.as_mut()];
         let paths = paths.into_iter().chain(keys).chain([self.state.as_mut()]);
         let paths = paths.chain(self.chat.iter_mut().flat_map(ChatConfig::files).map(Some));
+        let pages = match &mut self.knowledge {
+            Some(KnowledgeConfig::Folder(folder)) => Some(folder),
+            Some(KnowledgeConfig::Search(_)) | None => None,
+        };
+        let paths = paths.chain([pages]);
         for path in paths.flatten() {
             *path = folder.join(&path);
         }

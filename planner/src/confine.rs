@@ -10,7 +10,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 
-use crate::config::Config;
+use crate::config::{Config, KnowledgeConfig};
 
 /// The kernel interface that the rules are written for; older kernels enforce
 /// what they know.
@@ -67,6 +67,10 @@ impl Needs {
         for server in config.model.servers() {
             read.extend(AUTHORITIES.iter().map(PathBuf::from));
             ports.extend(server.url.port_or_known_default());
+        }
+        if let Some(KnowledgeConfig::Search(search)) = &config.knowledge {
+            read.extend(AUTHORITIES.iter().map(PathBuf::from));
+            ports.extend(search.url.port_or_known_default());
         }
         let folder = |file: &Path| {
             std::path::absolute(file).ok().and_then(|f| f.parent().map(Path::to_owned))

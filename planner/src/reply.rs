@@ -11,6 +11,7 @@ use crate::assemble::Question;
 use crate::assemble::label::{filled, shown};
 use crate::context::value;
 use crate::executor::CallError;
+use crate::knowledge::Found;
 use crate::tools::{ToolSpec, Toolbox};
 
 /// The executor cannot be reached and nothing was asked of it.
@@ -168,6 +169,12 @@ fn lowered(text: &str) -> String {
 #[must_use]
 pub fn question(toolbox: &Toolbox) -> String {
     format!("{NOT_ANSWERABLE}{}", abilities(toolbox))
+}
+
+/// A page of the house, quoted as it stands.
+#[must_use]
+pub fn page(found: &Found) -> String {
+    format!("From our pages, \u{201c}{}\u{201d} ({}):\n\n{}", found.title, found.source, found.text)
 }
 
 /// Asks back.

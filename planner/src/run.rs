@@ -21,6 +21,7 @@ use crate::conversation::Limits;
 use crate::conversation::turn::Engine;
 use crate::executor::GrpcExecutor;
 use crate::keep::Keep;
+use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
 use crate::model::offline::Offline;
@@ -65,6 +66,8 @@ pub struct Opened {
     pub keep: Keep,
     /// What is remembered of conversations.
     pub memory: Memory,
+    /// Pages that answer questions.
+    pub knowledge: Knowledge,
     /// Keys and certificates of the HTTP faces.
     pub chat: Option<chat::Opened>,
 }
@@ -78,7 +81,9 @@ impl Opened {
         let chat = config.chat.clone().map(chat::Opened::of).transpose()?;
         let keep = keep(config)?;
         let memory = memory(config)?;
-        Ok(Self { model: model(&config.model, &memory)?, keep, memory, chat })
+        let knowledge = config.knowledge.as_ref().map(Knowledge::open).transpose()?;
+        let knowledge = knowledge.unwrap_or_default();
+        Ok(Self { model: model(&config.model, &memory)?, keep, memory, knowledge, chat })
     }
 }
 
@@ -94,7 +99,7 @@ fn memory(config: &Config) -> anyhow::Result<Memory> {
 /// Whatever keeps it from starting, with what to do about it.
 pub async fn run(
     config: Config,
-    Opened { model, keep, memory, chat }: Opened,
+    Opened { model, keep, memory, knowledge, chat }: Opened,
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
@@ -113,7 +118,7 @@ pub async fn run(
         Arc::new(GrpcExecutor::new(executor, keep)),
         Arc::clone(&model),
         Limits::default(),
-        memory.clone(),
+        (memory.clone(), knowledge),
     );
     let engine = Arc::new(engine);
     let chat = match chat {

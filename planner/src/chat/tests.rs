@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::conversation::Limits;
 use crate::conversation::fake::FakeExecutor;
 use crate::conversation::turn::Engine;
+use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::offline::Offline;
 use crate::reply;
@@ -47,8 +48,12 @@ impl Face {
             \x20     origins: [\"https://chat.shop.example\"]\n";
         std::fs::write(&file, yaml).unwrap();
         let memory = memory.map(|at| Memory::open(at).unwrap()).unwrap_or_default();
-        let engine =
-            Engine::new(executor.clone(), Arc::new(Offline), Limits::default(), memory.clone());
+        let engine = Engine::new(
+            executor.clone(),
+            Arc::new(Offline),
+            Limits::default(),
+            (memory.clone(), Knowledge::default()),
+        );
         let chat = Opened::of(Config::load(&file).unwrap().chat.unwrap()).unwrap();
         let address = serve(chat, Arc::new(engine), TaskTracker::new(), memory).await.unwrap();
         // The crate's client brings no provider of its own.

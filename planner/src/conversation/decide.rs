@@ -156,12 +156,18 @@ impl Engine {
                 );
                 self.pursue_or_object(scene, conversation, task).await
             }
-            Want::Question => Ok(plain(
-                Intent::Question,
-                RecommendedAction::Proceed,
-                reply::question(scene.toolbox),
-            )),
+            Want::Question => {
+                let found = self.knowledge.answer(newest(conversation)).await;
+                let told =
+                    found.as_ref().map_or_else(|| reply::question(scene.toolbox), reply::page);
+                Ok(plain(Intent::Question, RecommendedAction::Proceed, told))
+            }
             Want::Clarify | Want::Reads(_) => {
+                // What reads like no wish may still be a question about the house.
+                if let Some(found) = self.knowledge.answer(newest(conversation)).await {
+                    let told = reply::page(&found);
+                    return Ok(plain(Intent::Question, RecommendedAction::Proceed, told));
+                }
                 conversation.open_messages = (open + 1).min(3);
                 Ok(plain(
                     Intent::Clarify,
@@ -175,6 +181,10 @@ impl Engine {
             }),
         }
     }
+}
+
+fn newest(conversation: &Conversation) -> &str {
+    conversation.messages.last().map_or("", |message| message.text.as_str())
 }
 
 fn new_task(

@@ -24,6 +24,7 @@ use serde_json::{Value as Json, json};
 use super::Limits;
 use super::turn::Engine;
 use crate::executor::{CallError, Executor};
+use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
 use crate::model::offline::Offline;
@@ -380,11 +381,19 @@ impl Talk {
     }
 
     pub(crate) fn with(executor: &Arc<FakeExecutor>, model: Arc<dyn Model>) -> Self {
+        Self::knowing(executor, model, Knowledge::default())
+    }
+
+    pub(crate) fn knowing(
+        executor: &Arc<FakeExecutor>,
+        model: Arc<dyn Model>,
+        knowledge: Knowledge,
+    ) -> Self {
         let engine = Engine::new(
             Arc::<FakeExecutor>::clone(executor),
             model,
             Limits::default(),
-            Memory::default(),
+            (Memory::default(), knowledge),
         );
         Self { engine, sent: 0, conversation: 1, by_link: false, edited: false, card: None }
     }

@@ -474,3 +474,24 @@ async fn a_guest_who_is_matched_and_may_not_all_the_same_is_asked_to_sign_in() {
     // Another message without an address is heard as it is.
     assert_eq!(talk.say("thanks, leave it").await.actions, []);
 }
+
+#[tokio::test]
+async fn a_question_about_the_house_is_answered_from_its_pages_and_a_wish_is_not() {
+    let pages = tempfile::tempdir().unwrap();
+    let page = "# Returns\n\nSend it back within 30 days. To cancel an order, ask us.\n";
+    std::fs::write(pages.path().join("returns.md"), page).unwrap();
+    let config = crate::config::KnowledgeConfig::Folder(pages.path().to_owned());
+    let knowledge = crate::knowledge::Knowledge::open(&config).unwrap();
+    let executor = FakeExecutor::new(TWO);
+    let mut talk =
+        Talk::knowing(&executor, std::sync::Arc::new(crate::model::offline::Offline), knowledge);
+    let turn = talk.say("within how many days can I send something back?").await;
+    assert_eq!(turn.intent(), Intent::Question, "{}", turn.reply);
+    assert!(turn.reply.contains("30 days") && turn.reply.contains("returns.md"), "{}", turn.reply);
+    let turn = talk.say("please cancel my order #1001").await;
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION", "{}", turn.reply);
+    let turn = talk.say("no, leave it").await;
+    assert!(turn.actions.is_empty());
+    let turn = talk.say("what does the moon weigh").await;
+    assert!(!turn.reply.contains("returns.md"), "{}", turn.reply);
+}

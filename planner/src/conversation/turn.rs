@@ -16,6 +16,7 @@ use crate::assemble::Task;
 use crate::assemble::span::Said;
 use crate::context::Asker;
 use crate::executor::Executor;
+use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
 use crate::tools::{Toolbox, Toolboxes};
@@ -28,6 +29,7 @@ pub struct Engine {
     pub(super) model: Arc<dyn Model>,
     conversations: Conversations,
     memory: Memory,
+    pub(super) knowledge: Knowledge,
     toolboxes: Toolboxes,
 }
 
@@ -59,13 +61,14 @@ impl Engine {
         executor: Arc<dyn Executor>,
         model: Arc<dyn Model>,
         limits: Limits,
-        memory: Memory,
+        (memory, knowledge): (Memory, Knowledge),
     ) -> Self {
         Self {
             executor,
             model,
             conversations: Conversations::new(limits),
             memory,
+            knowledge,
             toolboxes: Toolboxes::default(),
         }
     }

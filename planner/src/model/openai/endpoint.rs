@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_openai::config::Config;
@@ -88,7 +87,9 @@ pub(super) struct OneCall {
 impl OneCall {
     pub(super) fn new(config: &OpenaiConfig) -> Result<Self, EndpointError> {
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(
+                crate::tls::client().map_err(|error| EndpointError::Tls(error.to_string()))?,
+            )
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -101,16 +102,6 @@ impl OneCall {
     pub(super) fn client(&self) -> &reqwest::Client {
         &self.client
     }
-}
-
-fn tls() -> Result<rustls::ClientConfig, EndpointError> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let versions = versions.map_err(|error| EndpointError::Tls(error.to_string()))?;
-    Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// An answer that is no success. Its body stays out of it: servers echo prompts.

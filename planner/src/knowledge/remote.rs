@@ -1,0 +1,75 @@
+//! The house's own search, over HTTP: `POST { "query": … }`, and back
+//! `{ "results": [{ "title", "text", "source" }] }`, best first; none where nothing is near.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Found;
+use crate::config::SearchConfig;
+
+/// Largest answer read, in bytes.
+const LARGEST: usize = 256 * 1024;
+/// Longest question sent, in bytes.
+const LONGEST_QUESTION: usize = 1_000;
+
+/// The way there.
+pub(super) struct Remote {
+    http: Client,
+    url: Url,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    results: Vec<Piece>,
+}
+
+#[derive(Deserialize)]
+struct Piece {
+    title: String,
+    text: String,
+    source: String,
+}
+
+impl Remote {
+    pub(super) fn new(config: &SearchConfig) -> anyhow::Result<Self> {
+        let tls = crate::tls::client().context("no TLS client for the search")?;
+        let http = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .timeout(config.timeout)
+            .connect_timeout(Duration::from_secs(5).min(config.timeout))
+            .redirect(Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self { http, url: config.url.clone() })
+    }
+
+    /// What it finds best. A search that fails is no answer, and is logged.
+    pub(super) async fn best(&self, question: &str) -> Option<Found> {
+        match self.asked(question).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "the search for pages gave no answer");
+                None
+            }
+        }
+    }
+
+    async fn asked(&self, question: &str) -> anyhow::Result<Option<Found>> {
+        let question = question.get(..question.floor_char_boundary(LONGEST_QUESTION)).unwrap_or("");
+        let request = self.http.post(self.url.clone()).json(&json!({ "query": question }));
+        let mut response = request.send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            anyhow::ensure!(body.len() + chunk.len() <= LARGEST, "it is longer than 256 KiB");
+            body.extend_from_slice(&chunk);
+        }
+        let answer: Answer = serde_json::from_slice(&body)?;
+        let best = answer.results.into_iter().find(|piece| !piece.text.trim().is_empty());
+        Ok(best.map(|Piece { title, text, source }| Found { title, text, source }))
+    }
+}
