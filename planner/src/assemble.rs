@@ -1,12 +1,12 @@
 //! From a decision to a plan of references: each argument is found in the
 //! customer's words, in something read, or asked for; none is made up.
 
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use countersign_proto::v1::{Argument, ModelUse, ObservationRef, argument};
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::context::{ReadStop, Reader, value};

@@ -10,9 +10,11 @@ use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use crate::memory::Memory;
+use crate::memory::{Memory, Unread};
 
-/// Accounts in memory at once; beyond, they are read from the folder again.
+/// What the accounts of conversations begin with.
+const CONVERSATION: &str = "conversation\n";
+/// Accounts in memory at once; beyond, those of conversations are read from the folder again.
 const MOST: usize = 50_000;
 
 /// Calls, tokens and money.
@@ -100,7 +102,7 @@ impl Budgets {
     ) -> Result<Reserved, Exhausted> {
         let day = now.to_zoned(TimeZone::UTC).date();
         let accounts = [
-            format!("conversation\n{}", purse.conversation),
+            format!("{CONVERSATION}{}", purse.conversation),
             format!("tenant\n{}\n{day}", purse.tenant),
             format!("day\n{day}"),
         ];
@@ -111,12 +113,12 @@ impl Budgets {
         ];
         let mut spent = self.spent.lock();
         if spent.len() >= MOST {
-            spent.clear();
+            // Those of tenants and of days are few, and stay.
+            spent.retain(|account, _| !account.starts_with(CONVERSATION));
         }
         for (account, (cap, whose)) in accounts.iter().zip(caps) {
-            let so_far = *spent
-                .entry(account.clone())
-                .or_insert_with(|| self.memory.spent(account).unwrap_or_default());
+            // ERRORS REFUSE: what was spent and cannot be read is no room.
+            let so_far = self.so_far(&mut spent, account).map_err(|Unread| Exhausted(whose))?;
             if !cap.has_room(so_far.and(most)) {
                 return Err(Exhausted(whose));
             }
@@ -132,10 +134,21 @@ impl Budgets {
         change: impl Fn(Amount) -> Amount,
     ) {
         for account in accounts {
-            let so_far = spent.entry(account.clone()).or_default();
-            *so_far = change(*so_far);
-            self.memory.keep_spent(account, *so_far);
+            // What cannot be read now keeps what it had.
+            let Ok(so_far) = self.so_far(spent, account) else { continue };
+            let now = change(so_far);
+            spent.insert(account.clone(), now);
+            self.memory.keep_spent(account, now);
         }
+    }
+
+    fn so_far(&self, spent: &mut HashMap<String, Amount>, account: &str) -> Result<Amount, Unread> {
+        if let Some(so_far) = spent.get(account) {
+            return Ok(*so_far);
+        }
+        let so_far = self.memory.spent(account)?.unwrap_or_default();
+        spent.insert(account.to_owned(), so_far);
+        Ok(so_far)
     }
 }
 
@@ -257,6 +270,20 @@ mod tests {
         }
         assert!(budgets.reserve(&purse("a"), call(92), now).is_err());
         assert!(budgets.reserve(&purse("a"), call(91), now).is_ok());
+    }
+
+    #[test]
+    fn many_conversations_push_no_days_spending_out() {
+        let caps = Caps { day: Cap { calls: Some(2), ..Cap::default() }, ..Caps::default() };
+        let budgets = Budgets::new(caps, Memory::default());
+        let now = Timestamp::UNIX_EPOCH;
+        let first = budgets.reserve(&purse("a"), call(1), now).unwrap();
+        for n in 0..MOST {
+            budgets.spent.lock().insert(format!("{CONVERSATION}{n}"), Amount::default());
+        }
+        budgets.reserve(&purse("b"), call(1), now).unwrap().settle(call(1));
+        first.settle(call(1));
+        assert!(budgets.reserve(&purse("c"), call(1), now).is_err());
     }
 
     #[test]

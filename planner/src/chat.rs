@@ -13,11 +13,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ChatConfig;
@@ -28,6 +28,7 @@ mod agui;
 mod aside;
 mod asserted;
 mod beside;
+mod body;
 mod fault;
 mod frontend;
 mod listen;
@@ -45,8 +46,6 @@ mod tests;
 use frontend::Frontends;
 use thread::Threads;
 
-/// Largest request, in bytes: frontends send the whole conversation each time.
-const LARGEST_REQUEST: usize = 1024 * 1024;
 /// Turns under way at once; further ones are told to come back.
 const MAX_TURNS: usize = 2_048;
 
@@ -80,7 +79,7 @@ struct Chat {
     turns: TaskTracker,
 }
 
-/// Serves until the process ends. `turns` tells when the last turn has ended.
+/// Serves until told to stop. `turns` tells when the last turn has ended.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -89,6 +88,7 @@ pub async fn serve(
     engine: Arc<Engine>,
     turns: TaskTracker,
     memory: Memory,
+    stop: CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
     let Opened { config, frontends, tls } = opened;
     let listener = TcpListener::bind(&config.listen)
@@ -112,9 +112,9 @@ pub async fn serve(
         .route("/v1/models/{model}", get(openai::model))
         .route("/agui", post(agui::run))
         .fallback(openai::nowhere)
-        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
+        .method_not_allowed_fallback(openai::nowhere)
         .layer(middleware::from_fn_with_state(Arc::clone(&chat), origins::answer))
         .with_state(chat);
-    tokio::spawn(listen::run(listener, tls, router));
+    tokio::spawn(listen::run(listener, tls, router, stop));
     Ok(address)
 }

@@ -8,13 +8,13 @@
 //!     └───────────────── no, or something new ◀── any ────────────────
 //! ```
 
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign_proto::v1::{AttestedMessage, Card, Observation};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use crate::assemble::choose::Candidate;
 use crate::assemble::{Question, Task};
@@ -133,7 +133,7 @@ impl Conversation {
         if self.recalled {
             return;
         }
-        let kept = memory.conversation(name);
+        let Ok(kept) = memory.conversation(name) else { return };
         match kept.as_deref().map(serde_json::from_str::<Self>).transpose() {
             Ok(Some(kept)) => *self = kept,
             Ok(None) => {}
@@ -143,7 +143,11 @@ impl Conversation {
         self.recalled = true;
     }
 
+    /// Keeps where it stands. What could not be recalled is not written over.
     fn keep(&self, memory: &Memory, name: &str) {
+        if !self.recalled {
+            return;
+        }
         match serde_json::to_string(self) {
             Ok(body) => memory.keep_conversation(name, &body),
             Err(error) => tracing::error!(%error, "a conversation was not remembered"),

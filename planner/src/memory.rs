@@ -1,17 +1,20 @@
-//! What the planner remembers of conversations, over a restart: where each stands, and what
-//! was said in turns that came over HTTP, what models have cost. It is for going on, not for proof: what was done
-//! is the executor's to say. Names are digests; texts are in clear, in a folder that is this
-//! user's alone, for as long as [`KEPT`].
+//! What the planner remembers over a restart: where each conversation stands, what was said
+//! in turns that came over HTTP, what models have cost. It is for going on, not for proof:
+//! what was done is the executor's to say. Names are digests; texts are in clear, in a file
+//! that is this user's alone, for as long as [`KEPT`].
 
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::budget::Amount;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
+
+use crate::budget::Amount;
 
 /// The file in the state folder.
 const FILE: &str = "conversations.db";
@@ -54,6 +57,10 @@ const LAYOUT: &str = "
 #[derive(Clone, Default)]
 pub struct Memory(Option<Arc<Mutex<Connection>>>);
 
+/// Memory could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unread;
+
 /// A turn of a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -67,20 +74,27 @@ impl Memory {
     ///
     /// # Errors
     /// When it cannot be used.
-    pub fn open(folder: &Path) -> rusqlite::Result<Self> {
-        let db = Connection::open(folder.join(FILE))?;
+    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+        let file = folder.join(FILE);
+        // SQLite gives its other files the rights of this one.
+        OpenOptions::new().append(true).create(true).mode(0o600).open(&file)?;
+        fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+        let db = Connection::open(file)?;
         db.busy_timeout(Duration::from_secs(5))?;
         db.execute_batch(LAYOUT)?;
         Ok(Self(Some(Arc::new(Mutex::new(db)))))
     }
 
     /// Where a conversation stands; `None` where it is new or was forgotten.
-    pub(crate) fn conversation(&self, name: &str) -> Option<String> {
-        let db = self.0.as_ref()?.lock();
+    ///
+    /// # Errors
+    /// When it cannot be read; that is logged.
+    pub(crate) fn conversation(&self, name: &str) -> Result<Option<String>, Unread> {
+        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return Ok(None) };
         let found = db
             .prepare_cached("SELECT body FROM conversations WHERE name = ?1")
             .and_then(|mut ask| ask.query_row([digest(name)], |row| row.get(0)).optional());
-        told(found).flatten()
+        told(found).ok_or(Unread)
     }
 
     /// Keeps where a conversation stands.
@@ -95,21 +109,31 @@ impl Memory {
         let _told = told(kept);
     }
 
-    /// The turns of a thread.
-    pub(crate) fn turns(&self, thread: &str) -> Vec<Row> {
+    /// The newest turns of a thread, at most so many.
+    pub(crate) fn turns(&self, thread: &str, most: usize) -> Vec<Row> {
         let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return vec![] };
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Row { place: row.get(0)?, number: row.get(1)?, body: row.get(2)? })
         };
         let found = db
-            .prepare_cached("SELECT place, number, body FROM turns WHERE thread = ?1")
-            .and_then(|mut ask| ask.query_map([digest(thread)], read)?.collect());
+            .prepare_cached(
+                "SELECT place, number, body FROM turns WHERE thread = ?1 \
+                 ORDER BY number DESC LIMIT ?2",
+            )
+            .and_then(|mut ask| {
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                ask.query_map(params![digest(thread), most], read)?.collect()
+            });
         told(found).unwrap_or_default()
     }
 
-    /// Keeps a turn of a thread.
+    /// Keeps a turn of a thread, and the others with it.
     pub(crate) fn keep_turn(&self, thread: &str, row: &Row) {
         let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return };
+        let touched = db
+            .prepare_cached("UPDATE turns SET touched = ?2 WHERE thread = ?1")
+            .and_then(|mut put| put.execute(params![digest(thread), now()]));
+        let _told = told(touched);
         let kept = db
             .prepare_cached(
                 "INSERT OR REPLACE INTO turns (thread, place, number, touched, body) \
@@ -122,8 +146,11 @@ impl Memory {
     }
 
     /// What an account has spent; `None` where it has not.
-    pub(crate) fn spent(&self, account: &str) -> Option<Amount> {
-        let db = self.0.as_ref()?.lock();
+    ///
+    /// # Errors
+    /// When it cannot be read; that is logged.
+    pub(crate) fn spent(&self, account: &str) -> Result<Option<Amount>, Unread> {
+        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return Ok(None) };
         let read = |row: &rusqlite::Row<'_>| {
             let part = |at| row.get::<_, i64>(at).map(|n| u64::try_from(n).unwrap_or_default());
             Ok(Amount { calls: part(0)?, tokens: part(1)?, micros: part(2)? })
@@ -131,7 +158,7 @@ impl Memory {
         let found = db
             .prepare_cached("SELECT calls, tokens, micros FROM spent WHERE account = ?1")
             .and_then(|mut ask| ask.query_row([digest(account)], read).optional());
-        told(found).flatten()
+        told(found).ok_or(Unread)
     }
 
     /// Keeps what an account has spent.
@@ -209,21 +236,23 @@ mod tests {
         memory.keep_turn("thread", &row(2));
         drop(memory);
         let memory = Memory::open(folder.path()).unwrap();
-        assert_eq!(memory.conversation("ann").as_deref(), Some("2"));
-        assert_eq!(memory.conversation("bob"), None);
-        assert_eq!(memory.turns("thread"), [row(2)]);
-        assert!(memory.turns("other").is_empty());
+        assert_eq!(memory.conversation("ann").unwrap().as_deref(), Some("2"));
+        assert_eq!(memory.conversation("bob"), Ok(None));
+        assert_eq!(memory.turns("thread", 9), [row(2)]);
+        assert!(memory.turns("other", 9).is_empty());
         memory.forget(now() - 10);
-        assert!(memory.conversation("ann").is_some());
+        assert!(memory.conversation("ann").unwrap().is_some());
         memory.forget(now() + 10);
-        assert!(memory.conversation("ann").is_none() && memory.turns("thread").is_empty());
+        assert!(
+            memory.conversation("ann").unwrap().is_none() && memory.turns("thread", 9).is_empty()
+        );
     }
 
     #[test]
     fn without_a_folder_nothing_is_remembered() {
         let memory = Memory::default();
         memory.keep_conversation("ann", "1");
-        assert_eq!(memory.conversation("ann"), None);
+        assert_eq!(memory.conversation("ann"), Ok(None));
     }
 
     #[test]
@@ -231,8 +260,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory::open(folder.path()).unwrap();
         memory.keep_conversation("ann@shop.example", "{}");
-        for entry in std::fs::read_dir(folder.path()).unwrap() {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+            let bytes = fs::read(path).unwrap();
             assert!(!String::from_utf8_lossy(&bytes).contains("ann@"));
         }
     }

@@ -12,6 +12,7 @@ use countersign_shared::mtls::{
 };
 use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::budget::Budgets;
@@ -121,10 +122,12 @@ pub async fn run(
         (memory.clone(), knowledge),
     );
     let engine = Arc::new(engine);
+    let over = CancellationToken::new();
     let chat = match chat {
-        Some(chat) => {
-            Some(chat::serve(chat, Arc::clone(&engine), turns.clone(), memory.clone()).await?)
-        }
+        Some(chat) => Some(
+            chat::serve(chat, Arc::clone(&engine), turns.clone(), memory.clone(), over.clone())
+                .await?,
+        ),
         None => None,
     };
     tokio::spawn(memory.sweep());
@@ -145,6 +148,7 @@ pub async fn run(
         .add_service(reflection)
         .add_service(planner.max_decoding_message_size(LARGEST_REQUEST));
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
+    over.cancel();
     turns.close();
     if tokio::time::timeout(GRACE, turns.wait()).await.is_err() {
         tracing::warn!("stopped with turns under way: their actions go on in the executor");

@@ -65,13 +65,18 @@ const again = await whole(asked.card);
 check("regenerated it is the same receipt", again.actions[0].receipt_id === done.actions[0].receipt_id);
 hear(done);
 
-// An edit of the first message, and the wish once more.
-const edited = await client.chat.completions.create({
-  model: "countersign",
-  messages: [{ role: "user", content: "please cancel order 1001 now" }],
-  countersign: beside([{ role: "user", content: "please cancel order 1001 now" }]),
-});
-check("an edit does nothing", edited.countersign.actions.every((a) => a.outcome !== "applied"));
+// An edit of the first message: a branch, on which a card is shown and a yes to it counts.
+const branch = [{ role: "user", content: "please cancel my order #1004" }];
+const onBranch = async (shown) => {
+  const body = { model: "countersign", messages: branch, countersign: beside(branch, shown) };
+  return (await client.chat.completions.create(body)).countersign;
+};
+const edited = await onBranch();
+check("an edit does nothing by itself", edited.actions.every((a) => a.outcome !== "applied"));
+check("but shows its card", edited.card?.text.includes("#1004"));
+// The yes beside the same messages: no new one has to be written for it.
+const agreed = await onBranch(edited.card);
+check("its card can be confirmed", agreed.actions[0].outcome === "applied");
 say("cancel my order #1001");
 const once = await whole();
 check("it is done already", once.actions[0].code === "ALREADY_DONE");

@@ -1,10 +1,10 @@
 //! Which of several found things a customer means: by number, by words, by
 //! place in the list. Never a guess: what does not single one out is asked.
 
-use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use countersign_proto::v1::Argument;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::model::offline::phrase::{self, LEXICON};

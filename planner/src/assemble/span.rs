@@ -1,12 +1,12 @@
 //! Where a value stands in the customer's own words, as byte offsets of an
 //! attested message (REFERENCES, NOT VALUES).
 
-use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use countersign_proto::v1::{Argument, UtteranceSpan, argument};
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 
 use crate::tools::ArgumentSpec;
 

@@ -2,18 +2,18 @@
 //! confirm as an interrupt that the next run resumes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
-use super::Chat;
 use super::fault::Fault;
 use super::sse::{Reader, streamed};
 use super::turn::{Taken, Wish, taken};
+use super::{Chat, body};
 
 mod asked;
 mod events;
@@ -22,34 +22,25 @@ use asked::Asked;
 use events::Run;
 
 /// `POST /agui`.
-pub(super) async fn run(
-    State(chat): State<Arc<Chat>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    match ran(&chat, headers, body) {
+pub(super) async fn run(State(chat): State<Arc<Chat>>, headers: HeaderMap, body: Body) -> Response {
+    match ran(&chat, headers, body).await {
         Ok(response) => response,
         Err(fault) => fault.into_response(),
     }
 }
 
-fn ran(
-    chat: &Arc<Chat>,
-    mut headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Fault> {
+async fn ran(chat: &Arc<Chat>, mut headers: HeaderMap, body: Body) -> Result<Response, Fault> {
     let frontend = chat.frontends.of(&headers)?;
-    let asked = Asked::read(&body?)?;
+    frontend.pace(Instant::now())?;
+    let asked = Asked::read(&body::whole(body).await?)?;
     // The protocol names the conversation itself, as its thread.
-    if let (Ok(name), Ok(thread)) =
-        (HeaderName::try_from(frontend.conversation()), HeaderValue::from_str(&asked.thread))
-    {
-        headers.insert(name, thread);
-    }
+    let unfit = |_| Fault::wrong("threadId", "write 1 to 128 characters of A-Z a-z 0-9 . _ : -");
+    let thread = HeaderValue::from_str(&asked.thread).map_err(unfit)?;
+    headers.insert(frontend.conversation().clone(), thread);
     let caller = frontend.caller(&headers, Timestamp::now())?;
     let wish = Wish { said: &asked.said, resumes: asked.resumes(), signed: &asked.signed };
     let run = Run { thread: asked.thread.clone(), run: asked.run.clone() };
-    match taken(chat, frontend, &caller, &wish)? {
+    match taken(chat, frontend, &caller, &wish).await? {
         Taken::Tape(tape) => {
             Ok(streamed(async move |reader: Reader| run.told(&reader, &tape).await))
         }

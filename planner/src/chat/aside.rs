@@ -6,7 +6,11 @@ use serde_json::json;
 
 /// How such requests begin, in Open WebUI's and LibreChat's own templates.
 const BEGINNINGS: &[&str] = &[
-    "### Task:",
+    "### Task:\nGenerate ",
+    "### Task:\nSuggest ",
+    "### Task:\nAnalyze the chat history",
+    "### Task:\nYou are an autocompletion system",
+    "### Task:\nYour task is to reflect",
     "Provide a concise, 5-word-or-less title for the conversation",
     "Please generate a concise, 5-word-or-less title for the conversation",
     "Analyze this conversation and provide:",
@@ -15,12 +19,12 @@ const BEGINNINGS: &[&str] = &[
 const TITLE_WORDS: usize = 6;
 const TITLE: &str = "Support";
 
-/// Whether this lone message is the frontend's own; `quotes` says whether a reply of ours
-/// stands in a text.
+/// Whether the newest message is the frontend's own; `quotes` says whether a reply of ours
+/// stands in a text, which in a lone message nobody else has put there.
 pub(super) fn is_aside(said: &[String], quotes: impl FnOnce(&str) -> bool) -> bool {
-    let [text] = said else { return false };
-    let text = text.trim_start();
-    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || quotes(text)
+    let Some(text) = said.last().map(|text| text.trim_start()) else { return false };
+    let begins = BEGINNINGS.iter().any(|beginning| text.starts_with(beginning));
+    begins || (said.len() == 1 && quotes(text))
 }
 
 /// The answer in the form that the request names.

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
 use super::frontend::Unheard;
+use crate::executor::CallError;
 
 /// What is answered instead of a completion.
 #[derive(Debug)]
@@ -53,6 +53,16 @@ impl Fault {
         Self { again_in: Some(Duration::from_secs(1)), ..fault }
     }
 
+    /// The body did not come, or is too much.
+    pub(super) fn body(status: StatusCode) -> Self {
+        let message = if status == StatusCode::REQUEST_TIMEOUT {
+            "the body did not arrive in time"
+        } else {
+            "the body broke off, or is larger than 1 MiB: send fewer messages"
+        };
+        Self::new(status, "invalid_request_error", "invalid_body", message)
+    }
+
     /// The turn's task is gone.
     pub(super) fn lost() -> Self {
         let message = "this turn broke off; what it had begun goes on, so ask how it stands";
@@ -94,15 +104,22 @@ impl From<Unheard> for Fault {
     }
 }
 
-impl From<BytesRejection> for Fault {
-    fn from(rejection: BytesRejection) -> Self {
-        let status = rejection.status();
-        let message = if status == StatusCode::PAYLOAD_TOO_LARGE {
-            "the body is larger than 1 MiB: send fewer messages"
-        } else {
-            "the body did not arrive"
-        };
-        Self::new(status, "invalid_request_error", "invalid_body", message)
+impl From<CallError> for Fault {
+    /// The executor was asked whether it knows the subject.
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(refusal) => {
+                let message = format!("{}: {}", refusal.code, refusal.message);
+                let status = StatusCode::UNAUTHORIZED;
+                Self::new(status, "invalid_request_error", "subject_refused", &message)
+            }
+            CallError::Unreachable(_) | CallError::Lost(_) => {
+                let message = "the executor does not answer: nothing was begun, try again";
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let fault = Self::new(status, "server_error", "executor_unreachable", message);
+                Self { again_in: Some(Duration::from_secs(2)), ..fault }
+            }
+        }
     }
 }
 

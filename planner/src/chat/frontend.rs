@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -27,7 +27,7 @@ pub(super) struct Frontend {
     /// SHA-256 of each key: what is compared, and all that is kept.
     keys: Vec<[u8; 32]>,
     subject: Speaks,
-    conversation: String,
+    conversation: HeaderName,
     ticket: Option<String>,
     pub(super) signs: bool,
     origins: Vec<String>,
@@ -72,6 +72,9 @@ impl Frontends {
             {
                 bail!("{} and {} have a key in common: give each its own", one.name, other.name);
             }
+            if frontends.iter().skip(at.saturating_add(1)).any(|other| one.name == other.name) {
+                bail!("two frontends are named {}: give each its own name", one.name);
+            }
         }
         Ok(Self(frontends))
     }
@@ -79,7 +82,7 @@ impl Frontends {
     /// The frontend whose key this is. Digests are compared, so how far a guess fits shows
     /// nowhere.
     pub(super) fn of(&self, headers: &HeaderMap) -> Result<&Frontend, Unheard> {
-        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let shown = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let key = shown.and_then(|value| value.split_once(' '));
         let key = key.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let digest = key.map(|(_, key)| <[u8; 32]>::from(Sha256::digest(key.trim())));
@@ -105,6 +108,13 @@ impl Frontend {
                  openssl rand -base64 32 > {file}"
             );
         }
+        if matches!(config.subject, SubjectConfig::Asserted(_)) && !config.origins.is_empty() {
+            bail!(
+                "{}: a key that a page shows would let any visitor name anybody: with `origins`, \
+                 let the subject's own token say who it is",
+                config.name
+            );
+        }
         let subject = match &config.subject {
             SubjectConfig::Token(header) => Speaks::Token(header.clone()),
             SubjectConfig::Asserted(asserted) => {
@@ -115,7 +125,7 @@ impl Frontend {
             name: config.name.clone(),
             keys: keys.iter().map(|key| Sha256::digest(key).into()).collect(),
             subject,
-            conversation: config.conversation.clone(),
+            conversation: header(&config.conversation)?,
             ticket: config.ticket.clone(),
             signs: config.signs,
             origins: config.origins.clone(),
@@ -129,7 +139,7 @@ impl Frontend {
     }
 
     /// The header with the conversation's id.
-    pub(super) fn conversation(&self) -> &str {
+    pub(super) fn conversation(&self) -> &HeaderName {
         &self.conversation
     }
 
@@ -137,10 +147,15 @@ impl Frontend {
         self.origins.iter().any(|known| known == origin)
     }
 
-    /// Counts the request, before anything is done for it.
-    pub(super) fn pace(&self, caller: &Caller, now: Instant) -> Result<(), Unheard> {
-        self.each.take(&subject::key(&caller.token), now).map_err(Unheard::Pace)?;
+    /// Counts a request of the frontend, before anything is done for it.
+    pub(super) fn pace(&self, now: Instant) -> Result<(), Unheard> {
         self.all.take("", now).map_err(Unheard::Pace)
+    }
+
+    /// Counts a request of a subject whom the executor knows.
+    pub(super) fn pace_of(&self, caller: &Caller, now: Instant) -> Result<(), Unheard> {
+        let name = hex::encode(Sha256::digest(subject::key(&caller.token)));
+        self.each.take(&name, now).map_err(Unheard::Pace)
     }
 
     /// For whom and where the request asks.
@@ -154,10 +169,10 @@ impl Frontend {
                     .ok_or_else(|| unfit(&asserting.header, "names nobody"))?
             }
         };
-        let conversation = text(headers, &self.conversation, LONGEST_ID)?;
+        let conversation = text(headers, self.conversation.as_str(), LONGEST_ID)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
         if !conversation.chars().all(plain) {
-            return Err(unfit(&self.conversation, "may hold A-Z a-z 0-9 . _ : - only"));
+            return Err(unfit(self.conversation.as_str(), "may hold A-Z a-z 0-9 . _ : - only"));
         }
         let ticket = match &self.ticket {
             Some(name) if headers.contains_key(name) => text(headers, name, LONGEST_ID)?,
@@ -165,6 +180,11 @@ impl Frontend {
         };
         Ok(Caller { token, conversation: conversation.to_owned(), ticket: ticket.to_owned() })
     }
+}
+
+/// The name of a header, as configured.
+fn header(name: &str) -> anyhow::Result<HeaderName> {
+    name.parse().with_context(|| format!("`{name}` is no name of a header"))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str, longest: usize) -> Result<&'h str, Unheard> {
@@ -201,7 +221,7 @@ pub(super) mod tests {
             name: "web".to_owned(),
             keys: vec![Sha256::digest(key).into()],
             subject,
-            conversation: "X-Chat".to_owned(),
+            conversation: HeaderName::from_static("x-chat"),
             ticket: Some("X-Ticket".to_owned()),
             signs: !asserted,
             origins: vec!["https://chat.shop.example".to_owned()],
@@ -240,15 +260,15 @@ pub(super) mod tests {
         let found = caller(&right).unwrap();
         assert_eq!((found.conversation.as_str(), found.ticket.as_str()), ("c:1", "T-1"));
         assert_eq!(caller(&[("x-chat", "c")]).unwrap_err(), "X-Subject-Token");
-        assert_eq!(caller(&[("x-subject-token", "t")]).unwrap_err(), "X-Chat");
+        assert_eq!(caller(&[("x-subject-token", "t")]).unwrap_err(), "x-chat");
         for unfit in ["a b", "ä", "", "a/b"] {
             assert_eq!(
                 caller(&[("x-subject-token", "t"), ("x-chat", unfit)]).unwrap_err(),
-                "X-Chat"
+                "x-chat"
             );
         }
         let twice = [("x-subject-token", "t"), ("x-chat", "a"), ("x-chat", "b")];
-        assert_eq!(caller(&twice).unwrap_err(), "X-Chat");
+        assert_eq!(caller(&twice).unwrap_err(), "x-chat");
     }
 
     #[test]
@@ -260,9 +280,9 @@ pub(super) mod tests {
         };
         // Capitals make nobody another person.
         assert_eq!(caller("A@shop.example"), caller("a@shop.example"));
-        one.pace(&caller("a@shop.example"), now).unwrap();
-        one.pace(&caller("A@shop.example"), now).unwrap();
-        assert!(one.pace(&caller("a@shop.example"), now).is_err());
-        one.pace(&caller("b@shop.example"), now).unwrap();
+        one.pace_of(&caller("a@shop.example"), now).unwrap();
+        one.pace_of(&caller("A@shop.example"), now).unwrap();
+        assert!(one.pace_of(&caller("a@shop.example"), now).is_err());
+        one.pace_of(&caller("b@shop.example"), now).unwrap();
     }
 }

@@ -1,29 +1,36 @@
-//! Accepting connections, with TLS where a certificate is configured.
+//! Accepting connections, with TLS where a certificate is configured. Strangers get little
+//! patience and few connections; the end is graceful.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::serve::Listener;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::ServerCertificate;
 
-/// A handshake that takes longer is dropped.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Handshakes under way at once; further connections wait in the system's queue.
-const HANDSHAKES: usize = 256;
+/// For a handshake, and for the headers of a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections at once; further ones wait in the system's queue.
+const CONNECTIONS: usize = 8_192;
 /// After a failed accept (out of file handles, say) the next one waits this long.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What answers under way get to finish once the planner stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// A silent HTTP/2 connection is asked for a sign of life this often.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// A certificate, ready to be shown.
 pub(super) struct Tls(TlsAcceptor);
@@ -45,65 +52,72 @@ impl Tls {
     }
 }
 
-/// Serves the router until the process ends.
-pub(super) async fn run(listener: TcpListener, tls: Option<Tls>, router: Router) {
-    let ended = match tls {
-        None => axum::serve(listener, router).await,
-        Some(Tls(acceptor)) => {
-            let incoming = Incoming { listener, acceptor, handshakes: JoinSet::new() };
-            axum::serve(incoming, router).await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::error!(%error, "chat is not served any more");
-    }
-}
-
-struct Incoming {
+/// Serves the router until told to stop.
+pub(super) async fn run(
     listener: TcpListener,
-    acceptor: TlsAcceptor,
-    handshakes: JoinSet<Option<(TlsStream<TcpStream>, SocketAddr)>>,
-}
-
-impl Listener for Incoming {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            tokio::select! {
-                Some(done) = self.handshakes.join_next(), if !self.handshakes.is_empty() => {
-                    if let Ok(Some(connection)) = done {
-                        return connection;
-                    }
-                }
-                accepted = self.listener.accept(), if self.handshakes.len() < HANDSHAKES => {
-                    self.greet(accepted).await;
-                }
+    tls: Option<Tls>,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let under_way = Arc::new(GracefulShutdown::new());
+    let acceptor = tls.map(|Tls(acceptor)| acceptor);
+    loop {
+        let place = Arc::clone(&room).acquire_owned();
+        let next = async { (place.await, listener.accept().await) };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
+            () = stop.cancelled() => break,
+        };
+        match (place, accepted) {
+            (Ok(place), Ok((stream, _from))) => {
+                let served = served(
+                    stream,
+                    acceptor.clone(),
+                    router.clone(),
+                    (Arc::clone(&under_way), place),
+                );
+                tokio::spawn(served);
             }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
-impl Incoming {
-    /// Begins a handshake beside the others: a slow one keeps nobody waiting.
-    async fn greet(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
-        match accepted {
-            Ok((stream, from)) => {
-                let acceptor = self.acceptor.clone();
-                self.handshakes.spawn(async move {
-                    let shaken = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await;
-                    Some((shaken.ok()?.ok()?, from))
-                });
-            }
-            Err(error) => {
+            (_, Err(error)) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(PAUSE).await;
             }
+            (Err(_closed), Ok(_)) => break,
         }
     }
+    drop(listener);
+    // Connections that are being made hold it for a moment longer: those are cut.
+    if let Some(under_way) = Arc::into_inner(under_way) {
+        let _elapsed = tokio::time::timeout(GRACE, under_way.shutdown()).await;
+    }
+}
+
+type Watched = (Arc<GracefulShutdown>, OwnedSemaphorePermit);
+
+async fn served(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, watched: Watched) {
+    match tls {
+        None => spoken(stream, router, watched).await,
+        Some(acceptor) => {
+            if let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+                spoken(stream, router, watched).await;
+            }
+        }
+    }
+}
+
+async fn spoken<S>(stream: S, router: Router, (under_way, place): Watched)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    server.http2().timer(TokioTimer::new()).keep_alive_interval(SIGN_OF_LIFE);
+    let connection = server
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
+    let connection = under_way.watch(connection.into_owned());
+    drop(under_way);
+    // Whatever ended it, there is nobody left to tell.
+    let _ended = connection.await;
+    drop(place);
 }

@@ -1,9 +1,9 @@
 //! OpenAI's Chat Completions: the planner as a model among others.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::fault::Fault;
 use super::turn::{self, Taken, Wish};
-use super::{Chat, aside};
+use super::{Chat, aside, body};
 
 mod answer;
 mod asked;
@@ -28,7 +28,7 @@ const OWNER: &str = "countersign";
 pub(super) async fn completions(
     State(chat): State<Arc<Chat>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Response {
     match completed(&chat, &headers, body).await {
         Ok(response) => response,
@@ -36,17 +36,14 @@ pub(super) async fn completions(
     }
 }
 
-async fn completed(
-    chat: &Arc<Chat>,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Fault> {
+async fn completed(chat: &Arc<Chat>, headers: &HeaderMap, body: Body) -> Result<Response, Fault> {
     let frontend = chat.frontends.of(headers)?;
-    let asked = Asked::read(&body?, &chat.model)?;
+    frontend.pace(Instant::now())?;
+    let asked = Asked::read(&body::whole(body).await?, &chat.model)?;
     let tape = match frontend.caller(headers, Timestamp::now()) {
         Ok(caller) => {
             let wish = Wish { said: &asked.said, resumes: None, signed: &asked.signed };
-            match turn::taken(chat, frontend, &caller, &wish)? {
+            match turn::taken(chat, frontend, &caller, &wish).await? {
                 Taken::Tape(tape) => tape,
                 Taken::Aside => return Ok(told_aside(chat, &asked)),
             }

@@ -11,6 +11,8 @@ use super::Chat;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 const ORIGIN: HeaderValue = HeaderValue::from_static("origin");
+/// When a refused page may come again.
+const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after");
 /// A preflight counts for ten minutes.
 const LASTS: HeaderValue = HeaderValue::from_static("600");
 
@@ -42,6 +44,7 @@ pub(super) async fn answer(
 /// No credentials of the browser are allowed: the API key is the only way in.
 fn allow(headers: &mut HeaderMap, origin: HeaderValue, wanted: Option<HeaderValue>) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     if let Some(wanted) = wanted {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);

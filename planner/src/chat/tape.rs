@@ -45,6 +45,32 @@ impl Tape {
         Self { said: Mutex::new(said), more: Notify::new() }
     }
 
+    /// The tape of a turn that was begun and never ended.
+    pub(super) fn lost() -> Self {
+        let said = Said { ending: Ending::Lost, ..Said::default() };
+        Self { said: Mutex::new(said), more: Notify::new() }
+    }
+
+    /// Whether it still plays, or ended with something decided: then it is not taken again.
+    pub(super) fn is_to_be_heard(&self) -> bool {
+        match &self.said.lock().ending {
+            Ending::Open => true,
+            Ending::Turn(turn) => !turn.passing,
+            Ending::Lost => false,
+        }
+    }
+
+    /// Whether it shows the card of this proposal.
+    pub(super) fn shows(&self, proposal: &str) -> bool {
+        self.said.lock().card.as_ref().is_some_and(|card| card.proposal_id == proposal)
+    }
+
+    #[cfg(test)]
+    pub(super) fn end(&self, turn: Turn, card: Option<Card>) {
+        *self.said.lock() =
+            Said { stage: String::new(), card, ending: Ending::Turn(Box::new(turn)) };
+    }
+
     /// Records until the turn has ended; how it ended is kept before anybody hears it.
     pub(super) async fn record(
         &self,
@@ -93,11 +119,6 @@ impl Tape {
             said = self.beyond(Some(&said)).await;
         }
         said
-    }
-
-    /// How far it has come.
-    pub(super) fn reached(&self) -> Ending {
-        self.said.lock().ending.clone()
     }
 
     /// The reply, where there is one already.

@@ -8,10 +8,14 @@ use serde_json::{Value as Json, json};
 use tokio_util::task::TaskTracker;
 
 use super::{Opened, serve};
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+
 use crate::config::Config;
 use crate::conversation::Limits;
 use crate::conversation::fake::FakeExecutor;
 use crate::conversation::turn::Engine;
+use crate::executor::CallError;
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::offline::Offline;
@@ -55,7 +59,9 @@ impl Face {
             (memory.clone(), Knowledge::default()),
         );
         let chat = Opened::of(Config::load(&file).unwrap().chat.unwrap()).unwrap();
-        let address = serve(chat, Arc::new(engine), TaskTracker::new(), memory).await.unwrap();
+        let address = serve(chat, Arc::new(engine), TaskTracker::new(), memory, Default::default())
+            .await
+            .unwrap();
         // The crate's client brings no provider of its own.
         let _set = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -126,6 +132,48 @@ async fn a_reader_that_hangs_up_stops_nothing() {
     drop(response);
     let said = face.say(&["cancel order #1001"]).await;
     assert!(!said.is_empty());
+    assert_eq!(face.executor.shop.lock().executed.len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_told_to_who_merely_claims_to_be_the_subject() {
+    let face = Face::open().await;
+    let said = face.say(&["where is order #1001?"]).await;
+    let refusal = Refusal::new(Code::SubjectUnverified, "the signature is wrong");
+    // The same claims in a token that does not verify: no word of what was said.
+    let stranger = async |error: CallError| {
+        face.executor.shop.lock().list_script = [error].into();
+        let answer = face.ask(&["where is order #1001?"], &json!({})).send().await.unwrap();
+        let status = answer.status();
+        let body = answer.text().await.unwrap();
+        assert!(!body.contains(&said), "{body}");
+        status
+    };
+    assert_eq!(stranger(CallError::Refused(Box::new(refusal))).await, StatusCode::UNAUTHORIZED);
+    let away = CallError::Unreachable("gone".to_owned());
+    assert_eq!(stranger(away).await, StatusCode::SERVICE_UNAVAILABLE);
+    // And the subject is answered as before.
+    assert_eq!(face.say(&["where is order #1001?"]).await, said);
+}
+
+#[tokio::test]
+async fn what_could_not_be_asked_is_asked_again() {
+    let face = Face::open().await;
+    face.executor.shop.lock().propose_script = [CallError::Unreachable("gone".to_owned())].into();
+    let away = face.say(&["cancel order #1001"]).await;
+    assert_eq!(away, reply::UNREACHABLE);
+    let card = face.say(&["cancel order #1001"]).await;
+    assert!(card.contains("1001") && card != away, "{card}");
+}
+
+#[tokio::test]
+async fn a_yes_beside_the_same_messages_is_heard() {
+    let face = Face::open().await;
+    let words = &["cancel order #1001"];
+    face.say(words).await;
+    let yes = json!({ "countersign": { "confirmation": "e30.eyJwcm9wb3NhbCI6InBycF8xIn0.x" } });
+    let body: Json = face.ask(words, &yes).send().await.unwrap().json().await.unwrap();
+    assert_eq!(body["countersign"]["actions"][0]["outcome"], "applied", "{body}");
     assert_eq!(face.executor.shop.lock().executed.len(), 1);
 }
 
@@ -212,7 +260,7 @@ async fn what_is_refused_is_refused_in_openais_words() {
     assert_eq!(code(face.http.post(&url).body("{}")).await, is(401, "invalid_api_key", ""));
     let post = || face.http.post(&url).bearer_auth(KEY);
     assert_eq!(code(post().body("{")).await, is(400, "invalid_value", ""));
-    let big = "x".repeat(super::LARGEST_REQUEST + 1);
+    let big = "x".repeat(super::body::LARGEST + 1);
     assert_eq!(code(post().body(big)).await, is(413, "invalid_body", ""));
     let other = json!({ "model": "gpt-5" });
     assert_eq!(code(face.ask(&["hi"], &other)).await, is(404, "model_not_found", "model"));

@@ -1,7 +1,7 @@
 //! What is new in a request. Chat Completions sends the whole conversation each time, and
 //! its clients ask again: on a lost reply, to regenerate, after an edit. The user's
 //! messages say which turn is meant; a turn that was taken is heard again, never taken
-//! again.
+//! again (AT MOST ONE EFFECT holds below all this, at the executor).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,18 +12,20 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::tape::{Ending, Tape};
+use super::tape::Tape;
 use crate::memory::{Memory, Row};
 use crate::stored;
 
 /// Conversations kept at most; the one idle longest goes first.
 const MOST: usize = 20_000;
 /// Turns of one conversation kept at most; the oldest go first.
-const MOST_TURNS: usize = 400;
+pub(crate) const MOST_TURNS: usize = 400;
 /// One that was idle for longer is forgotten.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 type Place = [u8; 32];
+/// Before the first message.
+const ROOT: Place = [0; 32];
 
 /// All conversations of all frontends.
 #[derive(Default)]
@@ -40,11 +42,24 @@ struct Thread {
 
 /// A turn that was taken.
 struct Taken {
-    /// What the engine calls the branch that it belongs to.
-    branch: String,
-    /// Absent for an answer to an interrupt: a message may follow beside it.
-    after: Option<Place>,
+    mark: Mark,
     tape: Arc<Tape>,
+}
+
+/// Where a turn stands among the others.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Mark {
+    /// Where the messages up to its own lead; absent for an answer to an interrupt, beside
+    /// which a message may follow.
+    at: Option<Place>,
+    /// Where the messages before it lead.
+    after: Place,
+    /// The digest of its own message.
+    text: Place,
+    /// Tells its branch from others, in the planner's memory only. Empty for the trunk.
+    branch: String,
+    /// Whether it takes the place of another message.
+    edited: bool,
     number: i64,
 }
 
@@ -54,38 +69,47 @@ pub(super) enum Meant {
     Again(Arc<Tape>),
     /// A new one, to be recorded on this tape.
     New(New),
+    /// It answers an interrupt that is not open there.
+    NotOpen,
 }
 
-/// An answer to an interrupt: it stands beside the messages, not among them.
+/// How the newest turn is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Resumed<'a> {
-    pub(super) interrupt: &'a str,
-    /// Whether it was answered, or dropped.
-    pub(super) resolved: bool,
+pub(super) enum Way<'a> {
+    /// By the newest message, perhaps with a signed yes.
+    Message { confirmation: &'a str },
+    /// By an answer to an interrupt: it stands beside the messages, not among them.
+    Resume { interrupt: &'a str, confirmation: &'a str, resolved: bool },
 }
 
 /// A turn that nobody has taken.
 #[derive(Clone)]
 pub(super) struct New {
     pub(super) tape: Arc<Tape>,
-    place: Place,
-    after: Option<Place>,
-    number: i64,
-    /// The engine's name of the conversation.
-    pub(super) conversation: String,
+    key: Place,
+    mark: Mark,
     /// An id for the message, the same however often it is sent.
     pub(super) message_id: String,
-    /// Whether it takes the place of another message.
-    pub(super) edited: bool,
 }
 
-/// A turn as memory has it.
+impl New {
+    /// Tells its branch from others, in the planner's memory.
+    pub(super) fn branch(&self) -> &str {
+        &self.mark.branch
+    }
+
+    /// Whether it takes the place of another message.
+    pub(super) fn edited(&self) -> bool {
+        self.mark.edited
+    }
+}
+
+/// A turn as memory has it; without an end, it was begun.
 #[derive(Serialize, Deserialize)]
 struct Written {
-    branch: String,
-    after: Option<Place>,
-    #[serde(with = "stored::one")]
-    turn: Turn,
+    mark: Mark,
+    #[serde(with = "stored::many")]
+    turn: Vec<Turn>,
     #[serde(with = "stored::many")]
     card: Vec<Card>,
 }
@@ -96,109 +120,183 @@ impl Threads {
     }
 
     /// Keeps how a new turn ended, over a restart.
-    pub(super) fn keep(&self, key: &str, new: &New, turn: &Turn, card: Option<&Card>) {
-        let New { conversation: branch, place, number, after, .. } = new.clone();
-        let card = card.cloned().into_iter().collect();
-        let written = Written { branch, after, turn: turn.clone(), card };
+    pub(super) fn keep(&self, thread: &str, new: &New, turn: &Turn, card: Option<&Card>) {
+        // Where nothing was decided, the same may be asked again.
+        if !turn.passing {
+            self.write(thread, new, vec![turn.clone()], card.cloned().into_iter().collect());
+        }
+    }
+
+    fn write(&self, thread: &str, new: &New, turn: Vec<Turn>, card: Vec<Card>) {
+        let written = Written { mark: new.mark.clone(), turn, card };
+        let row = |body| Row { place: new.key, number: new.mark.number, body };
         match serde_json::to_string(&written) {
-            Ok(body) => self.memory.keep_turn(key, &Row { place, number, body }),
+            Ok(body) => self.memory.keep_turn(thread, &row(body)),
             Err(error) => tracing::error!(%error, "a turn was not remembered"),
         }
     }
 
-    /// Finds the turn that the user's messages, oldest first, lead to. `name` is the
-    /// frontend's name of the conversation, `key` tells it from all others.
-    pub(super) fn meant(
-        &self,
-        key: &str,
-        name: &str,
-        said: &[String],
-        resumed: Option<Resumed<'_>>,
-        now: Instant,
-    ) -> Meant {
-        let mut threads = self.kept.lock();
-        if !threads.contains_key(key) {
-            make_room(&mut threads, now);
+    /// Finds the turn that the user's messages, oldest first, lead to. `name` tells the
+    /// conversation from all others.
+    pub(super) fn meant(&self, name: &str, said: &[String], way: Way<'_>, now: Instant) -> Meant {
+        let meant = self.within(name, now, |thread| thread.meant(said, way));
+        if let Meant::New(new) = &meant {
+            // Before it is taken: an edit of it is known for one after a restart, too.
+            self.write(name, new, vec![], vec![]);
         }
-        let recalled = || Thread { turns: recalled(&self.memory, key), touched: now };
-        let thread = threads.entry(key.to_owned()).or_insert_with(recalled);
-        thread.touched = now;
-        thread.meant(name, said, resumed)
+        meant
     }
 
     /// Whether this text quotes a reply that was given in the conversation.
-    pub(super) fn quotes_a_reply(&self, key: &str, text: &str) -> bool {
-        let threads = self.kept.lock();
-        let mut turns = threads.get(key).into_iter().flat_map(|thread| thread.turns.values());
-        turns.any(|taken| taken.tape.reply().is_some_and(|reply| text.contains(reply.trim())))
+    pub(super) fn quotes_a_reply(&self, name: &str, text: &str, now: Instant) -> bool {
+        self.within(name, now, |thread| {
+            let mut replies = thread.turns.values().filter_map(|taken| taken.tape.reply());
+            replies.any(|reply| text.contains(reply.trim()))
+        })
+    }
+
+    fn within<T>(&self, name: &str, now: Instant, act: impl FnOnce(&mut Thread) -> T) -> T {
+        let mut threads = self.kept.lock();
+        if !threads.contains_key(name) {
+            make_room(&mut threads, now);
+        }
+        let recalled = || Thread { turns: recalled(&self.memory, name), touched: now };
+        let thread = threads.entry(name.to_owned()).or_insert_with(recalled);
+        thread.touched = now;
+        act(thread)
     }
 }
 
 impl Thread {
-    fn meant(&mut self, name: &str, said: &[String], resumed: Option<Resumed<'_>>) -> Meant {
-        let before = said.split_last().map_or(said, |(_, before)| before);
-        let (here, after) = match resumed {
-            None => (place(said), place(before)),
-            Some(resumed) => (resumed.place(said), place(said)),
-        };
-        if let Some(taken) =
-            self.turns.get(&here).filter(|taken| taken.tape.reached() != Ending::Lost)
-        {
-            return Meant::Again(Arc::clone(&taken.tape));
+    fn meant(&mut self, said: &[String], way: Way<'_>) -> Meant {
+        let texts: Vec<Place> = said.iter().map(|text| digest(text)).collect();
+        let (text, before) = texts.split_last().map_or((ROOT, &[][..]), |(t, before)| (*t, before));
+        let (after, known) = self.place_after(before);
+        let at = step(after, text);
+        if !self.is_open(at, way) {
+            return Meant::NotOpen;
         }
-        let other = |(at, taken): (&Place, &Taken)| taken.after == Some(after) && *at != here;
-        let edited = resumed.is_none() && self.turns.iter().any(other);
-        let short = hex::encode(here.first_chunk::<4>().copied().unwrap_or_default());
-        let branch = match self.turns.get(&after) {
-            _ if edited => format!("{name}.{short}"),
-            Some(taken) => taken.branch.clone(),
-            // The first message, or what came before is forgotten or was cut off.
-            None => name.to_owned(),
-        };
-        let tape = Arc::new(Tape::default());
-        let number = self.turns.values().map(|t| t.number).max().map_or(0, |n| n.saturating_add(1));
-        let after = resumed.is_none().then_some(after);
-        let taken = Taken { branch: branch.clone(), after, tape: Arc::clone(&tape), number };
-        self.turns.insert(here, taken);
-        self.forget();
+        let key = way.key(at);
+        if let Some(tape) = self.heard(key, at, way) {
+            return Meant::Again(tape);
+        }
+        let mark = self.mark((after, known), at, text, way);
+        let short = hex::encode(key.first_chunk::<4>().copied().unwrap_or_default());
         let message_id = format!("m{}-{short}", said.len());
-        Meant::New(New {
-            tape,
-            place: here,
-            after,
-            number,
-            conversation: branch,
-            message_id,
-            edited,
-        })
+        let tape = Arc::new(Tape::default());
+        self.turns.insert(key, Taken { mark: mark.clone(), tape: Arc::clone(&tape) });
+        self.forget();
+        Meant::New(New { tape, key, mark, message_id })
+    }
+
+    /// The turn that was taken. Without a yes, whichever stands there: a frontend may repeat
+    /// the messages alone.
+    fn heard(&self, key: Place, at: Place, way: Way<'_>) -> Option<Arc<Tape>> {
+        let there = |taken: &&Taken| match way {
+            Way::Message { confirmation: "" } => taken.mark.at == Some(at),
+            Way::Message { .. } | Way::Resume { .. } => false,
+        };
+        let taken = self.turns.get(&key).into_iter();
+        let taken = taken.chain(self.turns.values().filter(there));
+        let heard = taken.filter(|taken| taken.tape.is_to_be_heard());
+        heard.max_by_key(|taken| taken.mark.number).map(|taken| Arc::clone(&taken.tape))
+    }
+
+    fn mark(&self, (after, known): (Place, bool), at: Place, text: Place, way: Way<'_>) -> Mark {
+        let marks = || self.turns.values().map(|taken| &taken.mark);
+        let here = marks().find(|mark| mark.at == Some(at));
+        let number = marks().map(|mark| mark.number).max().map_or(0, |n| n.saturating_add(1));
+        let beside = || marks().any(|mark| mark.after == after && mark.at.is_some_and(|a| a != at));
+        let (branch, edited) = match (way, here) {
+            (Way::Resume { .. }, here) => {
+                (here.map(|mark| mark.branch.clone()).unwrap_or_default(), false)
+            }
+            (Way::Message { .. }, Some(here)) => (here.branch.clone(), here.edited),
+            // What came before is not known: it may be an edit, and is treated as one.
+            (Way::Message { .. }, None) if !known || beside() => (hex::encode(at), true),
+            (Way::Message { .. }, None) => {
+                let parent = marks().find(|mark| mark.at == Some(after));
+                (parent.map(|mark| mark.branch.clone()).unwrap_or_default(), false)
+            }
+        };
+        let at = match way {
+            Way::Message { .. } => Some(at),
+            Way::Resume { .. } => None,
+        };
+        Mark { at, after, text, branch, edited, number }
+    }
+
+    /// Where the messages before lead, and whether that is known. A frontend may have cut
+    /// the oldest off: then the newest turn that they lead up to counts.
+    fn place_after(&self, before: &[Place]) -> (Place, bool) {
+        let whole = before.iter().fold(ROOT, |place, text| step(place, *text));
+        let marks = || self.turns.values().map(|taken| &taken.mark);
+        if before.is_empty() || marks().any(|mark| mark.at == Some(whole)) {
+            return (whole, true);
+        }
+        let by_place: HashMap<Place, &Mark> =
+            marks().filter_map(|mark| Some((mark.at?, mark))).collect();
+        let leads_up = |from: &&Mark| {
+            let mut here = Some(*from);
+            before.iter().rev().all(|text| {
+                let fits = here.is_some_and(|mark| mark.text == *text);
+                here = here.and_then(|mark| by_place.get(&mark.after).copied());
+                fits
+            })
+        };
+        let found = by_place.values().copied().filter(leads_up).max_by_key(|mark| mark.number);
+        found.and_then(|mark| mark.at).map_or((whole, false), |place| (place, true))
+    }
+
+    /// Whether an interrupt that is dropped is one that the messages led to.
+    fn is_open(&self, at: Place, way: Way<'_>) -> bool {
+        let Way::Resume { interrupt, resolved: false, .. } = way else { return true };
+        let here = self.turns.values().filter(|taken| taken.mark.at == Some(at));
+        here.into_iter().any(|taken| taken.tape.shows(interrupt))
     }
 
     fn forget(&mut self) {
         while self.turns.len() > MOST_TURNS {
-            let oldest = self.turns.iter().min_by_key(|(_, taken)| taken.number);
+            let oldest = self.turns.iter().min_by_key(|(_, taken)| taken.mark.number);
             let Some(oldest) = oldest.map(|(at, _)| *at) else { return };
             self.turns.remove(&oldest);
         }
     }
 }
 
-impl Resumed<'_> {
-    fn place(self, said: &[String]) -> Place {
-        let mut hash = Sha256::new_with_prefix("resumed");
-        hash.update(place(said));
-        hash.update([u8::from(self.resolved)]);
-        hash.update(self.interrupt);
+impl Way<'_> {
+    /// The turn's own key: the same messages with another signed yes are another turn.
+    fn key(self, at: Place) -> Place {
+        let mut hash = Sha256::new();
+        match self {
+            Self::Message { confirmation: "" } => return at,
+            Self::Message { confirmation } => {
+                hash.update("confirmed");
+                hash.update(at);
+                hash.update(confirmation);
+            }
+            Self::Resume { interrupt, confirmation, resolved } => {
+                hash.update("resumed");
+                hash.update(at);
+                hash.update([u8::from(resolved)]);
+                hash.update(Sha256::digest(interrupt));
+                hash.update(confirmation);
+            }
+        }
         hash.finalize().into()
     }
 }
 
 /// What memory has of a thread.
-fn recalled(memory: &Memory, key: &str) -> HashMap<Place, Taken> {
-    let turns = memory.turns(key).into_iter().filter_map(|row| {
+fn recalled(memory: &Memory, name: &str) -> HashMap<Place, Taken> {
+    let turns = memory.turns(name, MOST_TURNS).into_iter().filter_map(|row| {
         let written: Written = serde_json::from_str(&row.body).ok()?;
-        let Written { branch, after, turn, card } = written;
-        let tape = Arc::new(Tape::of(turn, card.into_iter().next()));
-        Some((row.place, Taken { branch, after, tape, number: row.number }))
+        let Written { mark, turn, card } = written;
+        let tape = match turn.into_iter().next() {
+            Some(turn) => Tape::of(turn, card.into_iter().next()),
+            None => Tape::lost(),
+        };
+        Some((row.place, Taken { mark, tape: Arc::new(tape) }))
     });
     turns.collect()
 }
@@ -215,14 +313,16 @@ fn make_room(threads: &mut HashMap<String, Thread>, now: Instant) {
     }
 }
 
-/// Where these messages lead. Each is hashed by itself, so none runs into the next.
-fn place(said: &[String]) -> Place {
-    said.iter().fold([0; 32], |before, text| {
-        let mut hash = Sha256::new();
-        hash.update(before);
-        hash.update(Sha256::digest(text.trim()));
-        hash.finalize().into()
-    })
+fn digest(text: &str) -> Place {
+    Sha256::digest(text.trim()).into()
+}
+
+/// Each message is hashed by itself, so none runs into the next.
+fn step(after: Place, text: Place) -> Place {
+    let mut hash = Sha256::new();
+    hash.update(after);
+    hash.update(text);
+    hash.finalize().into()
 }
 
 #[cfg(test)]
@@ -231,30 +331,36 @@ mod tests {
 
     use super::*;
 
-    fn meant(threads: &Threads, said: &[&str]) -> Meant {
+    const PLAIN: Way<'_> = Way::Message { confirmation: "" };
+
+    fn asked(threads: &Threads, said: &[&str], way: Way<'_>) -> Meant {
         let said: Vec<String> = said.iter().map(|text| (*text).to_owned()).collect();
-        threads.meant("web\nann\nc", "c", &said, None, Instant::now())
+        threads.meant("web\nann\nc", &said, way, Instant::now())
     }
 
     fn new(threads: &Threads, said: &[&str]) -> New {
-        match meant(threads, said) {
+        match asked(threads, said, PLAIN) {
             Meant::New(new) => new,
-            Meant::Again(_) => panic!("{said:?} was taken before"),
+            Meant::Again(_) | Meant::NotOpen => panic!("{said:?} was taken before"),
         }
+    }
+
+    fn is_again(threads: &Threads, said: &[&str]) -> bool {
+        matches!(asked(threads, said, PLAIN), Meant::Again(_))
     }
 
     #[test]
     fn the_same_messages_are_the_same_turn() {
         let threads = Threads::default();
         let first = new(&threads, &["cancel 1001"]);
-        assert!(!first.edited && first.conversation == "c");
-        let Meant::Again(tape) = meant(&threads, &["cancel 1001 "]) else { panic!() };
+        assert!(!first.edited() && first.branch().is_empty());
+        let Meant::Again(tape) = asked(&threads, &["cancel 1001 "], PLAIN) else { panic!() };
         assert!(Arc::ptr_eq(&tape, &first.tape));
         let second = new(&threads, &["cancel 1001", "yes"]);
-        assert!(!second.edited && second.conversation == "c");
+        assert!(!second.edited() && second.branch().is_empty());
         assert_ne!(first.message_id, second.message_id);
         // The same word once more is another message.
-        assert!(!new(&threads, &["cancel 1001", "yes", "yes"]).edited);
+        assert!(!new(&threads, &["cancel 1001", "yes", "yes"]).edited());
     }
 
     #[test]
@@ -263,37 +369,78 @@ mod tests {
         new(&threads, &["hello"]);
         new(&threads, &["hello", "cancel 1001"]);
         let edit = new(&threads, &["hello", "cancel 1002"]);
-        assert!(edit.edited && edit.conversation.starts_with("c."));
+        assert!(edit.edited() && !edit.branch().is_empty());
         let next = new(&threads, &["hello", "cancel 1002", "yes"]);
-        assert!(!next.edited);
-        assert_eq!(next.conversation, edit.conversation);
-        assert_eq!(new(&threads, &["hello", "cancel 1001", "yes"]).conversation, "c");
-        assert!(matches!(meant(&threads, &["hello", "cancel 1002"]), Meant::Again(_)));
+        assert!(!next.edited());
+        assert_eq!(next.branch(), edit.branch());
+        assert!(new(&threads, &["hello", "cancel 1001", "yes"]).branch().is_empty());
+        assert!(is_again(&threads, &["hello", "cancel 1002"]));
+    }
+
+    #[test]
+    fn a_signed_yes_beside_known_messages_is_a_turn_of_its_own() {
+        let threads = Threads::default();
+        new(&threads, &["cancel 1001"]);
+        let yes = |jws| asked(&threads, &["cancel 1001"], Way::Message { confirmation: jws });
+        let Meant::New(first) = yes("one") else { panic!() };
+        assert!(!first.edited() && first.branch().is_empty());
+        assert!(matches!(yes("one"), Meant::Again(_)));
+        // One that was refused may be followed by a better one.
+        let Meant::New(second) = yes("two") else { panic!() };
+        let Meant::Again(tape) = asked(&threads, &["cancel 1001"], PLAIN) else { panic!() };
+        assert!(Arc::ptr_eq(&tape, &second.tape), "the messages alone: what came last");
+        assert!(!new(&threads, &["cancel 1001", "thanks"]).edited());
     }
 
     #[test]
     fn a_history_that_was_cut_off_goes_on_where_it_is() {
         let threads = Threads::default();
-        new(&threads, &["a", "b"]);
-        let cut = new(&threads, &["b", "c"]);
-        assert!(!cut.edited && cut.conversation == "c");
-        assert!(matches!(meant(&threads, &["b", "c"]), Meant::Again(_)));
+        for end in 1..=4 {
+            new(&threads, ["a", "b", "c", "d"].get(..end).unwrap());
+        }
+        let cut = new(&threads, &["c", "d", "e"]);
+        assert!(!cut.edited() && cut.branch().is_empty());
+        assert!(is_again(&threads, &["a", "b", "c", "d", "e"]), "the whole leads there, too");
+        assert!(is_again(&threads, &["d", "e"]));
+        assert!(new(&threads, &["c", "d", "f"]).edited());
+    }
+
+    #[test]
+    fn what_nobody_knows_the_beginning_of_may_be_an_edit() {
+        let threads = Threads::default();
+        assert!(new(&threads, &["a", "b"]).edited());
+        let next = new(&threads, &["a", "b", "c"]);
+        assert!(!next.edited(), "and goes on from there");
     }
 
     #[test]
     fn an_answer_to_an_interrupt_is_one_turn_and_no_edit() {
-        let (threads, said) = (Threads::default(), ["cancel 1001".to_owned()]);
-        let now = Instant::now();
-        let resume = |resolved| {
-            let resumed = Resumed { interrupt: "prp_1", resolved };
-            threads.meant("web\nann\nc", "c", &said, Some(resumed), now)
+        let threads = Threads::default();
+        let resume = |resolved, jws| {
+            let way = Way::Resume { interrupt: "prp_1", confirmation: jws, resolved };
+            asked(&threads, &["cancel 1001"], way)
         };
-        new(&threads, &["cancel 1001"]);
-        let Meant::New(yes) = resume(true) else { panic!() };
-        assert!(!yes.edited && yes.conversation == "c");
-        assert!(matches!(resume(true), Meant::Again(_)));
-        assert!(matches!(resume(false), Meant::New(no) if !no.edited));
-        assert!(!new(&threads, &["cancel 1001", "thanks"]).edited);
+        let first = new(&threads, &["cancel 1001"]);
+        assert!(matches!(resume(false, ""), Meant::NotOpen), "no card was shown");
+        let card = Card { proposal_id: "prp_1".to_owned(), ..Card::default() };
+        first.tape.end(Turn::default(), Some(card));
+        let Meant::New(yes) = resume(true, "jws") else { panic!() };
+        assert!(!yes.edited() && yes.branch().is_empty());
+        assert!(matches!(resume(true, "jws"), Meant::Again(_)));
+        assert!(matches!(resume(true, "better"), Meant::New(_)));
+        assert!(matches!(resume(false, ""), Meant::New(no) if !no.edited()));
+        assert!(!new(&threads, &["cancel 1001", "thanks"]).edited());
+    }
+
+    #[test]
+    fn what_decided_nothing_is_taken_again() {
+        let threads = Threads::default();
+        let first = new(&threads, &["hello"]);
+        first.tape.end(Turn { passing: true, ..Turn::default() }, None);
+        let again = new(&threads, &["hello"]);
+        assert!(!again.edited());
+        again.tape.end(Turn::default(), None);
+        assert!(is_again(&threads, &["hello"]));
     }
 
     #[test]
@@ -305,21 +452,12 @@ mod tests {
         let turn = Turn { reply: "Hello.".to_owned(), ..Turn::default() };
         before.keep("web\nann\nc", &first, &turn, Some(&Card::default()));
         let after = open();
-        let Meant::Again(tape) = meant(&after, &["hello"]) else { panic!() };
+        let Meant::Again(tape) = asked(&after, &["hello"], PLAIN) else { panic!() };
         assert_eq!(tape.reply().as_deref(), Some("Hello."));
-        assert!(new(&after, &["hallo"]).edited, "what was said before is known");
-        // One that had not ended is new.
+        // One that had not ended is taken again, and an edit of it is an edit.
         new(&before, &["hello", "cancel 1001"]);
-        assert!(!new(&open(), &["hello", "cancel 1001"]).edited);
-    }
-
-    #[test]
-    fn nobody_shares_a_thread() {
-        let threads = Threads::default();
-        let said = ["hi".to_owned()];
-        let now = Instant::now();
-        threads.meant("web\nann\nc", "c", &said, None, now);
-        assert!(matches!(threads.meant("web\nbob\nc", "c", &said, None, now), Meant::New(_)));
+        assert!(!new(&open(), &["hello", "cancel 1001"]).edited());
+        assert!(new(&open(), &["hello", "cancel 1002"]).edited());
     }
 
     #[test]
@@ -328,9 +466,9 @@ mod tests {
         let all: Vec<String> = (0..=MOST_TURNS).map(|n| n.to_string()).collect();
         let now = Instant::now();
         for end in 1..=all.len() {
-            threads.meant("k", "c", all.get(..end).unwrap(), None, now);
+            threads.meant("k", all.get(..end).unwrap(), PLAIN, now);
         }
         assert_eq!(threads.kept.lock().get("k").unwrap().turns.len(), MOST_TURNS);
-        assert!(matches!(threads.meant("k", "c", &all, None, now), Meant::Again(_)));
+        assert!(matches!(threads.meant("k", &all, PLAIN, now), Meant::Again(_)));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_proto::v1::{AttestedMessage, ConverseRequest};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::sync::mpsc;
 
 use super::Chat;
@@ -12,7 +12,7 @@ use super::aside;
 use super::fault::Fault;
 use super::frontend::{Caller, Frontend};
 use super::tape::Tape;
-use super::thread::{Meant, New, Resumed};
+use super::thread::{Meant, New, Way};
 use crate::subject;
 
 const LONGEST: usize = 16 * 1024;
@@ -23,11 +23,19 @@ const LONGEST_ID: usize = 128;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Signed {
     /// The newest message's id.
+    #[serde(deserialize_with = "text")]
     pub(super) message_id: String,
     /// Its attestation: compact JWS.
+    #[serde(deserialize_with = "text")]
     pub(super) attestation: String,
     /// The user's yes to the card shown last: compact JWS.
+    #[serde(deserialize_with = "text")]
     pub(super) confirmation: String,
+}
+
+/// Nothing is empty.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.unwrap_or_default())
 }
 
 impl Signed {
@@ -47,6 +55,26 @@ pub(super) struct Wish<'a> {
     pub(super) signed: &'a Signed,
 }
 
+/// An answer to an interrupt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resumed<'a> {
+    pub(super) interrupt: &'a str,
+    /// Whether it was answered, or dropped.
+    pub(super) resolved: bool,
+}
+
+impl Wish<'_> {
+    fn way(&self) -> Way<'_> {
+        let confirmation = self.signed.confirmation.as_str();
+        match self.resumes {
+            None => Way::Message { confirmation },
+            Some(Resumed { interrupt, resolved }) => {
+                Way::Resume { interrupt, confirmation, resolved }
+            }
+        }
+    }
+}
+
 /// What comes of it.
 pub(super) enum Taken {
     /// A turn: what it says is on this tape.
@@ -55,24 +83,26 @@ pub(super) enum Taken {
     Aside,
 }
 
-/// Finds or begins the turn.
-pub(super) fn taken(
+/// Finds or begins the turn. Nothing of a conversation is told before the executor has
+/// verified the token: until then a subject is only a claim (SUBJECT OWNS IT).
+pub(super) async fn taken(
     chat: &Arc<Chat>,
     frontend: &Frontend,
     caller: &Caller,
     wish: &Wish<'_>,
 ) -> Result<Taken, Fault> {
     let now = Instant::now();
-    frontend.pace(caller, now)?;
-    let key = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
-    let quotes = |text: &str| chat.threads.quotes_a_reply(&key, text);
+    chat.engine.verify(&caller.token).await?;
+    frontend.pace_of(caller, now)?;
+    let name = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
+    let quotes = |text: &str| chat.threads.quotes_a_reply(&name, text, now);
     if wish.resumes.is_none() && aside::is_aside(wish.said, quotes) {
         return Ok(Taken::Aside);
     }
     let place = Arc::clone(&chat.room).try_acquire_owned().map_err(|_| Fault::overloaded())?;
-    let meant = chat.threads.meant(&key, &caller.conversation, wish.said, wish.resumes, now);
-    let new = match meant {
+    let new = match chat.threads.meant(&name, wish.said, wish.way(), now) {
         Meant::Again(tape) => return Ok(Taken::Tape(tape)),
+        Meant::NotOpen => return Err(Fault::wrong("resume", "this interrupt is not open here")),
         Meant::New(new) => new,
     };
     let tape = Arc::clone(&new.tape);
@@ -83,7 +113,7 @@ pub(super) fn taken(
         let (events, said) = mpsc::unbounded_channel();
         let engine = Arc::clone(&own.engine);
         let turn = tokio::spawn(async move { engine.turn(request, &events).await });
-        recorder.record(said, |turn, card| own.threads.keep(&key, &new, turn, card)).await;
+        recorder.record(said, |turn, card| own.threads.keep(&name, &new, turn, card)).await;
         if let Err(error) = turn.await {
             tracing::error!(%error, "a turn broke off");
         }
@@ -94,19 +124,20 @@ pub(super) fn taken(
 
 fn request(frontend: &Frontend, caller: &Caller, wish: &Wish<'_>, new: &New) -> ConverseRequest {
     let Signed { message_id, attestation, confirmation } = wish.signed.clone();
-    let message_id = if message_id.is_empty() { new.message_id.clone() } else { message_id };
-    let text = match wish.resumes {
-        Some(resumed) if resumed.resolved => None,
-        Some(_dropped) => Some("no".to_owned()),
-        None => wish.said.last().cloned(),
+    let (text, message_id) = match wish.resumes {
+        Some(resumed) if resumed.resolved => (None, message_id),
+        Some(_dropped) => (Some("no".to_owned()), new.message_id.clone()),
+        None if message_id.is_empty() => (wish.said.last().cloned(), new.message_id.clone()),
+        None => (wish.said.last().cloned(), message_id),
     };
     ConverseRequest {
         subject_token: caller.token.clone(),
-        conversation_id: new.conversation.clone(),
+        conversation_id: caller.conversation.clone(),
         message: text.map(|text| AttestedMessage { message_id, text, attestation }),
         confirmation,
         external_ref: caller.ticket.clone(),
         confirm_by_link: !frontend.signs,
-        edited: new.edited,
+        edited: new.edited(),
+        branch: new.branch().to_owned(),
     }
 }

@@ -60,7 +60,7 @@ impl Engine {
                 self.granted_or_shown(scene, conversation, task, proposal, after_receipt_id).await
             }
             Err(CallError::Refused(refusal)) => not_proposed(conversation, task, &refusal)?,
-            Err(error) => Ending::says(Intent::Action, reply::not_answered(&error)),
+            Err(error) => Ending::passes(Intent::Action, reply::not_answered(&error)),
         };
         Ok(Ending { confidence: sure, ..ending })
     }
@@ -196,7 +196,7 @@ impl Engine {
             Err(Stop::Objections(objections)) => Err(objections),
             Err(Stop::Read(stop)) => {
                 tracing::info!(%tool, %stop, "cannot propose anew");
-                return Ending::says(Intent::Action, reply::NO_ANSWER);
+                return Ending::passes(Intent::Action, reply::NO_ANSWER);
             }
         };
         done.unwrap_or_else(|objections| {
@@ -238,7 +238,7 @@ impl Engine {
                 about(&action)
             }
             Ended::Refused(refusal) => after_refusal(conversation, task, &tool, &refusal),
-            Ended::NotHandedOver => Ending::says(Intent::Action, reply::UNREACHABLE),
+            Ended::NotHandedOver => Ending::passes(Intent::Action, reply::UNREACHABLE),
             Ended::InDoubt { action_id } => {
                 let action = TurnAction {
                     tool: tool.clone(),

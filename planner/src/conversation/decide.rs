@@ -84,6 +84,8 @@ impl Engine {
             Ok(decided) => &decided.usage,
             Err(unusable) => &unusable.usage,
         };
+        usage.model.clone_from(&spent.model);
+        usage.fallback.clone_from(&spent.fallback);
         usage.input_tokens += spent.input_tokens;
         usage.output_tokens += spent.output_tokens;
         usage.latency_ms += spent.latency_ms;

@@ -29,11 +29,18 @@ pub(super) struct Ending {
     pub(super) asks_who: bool,
     /// Why it is left to a person that the executor does not know of yet.
     pub(super) hand_over: Option<EscalationReason>,
+    /// Nothing was decided, since something could not be asked.
+    pub(super) passing: bool,
 }
 
 impl Ending {
     pub(super) fn says(intent: Intent, reply: impl Into<String>) -> Self {
         Self { reply: reply.into(), intent, ..Self::default() }
+    }
+
+    /// Something could not be asked: the same may be said again.
+    pub(super) fn passes(intent: Intent, reply: impl Into<String>) -> Self {
+        Self { passing: true, ..Self::says(intent, reply) }
     }
 
     pub(super) fn hands_over(reason: EscalationReason, reply: impl Into<String>) -> Self {
@@ -74,7 +81,7 @@ pub(super) fn joined(news: Ending, ending: Ending) -> Ending {
     }
     let reply = format!("{}\n\n{}", news.reply, ending.reply);
     let actions = news.actions.into_iter().chain(ending.actions).collect();
-    Ending { reply, actions, ..ending }
+    Ending { reply, actions, passing: false, ..ending }
 }
 
 pub(super) fn unusable(error: &Unusable, usage: ModelUse) -> Ending {
@@ -85,7 +92,7 @@ pub(super) fn unusable(error: &Unusable, usage: ModelUse) -> Ending {
         confidence: confidence(0.0, "no usable answer of the model", RecommendedAction::Clarify),
         actions: vec![action],
         usage,
-        ..Ending::says(Intent::Clarify, Code::ModelUnusable.page().say)
+        ..Ending::passes(Intent::Clarify, Code::ModelUnusable.page().say)
     }
 }
 

@@ -427,6 +427,7 @@ impl Talk {
             external_ref: String::new(),
             confirm_by_link: self.by_link,
             edited: self.edited,
+            branch: String::new(),
         };
         let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
         self.engine.turn(request, &events).await;

@@ -1,12 +1,12 @@
 //! A guest who is asked who they are: order number and e-mail in their own words go to
 //! the executor, which alone decides; then what they wanted is taken up again.
 
-use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 use countersign_proto::v1::{AttestedMessage, Intent, MatchSubjectRequest, UtteranceSpan};
 use countersign_shared::codes::Code;
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 
 use super::Conversation;
 use super::ending::{Ending, refused_action};

@@ -15,7 +15,7 @@ use super::{Choosing, Conversation, Conversations, Limits, Stage};
 use crate::assemble::Task;
 use crate::assemble::span::Said;
 use crate::context::Asker;
-use crate::executor::Executor;
+use crate::executor::{CallError, Executor};
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
@@ -73,9 +73,18 @@ impl Engine {
         }
     }
 
+    /// Asks the executor whether it knows the subject.
+    ///
+    /// # Errors
+    /// What it said, or that it cannot be asked.
+    pub async fn verify(&self, token: &str) -> Result<(), CallError> {
+        self.executor.list_tools(token).await.map(drop)
+    }
+
     /// Takes one turn and sends its events; the last one is the turn's result.
     pub async fn turn(&self, request: ConverseRequest, events: &Events) {
-        let key = format!("{}\n{}", request.conversation_id, subject::key(&request.subject_token));
+        let own = subject::key(&request.subject_token);
+        let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
         let conversation = self.conversations.enter(&key, Instant::now());
         let mut conversation = conversation.lock().await;
         conversation.recall(&self.memory, &key);
@@ -91,6 +100,7 @@ impl Engine {
             confidence: Some(ending.confidence),
             actions: ending.actions,
             model: Some(ending.usage),
+            passing: ending.passing,
         };
         let _ = events.send(ConverseResponse { event: Some(converse_response::Event::Turn(turn)) });
     }
@@ -109,7 +119,7 @@ impl Engine {
                 let refused = error.refusal().map(|refusal| refused_action("", refusal));
                 return Ending {
                     actions: refused.into_iter().collect(),
-                    ..Ending::says(Intent::Unspecified, reply::not_answered(&error))
+                    ..Ending::passes(Intent::Unspecified, reply::not_answered(&error))
                 };
             }
         };

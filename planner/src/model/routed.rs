@@ -22,6 +22,7 @@ use super::openai::{EndpointError, MAX_ANSWER_TOKENS, Openai};
 use super::{Decided, Decision, Model, Unusable, View, Want};
 use crate::budget::{Amount, Budgets, micros};
 use crate::config::PricedConfig;
+use crate::prompt;
 
 mod breaker;
 #[cfg(test)]
@@ -37,10 +38,8 @@ const SURE: f64 = 0.7;
 const WEIGHTY: f64 = 0.85;
 /// What was understood without any model is used from here on, where no model answers.
 const BETTER_THAN_NOTHING: f64 = 0.6;
-/// Bytes of a prompt for one token, counted high.
-const BYTES_A_TOKEN: u64 = 2;
-/// What instructions and schemas take beside the conversation, in tokens, counted high.
-const FRAME: u64 = 6_000;
+/// What the objections of a repair, and the answer that it repeats, take at most, in bytes.
+const REPAIR: u64 = 16 * 1024;
 
 /// A model with its price.
 pub struct Tier {
@@ -104,14 +103,14 @@ impl Routed {
         match &answered {
             Ok(decided) => {
                 breaker.worked();
-                reserved.settle(tier.cost(&decided.usage));
+                // Some servers do not tell what it cost: then all of it stays spent.
+                if decided.usage.output_tokens > 0 {
+                    reserved.settle(tier.cost(&decided.usage));
+                }
             }
-            // What was not told is not known: it stays reserved.
+            // A call of it may have failed, and cost what nobody was told.
             Err(unusable) if unusable.usage.output_tokens == 0 => breaker.failed(),
-            Err(unusable) => {
-                breaker.worked();
-                reserved.settle(tier.cost(&unusable.usage));
-            }
+            Err(_unusable) => breaker.worked(),
         }
         answered
     }
@@ -215,15 +214,15 @@ impl Tier {
         })
     }
 
-    /// The most that one decision can cost: two calls, since one repair may follow.
+    /// The most that one decision can cost: two calls, since one repair may follow, which
+    /// repeats the first answer. A token is at least a byte.
     fn most(&self, view: &View<'_>) -> Amount {
-        let earlier: usize = view.earlier.iter().map(String::len).sum();
-        let so_far: usize = view.so_far.iter().map(String::len).sum();
-        let read: usize = view.observations.iter().map(|o| o.value_json.len()).sum();
-        let bytes = [view.text.len(), earlier, so_far, read].iter().sum::<usize>();
-        let prompt = u64::try_from(bytes).unwrap_or(u64::MAX) / BYTES_A_TOKEN;
-        let (input, output) =
-            (prompt.saturating_add(FRAME).saturating_mul(2), self.longest.saturating_mul(2));
+        let schema = prompt::Answer::of(view.toolbox).map_or(0, |a| a.schema.to_string().len());
+        let parts =
+            [prompt::system(view.toolbox), prompt::data(view), prompt::repair(view.objections)];
+        let bytes = parts.iter().map(String::len).sum::<usize>().saturating_add(schema);
+        let prompt = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(REPAIR);
+        let (input, output) = (prompt.saturating_mul(2), self.longest.saturating_mul(2));
         Amount { calls: 2, tokens: input.saturating_add(output), micros: self.price(input, output) }
     }
 

@@ -178,6 +178,7 @@ pub async fn converse(
         external_ref: String::new(),
         confirm_by_link: false,
         edited: false,
+        branch: String::new(),
     };
     let mut events = pair.planner().converse(request).await.unwrap().into_inner();
     let mut card = None;

@@ -58,28 +58,31 @@ fn given(pair: &Pair, conversation: &str) -> Value {
     })
 }
 
-/// One conversation with aborts, lost replies, regenerated and edited messages.
-async fn talked(script: &'static str) {
+/// One conversation with aborts, lost replies, regenerated and edited messages; each wish that
+/// was confirmed has one effect.
+async fn talked(script: &'static str, effects: usize) -> Option<Value> {
     let pair = with_chat().await;
-    let Some(told) = node::run(&pair, script, given(&pair, "c1")).await else { return };
-    assert_eq!(cancels(&pair), 1, "{:?}", pair.effects());
+    let told = node::run(&pair, script, given(&pair, "c1")).await?;
+    assert_eq!(cancels(&pair), effects, "{:?}", pair.effects());
     assert!(told["receipt"].as_str().unwrap().starts_with("rcp_"), "{told}");
     println!("{script}: {told}");
+    Some(told)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn openai_sdk_holds_an_action_conversation_with_one_effect() {
-    talked("openai.mjs").await;
+async fn openai_sdk_holds_an_action_conversation_with_one_effect_a_wish() {
+    talked("openai.mjs", 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ai_sdk_holds_an_action_conversation_with_one_effect() {
-    talked("ai.mjs").await;
+    talked("ai.mjs", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agui_client_confirms_by_resuming_an_interrupt() {
-    talked("agui.mjs").await;
+    let told = talked("agui.mjs", 1).await;
+    assert!(told.is_none_or(|told| told["dropped"] == "interrupt"), "a card was dropped");
 }
 
 #[tokio::test(flavor = "multi_thread")]

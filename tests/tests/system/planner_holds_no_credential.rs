@@ -303,6 +303,7 @@ async fn said(
         external_ref: String::new(),
         confirm_by_link: false,
         edited: false,
+        branch: String::new(),
     };
     let mut events = client.converse(request).await.unwrap().into_inner();
     let mut card = None;

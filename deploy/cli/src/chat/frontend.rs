@@ -109,6 +109,7 @@ impl Frontend {
             external_ref: String::new(),
             confirm_by_link: false,
             edited: false,
+            branch: String::new(),
         };
         let mut card = None;
         let turn = self.converse(request, &mut card, &mut progress).await;

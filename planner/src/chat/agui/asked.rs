@@ -4,8 +4,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::chat::fault::Fault;
-use crate::chat::thread::Resumed;
-use crate::chat::turn::Signed;
+use crate::chat::turn::{Resumed, Signed};
 
 const MOST_MESSAGES: usize = 2_000;
 const LONGEST: usize = 16 * 1024;
@@ -29,10 +28,11 @@ struct Body {
     run_id: String,
     #[serde(default)]
     messages: Vec<Message>,
+    /// Anything; only an object with our member means something.
     #[serde(default)]
-    forwarded_props: Option<Forwarded>,
+    forwarded_props: Json,
     #[serde(default)]
-    resume: Vec<Resume>,
+    resume: Option<Vec<Resume>>,
 }
 
 #[derive(Deserialize)]
@@ -42,13 +42,6 @@ struct Message {
     role: String,
     #[serde(default)]
     content: Json,
-}
-
-/// The frontend's own.
-#[derive(Deserialize)]
-struct Forwarded {
-    #[serde(default)]
-    countersign: Signed,
 }
 
 /// An answer to an interrupt. Its payload is `{ "confirmation": compact JWS }`.
@@ -81,13 +74,16 @@ impl Asked {
         if body.messages.len() > MOST_MESSAGES {
             return Err(Fault::wrong("messages", "too many messages: send the newest 2000"));
         }
-        let mut signed = body.forwarded_props.map(|own| own.countersign).unwrap_or_default();
+        let own = body.forwarded_props.get("countersign").filter(|own| !own.is_null());
+        let signed = own.map_or_else(|| Ok(Signed::default()), Signed::deserialize);
+        let mut signed: Signed = signed
+            .map_err(|error| Fault::wrong("forwardedProps.countersign", &error.to_string()))?;
         let users: Vec<&Message> = body.messages.iter().filter(|m| m.role == "user").collect();
         if signed.message_id.is_empty() {
             signed.message_id = users.last().map(|message| message.id.clone()).unwrap_or_default();
         }
         let said: Vec<String> = users.into_iter().map(Message::text).collect();
-        let mut resumed = body.resume.into_iter();
+        let mut resumed = body.resume.unwrap_or_default().into_iter();
         let resume = resumed.next();
         if resumed.next().is_some() {
             return Err(Fault::wrong("resume", "one interrupt is open at most: answer that one"));

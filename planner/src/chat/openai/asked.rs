@@ -34,13 +34,13 @@ struct Body {
     #[serde(default)]
     n: Option<u32>,
     #[serde(default)]
-    countersign: Signed,
+    countersign: Option<Signed>,
 }
 
 #[derive(Deserialize)]
 struct StreamOptions {
     #[serde(default)]
-    include_usage: bool,
+    include_usage: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -89,14 +89,17 @@ impl Asked {
             }
             Some(_) => {}
         }
-        let signed = body.countersign;
+        let signed = body.countersign.unwrap_or_default();
         if !signed.fits() {
             return Err(Fault::wrong("countersign", "a member is too long"));
         }
         Ok(Self {
             said,
             stream: body.stream.unwrap_or(false),
-            include_usage: body.stream_options.is_some_and(|options| options.include_usage),
+            include_usage: body
+                .stream_options
+                .and_then(|options| options.include_usage)
+                .unwrap_or(false),
             signed,
         })
     }

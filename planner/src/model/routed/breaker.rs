@@ -18,6 +18,8 @@ pub(super) struct Breaker(Mutex<Standing>);
 struct Standing {
     failures: u32,
     rests_until: Option<Instant>,
+    /// Somebody tries after a rest.
+    probing: bool,
 }
 
 impl Breaker {
@@ -32,6 +34,7 @@ impl Breaker {
             Some(until) if now < until => false,
             Some(_over) => {
                 standing.rests_until = Some(now + rest(standing.failures));
+                standing.probing = true;
                 true
             }
             None => true,
@@ -48,6 +51,11 @@ impl Breaker {
 
     fn failed_at(&self, now: Instant) {
         let mut standing = self.0.lock();
+        let rests = standing.rests_until.is_some_and(|until| now < until);
+        // Calls that were on their way when it began to rest say nothing new.
+        if rests && !std::mem::take(&mut standing.probing) {
+            return;
+        }
         standing.failures = standing.failures.saturating_add(1);
         if standing.failures >= PATIENCE {
             standing.rests_until = Some(now + rest(standing.failures));
@@ -72,6 +80,9 @@ mod tests {
         breaker.failed_at(start);
         assert!(breaker.lets_through_at(start));
         breaker.failed_at(start);
+        for _ in 0..8 {
+            breaker.failed_at(at(1));
+        }
         assert!(!breaker.lets_through_at(at(9)));
         // One tries, the others wait.
         assert!(breaker.lets_through_at(at(10)));
