@@ -187,6 +187,7 @@ mod tests {
             confidence: None,
             actions: vec![action],
             model: None,
+            passing: false,
         };
         Spoken { signed: true, card: None, turn: Ok(turn) }
     }
