@@ -2,6 +2,7 @@
 //! says whether it did.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -193,6 +194,29 @@ pub trait Store: Send + Sync + 'static {
 
     /// Hashes that prove that one size extends another.
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError>;
+
+    /// Exact bytes of the leaves in this range, in order; as many as there are.
+    async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// How far a sink of events is fed. Takes the sink where no executor that lives has it;
+    /// `None` where another feeds it.
+    async fn fed(&self, sink: &str) -> Result<Option<Fed>, StoreError>;
+
+    /// Keeps how far a sink is fed. `Conflict` where this executor does not have it.
+    async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError>;
+}
+
+/// How far a sink of events is fed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fed {
+    /// The log that the indexes below count in; empty before the first event.
+    pub origin: String,
+    /// The first leaf that the sink has not acknowledged.
+    pub next: u64,
+    /// Leaves below were perhaps sent already.
+    pub upto: u64,
+    /// How often those from `next` to `upto` were sent, or were about to be.
+    pub attempt: u32,
 }
 
 /// Proposals that wait for an answer.

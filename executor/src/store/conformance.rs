@@ -74,7 +74,8 @@ macro_rules! conform {
             a_match_is_of_its_subject_and_conversation,
             evidence_is_of_its_subject_and_conversation,
             text_that_no_database_likes_is_kept_apart,
-            proposals_that_wait_are_counted
+            proposals_that_wait_are_counted,
+            a_sink_is_fed_by_one_and_remembers_how_far
         );
     };
     ($bed:path: $($case:ident),*) => {

@@ -15,6 +15,7 @@ mod log;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,8 +39,8 @@ use parking_lot::Mutex;
 use super::row::Row;
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
-    StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
+    Store, StoreError,
 };
 use crate::standing::{Quarantine, Standing};
 use tables::Tables;
@@ -449,6 +450,18 @@ impl Store for Memory {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
         self.read(|tables| tables.consistency(from, to)).await
+    }
+
+    async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(|tables| Ok(tables.bytes(&range))).await
+    }
+
+    async fn fed(&self, sink: &str) -> Result<Option<Fed>, StoreError> {
+        self.write(|tables, me| Ok(tables.take_sink(me, sink))).await
+    }
+
+    async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
+        self.act(|tables, me| tables.feed(me, sink, fed)).await
     }
 }
 

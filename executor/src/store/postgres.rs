@@ -26,9 +26,11 @@ mod reserved;
 mod rows;
 mod safety;
 mod seat;
+mod sinks;
 mod standing;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -55,8 +57,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
-    StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
+    Store, StoreError,
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
@@ -448,6 +450,36 @@ impl Store for Postgres {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
         Ok(history::consistency(&self.db.client().await?, from, to).await?)
+    }
+
+    async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        Ok(history::leaves(&self.db.client().await?, &range).await?)
+    }
+
+    async fn fed(&self, sink: &str) -> Result<Option<Fed>, StoreError> {
+        let me = self.instance.generation;
+        if let Some(fed) = sinks::read(&self.db.client().await?, me, sink).await? {
+            return Ok(Some(fed));
+        }
+        let sink: Arc<str> = sink.into();
+        let taken = self.write(move |db| {
+            let sink = Arc::clone(&sink);
+            async move { sinks::take(db, me, &sink).await }.boxed()
+        });
+        Ok(taken.await?)
+    }
+
+    async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
+        let (me, asked) = (self.instance.generation, Arc::new((sink.to_owned(), fed)));
+        let done = self.write(move |db| {
+            let asked = Arc::clone(&asked);
+            async move {
+                standing::wall(db).await?;
+                sinks::feed(db, me, &asked.0, &asked.1).await
+            }
+            .boxed()
+        });
+        Ok(done.await?)
     }
 }
 

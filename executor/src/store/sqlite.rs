@@ -21,11 +21,13 @@ mod purge;
 mod restored;
 mod rows;
 mod safety;
+mod sinks;
 mod spending;
 mod standing;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,8 +52,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
-    StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
+    Store, StoreError,
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
@@ -431,6 +433,20 @@ impl Store for Sqlite {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
         self.read(move |db| history::consistency(db, from, to)).await
+    }
+
+    async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(move |db| history::leaves(db, &range)).await
+    }
+
+    async fn fed(&self, sink: &str) -> Result<Option<Fed>, StoreError> {
+        let sink = sink.to_owned();
+        self.read(move |db| sinks::fed(db, &sink).map(Some)).await
+    }
+
+    async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
+        let sink = sink.to_owned();
+        self.act(move |batch| sinks::feed(batch.db(), &sink, &fed)).await
     }
 }
 

@@ -8,7 +8,7 @@ use countersign_shared::tlog::key::Signer as _;
 use countersign_shared::tlog::merkle::leaf_hash;
 use countersign_shared::tlog::path::{verify_consistency, verify_inclusion};
 
-use crate::ports::ReceiptQuery;
+use crate::ports::{Fed, ReceiptQuery};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -172,4 +172,26 @@ pub(crate) async fn what_nobody_needs_goes_and_what_was_begun_stays(bed: &impl B
     assert_eq!(found.observations.len(), kept.len());
     let again = crate::purge::round(&*store, Timestamp::now(), DAY).await.unwrap();
     assert_eq!(again, 0, "nothing is left");
+}
+
+/// What was sent is known after a crash; leaves come in order, as they are.
+pub(crate) async fn a_sink_is_fed_by_one_and_remembers_how_far(bed: &impl Bed) {
+    let store = bed.open().await;
+    let leaves: Vec<_> = (0..3).map(leaf).collect();
+    for leaf in &leaves {
+        store.seal(leaf.clone(), None).await.unwrap();
+    }
+    let bytes: Vec<_> = leaves[1..].iter().map(|leaf| leaf.bytes.clone()).collect();
+    assert!(store.leaves(1..99).await.unwrap() == bytes);
+    assert!(store.leaves(3..9).await.unwrap().is_empty());
+
+    assert_eq!(store.fed("soc").await, Ok(Some(Fed::default())));
+    let fed = Fed { origin: "test/log".into(), next: 1, upto: 3, attempt: 2 };
+    store.feed("soc", fed.clone()).await.unwrap();
+    assert_eq!(store.fed("soc").await, Ok(Some(fed.clone())));
+    assert_eq!(store.fed("other").await, Ok(Some(Fed::default())));
+    drop(store);
+    let store = bed.open().await;
+    store.adopt().await.unwrap();
+    assert_eq!(store.fed("soc").await, Ok(Some(fed)));
 }

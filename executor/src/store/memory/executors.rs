@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::Memory;
 use super::tables::Tables;
-use crate::ports::StoreError;
+use crate::ports::{Fed, StoreError};
 
 /// One running process; its generation is the key.
 #[derive(Clone)]
@@ -63,6 +63,23 @@ impl Tables {
     pub(super) fn stands(&self, me: u64) -> Result<(), StoreError> {
         let stands = self.executors.contains_key(&me) || Bug::WritesAfterTakeover.is_planted();
         if stands { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    /// A sink that no executor that lives has is taken.
+    pub(super) fn take_sink(&mut self, me: u64, sink: &str) -> Option<Fed> {
+        let (holder, fed) = self.sinks.entry(sink.to_owned()).or_insert((me, Fed::default()));
+        if !self.executors.contains_key(holder) {
+            *holder = me;
+        }
+        (*holder == me).then(|| fed.clone())
+    }
+
+    pub(super) fn feed(&mut self, me: u64, sink: &str, fed: Fed) -> Result<(), StoreError> {
+        match self.sinks.get_mut(sink).filter(|(holder, _)| *holder == me) {
+            Some((_, standing)) => *standing = fed,
+            None => return Err(StoreError::Conflict),
+        }
+        Ok(())
     }
 
     pub(super) fn holds(&self, me: u64, action: &ActionId) -> bool {

@@ -1,5 +1,6 @@
 //! The log with its tree, and the queue of people that receipts open and close.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use countersign_core::escalation::Case;
@@ -129,6 +130,11 @@ impl Tables {
         let Some(stored) = self.stored.iter().find(theirs) else { return Ok(None) };
         let receipt: Json = serde_json::from_slice(&stored.bytes).map_err(damaged)?;
         Ok(Some(receipt.get("output").cloned().unwrap_or_default()))
+    }
+
+    pub(super) fn bytes(&self, range: &Range<u64>) -> Vec<Vec<u8>> {
+        let within = (0..).zip(&self.stored).filter(|(index, _)| range.contains(index));
+        within.map(|(_, stored)| stored.bytes.clone()).collect()
     }
 
     pub(super) fn inclusion(&self, index: u64, size: u64) -> Result<Vec<[u8; 32]>, StoreError> {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::claims::Claim;
 use super::executors::Executor;
 use super::log::Stored;
-use crate::ports::{Escalation, Named, Old, Open, StoreError};
+use crate::ports::{Escalation, Fed, Named, Old, Open, StoreError};
 use crate::standing::Standing;
 use crate::store::known::damaged;
 use crate::store::old::first_id;
@@ -50,6 +50,8 @@ pub(super) struct Tables {
     pub(super) activated: BTreeMap<Part, Active>,
     pub(super) bundle: BTreeMap<String, String>,
     pub(super) standing: Standing,
+    /// Who feeds each sink, and how far.
+    pub(super) sinks: BTreeMap<String, (u64, Fed)>,
     pub(super) matches: BTreeMap<[String; 4], Matched>,
     /// By the transaction under way.
     pub(super) written: Vec<Written>,

@@ -242,6 +242,17 @@ pub(super) async fn receipts(
     rows.iter().map(sealed).collect()
 }
 
+pub(super) async fn leaves(
+    db: &impl GenericClient,
+    range: &Range<u64>,
+) -> Result<Vec<Vec<u8>>, Fault> {
+    let start = i64::try_from(range.start).map_err(damaged)?;
+    let end = i64::try_from(range.end).map_err(damaged)?;
+    let sql = "SELECT body FROM leaves WHERE idx >= $1 AND idx < $2 ORDER BY idx";
+    let rows = all(db, sql, &[&start, &end]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 fn sealed(row: &Row) -> Result<SealedReceipt, Fault> {
     Ok(SealedReceipt {
         id: row.try_get::<_, &str>(0)?.parse().map_err(damaged)?,
@@ -265,13 +276,7 @@ impl Source for LogSource {
     }
 
     fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
-        let start = i64::try_from(range.start).map_err(damaged)?;
-        let end = i64::try_from(range.end).map_err(damaged)?;
-        let sql = "SELECT body FROM leaves WHERE idx >= $1 AND idx < $2 ORDER BY idx";
-        let rows = self.runtime.block_on(async {
-            let rows = all(&self.db.client().await?, sql, &[&start, &end]).await?;
-            rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_, Fault>>()
-        });
+        let rows = self.runtime.block_on(async { leaves(&self.db.client().await?, &range).await });
         Ok(rows?)
     }
 }

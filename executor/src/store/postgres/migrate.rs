@@ -10,9 +10,10 @@ use super::fault::Fault;
 use crate::store::known::damaged;
 use crate::store::migration::{Migration, pending};
 
-const KNOWN: [Migration; 2] = [
+const KNOWN: [Migration; 3] = [
     Migration { number: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") },
     Migration { number: 2, name: "standing", sql: include_str!("migrations/0002_standing.sql") },
+    Migration { number: 12, name: "sinks", sql: include_str!("migrations/0012_sinks.sql") },
 ];
 
 /// Row 0 is the one that is locked.

@@ -248,7 +248,7 @@ async fn several_that_start_together_make_the_tables_once() {
     }
     assert_eq!(
         house.cluster.sql("SELECT number, name FROM migrations ORDER BY 1"),
-        "0\t\n1\tschema\n2\tstanding"
+        "0\t\n1\tschema\n2\tstanding\n12\tsinks"
     );
 }
 
@@ -256,10 +256,10 @@ async fn several_that_start_together_make_the_tables_once() {
 async fn a_newer_or_an_edited_layout_is_refused() {
     let house = bed().await;
     drop(house.join("a").await.unwrap());
-    house.cluster.sql("INSERT INTO migrations VALUES (7, 'later', 'x')");
+    house.cluster.sql("INSERT INTO migrations VALUES (99, 'later', 'x')");
     let why = house.refuses().await;
-    assert!(why.contains("newer executor (migration 7; this one knows 2)"), "{why}");
-    house.cluster.sql("DELETE FROM migrations WHERE number = 7; UPDATE migrations SET sha256 = '00' WHERE number = 1");
+    assert!(why.contains("newer executor (migration 99; this one knows 12)"), "{why}");
+    house.cluster.sql("DELETE FROM migrations WHERE number = 99; UPDATE migrations SET sha256 = '00' WHERE number = 1");
     assert!(house.refuses().await.contains("migration 1 of this store is not the one"));
 }
 
@@ -405,4 +405,18 @@ async fn an_append_whose_answer_was_lost_is_told_as_it_is() {
     }
     let begun = house.cluster.sql("SELECT count(*) FROM actions");
     assert_eq!(house.cluster.sql("SELECT count(*) FROM locks"), begun);
+}
+
+#[tokio::test]
+async fn a_sink_is_fed_by_one_executor_and_taken_from_the_dead() {
+    let house = bed().await;
+    let (one, two) = (house.join("a").await.unwrap(), house.join("b").await.unwrap());
+    assert_eq!(one.fed("soc").await, Ok(Some(Fed::default())));
+    assert_eq!(two.fed("soc").await, Ok(None));
+    let fed = Fed { origin: "test/log".into(), next: 0, upto: 4, attempt: 1 };
+    assert_eq!(two.feed("soc", fed.clone()).await, Err(StoreError::Conflict));
+    one.feed("soc", fed.clone()).await.unwrap();
+    house.cluster.sql("DELETE FROM executors WHERE name = 'a'");
+    assert_eq!(two.fed("soc").await, Ok(Some(fed.clone())));
+    assert!(one.feed("soc", Fed { next: 4, ..fed }).await.is_err(), "it is fenced");
 }

@@ -149,6 +149,15 @@ pub(super) fn receipts(
     Ok(found)
 }
 
+pub(super) fn leaves(db: &Connection, range: &Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut select =
+        db.prepare_cached("SELECT body FROM leaves WHERE idx >= ?1 AND idx < ?2 ORDER BY idx")?;
+    let start = i64::try_from(range.start).map_err(damaged)?;
+    let end = i64::try_from(range.end).map_err(damaged)?;
+    let rows = select.query_map(params![start, end], |r| r.get(0))?;
+    rows.collect::<Result<_, _>>().map_err(Into::into)
+}
+
 pub(super) struct Nodes<'a>(pub(super) &'a Connection);
 
 impl HashReader for Nodes<'_> {
@@ -184,14 +193,6 @@ impl Source for LogSource {
     }
 
     fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.readers.with(|db| {
-            let mut select = db.prepare_cached(
-                "SELECT body FROM leaves WHERE idx >= ?1 AND idx < ?2 ORDER BY idx",
-            )?;
-            let start = i64::try_from(range.start).map_err(damaged)?;
-            let end = i64::try_from(range.end).map_err(damaged)?;
-            let rows = select.query_map(params![start, end], |r| r.get(0))?;
-            rows.collect::<Result<_, _>>().map_err(Into::into)
-        })
+        self.readers.with(|db| leaves(db, &range))
     }
 }

@@ -17,8 +17,8 @@ use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
 use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
-    Activation, Escalation, EscalationQuery, Named, Old, Open, ReceiptQuery, SealedReceipt, Store,
-    StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
+    Store, StoreError,
 };
 use countersign_executor::standing::{Quarantine, Standing};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
@@ -357,5 +357,17 @@ impl Store for Faulty {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
         self.reads(self.inner.consistency(from, to)).await
+    }
+
+    async fn leaves(&self, range: std::ops::Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.reads(self.inner.leaves(range)).await
+    }
+
+    async fn fed(&self, sink: &str) -> Result<Option<Fed>, StoreError> {
+        self.reads(self.inner.fed(sink)).await
+    }
+
+    async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
+        self.durable(self.inner.feed(sink, fed)).await
     }
 }
