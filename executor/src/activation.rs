@@ -93,8 +93,15 @@ fn egress(config: &Config) -> anyhow::Result<String> {
     let authorities = texts(config.connections.iter().filter_map(|c| c.ca.as_ref()))?;
     // What is told by webhook leaves too.
     let notify = config.written.get("notify").cloned().unwrap_or_default();
-    let sections =
+    let mut sections =
         json!({ "connections": connections, "authorities": authorities, "notify": notify });
+    // So do events.
+    if let (false, Some(sections)) = (config.siem.is_empty(), sections.as_object_mut()) {
+        let sinks = config.written.get("siem").cloned().unwrap_or_default();
+        let authorities = texts(config.siem.iter().filter_map(|sink| sink.http()?.ca.as_ref()))?;
+        let events = json!({ "sinks": sinks, "authorities": authorities });
+        sections.insert("siem".to_owned(), events);
+    }
     Ok(format!("sha256:{}", digest::of("countersign egress v1", &sections)))
 }
 

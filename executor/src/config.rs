@@ -14,6 +14,7 @@ use crate::confirm::ConfirmConfig;
 use crate::connector::config::ConnectionConfig;
 use crate::console::ConsoleConfig;
 use crate::notify::NotifyConfig;
+use crate::siem::SinkConfig;
 use crate::store::StoreConfig;
 pub use issuer::{Frontend, Issuer, PublicKey, Strengths};
 
@@ -57,6 +58,9 @@ pub struct Config {
     /// Who is told when an action waits for members of staff.
     #[serde(default)]
     pub notify: Vec<NotifyConfig>,
+    /// Where every receipt goes as an event, for the security team's own systems.
+    #[serde(default)]
+    pub siem: Vec<SinkConfig>,
     /// The file as it is written: what is activated is a digest over sections of it.
     #[serde(skip)]
     pub written: Json,
@@ -170,6 +174,7 @@ impl Config {
         paths.extend(self.console.iter_mut().flat_map(ConsoleConfig::files));
         paths.extend(self.confirm.iter_mut().flat_map(ConfirmConfig::files));
         paths.extend(self.notify.iter_mut().flat_map(NotifyConfig::files));
+        paths.extend(self.siem.iter_mut().flat_map(SinkConfig::files));
         for path in paths {
             *path = base.join(&*path);
         }

@@ -39,6 +39,8 @@ pub mod notify;
 
 mod webhook;
 
+pub mod siem;
+
 pub mod escalations;
 
 pub mod load;

@@ -46,7 +46,9 @@ use crate::subject::Subjects;
 use crate::switch::Switchboard;
 use crate::vault::Vault;
 use crate::vitals::Watch;
-use crate::{activation, console, log, notify, packs, policy, purge, quarantine, status, store};
+use crate::{
+    activation, console, log, notify, packs, policy, purge, quarantine, siem, status, store,
+};
 
 /// How long calls under way may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -98,6 +100,7 @@ pub async fn run(
         console::serve_customers(&config.page, confirm, desk.clone()).await?;
     }
     let told = notify::start(&config.notify, desk.clone())?;
+    let fed = siem::start(&config, store, clock)?;
     if let Some(file) = ready_file {
         Ready { grpc, admin, console, chat: None }.announce(file)?;
     }
@@ -137,6 +140,7 @@ pub async fn run(
     following.abort();
     sweeping.abort();
     told.abort();
+    fed.iter().for_each(JoinHandle::abort);
     if let Err(error) = desk.pipeline.store.leave().await {
         tracing::warn!(%error, "others take over once the lease runs out");
     }

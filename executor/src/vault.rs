@@ -4,8 +4,8 @@
 //! changed or removed one counts a second later at most. It is read beside the
 //! worker threads, one file at a time: a file system that hangs holds one thread
 //! and the requests that need a credential, nothing else.
-//! Only the connector's last hop can open one, and the database's login its own (NO SECRET
-//! LEAVES).
+//! Only the connector's last hop can open one, the database's login its own, and a sink of
+//! events its own (NO SECRET LEAVES).
 
 mod permissions;
 
@@ -153,6 +153,18 @@ impl Vault {
         &self,
         id: &str,
         _: crate::store::postgres::Login,
+    ) -> Result<SecretString, VaultError> {
+        self.read_aside(id, Instant::now()).await
+    }
+
+    /// The token of a sink of events.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub(crate) async fn deliver(
+        &self,
+        id: &str,
+        _: crate::siem::Token,
     ) -> Result<SecretString, VaultError> {
         self.read_aside(id, Instant::now()).await
     }

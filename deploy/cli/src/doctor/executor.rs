@@ -8,8 +8,9 @@ use std::path::Path;
 use countersign_core::contract::Catalog;
 use countersign_executor::config::Config;
 use countersign_executor::connector::Connections;
+use countersign_executor::siem::SinkConfig;
 use countersign_executor::vault::Vault;
-use countersign_executor::{log, packs, policy, store};
+use countersign_executor::{log, packs, policy, siem, store};
 use countersign_shared::mtls::MaterialFiles;
 use countersign_shared::tlog::key::{Signer as _, VerifierKey};
 
@@ -118,6 +119,7 @@ fn backends(report: &mut Report, config: &Config) {
     if let Some(vault) = &vault {
         connections(report, config, &catalog, vault);
         store(report, config, &catalog, vault);
+        sinks(report, config, vault);
     }
     claims(report, config, &catalog);
 }
@@ -152,6 +154,21 @@ fn connections(report: &mut Report, config: &Config, catalog: &Catalog, vault: &
     }
     for risk in config.connections.iter().flat_map(|connection| connection.risks()) {
         report.warn("connections", risk, "");
+    }
+}
+
+/// Where events go; nothing is dialled.
+fn sinks(report: &mut Report, config: &Config, vault: &Vault) {
+    if config.siem.is_empty() {
+        return;
+    }
+    match siem::check(&config.siem, vault) {
+        Ok(()) => report.good("siem", format!("{} sinks can be used", config.siem.len())),
+        Err(problems) => problems.into_iter().for_each(|what| report.wrong("siem", what, "")),
+    }
+    for http in config.siem.iter().filter_map(SinkConfig::http).filter(|http| http.plain_http) {
+        let what = format!("events go to {} in plain http, with its token", http.url);
+        report.warn("siem", what, "use https");
     }
 }
 
@@ -298,6 +315,17 @@ mod tests {
         assert!(matches!(errors(&file).as_slice(), [one] if one.contains("holds no log's key")));
         fs::remove_file(dir.join("log.pub")).unwrap();
         assert_eq!(errors(&file), Vec::<String>::new());
+
+        // Events go to a collector whose token is not there yet.
+        let text = fs::read_to_string(&file).unwrap();
+        let sink = "siem: [{ name: soc, to: { splunk_hec: { url: 'https://s.example', credential: t } } }]";
+        fs::write(&file, format!("{text}\n{sink}\n")).unwrap();
+        let missing = errors(&file);
+        assert!(
+            matches!(missing.as_slice(), [one] if one.contains("credential `t`")),
+            "{missing:#?}"
+        );
+        fs::write(&file, text).unwrap();
 
         // Another authority's certificates are not believed.
         init_ca(&dir.join("other"), "shop.example").unwrap();

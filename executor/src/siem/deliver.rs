@@ -1,0 +1,197 @@
+//! Feeds one sink: what the log has and the sink has not, in order, batch by batch.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_shared::tlog::checkpoint::Checkpoint;
+use countersign_shared::tlog::note::Note;
+use jiff::{SignedDuration, Timestamp};
+
+use super::config::SinkConfig;
+use super::event::{self, Event, Place};
+use super::pause;
+use super::sink::Sink;
+use crate::ports::{Clock, Fed, Store, StoreError};
+
+/// Most events of one batch: all that is ever in memory for a sink.
+const BATCH: u64 = 200;
+/// Between two looks for news.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// One sink with everything it is fed from.
+pub(super) struct Feed {
+    name: String,
+    sink: Sink,
+    heartbeat: SignedDuration,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What one round came to.
+enum Round {
+    /// Events were acknowledged.
+    Sent,
+    /// There is nothing new, or another executor feeds this sink.
+    Idle,
+}
+
+/// Why a round came to nothing. The place stands where it was.
+#[derive(Debug, thiserror::Error)]
+enum Held {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Sink(String),
+}
+
+impl Feed {
+    pub(super) fn new(
+        settings: &SinkConfig,
+        sink: Sink,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (name, heartbeat) = (settings.name.clone(), settings.heartbeat);
+        Self { name, sink, heartbeat, store, clock }
+    }
+
+    /// For ever.
+    pub(super) async fn run(self) {
+        let (mut failures, mut heard) = (0_u32, self.clock.now());
+        loop {
+            let wait = match self.round(heard).await {
+                Ok(Round::Sent) => {
+                    (failures, heard) = (0, self.clock.now());
+                    continue;
+                }
+                Ok(Round::Idle) => LOOK,
+                Err(held) => {
+                    failures = failures.saturating_add(1);
+                    let wait = pause::after(failures, chance());
+                    tracing::warn!(sink = %self.name, why = %held, failures,
+                        "events wait for their sink, and are sent again");
+                    wait
+                }
+            };
+            self.sleep(wait).await;
+        }
+    }
+
+    /// One batch, or a heartbeat where nothing was `heard` from us for too long.
+    async fn round(&self, heard: Timestamp) -> Result<Round, Held> {
+        let Some(fed) = self.store.fed(&self.name).await? else { return Ok(Round::Idle) };
+        let Some(checkpoint) = self.checkpoint().await? else { return Ok(Round::Idle) };
+        let fed = of_log(fed, checkpoint.origin());
+        // A store that went back in time knows no more what was sent.
+        let quarantined = self.store.standing().await?.quarantine.is_some();
+        if fed.next < checkpoint.size() && !quarantined {
+            self.batch(fed, &checkpoint).await?;
+            return Ok(Round::Sent);
+        }
+        let now = self.clock.now();
+        if now.duration_since(heard) < self.heartbeat {
+            return Ok(Round::Idle);
+        }
+        self.send(vec![event::heartbeat(&checkpoint, quarantined, now)]).await?;
+        Ok(Round::Sent)
+    }
+
+    /// INTENT FIRST: what is about to be sent is durable before.
+    async fn batch(&self, fed: Fed, checkpoint: &Checkpoint) -> Result<(), Held> {
+        let trying = next_try(fed, checkpoint.size());
+        let events = self.events(trying.next..trying.upto, checkpoint, trying.attempt).await?;
+        self.store.feed(&self.name, trying.clone()).await?;
+        self.send(events).await?;
+        let done = Fed { next: trying.upto, attempt: 0, ..trying };
+        Ok(self.store.feed(&self.name, done).await?)
+    }
+
+    async fn events(
+        &self,
+        range: Range<u64>,
+        checkpoint: &Checkpoint,
+        attempt: u32,
+    ) -> Result<Vec<Event>, Held> {
+        let leaves = self.store.leaves(range.clone()).await?;
+        let damaged = |why: String| Held::Store(StoreError::Damaged(why));
+        if u64::try_from(leaves.len()) != Ok(range.end - range.start) {
+            return Err(damaged(format!("the log lacks leaves of {range:?}")));
+        }
+        let event = |(index, leaf): (u64, Vec<u8>)| {
+            event::of(&leaf, Place { index, checkpoint }, attempt)
+                .map_err(|error| damaged(format!("leaf {index} is no receipt: {error}")))
+        };
+        range.zip(leaves).map(event).collect()
+    }
+
+    /// No longer than the lease: afterwards another executor may feed this sink.
+    async fn send(&self, events: Vec<Event>) -> Result<(), Held> {
+        let sent = self.store.lease().guard(self.sink.send(events)).await;
+        sent.unwrap_or_else(|| Err("the lease ended".to_owned())).map_err(Held::Sink)
+    }
+
+    /// The newest, as the store has it; its signature is the readers' to check.
+    async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        let note = self.store.checkpoint().await?;
+        if note.is_empty() {
+            return Ok(None);
+        }
+        let damaged = |why: String| StoreError::Damaged(format!("checkpoint: {why}"));
+        let note = Note::parse(note.as_bytes()).map_err(|error| damaged(error.to_string()))?;
+        Checkpoint::parse(note.text()).map(Some).map_err(|error| damaged(error.to_string()))
+    }
+
+    async fn sleep(&self, wait: Duration) {
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        let until = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        self.clock.until(until).await;
+    }
+}
+
+/// A log of another name is another log: its indexes begin anew.
+fn of_log(fed: Fed, origin: &str) -> Fed {
+    if fed.origin == origin {
+        return fed;
+    }
+    Fed { origin: origin.to_owned(), ..Fed::default() }
+}
+
+/// The batch that was tried before, once more; else the next one.
+fn next_try(fed: Fed, size: u64) -> Fed {
+    if fed.upto > fed.next {
+        let attempt = fed.attempt.saturating_add(1);
+        return Fed { attempt, ..fed };
+    }
+    let upto = size.min(fed.next.saturating_add(BATCH));
+    Fed { upto, attempt: 1, ..fed }
+}
+
+fn chance() -> u32 {
+    // Without randomness sinks only come back together.
+    getrandom::u32().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fed(next: u64, upto: u64, attempt: u32) -> Fed {
+        Fed { origin: "log".to_owned(), next, upto, attempt }
+    }
+
+    #[test]
+    fn what_was_perhaps_sent_is_sent_again_as_it_was_and_says_so() {
+        assert_eq!(next_try(fed(0, 0, 0), 450), fed(0, 200, 1));
+        assert_eq!(next_try(fed(0, 200, 1), 900), fed(0, 200, 2), "no larger batch");
+        assert_eq!(next_try(fed(200, 200, 0), 450), fed(200, 400, 1));
+        assert_eq!(next_try(fed(400, 400, 0), 450), fed(400, 450, 1));
+    }
+
+    #[test]
+    fn a_log_of_another_name_is_told_from_its_beginning() {
+        assert_eq!(of_log(fed(7, 9, 2), "log"), fed(7, 9, 2));
+        let epoch = of_log(fed(7, 9, 2), "log/epoch-2");
+        assert_eq!(epoch, Fed { origin: "log/epoch-2".to_owned(), ..Fed::default() });
+    }
+}
