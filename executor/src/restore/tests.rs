@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Log;
-use crate::ports::{Named, Store as _, StoreError};
+use crate::ports::{Fed, Named, Store as _, StoreError};
 use crate::standing::Quarantine;
 use crate::store::sqlite::{Sqlite, backup};
 use crate::testing::{applied, event, granted, id, proposed};
@@ -141,6 +141,7 @@ async fn since_the_backup() -> (House, Sqlite) {
         let state = lifecycle::fold(events.clone()).unwrap();
         live.append(0, events, &state).await.unwrap();
     }
+    live.feed("soc", Fed { next: 1, upto: 1, ..Fed::default() }).await.unwrap();
     house.backup();
     (house, live)
 }
@@ -179,6 +180,9 @@ async fn a_complete_history_goes_on_and_its_keys_are_known() {
     assert!(matches!(&state, State::Sealed(s, _) if s.settlement.outcome.name() == "unknown"));
     let standing = store.standing().await.unwrap();
     assert!(standing.quarantine.is_none() && standing.gap.is_some() && standing.epoch == 1);
+    // What a sink of events got since the backup, nobody remembers: it is marked.
+    let fed = store.fed("soc").await.unwrap().unwrap();
+    assert_eq!((fed.next, fed.upto, fed.attempt), (1, 4, 1));
     // It extends what was published.
     house.publish(&store, "log");
 }

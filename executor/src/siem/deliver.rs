@@ -100,11 +100,11 @@ impl Feed {
     /// INTENT FIRST: what is about to be sent is durable before.
     async fn batch(&self, fed: Fed, checkpoint: &Checkpoint) -> Result<(), Held> {
         let trying = next_try(fed, checkpoint.size());
-        let events = self.events(trying.next..trying.upto, checkpoint, trying.attempt).await?;
+        let end = trying.upto.min(trying.next.saturating_add(BATCH));
+        let events = self.events(trying.next..end, checkpoint, trying.attempt).await?;
         self.store.feed(&self.name, trying.clone()).await?;
         self.send(events).await?;
-        let done = Fed { next: trying.upto, attempt: 0, ..trying };
-        Ok(self.store.feed(&self.name, done).await?)
+        Ok(self.store.feed(&self.name, Fed { next: end, ..trying }).await?)
     }
 
     async fn events(
@@ -157,7 +157,7 @@ fn of_log(fed: Fed, origin: &str) -> Fed {
     Fed { origin: origin.to_owned(), ..Fed::default() }
 }
 
-/// The batch that was tried before, once more; else the next one.
+/// What was perhaps sent before, once more; else what comes next.
 fn next_try(fed: Fed, size: u64) -> Fed {
     if fed.upto > fed.next {
         let attempt = fed.attempt.saturating_add(1);
@@ -185,7 +185,8 @@ mod tests {
         assert_eq!(next_try(fed(0, 0, 0), 450), fed(0, 200, 1));
         assert_eq!(next_try(fed(0, 200, 1), 900), fed(0, 200, 2), "no larger batch");
         assert_eq!(next_try(fed(200, 200, 0), 450), fed(200, 400, 1));
-        assert_eq!(next_try(fed(400, 400, 0), 450), fed(400, 450, 1));
+        assert_eq!(next_try(fed(400, 400, 3), 450), fed(400, 450, 1));
+        assert_eq!(next_try(fed(0, 900, 1), 900), fed(0, 900, 2), "of a store that was restored");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use super::event::{self, Place};
 pub const MAPPING: u32 = 1;
 /// Version of the schema.
 pub const OCSF: &str = "1.8.0";
+type Members = Map<String, Json>;
+
 /// API Activity.
 const CLASS: u32 = 6003;
 /// Every top-level member that an event can have.
@@ -53,24 +55,10 @@ const GRAVE: [&str; 5] = [
 
 /// The event of a receipt.
 pub(super) fn receipt(clear: &Clear, leaf: &str, place: Place<'_>, attempt: u32) -> Json {
-    let Place { index, checkpoint } = place;
     let (kind, activity) = kind(clear);
-    let mut metadata = metadata(&format!("{}#{index}", checkpoint.origin()), kind, checkpoint);
-    for (name, value) in [
-        ("tenant_uid", clear.tenant.clone().into()),
-        ("correlation_uid", correlation(clear).into()),
-        ("original_event_uid", clear.receipt_id.clone().into()),
-        ("sequence", index.into()),
-        ("log_version", clear.v.to_string().into()),
-    ] {
-        put(&mut metadata, name, value);
-    }
-    if attempt > 1 {
-        metadata.insert("labels".to_owned(), json!(["resent"]));
-    }
     let (status_id, status) = status(&clear.outcome);
-    let mut event = base((activity, kind), metadata, clear.sealed_at);
-    for (name, value) in [
+    let own = own(clear, log(leaf, place), attempt);
+    let event = object([
         ("severity_id", severity(clear).into()),
         ("status_id", status_id.into()),
         ("status", status.into()),
@@ -82,42 +70,51 @@ pub(super) fn receipt(clear: &Clear, leaf: &str, place: Place<'_>, attempt: u32)
         ("ai_model", model(clear)),
         ("message_context", context(clear)),
         ("count", counted(clear)),
-    ] {
-        put(&mut event, name, value);
-    }
-    let log = json!({
-        "origin": checkpoint.origin(),
-        "index": index,
-        "leaf_hash": leaf,
-        "size": checkpoint.size(),
-        "root": event::root(checkpoint.root()),
-    });
-    let own = own(clear, log, attempt);
-    event.insert("unmapped".to_owned(), json!({ "countersign": own }));
-    Json::Object(event)
+        ("unmapped", json!({ "countersign": own })),
+    ]);
+    let labels = if attempt > 1 { json!(["resent"]) } else { Json::Null };
+    let metadata = object([
+        ("tenant_uid", clear.tenant.clone().into()),
+        ("correlation_uid", correlation(clear).into()),
+        ("original_event_uid", clear.receipt_id.clone().into()),
+        ("sequence", place.index.into()),
+        ("log_version", clear.v.to_string().into()),
+        ("labels", labels),
+    ]);
+    let uid = format!("{}#{}", place.checkpoint.origin(), place.index);
+    let metadata = product(&uid, kind, place.checkpoint).into_iter().chain(metadata).collect();
+    base((activity, kind), metadata, clear.sealed_at, event)
 }
 
 /// The event that says which checkpoint is the newest.
 pub(super) fn heartbeat(checkpoint: &Checkpoint, quarantined: bool, now: Timestamp) -> Json {
     let uid = format!("{}#heartbeat-{}", checkpoint.origin(), now.as_millisecond());
-    let mut event = base((99, "heartbeat"), metadata(&uid, "heartbeat", checkpoint), now);
-    for (name, value) in [
-        ("severity_id", json!(if quarantined { 5 } else { 1 })),
-        ("status_id", json!(if quarantined { 2 } else { 1 })),
-        ("actor", json!({ "app_name": "countersign" })),
-        ("src_endpoint", json!({ "name": "executor" })),
-        ("api", json!({ "operation": "heartbeat" })),
-    ] {
-        put(&mut event, name, value);
-    }
     let log = json!({
         "origin": checkpoint.origin(),
         "size": checkpoint.size(),
         "root": event::root(checkpoint.root()),
     });
     let own = json!({ "mapping": MAPPING, "log": log, "quarantined": quarantined });
-    event.insert("unmapped".to_owned(), json!({ "countersign": own }));
-    Json::Object(event)
+    let event = object([
+        ("severity_id", json!(if quarantined { 5 } else { 1 })),
+        ("status_id", json!(if quarantined { 2 } else { 1 })),
+        ("actor", json!({ "app_name": "countersign" })),
+        ("src_endpoint", json!({ "name": "executor" })),
+        ("api", json!({ "operation": "heartbeat" })),
+        ("unmapped", json!({ "countersign": own })),
+    ]);
+    base((99, "heartbeat"), product(&uid, "heartbeat", checkpoint), now, event)
+}
+
+/// Where in which log, and what vouches for it.
+fn log(leaf: &str, Place { index, checkpoint }: Place<'_>) -> Json {
+    json!({
+        "origin": checkpoint.origin(),
+        "index": index,
+        "leaf_hash": leaf,
+        "size": checkpoint.size(),
+        "root": event::root(checkpoint.root()),
+    })
 }
 
 /// How much it matters: 1 informational, 2 low, 3 medium, 4 high.
@@ -130,41 +127,36 @@ pub(super) fn severity(clear: &Clear) -> u8 {
     }
 }
 
-/// Members that every event has.
-fn base(
-    (activity, name): (u32, &str),
-    metadata: Map<String, Json>,
-    at: Timestamp,
-) -> Map<String, Json> {
-    let event = json!({
-        "class_uid": CLASS,
-        "class_name": "API Activity",
-        "category_uid": CLASS / 1000,
-        "category_name": "Application Activity",
-        "activity_id": activity,
-        "activity_name": name,
-        "type_uid": CLASS * 100 + activity,
-        "time": at.as_millisecond(),
-        "time_dt": at.to_string(),
-        "metadata": metadata,
-    });
-    event.as_object().cloned().unwrap_or_default()
+/// With the members that every event has.
+fn base((activity, name): (u32, &str), metadata: Members, at: Timestamp, event: Members) -> Json {
+    let base = object([
+        ("class_uid", CLASS.into()),
+        ("class_name", "API Activity".into()),
+        ("category_uid", (CLASS / 1000).into()),
+        ("category_name", "Application Activity".into()),
+        ("activity_id", activity.into()),
+        ("activity_name", name.into()),
+        ("type_uid", (CLASS * 100 + activity).into()),
+        ("time", at.as_millisecond().into()),
+        ("time_dt", at.to_string().into()),
+        ("metadata", Json::Object(metadata)),
+    ]);
+    Json::Object(base.into_iter().chain(event).collect())
 }
 
-fn metadata(uid: &str, code: &str, checkpoint: &Checkpoint) -> Map<String, Json> {
-    let metadata = json!({
-        "version": OCSF,
-        "profiles": ["ai_operation", "datetime"],
-        "product": {
-            "name": "Countersign",
-            "vendor_name": "Countersign",
-            "version": env!("CARGO_PKG_VERSION"),
-        },
-        "uid": uid,
-        "event_code": code,
-        "log_name": checkpoint.origin(),
-    });
-    metadata.as_object().cloned().unwrap_or_default()
+fn product(uid: &str, code: &str, checkpoint: &Checkpoint) -> Members {
+    let version = env!("CARGO_PKG_VERSION");
+    object([
+        ("version", OCSF.into()),
+        ("profiles", json!(["ai_operation", "datetime"])),
+        (
+            "product",
+            json!({ "name": "Countersign", "vendor_name": "Countersign", "version": version }),
+        ),
+        ("uid", uid.into()),
+        ("event_code", code.into()),
+        ("log_name", checkpoint.origin().into()),
+    ])
 }
 
 /// What happened, and OCSF's activity for it: 3 is an update, 99 any other.
@@ -195,18 +187,17 @@ fn caller(clear: &Clear) -> &str {
 }
 
 fn actor(clear: &Clear) -> Json {
-    let mut actor = Map::new();
-    put(&mut actor, "app_name", caller(clear).into());
     let changer = clear.change.as_ref().and_then(|change| change.by.first());
-    if let Some(changer) = changer {
-        put(&mut actor, "user", json!({ "name": changer.who, "type": "Admin", "type_id": 2 }));
-    } else if !clear.asked.person.is_empty() {
-        put(&mut actor, "user", json!({ "uid": clear.asked.person, "type": "User", "type_id": 1 }));
-    }
-    if !clear.asked.issuer.is_empty() {
-        put(&mut actor, "idp", json!({ "name": clear.asked.issuer }));
-    }
-    Json::Object(actor)
+    let user = match (changer, clear.asked.person.as_str()) {
+        (Some(changer), _) => json!({ "name": changer.who, "type": "Admin", "type_id": 2 }),
+        (None, "") => Json::Null,
+        (None, person) => json!({ "uid": person, "type": "User", "type_id": 1 }),
+    };
+    let idp = match clear.asked.issuer.as_str() {
+        "" => Json::Null,
+        issuer => json!({ "name": issuer }),
+    };
+    Json::Object(object([("app_name", caller(clear).into()), ("user", user), ("idp", idp)]))
 }
 
 fn destination(clear: &Clear) -> Json {
@@ -220,12 +211,11 @@ fn api(clear: &Clear) -> Json {
         None if clear.tool.is_empty() => &clear.code,
         None => &clear.tool,
     };
-    let mut api = Map::new();
-    put(&mut api, "operation", operation.clone().into());
-    if !clear.action_id.is_empty() {
-        put(&mut api, "request", json!({ "uid": clear.action_id }));
-    }
-    Json::Object(api)
+    let request = match clear.action_id.as_str() {
+        "" => Json::Null,
+        action => json!({ "uid": action }),
+    };
+    Json::Object(object([("operation", operation.clone().into()), ("request", request)]))
 }
 
 /// As the planner reports it; it knows no provider.
@@ -257,8 +247,8 @@ fn counted(clear: &Clear) -> Json {
 
 /// What OCSF has no place for.
 fn own(clear: &Clear, log: Json, attempt: u32) -> Json {
-    let mut own = Map::new();
-    for (name, value) in [
+    let occasion = if clear.key.is_empty() { Json::Null } else { clear.occasion.into() };
+    Json::Object(object([
         ("mapping", MAPPING.into()),
         ("attempt", attempt.into()),
         ("log", log),
@@ -274,6 +264,7 @@ fn own(clear: &Clear, log: Json, attempt: u32) -> Json {
         ("proposal_id", clear.proposal_id.clone().into()),
         ("action_id", clear.action_id.clone().into()),
         ("key", clear.key.clone().into()),
+        ("occasion", occasion),
         ("intent", clear.intent.clone().into()),
         ("money", clear.money.clone()),
         ("gates_failed", failed(clear)),
@@ -284,13 +275,7 @@ fn own(clear: &Clear, log: Json, attempt: u32) -> Json {
         ("planner", planner(clear)),
         ("change", clear.change.as_ref().map_or(Json::Null, |c| change(c, clear.sealed_at))),
         ("counted", period(clear)),
-    ] {
-        put(&mut own, name, value);
-    }
-    if !clear.key.is_empty() {
-        own.insert("occasion".to_owned(), clear.occasion.into());
-    }
-    Json::Object(own)
+    ]))
 }
 
 fn failed(clear: &Clear) -> Json {
@@ -300,18 +285,14 @@ fn failed(clear: &Clear) -> Json {
 
 fn grants(clear: &Clear) -> Json {
     let grant = |grant: &super::clear::Grant| {
-        let mut one = Map::new();
-        for (name, value) in [
+        Json::Object(object([
             ("kind", grant.kind.clone().into()),
             ("by", grant.staff().unwrap_or_default().into()),
             ("role", grant.role.clone().into()),
             ("issuer", grant.issuer.clone().into()),
             ("at", grant.at.to_string().into()),
             ("card", grant.card.clone().into()),
-        ] {
-            put(&mut one, name, value);
-        }
-        Json::Object(one)
+        ]))
     };
     clear.grants.iter().map(grant).collect::<Vec<_>>().into()
 }
@@ -348,17 +329,13 @@ fn planner(clear: &Clear) -> Json {
     if asked.caller.is_empty() {
         return Json::Null;
     }
-    let mut planner = Map::new();
-    for (name, value) in [
+    Json::Object(object([
         ("caller", asked.caller.clone().into()),
         ("confidence", asked.confidence.into()),
         ("latency_ms", asked.latency_ms.into()),
         ("repairs", asked.repairs.into()),
         ("fallback", asked.fallback.clone().into()),
-    ] {
-        put(&mut planner, name, value);
-    }
-    Json::Object(planner)
+    ]))
 }
 
 /// `kind` is what stands before the first slash: `switch`, `pack`, `policy` …
@@ -388,14 +365,13 @@ fn period(clear: &Clear) -> Json {
 }
 
 /// What says nothing is left out.
-fn put(map: &mut Map<String, Json>, name: &str, value: Json) {
-    let empty = match &value {
-        Json::Null => true,
-        Json::String(text) => text.is_empty(),
-        Json::Array(items) => items.is_empty(),
-        Json::Bool(_) | Json::Number(_) | Json::Object(_) => false,
+fn object<const N: usize>(members: [(&str, Json); N]) -> Members {
+    let says = |value: &Json| match value {
+        Json::Null => false,
+        Json::String(text) => !text.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        Json::Bool(_) | Json::Number(_) | Json::Object(_) => true,
     };
-    if !empty {
-        map.insert(name.to_owned(), value);
-    }
+    let members = members.into_iter().filter(|(_, value)| says(value));
+    members.map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::{Batch, checkpoint};
-use super::{controls, history, open_for_writing, restored, standing};
+use super::{controls, history, open_for_writing, restored, sinks, standing};
 use crate::log::LogKeys;
 use crate::ports::StoreError;
 use crate::standing::Standing;
@@ -146,6 +146,7 @@ impl Offline {
             let message = "the receipts do not lead to the checkpoint".to_owned();
             return Err(StoreError::Damaged(message));
         }
+        sinks::perhaps_sent(db, batch.size())?;
         let stale = if back.ends { restored::stale(db, now)? } else { Vec::new() };
         for ended in &stale {
             ended.write(db)?;

@@ -20,6 +20,13 @@ pub(super) fn fed(db: &Connection, sink: &str) -> Result<Fed, StoreError> {
     Ok(Fed { origin, next: number(next)?, upto: number(upto)?, attempt })
 }
 
+/// A store of before is back: all that its log has by now may have been sent.
+pub(super) fn perhaps_sent(db: &Connection, size: u64) -> Result<(), StoreError> {
+    let size = i64::try_from(size).map_err(damaged)?;
+    let sql = "UPDATE sinks SET upto = max(upto, ?1), attempt = max(attempt, 1)";
+    db.execute(sql, [size]).map(drop).map_err(Into::into)
+}
+
 pub(super) fn feed(db: &Connection, sink: &str, fed: &Fed) -> Result<(), StoreError> {
     let number = |n: u64| i64::try_from(n).map_err(damaged);
     db.prepare_cached(
