@@ -1,7 +1,11 @@
 //! `countersign audit`: is this log folder the log, whole and unchanged? Answered offline, with
-//! nothing but the log's public key.
+//! nothing but the log's public key. And what else an auditor asks: whether the SIEM has it all,
+//! which credentials there are, who may do what.
 
+mod access;
+mod credentials;
 mod key;
+mod reconcile;
 mod report;
 
 use std::fs;
@@ -23,13 +27,23 @@ pub use key::read_key;
 /// Publications that may come in the way of one check of a log in use.
 const TRIES: u32 = 5;
 
-/// Check a log.
+/// Check a log, and what stands around it.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check that a log folder holds exactly the log that its signed checkpoint states, and that
     /// each entry is a receipt. Names the first bad entry and exits with 1 where it does not.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Check that a SIEM still has every event, as it was sent. Names the entries that it lacks,
+    /// changed or has twice, and exits with 1 where there are any.
+    #[command(after_help = reconcile::EXAMPLES)]
+    ReconcileSiem(reconcile::Args),
+    /// List every credential by name: for what, how old, who may use it. Never shows one.
+    #[command(after_help = credentials::EXAMPLES)]
+    Credentials(credentials::Args),
+    /// Say who may do what, from the policy that is active and the contracts.
+    #[command(after_help = access::EXAMPLES)]
+    Access(access::Args),
 }
 
 const VERIFY_EXAMPLES: &str = "\
@@ -66,7 +80,15 @@ pub struct VerifyArgs {
 /// When key or checkpoint cannot be read. A log that does not verify is no error: it is reported,
 /// and the exit code says so.
 pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    let Command::Verify(args) = command;
+    match command {
+        Command::Verify(args) => verify(args),
+        Command::ReconcileSiem(args) => reconcile::run(args),
+        Command::Credentials(args) => credentials::run(args),
+        Command::Access(args) => access::run(args),
+    }
+}
+
+fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let key = read_key(&args.key)?;
     let earlier = args.checkpoint.as_deref().map(read_checkpoint).transpose()?;
     let found = check(&args.dir, &key, earlier.as_deref(), args.live);

@@ -7,7 +7,7 @@
 //! ```
 
 mod check;
-mod show;
+pub(crate) mod show;
 mod test;
 
 use std::io::{self, Write};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use countersign_core::contract::{Body, Contract};
+use countersign_core::contract::{Body, Catalog, Confirm, Contract, WriteBody};
 use countersign_core::policy::{Limit, Mode, ModeLine, Policy, Question, Verb};
 use countersign_core::subject::{Kind, Strength, Subject};
 use countersign_executor::policy;
@@ -23,15 +23,19 @@ const STRENGTHS: &[(Strength, &str)] = &[
 /// Prints every tool; true where the policy loads.
 pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<bool> {
     let catalog = catalog(args)?;
-    let policy = policy::load(&args.dir, &catalog)?;
+    print(out, &policy::load(&args.dir, &catalog)?, &catalog)?;
+    Ok(true)
+}
+
+/// Every tool, and who approves.
+pub(crate) fn print(out: &mut impl Write, policy: &Policy, catalog: &Catalog) -> io::Result<()> {
     let now = Timestamp::now();
     writeln!(out, "policy {}", policy.digest())?;
     writeln!(out, "Who may: asked without an amount, a channel or a segment; see policy.cedar.\n")?;
-    for contract in catalog.tools.values() {
-        tool(out, &policy, contract, now)?;
+    for contract in catalog.tools.values().filter(|contract| contract.listed) {
+        tool(out, policy, contract, now)?;
     }
-    people(out, &policy, now)?;
-    Ok(true)
+    people(out, policy, now)
 }
 
 fn tool(
@@ -54,6 +58,10 @@ fn tool(
     for (who, kind, scopes) in asked {
         let may = verbs.iter().map(|verb| {
             let when = STRENGTHS.iter().filter(|(strength, _)| {
+                // What the contract asks of a subject, the policy cannot give away.
+                if !contract.open_to.contains(&kind) || *strength < contract.strength {
+                    return false;
+                }
                 let subject = subject(kind, &scopes, *strength, now);
                 policy.ask(&question(*verb, &subject, contract, now)).is_ok()
             });
@@ -61,8 +69,9 @@ fn tool(
         });
         writeln!(out, "  {who:<26} {}", said(&may.collect::<Vec<_>>()))?;
     }
-    if let Body::Write(_) = contract.body {
+    if let Body::Write(write) = &contract.body {
         writeln!(out, "  {:<26} {}", "mode", modes(policy, &contract.tool))?;
+        writeln!(out, "  {:<26} {}", "yes of", yeses(write))?;
         for limit in policy.limits(&contract.tool) {
             writeln!(out, "  {:<26} {}", "limit", limited(limit))?;
         }
@@ -87,6 +96,19 @@ fn said(may: &[(&str, Vec<&str>)]) -> String {
     });
     let text = parts.collect::<Vec<_>>().join("; ");
     if text.is_empty() { "nothing".to_owned() } else { text }
+}
+
+/// Whose yes the contract itself asks for, whatever the mode.
+fn yeses(write: &WriteBody) -> String {
+    let customer = match write.confirm {
+        Confirm::Customer => "the customer",
+        Confirm::None => "nobody",
+    };
+    let over = write.approve.iter().map(|threshold| {
+        let amounts: Vec<_> = threshold.over.values().map(ToString::to_string).collect();
+        format!("{} over {}", threshold.by.join(" and "), amounts.join(" or "))
+    });
+    [customer.to_owned()].into_iter().chain(over).collect::<Vec<_>>().join("; ")
 }
 
 /// Lines that speak of the tool, until one that always matches.
@@ -213,5 +235,8 @@ mod tests {
             assert!(refund.contains(part), "{part}: {refund}");
         }
         assert!(text.contains("a (Ann)                    lead, for shop"), "{text}");
+        let any = text.split("\n\n").find(|part| part.starts_with("shopify.find_any")).unwrap();
+        assert!(any.contains("customers                  nothing"), "{any}");
+        assert!(!text.contains("shopify.match_order"), "no plan can name it");
     }
 }
