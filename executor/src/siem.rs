@@ -11,7 +11,7 @@
 //! A receiver that refuses or hangs holds up its own sink and nothing else: the place
 //! stands still, nothing is dropped, and one batch is all that is in memory.
 
-pub mod clear;
+mod clear;
 pub mod config;
 pub mod event;
 pub mod ocsf;

@@ -147,6 +147,13 @@ pub fn check(sinks: &[SinkConfig], vault: &Vault) -> Result<(), Vec<String>> {
         if matches!(&sink.to, To::SplunkHec(http) if http.credential.is_none()) {
             problems.push(format!("`siem` {name}: name the collector's token in `credential`"));
         }
+        if let To::File(file) = &sink.to
+            && let Some(folder) = file.path.parent()
+            && !folder.is_dir()
+        {
+            let folder = folder.display();
+            problems.push(format!("`siem` {name}: {folder} is no folder: make it"));
+        }
         let wrong = sink.http().map(|http| http.problems(vault)).unwrap_or_default();
         problems.extend(wrong.into_iter().map(|why| format!("`siem` {name}: {why}")));
     }
@@ -168,7 +175,7 @@ mod tests {
     #[test]
     fn a_file_and_a_collector_are_two_sinks() {
         let good = "
-- { name: file, to: { file: { path: events.jsonl } } }
+- { name: file, to: { file: { path: /tmp/events.jsonl } } }
 - { name: otel, to: { otlp: { url: 'https://otel.example.com:4318/v1/logs' } }, heartbeat: 5s }";
         assert_eq!(problems(good), "");
     }
@@ -189,9 +196,11 @@ mod tests {
             assert!(found.contains(part), "{more}: {found}");
         }
         let twice = "
-- { name: a, to: { file: { path: x } } }
-- { name: a, to: { file: { path: y } }, heartbeat: 0s }";
+- { name: a, to: { file: { path: /tmp/x } } }
+- { name: a, to: { file: { path: /tmp/y } }, heartbeat: 0s }";
         assert!(problems(twice).contains("a name of its own"));
         assert!(problems(twice).contains("is no time"));
+        let nowhere = "[{ name: a, to: { file: { path: /nowhere/x } } }]";
+        assert!(problems(nowhere).contains("/nowhere is no folder"));
     }
 }

@@ -208,14 +208,15 @@ fn destination(clear: &Clear) -> Json {
 fn api(clear: &Clear) -> Json {
     let operation = match &clear.change {
         Some(change) => &change.what,
-        None if clear.tool.is_empty() => &clear.code,
-        None => &clear.tool,
+        None if !clear.tool.is_empty() => &clear.tool,
+        None if !clear.code.is_empty() => &clear.code,
+        None => kind(clear).0,
     };
     let request = match clear.action_id.as_str() {
         "" => Json::Null,
         action => json!({ "uid": action }),
     };
-    Json::Object(object([("operation", operation.clone().into()), ("request", request)]))
+    Json::Object(object([("operation", operation.into()), ("request", request)]))
 }
 
 /// As the planner reports it; it knows no provider.

@@ -20,7 +20,7 @@ pub(crate) struct Token(());
 /// One receiver.
 pub(super) enum Sink {
     File(JsonLines),
-    Hec(Hec),
+    Hec(Box<Hec>),
     Otlp(Otlp),
 }
 
@@ -33,7 +33,7 @@ impl Sink {
     ) -> Result<Self, String> {
         Ok(match &settings.to {
             To::File(file) => Self::File(JsonLines::new(&file.path)),
-            To::SplunkHec(to) => Self::Hec(Hec::new(to, vault, clock.fresh_id())?),
+            To::SplunkHec(to) => Self::Hec(Box::new(Hec::new(to, vault, clock.fresh_id())?)),
             To::Otlp(to) => Self::Otlp(Otlp::new(to, vault)?),
         })
     }
