@@ -1,5 +1,8 @@
-//! The record of a finished or refused action. Its JSON bytes are a leaf of the
+//! The record of a finished or refused action. Covered, its JSON bytes are a leaf of the
 //! log, hashed as they stand: nobody has to serialise it again to verify it.
+
+mod cover;
+mod personal;
 
 use std::collections::BTreeMap;
 
@@ -9,8 +12,11 @@ use serde_json::Value as Json;
 
 use crate::money::Money;
 
+pub use cover::{OpenError, Opening, Openings, added, cover, open};
+pub use personal::ERASED;
+
 /// Version of the layout below.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Who, what, why it was allowed, what was sent, what came back, how it was
 /// verified.
@@ -143,6 +149,9 @@ fn executor() -> String {
 pub struct Asked {
     /// The calling workload's SPIFFE id.
     pub caller: String,
+    /// Whose data the receipt holds, as a keyed digest; empty where it is nobody's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub person: String,
     /// Who vouches for the subject.
     pub issuer: String,
     /// The subject.
