@@ -61,6 +61,13 @@ pub struct Config {
     /// Where every receipt goes as an event, for the security team's own systems.
     #[serde(default)]
     pub siem: Vec<SinkConfig>,
+    /// File of the key that wraps the keys of persons; absent for one in the state folder,
+    /// made at the first start.
+    #[serde(default)]
+    pub keys: Option<PathBuf>,
+    /// How many months what is personal of a finished action is kept. The log stays.
+    #[serde(default = "a_year_and_a_month")]
+    pub keep_personal_months: u32,
     /// The file as it is written: what is activated is a digest over sections of it.
     #[serde(skip)]
     pub written: Json,
@@ -139,6 +146,10 @@ pub enum ConfigError {
     },
 }
 
+fn a_year_and_a_month() -> u32 {
+    13
+}
+
 impl Config {
     /// Reads a configuration file.
     ///
@@ -164,6 +175,7 @@ impl Config {
         paths.extend([&mut self.state, &mut self.policy, &mut self.credentials]);
         paths.extend(self.store.iter_mut().flat_map(StoreConfig::files));
         paths.push(&mut self.log.key);
+        paths.extend(self.keys.as_mut());
         paths.extend(self.packs.iter_mut());
         for issuer in &mut self.issuers {
             paths.extend(issuer.keys.iter_mut().map(|k| &mut k.file));

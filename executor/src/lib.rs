@@ -59,6 +59,8 @@ pub mod purge;
 
 pub mod switch;
 
+pub mod erasure;
+
 pub mod vitals;
 
 pub mod standing;
@@ -88,6 +90,10 @@ pub mod policy;
 pub mod activation;
 
 pub mod vault;
+
+pub mod keys;
+
+pub mod veil;
 
 pub mod connector;
 

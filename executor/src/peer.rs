@@ -46,6 +46,8 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/countersign.v1.Approvals/AnswerRequest", &[Role::Approver]),
     ("/countersign.v1.Operator/SetSwitch", &[Role::Operator]),
     ("/countersign.v1.Operator/ListSwitches", &[Role::Operator]),
+    ("/countersign.v1.Operator/Erase", &[Role::Operator]),
+    ("/countersign.v1.Operator/SetHold", &[Role::Operator]),
     ("/countersign.v1.Escalations/ListEscalations", &[Role::Approver]),
     ("/countersign.v1.Escalations/GetEscalation", &[Role::Approver]),
     ("/countersign.v1.Escalations/TakeEscalation", &[Role::Approver]),

@@ -16,12 +16,14 @@ use countersign_core::escalation::Case;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
+use countersign_core::person::Person;
 use countersign_core::request::WireRequest;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ProposalId, ReceiptId};
+use countersign_shared::receipt::{self, Openings, Receipt};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -195,6 +197,22 @@ pub trait Store: Send + Sync + 'static {
     /// Hashes that prove that one size extends another.
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError>;
 
+    /// How receipts name a person: a keyed digest.
+    fn person(&self, person: &Person) -> String;
+
+    /// A legal hold on a person's data begins or ends, with its receipt in the same commit.
+    /// Answers with the receipt's index in the log.
+    async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError>;
+
+    /// Erases what is personal of these, each with a receipt in the same commit, or says
+    /// why it has to wait. Their keys of idempotency and the log stay as they are. Once it
+    /// answers nothing of theirs opens here, a second later nowhere.
+    async fn erase(
+        &self,
+        persons: Vec<(String, Leaf)>,
+        now: Timestamp,
+    ) -> Result<Result<(), Refused>, StoreError>;
+
     /// Exact bytes of the leaves in this range, in order; as many as there are.
     async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError>;
 
@@ -246,6 +264,8 @@ pub struct Old {
     pub observed: Timestamp,
     /// Proposals made before and never carried out.
     pub proposed: Timestamp,
+    /// Plaintext of what was sealed before: openings, journals, settled matters.
+    pub sealed: Timestamp,
 }
 
 /// A part that takes effect.
@@ -315,8 +335,26 @@ pub struct SealedReceipt {
     pub id: ReceiptId,
     /// Its index.
     pub index: u64,
-    /// The leaf's exact bytes.
+    /// The leaf's exact bytes: personal values are covered.
     pub body: Vec<u8>,
+    /// What opens them; empty once they are erased.
+    pub openings: Openings,
+}
+
+impl SealedReceipt {
+    /// The receipt as it may be shown: what is erased reads `ERASED`.
+    ///
+    /// # Errors
+    /// When it is no receipt, or the openings are another's.
+    pub fn open(&self) -> Result<Receipt, StoreError> {
+        receipt::open(&self.body, &self.openings).map_err(|e| StoreError::Damaged(e.to_string()))
+    }
+
+    /// Whether what it said is gone.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.openings.0.is_empty()
+    }
 }
 
 /// Why the store could not do it. Whatever the reason: no effect follows (ERRORS
@@ -338,6 +376,9 @@ pub enum StoreError {
          `countersign recover`"
     )]
     Quarantined,
+    /// What it says of a person was erased, at their wish or by its age.
+    #[error("what is personal of it was erased")]
+    Erased,
     /// The log has no such leaf or size.
     #[error("the log does not reach that far")]
     OutOfRange,

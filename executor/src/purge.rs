@@ -11,17 +11,30 @@ use crate::ports::{Clock, Old, Store, StoreError};
 const OBSERVATIONS: SignedDuration = SignedDuration::from_hours(24);
 /// How long a proposal is kept after it is void.
 const VOID: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// A month of the retention of plaintext, in hours: a twelfth of a year and a bit.
+const MONTH_HOURS: i64 = 731;
 /// Most rows of a kind that one commit removes.
 const BATCH: u32 = 500;
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(3600);
 
+/// How long things are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// A proposal that waits for its grants.
+    pub proposals: Duration,
+    /// What is personal of what was done, in months.
+    pub plaintext: u32,
+}
+
 /// Keeps the store tidy for as long as the task lives.
-pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lives: Duration) {
+pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keep: Keep) {
     loop {
-        match round(&*store, clock.now(), lives).await {
+        match round(&*store, clock.now(), keep).await {
             Ok(0) => {}
-            Ok(gone) => tracing::info!(gone, "old observations and proposals are removed"),
+            Ok(gone) => {
+                tracing::info!(gone, "old observations, proposals and plaintext are removed")
+            }
             Err(error) => tracing::warn!(%error, "old rows stay until the next round"),
         }
         tokio::time::sleep(EVERY).await;
@@ -32,14 +45,15 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lives: Duration) 
 ///
 /// # Errors
 /// When the store cannot be written; what went before is gone.
-pub async fn round(
-    store: &dyn Store,
-    now: Timestamp,
-    lives: Duration,
-) -> Result<usize, StoreError> {
-    let lives = SignedDuration::try_from(lives).unwrap_or(SignedDuration::ZERO);
+pub async fn round(store: &dyn Store, now: Timestamp, keep: Keep) -> Result<usize, StoreError> {
+    let lives = SignedDuration::try_from(keep.proposals).unwrap_or(SignedDuration::ZERO);
+    let plaintext = SignedDuration::from_hours(i64::from(keep.plaintext) * MONTH_HOURS);
     let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
-    let old = Old { observed: before(OBSERVATIONS), proposed: before(lives + VOID) };
+    let old = Old {
+        observed: before(OBSERVATIONS),
+        proposed: before(lives + VOID),
+        sealed: before(plaintext),
+    };
     let mut gone = 0;
     loop {
         match store.purge(old, BATCH).await? {

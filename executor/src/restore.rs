@@ -15,7 +15,7 @@ mod evidence;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign_core::digest;
-use countersign_core::seal::{self, Leaf};
+use countersign_core::seal::{self, Logged};
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::{Change, Changer};
 use countersign_shared::tlog::checkpoint::Checkpoint;
@@ -44,7 +44,7 @@ pub struct Plan {
     /// Size of the store's log.
     pub restored: u64,
     /// Receipts that come back.
-    pub back: Vec<Leaf>,
+    pub back: Vec<Logged>,
     /// Receipts that a checkpoint vouches for and that are nowhere.
     pub missing: u64,
     /// The log's epoch from then on.
@@ -137,7 +137,7 @@ fn complete(
     evidence: &Evidence,
     epoch: u32,
     newest: &Checkpoint,
-) -> anyhow::Result<Option<(Vec<Leaf>, Tree)>> {
+) -> anyhow::Result<Option<(Vec<Logged>, Tree)>> {
     let mut tree = store.tree().clone();
     if newest.size() < tree.size() {
         // Nothing newer is known than the store itself: the same log, if it led there.
@@ -162,7 +162,7 @@ fn complete(
 fn unknown<'a>(
     store: &Offline,
     leaves: impl Iterator<Item = &'a [u8]>,
-) -> anyhow::Result<Vec<Leaf>> {
+) -> anyhow::Result<Vec<Logged>> {
     let mut all = Vec::new();
     let mut ids = std::collections::BTreeSet::new();
     for leaf in leaves {
@@ -175,7 +175,7 @@ fn unknown<'a>(
     Ok(all)
 }
 
-fn restored(leaf: &[u8]) -> anyhow::Result<Leaf> {
+fn restored(leaf: &[u8]) -> anyhow::Result<Logged> {
     seal::restored(leaf.to_vec()).map_err(|why| anyhow::anyhow!("a logged entry is {why}"))
 }
 
@@ -184,7 +184,7 @@ fn line(origin: &str, tree: &Tree) -> String {
 }
 
 /// Name and digest of a new epoch's beginning: the same for whoever signs it.
-fn opening(name: &str, from: &Tree, missing: u64, back: &[Leaf]) -> String {
+fn opening(name: &str, from: &Tree, missing: u64, back: &[Logged]) -> String {
     let leaves: Vec<_> = back.iter().map(|leaf| hex::encode(leaf_hash(&leaf.bytes))).collect();
     let begins = json!([name, from.size(), hex::encode(from.root()), missing, leaves]);
     format!("{name} sha256:{}", digest::of("countersign epoch v1", &begins))

@@ -82,11 +82,14 @@ pub async fn run(
         tracing::info!(carried_on, "actions of an earlier process are carried on");
     }
     let (store, clock) = (&desk.pipeline.store, &desk.pipeline.clock);
-    let lives = desk.pipeline.policy.settings().proposals_live;
+    let keep = purge::Keep {
+        proposals: desk.pipeline.policy.settings().proposals_live,
+        plaintext: config.keep_personal_months,
+    };
     let adopting = tokio::spawn(adopt(desk.clone()));
     let following = tokio::spawn(desk.pipeline.switches.clone().follow(Arc::clone(store)));
     let sweeping = tokio::spawn(sweep(desk.clone()));
-    let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock), lives));
+    let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock), keep));
     let incoming = bind(address(&config.listen)?, material, HandshakeLimits::default())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -115,14 +118,14 @@ pub async fn run(
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
     let executor = ExecutorServer::new(ExecutorService::new(desk.clone()).hearing(witness));
-    let tenants = config.issuers.iter().map(|issuer| issuer.tenant.clone()).collect();
+    let names = config.issuers.iter().map(|i| (i.tenant.clone(), i.issuer.clone())).collect();
     let router = server(ConnectionLimits::default())
         .layer(Guard::new(Authorize::new(config.callers)))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(executor.max_decoding_message_size(LARGEST_REQUEST))
         .add_service(ApprovalsServer::new(ApprovalsService::new(desk.clone())))
-        .add_service(OperatorServer::new(OperatorService::new(desk.clone(), tenants)))
+        .add_service(OperatorServer::new(OperatorService::new(desk.clone(), names)))
         .add_service(EscalationsServer::new(EscalationsService::new(desk.clone())))
         .add_service(AuditServer::new(AuditService::new(desk.clone())));
     let over = fenced.clone();

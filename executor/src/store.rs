@@ -4,12 +4,14 @@
 mod booking;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod erasing;
 mod known;
 mod migration;
 mod old;
 mod open;
 mod row;
 mod tries;
+mod veiled;
 
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;

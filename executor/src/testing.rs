@@ -107,7 +107,7 @@ pub(crate) fn desk(
     clock: Arc<dyn Clock>,
 ) -> Desk {
     let key = LogKey::new("test/log", SigningKey::from_bytes(&[7; 32])).unwrap();
-    let store = Sqlite::open(&folder.join("executor.db"), Arc::new(key)).unwrap();
+    let store = Sqlite::open(&folder.join("executor.db"), None, Arc::new(key)).unwrap();
     let catalog = Arc::new(catalog);
     let pipeline = Pipeline {
         driver: Driver::new(Arc::clone(&catalog), backends, Arc::clone(&clock)),

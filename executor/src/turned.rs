@@ -109,6 +109,9 @@ pub(crate) fn unavailable(error: &StoreError) -> Refused {
     if *error == StoreError::Quarantined {
         return Refused::new(Code::Quarantined, error.to_string());
     }
+    if *error == StoreError::Erased {
+        return Refused::new(Code::Erased, error.to_string());
+    }
     tracing::error!(%error, "the store failed");
     Refused::new(Code::StoreUnavailable, "the store cannot be used now; nothing was begun")
 }

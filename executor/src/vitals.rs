@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use countersign_core::error::Refused;
 use countersign_shared::codes::Code;
-use countersign_shared::receipt::Receipt;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::RwLock;
 use tokio::time::{Instant, timeout};
@@ -258,9 +257,7 @@ fn free(state: &std::path::Path) -> Result<u64, String> {
 async fn newest(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
     let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
     let Some(sealed) = store.receipts(query).await?.into_iter().next() else { return Ok(None) };
-    let receipt: Receipt =
-        serde_json::from_slice(&sealed.body).map_err(|e| StoreError::Damaged(e.to_string()))?;
-    Ok(Some(receipt.sealed_at))
+    Ok(Some(sealed.open()?.sealed_at))
 }
 
 #[cfg(test)]

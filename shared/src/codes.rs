@@ -106,6 +106,8 @@ registry! {
     EffectsHalted = "EFFECTS_HALTED",
     Quarantined = "QUARANTINED",
     HistoryMissing = "HISTORY_MISSING",
+    Erased = "ERASED",
+    ErasureWaits = "ERASURE_WAITS",
 }
 
 impl Code {

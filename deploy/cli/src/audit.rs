@@ -211,7 +211,7 @@ mod tests {
         let refused = check(folder.path(), &log, None, false).unwrap_err();
         assert_eq!((refused.code, refused.index), (FailureCode::EntryRefused, Some(1)));
         let newer = sample::receipt(1);
-        let newer = serde_json::to_vec(&Receipt { v: 2, ..newer }).unwrap();
-        assert!(parse(&newer).unwrap_err().contains("layout 2"));
+        let newer = serde_json::to_vec(&Receipt { v: 3, ..newer }).unwrap();
+        assert!(parse(&newer).unwrap_err().contains("layout 3"));
     }
 }

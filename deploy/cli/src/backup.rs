@@ -70,6 +70,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         out,
         "A restored copy only reads until `countersign recover` has run: see RECOVERY.md."
     )?;
+    writeln!(
+        out,
+        "It holds no keys of persons: without {} it shows nothing personal. Copies of that one are \
+         for days only, apart from this one.",
+        config.state.join("keys.db").display()
+    )?;
     writeln!(out, "Keep the log folder {} as well.", config.state.join("log").display())?;
     Ok(ExitCode::from(OK))
 }

@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    activate, approvals, audit, backup, bench, chat, completions, contracts, demo, doctor,
+    activate, approvals, audit, backup, bench, chat, completions, contracts, demo, doctor, erase,
     escalations, explain, guard, init, pki, policy, receipts, recover, switch,
 };
 
@@ -81,6 +81,8 @@ enum Verb {
     /// Switch a tool, a pack, a tenant or everything off, and on again.
     #[command(subcommand)]
     Switch(switch::Command),
+    /// Erase what is personal of somebody, or put a legal hold on it.
+    Erase(erase::Args),
     /// List, show and answer the requests that wait for members of staff.
     #[command(subcommand)]
     Approvals(approvals::Command),
@@ -139,6 +141,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Backup(args) => backup::run(&args),
         Verb::Recover(args) => recover::run(&args),
         Verb::Switch(command) => switch::run(command),
+        Verb::Erase(args) => erase::run(args),
         Verb::Approvals(command) => approvals::run(command),
         Verb::Escalations(command) => escalations::run(command),
         Verb::Receipts(command) => receipts::run(command),

@@ -25,6 +25,7 @@ pub mod explain;
 pub mod policy;
 
 pub mod doctor;
+pub mod erase;
 pub mod init;
 pub mod pki;
 

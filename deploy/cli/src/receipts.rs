@@ -102,12 +102,19 @@ pub(crate) struct Logged {
     pub(crate) index: u64,
     /// The entry's exact bytes.
     pub(crate) body: Vec<u8>,
-    /// What they say.
+    /// What they say: opened where an executor hands over what opens them.
     pub(crate) receipt: Receipt,
 }
 
 impl Logged {
-    /// Reads an entry.
+    /// Reads an entry with what opens it; what is erased says so.
+    fn opened(index: u64, body: Vec<u8>, openings: &[u8]) -> anyhow::Result<Self> {
+        let receipt = countersign_shared::receipt::opened(&body, openings)
+            .map_err(|why| anyhow::anyhow!("entry {index} of the log: {why}"))?;
+        Ok(Self { index, body, receipt })
+    }
+
+    /// Reads an entry as the log has it: personal values are covered.
     fn read(index: u64, body: Vec<u8>) -> anyhow::Result<Self> {
         let receipt = crate::audit::parse(&body)
             .map_err(|why| anyhow::anyhow!("entry {index} of the log is {why}"))?;

@@ -80,7 +80,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let _alone = alone(&config.state)?;
     let keys = LogKeys::open(&config.log)?;
     let file = config.state.join("executor.db");
-    let store = Offline::open(&file, &keys).with_context(|| format!("{}", file.display()))?;
+    let store = Offline::open(&file, config.keys.as_deref(), &keys)
+        .with_context(|| format!("{}", file.display()))?;
     let house = House { args, config: &config, judge: judge(&store, &config)? };
     if args.close_gap {
         return house.close_gap(store, &keys);

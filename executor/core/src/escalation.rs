@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::contract::Pack;
 use crate::digest;
 use crate::lifecycle::Outcome;
+use crate::person::Person;
 use crate::resolve::Message;
 
 /// Most characters of one text that is handed over.
@@ -92,6 +93,8 @@ pub struct Case {
     pub outcome: String,
     /// The tenant.
     pub tenant: String,
+    /// Whose data it holds.
+    pub person: Person,
     /// Who vouches for the subject.
     pub issuer: String,
     /// The subject.
@@ -149,6 +152,7 @@ pub struct Handover {
 /// The matter that a receipt opens.
 pub(crate) fn open(
     receipt: &Receipt,
+    person: &Person,
     id: &ReceiptId,
     words: &[Message],
     reason: Reason,
@@ -161,6 +165,7 @@ pub(crate) fn open(
         code: receipt.code.clone(),
         outcome: receipt.outcome.clone(),
         tenant: receipt.tenant.clone(),
+        person: person.clone(),
         issuer: receipt.asked.issuer.clone(),
         subject: receipt.asked.subject.clone(),
         conversation: receipt.asked.conversation.clone(),

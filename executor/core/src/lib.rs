@@ -62,6 +62,8 @@ pub mod limit;
 
 pub mod proposal;
 
+pub mod person;
+
 pub mod grant;
 
 pub mod claim;

@@ -19,6 +19,7 @@ use crate::expr::Prose;
 use crate::gate::Finding;
 use crate::grant::{Approval, Vote};
 use crate::lifecycle::{Outcome, Settled, State, Stopped};
+use crate::person::Person;
 use crate::proposal::Proposal;
 use crate::state::Projection;
 use crate::value::Value;
@@ -32,15 +33,15 @@ use fit::leaf;
 
 pub use fit::MAX_BYTES;
 pub use person::{closed, disagreement, escalated};
-pub use restored::{ends, restored};
+pub use restored::{Logged, ends, restored};
 
-/// A receipt's bytes, ready for the log.
+/// A receipt that fits into the log once it is covered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leaf {
-    /// The receipt.
+    /// The receipt, in clear.
     pub receipt: Receipt,
-    /// Its exact bytes.
-    pub bytes: Vec<u8>,
+    /// Whose data it holds.
+    pub person: Person,
     /// What becomes of the queue of people with it.
     pub queue: Queue,
 }
@@ -65,11 +66,12 @@ pub fn seal(
     id: &ReceiptId,
     now: Timestamp,
 ) -> Option<Leaf> {
+    let person = Person::about(state.proposal());
     let receipt = match state {
         State::Settled(settled) if settled.finish.is_some() => {
             let receipt = ended(settled, contract, id, now);
             let queue = Queue::Closes(receipt.action_id.clone());
-            return Some(leaf(receipt, queue));
+            return Some(leaf(receipt, person, queue));
         }
         State::Settled(settled) => ended(settled, contract, id, now),
         State::Refused(stopped) => stopped_receipt(stopped, contract, id, now),
@@ -83,7 +85,7 @@ pub fn seal(
         | State::Sealed(..)
         | State::SealedRefusal(..) => return None,
     };
-    Some(queued(receipt, contract, (state.proposal().asked(), id), None))
+    Some(queued(receipt, contract, person, (state.proposal().asked(), id), None))
 }
 
 /// The receipt of a refusal before there was a proposal.
@@ -100,7 +102,7 @@ pub fn refusal(
     tool.clone_into(&mut receipt.tool);
     name_contract(&mut receipt, contract);
     refuse(&mut receipt, refused);
-    queued(receipt, contract, (asked, id), None)
+    queued(receipt, contract, Person::of(&asked.subject), (asked, id), None)
 }
 
 /// The receipt of an answer that does not count; the proposal waits on.
@@ -114,13 +116,14 @@ pub fn not_granted(
 ) -> Leaf {
     let mut receipt = proposed(proposal, contract, id, now);
     refuse(&mut receipt, refused);
-    queued(receipt, contract, (proposal.asked(), id), None)
+    queued(receipt, contract, Person::about(proposal), (proposal.asked(), id), None)
 }
 
 /// A receipt with its place in the queue of people, where it goes to one.
 fn queued(
     mut receipt: Receipt,
     contract: Option<&Contract>,
+    person: Person,
     (asked, id): (&crate::proposal::Asked, &ReceiptId),
     handover: Option<&Handover>,
 ) -> Leaf {
@@ -131,10 +134,10 @@ fn queued(
     if outcome == Some(Outcome::NotApplied) && receipt.code == Code::SwitchedOff.name() {
         "retry_later".clone_into(&mut receipt.next);
     }
-    let Some(reason) = reason else { return leaf(receipt, Queue::Stays) };
+    let Some(reason) = reason else { return leaf(receipt, person, Queue::Stays) };
     "person".clone_into(&mut receipt.next);
-    let case = escalation::open(&receipt, id, &asked.messages, reason, handover);
-    leaf(receipt, Queue::Opens(Box::new(case)))
+    let case = escalation::open(&receipt, &person, id, &asked.messages, reason, handover);
+    leaf(receipt, person, Queue::Opens(Box::new(case)))
 }
 
 /// The receipt of refusals that were counted.
@@ -153,7 +156,7 @@ pub fn counted(
     let sum: u64 = counted.codes.values().sum();
     receipt.message = format!("{sum} more refusals of this caller, beyond its quota");
     receipt.counted = Some(counted);
-    leaf(receipt, Queue::Stays)
+    leaf(receipt, Person::nobody(), Queue::Stays)
 }
 
 /// The receipt of a change to the executor itself.
@@ -164,7 +167,7 @@ pub fn changed(change: Change, id: &ReceiptId, now: Timestamp) -> Leaf {
     "none".clone_into(&mut receipt.next);
     receipt.message = format!("{}: {} → {}", change.what, change.old, change.new);
     receipt.change = Some(change);
-    leaf(receipt, Queue::Stays)
+    leaf(receipt, Person::nobody(), Queue::Stays)
 }
 
 fn ended(
@@ -276,6 +279,8 @@ fn asker(asked: &crate::proposal::Asked) -> Asked {
     };
     Asked {
         caller: asked.caller.clone(),
+        // A digest under a key that the core does not know.
+        person: String::new(),
         issuer: asked.subject.issuer.clone(),
         subject: asked.subject.id.clone(),
         conversation: asked.conversation.clone(),

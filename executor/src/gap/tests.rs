@@ -53,7 +53,7 @@ async fn refund(desk: &Desk) -> Receipt {
     let _told = desk.execute_plan(&request, &plan("shop.refund", [reason].into())).await;
     let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
     let newest = desk.pipeline.store.receipts(query).await.unwrap();
-    serde_json::from_slice(&newest[0].body).unwrap()
+    newest[0].open().unwrap()
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use countersign_core::lifecycle::{self, Event, State};
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::kept::Kept;
-use countersign_shared::receipt::Receipt;
 use countersign_shared::tlog::folder::Publisher;
 use countersign_shared::tlog::note::Note;
 use countersign_shared::tlog::proof::LogProof;
@@ -48,7 +47,7 @@ impl House {
     }
 
     fn store(&self, name: &str, epoch: u32) -> Sqlite {
-        Sqlite::open(&self.path(name), Arc::new(self.keys.of(epoch).unwrap())).unwrap()
+        Sqlite::open(&self.path(name), None, Arc::new(self.keys.of(epoch).unwrap())).unwrap()
     }
 
     fn backup(&self) {
@@ -58,7 +57,7 @@ impl House {
     }
 
     fn offline(&self) -> Offline {
-        Offline::open(&self.path("copy.db"), &self.keys).unwrap()
+        Offline::open(&self.path("copy.db"), None, &self.keys).unwrap()
     }
 
     fn publish(&self, store: &Sqlite, name: &str) {
@@ -386,7 +385,7 @@ async fn a_receipt_alone_tells_what_was_done() {
     let (house, live) = since_the_backup().await;
     carry_out(&live, 4, "applied").await;
     let all = live.receipts(crate::ports::ReceiptQuery { limit: 1, ..Default::default() }).await;
-    let receipt: Receipt = serde_json::from_slice(&all.unwrap()[0].body).unwrap();
+    let receipt = all.unwrap()[0].open().unwrap();
     assert_eq!(
         (receipt.intent.as_str(), receipt.locks, receipt.booked),
         ("i4", vec!["o4".to_owned()], vec!["a4".to_owned()])

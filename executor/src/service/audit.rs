@@ -103,6 +103,7 @@ async fn checkpoint(desk: &Desk) -> Result<(Note, Checkpoint), Status> {
 fn failed(error: &StoreError) -> Status {
     tracing::error!(%error, "the history cannot be read");
     match error {
+        StoreError::Erased => Refusal::new(Code::Erased, error.to_string()).into_status(),
         StoreError::OutOfRange => {
             Refusal::new(Code::NotFound, "the log does not reach that far").into_status()
         }
@@ -116,7 +117,16 @@ fn failed(error: &StoreError) -> Status {
 }
 
 fn receipt(sealed: SealedReceipt) -> v1::Receipt {
-    v1::Receipt { receipt_id: sealed.id.to_string(), leaf_index: sealed.index, body: sealed.body }
+    v1::Receipt {
+        receipt_id: sealed.id.to_string(),
+        leaf_index: sealed.index,
+        openings: if sealed.is_erased() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(&sealed.openings).unwrap_or_default()
+        },
+        body: sealed.body,
+    }
 }
 
 #[tonic::async_trait]

@@ -21,7 +21,7 @@ use super::audit;
 use crate::desk::{self, Desk};
 use crate::kill;
 use crate::peer::Caller;
-use crate::ports::{Named, ReceiptQuery};
+use crate::ports::{Named, ReceiptQuery, StoreError};
 use crate::quarantine::Witness;
 use crate::running::Step;
 use crate::turned::Turned;
@@ -129,7 +129,11 @@ async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<(Receipt,
     };
     let found = desk.pipeline.store.receipts(query).await.map_err(|e| unreadable(e.to_string()))?;
     let sealed = found.into_iter().next().ok_or_else(|| unreadable("not found".to_owned()))?;
-    let receipt = serde_json::from_slice(&sealed.body).map_err(|e| unreadable(e.to_string()))?;
+    if sealed.is_erased() {
+        let erased = StoreError::Erased.to_string();
+        return Err(Refusal::new(Code::Erased, erased).into_status());
+    }
+    let receipt = sealed.open().map_err(|e| unreadable(e.to_string()))?;
     Ok((receipt, sealed.index))
 }
 

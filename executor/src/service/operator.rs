@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use countersign_core::error::Refused;
+use countersign_core::person::Person;
+use countersign_core::subject::MATCHED;
 use countersign_core::switch::{Off, Reach};
 use countersign_proto::v1::{self, operator_server::Operator};
 use countersign_shared::codes::Code;
@@ -10,6 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::executor::caller;
 use crate::desk::Desk;
+use crate::erasure::Order;
 use crate::switch::Turn;
 use crate::turned::{Turned, unavailable};
 use crate::wire;
@@ -20,14 +23,49 @@ const LONGEST_REASON: usize = 500;
 /// Serves operators.
 pub struct OperatorService {
     desk: Desk,
-    tenants: BTreeSet<String>,
+    /// Tenants with those who vouch for their subjects.
+    issuers: BTreeSet<(String, String)>,
 }
 
 impl OperatorService {
-    /// In front of a desk, with every tenant that there is.
+    /// In front of a desk, with every tenant that there is and its issuers.
     #[must_use]
-    pub fn new(desk: Desk, tenants: BTreeSet<String>) -> Self {
-        Self { desk, tenants }
+    pub fn new(desk: Desk, issuers: BTreeSet<(String, String)>) -> Self {
+        Self { desk, issuers }
+    }
+
+    /// The persons that are meant: under each issuer of the tenant where none is named.
+    fn persons(&self, who: Option<v1::DataSubject>) -> Result<Vec<Person>, Status> {
+        let who = who.unwrap_or_default();
+        let issuers = self.issuers.iter().filter(|(tenant, _)| *tenant == who.tenant);
+        let mut known = issuers.map(|(_, issuer)| issuer.clone()).peekable();
+        if known.peek().is_none() {
+            return Err(invalid("who.tenant", "there is no such tenant here: check its name"));
+        }
+        let owner = (!who.owner.is_empty()).then(|| Person::owner(&who.tenant, &who.owner));
+        let named =
+            |issuer| Person::Named { tenant: who.tenant.clone(), issuer, id: who.subject.clone() };
+        let mut persons: Vec<_> = owner.into_iter().collect();
+        // A guest goes by what was matched.
+        if let Some((claim, value)) = who.owner.split_once('=') {
+            let id = format!("{MATCHED}{}", serde_json::json!({ claim: value }));
+            let guest = |(tenant, issuer): &(String, String)| Person::Named {
+                tenant: tenant.clone(),
+                issuer: issuer.clone(),
+                id: id.clone(),
+            };
+            let issuers = self.issuers.iter().filter(|(tenant, _)| *tenant == who.tenant);
+            persons.extend(issuers.map(guest));
+        }
+        if !who.subject.is_empty() && who.issuer.is_empty() {
+            persons.extend(known.map(named));
+        } else if !who.subject.is_empty() {
+            persons.push(named(who.issuer.clone()));
+        }
+        if persons.is_empty() {
+            return Err(invalid("who", "name a subject, an owner, or both"));
+        }
+        Ok(persons)
     }
 
     /// A switch that reaches nothing would be believed to have stopped something.
@@ -35,7 +73,7 @@ impl OperatorService {
         let catalog = &self.desk.pipeline.catalog;
         let known = match reach {
             Reach::All => true,
-            Reach::Tenant(name) => self.tenants.contains(name),
+            Reach::Tenant(name) => self.issuers.iter().any(|(tenant, _)| tenant == name),
             Reach::Pack(name) => catalog.packs.contains_key(name),
             Reach::Tool(name) => catalog.tools.contains_key(name),
         };
@@ -55,11 +93,7 @@ impl Operator for OperatorService {
         let by = caller(&request)?.id.to_string();
         let asked = request.into_inner();
         let reach: Reach = asked.reach.parse().map_err(|why: String| invalid("reach", &why))?;
-        let reason = asked.reason.trim().chars().filter(|c| !c.is_control());
-        let reason: String = reason.take(LONGEST_REASON).collect();
-        if reason.is_empty() {
-            return Err(invalid("reason", "say why: colleagues and auditors will ask"));
-        }
+        let reason = why(&asked.reason)?;
         // What is off may be turned on even where it is not there any more.
         if asked.off {
             self.known(&reach).map_err(Turned::only)?;
@@ -86,6 +120,48 @@ impl Operator for OperatorService {
         let switches = standing.iter().map(|(reach, off)| shown(reach, off)).collect();
         Ok(Response::new(v1::ListSwitchesResponse { switches }))
     }
+
+    async fn erase(
+        &self,
+        request: Request<v1::EraseRequest>,
+    ) -> Result<Response<v1::EraseResponse>, Status> {
+        let by = caller(&request)?.id.to_string();
+        let asked = request.into_inner();
+        let (persons, reason) = (self.persons(asked.who)?, why(&asked.reason)?);
+        tracing::warn!(%by, "somebody's personal data is erased");
+        let pipeline = self.desk.pipeline.clone();
+        let order = Order { by, reason };
+        // A caller that leaves ends its waiting, not the erasure.
+        let task = tokio::spawn(async move { pipeline.erase(&persons, &order).await });
+        let ids = task.await.map_err(|_| Turned::only(ended_early()))?.map_err(Turned::only)?;
+        let receipt_ids = ids.iter().map(ToString::to_string).collect();
+        Ok(Response::new(v1::EraseResponse { receipt_ids }))
+    }
+
+    async fn set_hold(
+        &self,
+        request: Request<v1::SetHoldRequest>,
+    ) -> Result<Response<v1::SetHoldResponse>, Status> {
+        let by = caller(&request)?.id.to_string();
+        let asked = request.into_inner();
+        let (persons, reason) = (self.persons(asked.who)?, why(&asked.reason)?);
+        tracing::warn!(%by, holds = asked.holds, "a legal hold changes");
+        let order = Order { by, reason };
+        let done = self.desk.pipeline.hold(&persons, asked.holds, &order).await;
+        let ids = done.map_err(|e| Turned::only(unavailable(&e)))?;
+        let receipt_ids = ids.iter().map(ToString::to_string).collect();
+        Ok(Response::new(v1::SetHoldResponse { receipt_ids }))
+    }
+}
+
+/// A reason as it is logged.
+fn why(text: &str) -> Result<String, Status> {
+    let reason = text.trim().chars().filter(|c| !c.is_control());
+    let reason: String = reason.take(LONGEST_REASON).collect();
+    if reason.is_empty() {
+        return Err(invalid("reason", "say why: colleagues and auditors will ask"));
+    }
+    Ok(reason)
 }
 
 fn shown(reach: &Reach, off: &Off) -> v1::Switch {
@@ -98,7 +174,10 @@ fn shown(reach: &Reach, off: &Off) -> v1::Switch {
 }
 
 fn ended_early() -> Refused {
-    Refused::new(Code::Internal, "the change's task ended early: list the switches, then try again")
+    Refused::new(
+        Code::Internal,
+        "the change's task ended early: see in the receipts whether it was made, then try again",
+    )
 }
 
 fn invalid(field: &str, why: &str) -> Status {

@@ -8,6 +8,7 @@
 )]
 
 mod controls;
+mod erasure;
 mod history;
 mod people;
 
@@ -29,6 +30,7 @@ use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 
 pub(crate) use controls::*;
+pub(crate) use erasure::*;
 pub(crate) use history::*;
 pub(crate) use people::*;
 
@@ -75,7 +77,10 @@ macro_rules! conform {
             evidence_is_of_its_subject_and_conversation,
             text_that_no_database_likes_is_kept_apart,
             proposals_that_wait_are_counted,
-            a_sink_is_fed_by_one_and_remembers_how_far
+            a_sink_is_fed_by_one_and_remembers_how_far,
+            whoever_is_erased_is_unreadable_and_nothing_else_changes,
+            an_erasure_waits_for_what_is_under_way_and_for_a_hold,
+            plaintext_ends_with_its_time_and_a_hold_keeps_it
         );
     };
     ($bed:path: $($case:ident),*) => {

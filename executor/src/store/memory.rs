@@ -27,6 +27,7 @@ use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
+use countersign_core::person::Person;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
@@ -462,6 +463,40 @@ impl Store for Memory {
 
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         self.act(|tables, me| tables.feed(me, sink, fed)).await
+    }
+
+    fn person(&self, person: &Person) -> String {
+        log::named(person)
+    }
+
+    async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
+        self.act(|tables, _| {
+            if holds {
+                tables.holds.insert(person);
+            } else {
+                tables.holds.remove(&person);
+            }
+            tables.log(&leaf)
+        })
+        .await
+    }
+
+    async fn erase(
+        &self,
+        persons: Vec<(String, Leaf)>,
+        _now: Timestamp,
+    ) -> Result<Result<(), Refused>, StoreError> {
+        self.act(|tables, _| {
+            if let Some(refused) = persons.iter().find_map(|(person, _)| tables.waits(person)) {
+                return Ok(Err(refused));
+            }
+            for (person, leaf) in &persons {
+                tables.erase(person);
+                tables.log(leaf)?;
+            }
+            Ok(Ok(()))
+        })
+        .await
     }
 }
 

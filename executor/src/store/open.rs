@@ -58,7 +58,7 @@ pub async fn open(
 ) -> anyhow::Result<Opened> {
     match &config.store {
         None => {
-            let store = Sqlite::open(&file(config), log)?;
+            let store = Sqlite::open(&file(config), config.keys.as_deref(), log)?;
             let source = Box::new(store.log_source());
             Ok(Opened { store: Arc::new(store), source, fenced: CancellationToken::new() })
         }
@@ -157,7 +157,8 @@ mod shared {
     ) -> anyhow::Result<Opened> {
         check(postgres, catalog, vault)?;
         let name = name(&config.state.join("executor.id"))?;
-        let store = Postgres::open(postgres, vault, &name, log).await?;
+        let kek = config.keys.clone().unwrap_or_else(|| config.state.join("keys.kek"));
+        let store = Postgres::open(postgres, vault, &name, &kek, log).await?;
         let (source, fenced) = (Box::new(store.log_source()), store.fenced());
         Ok(Opened { store: Arc::new(store), source, fenced })
     }

@@ -15,10 +15,12 @@ mod config;
 mod connect;
 mod controls;
 mod database;
+mod erase;
 mod escalations;
 mod fault;
 mod history;
 mod instance;
+mod keys;
 mod matches;
 mod migrate;
 mod purge;
@@ -31,6 +33,7 @@ mod standing;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -40,6 +43,7 @@ use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
+use countersign_core::person::Person;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
@@ -55,6 +59,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::keys::Kek;
 use crate::lease::Lease;
 use crate::ports::{
     Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
@@ -62,7 +67,9 @@ use crate::ports::{
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
+use crate::store::veiled::{self, Erasure, LeafRow, Whose};
 use crate::vault::Vault;
+use crate::veil::Veil;
 
 pub use config::{PostgresConfig, Tls, Verified};
 use connect::Connector;
@@ -71,8 +78,7 @@ use database::Database;
 use fault::Fault;
 use instance::{Instance, fence};
 use reserved::Reserved;
-use rows::Append;
-use seat::{Entry, Seat};
+use seat::{Entry, Refusal, Seat};
 
 /// Connections beside the pool, which no number of callers can use up: one renews the
 /// lease, one seals, one looks at the switches.
@@ -85,12 +91,15 @@ pub struct Postgres {
     instance: Instance,
     seat: Seat,
     reserved: Arc<Reserved>,
+    veil: Veil,
     _renewing: AbortOnDropHandle<()>,
+    _following: AbortOnDropHandle<()>,
 }
 
 impl Postgres {
     /// Joins the executors of a database, and makes its tables where there are none. `name`
-    /// is that of the state folder, whose lock this process holds.
+    /// is that of the state folder, whose lock this process holds; `kek` the file of the
+    /// key-encryption key, the same for all of them.
     ///
     /// # Errors
     /// When the server cannot be reached, would lose commits, or holds a newer store or a
@@ -99,6 +108,7 @@ impl Postgres {
         config: &PostgresConfig,
         vault: &Vault,
         name: &str,
+        kek: &Path,
         log: Arc<LogKey>,
     ) -> Result<Self, StoreError> {
         let lease = config.lease().map_err(StoreError::Unavailable)?;
@@ -107,6 +117,11 @@ impl Postgres {
         let own = Database::new(connector, OWN)?;
         migrate::migrate(&db).await?;
         history::check(&db.client().await?, &log).await?;
+        let keys = keys::KeyTables::new(db.clone());
+        let kek = Kek::open(kek, keys.is_new().await?);
+        let kek = kek.map_err(|e| StoreError::Unavailable(format!("{e:#}")))?;
+        let opened = tokio::task::spawn_blocking(move || Veil::over(Arc::new(keys), kek)).await;
+        let veil = opened.map_err(|e| StoreError::Unavailable(e.to_string()))??;
         let instance = Instance::register(&own, name, lease).await?;
         let reserved = Arc::new(Reserved::default());
         let keep = instance.clone().keep(own.clone(), db.clone(), Arc::clone(&reserved));
@@ -115,6 +130,8 @@ impl Postgres {
             own,
             reserved,
             _renewing: AbortOnDropHandle::new(tokio::spawn(keep)),
+            _following: AbortOnDropHandle::new(tokio::spawn(veil.clone().follow())),
+            veil,
             instance,
             db,
         })
@@ -165,9 +182,21 @@ impl Postgres {
     /// Writes an entry, and remembers which reservations the journal has now.
     async fn seal_entry(&self, entry: Entry) -> Result<u64, StoreError> {
         let begun: Vec<_> = entry.appends.iter().map(|append| append.action().clone()).collect();
-        let index = self.seat.seal(entry).await?;
+        let sealed = self.seat.seal(entry).await;
+        let index = sealed.map_err(|why| match why {
+            Refusal::No(refused) => StoreError::Unavailable(refused.message),
+            Refusal::Failed(error) => error,
+        })?;
         begun.iter().for_each(|action| self.reserved.settled(action));
         Ok(index)
+    }
+
+    async fn covered(&self, leaves: &[Leaf]) -> Result<Vec<LeafRow>, StoreError> {
+        let mut rows = Vec::with_capacity(leaves.len());
+        for leaf in leaves {
+            rows.push(veiled::leaf(&self.veil, leaf).await?);
+        }
+        Ok(rows)
     }
 }
 
@@ -231,7 +260,7 @@ impl Store for Postgres {
     }
 
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
-        let append = Arc::new(Append::new(seq, &events, state)?);
+        let append = Arc::new(veiled::append(&self.veil, seq, &events, state).await?);
         let (me, work) = (self.instance.generation, Arc::clone(&append));
         let written = self.write(move |db| {
             let append = Arc::clone(&work);
@@ -251,9 +280,12 @@ impl Store for Postgres {
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError> {
-        let append = action.map(|(seq, events, state)| Append::new(seq, &events, state));
-        let appends = append.into_iter().collect::<Result<_, _>>()?;
-        self.seal_entry(Entry { appends, leaves: vec![leaf], ..Entry::default() }).await
+        let mut appends = Vec::new();
+        if let Some((seq, events, state)) = action {
+            appends.push(veiled::append(&self.veil, seq, &events, state).await?);
+        }
+        let leaves = self.covered(&[leaf]).await?;
+        self.seal_entry(Entry { appends, leaves, ..Entry::default() }).await
     }
 
     async fn replace(
@@ -262,12 +294,17 @@ impl Store for Postgres {
         (seq, events, state): (u64, Vec<Event>, &State),
         (first, begun): (Vec<Event>, &State),
     ) -> Result<u64, StoreError> {
-        let appends = vec![Append::new(seq, &events, state)?, Append::new(0, &first, begun)?];
-        self.seal_entry(Entry { appends, leaves: vec![leaf], ..Entry::default() }).await
+        let old = veiled::append(&self.veil, seq, &events, state).await?;
+        let appends = vec![old, veiled::append(&self.veil, 0, &first, begun).await?];
+        let leaves = self.covered(&[leaf]).await?;
+        self.seal_entry(Entry { appends, leaves, ..Entry::default() }).await
     }
 
     async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError> {
-        Ok(escalations::list(&self.db.client().await?, &query).await?)
+        let matter = veiled::matter(&self.veil, &query.matter);
+        let query = EscalationQuery { matter, ..query };
+        let found = escalations::list(&self.db.client().await?, &query).await?;
+        veiled::matters(&self.veil, found).await
     }
 
     async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
@@ -285,10 +322,11 @@ impl Store for Postgres {
         conversation: &str,
         seen: Observation,
     ) -> Result<(), StoreError> {
-        let seen = Arc::new((owner.clone(), conversation.to_owned(), seen));
+        let row = veiled::observation(&self.veil, owner, conversation, &seen).await?;
+        let seen = Arc::new((seen.id, row));
         let done = self.write(move |db| {
             let seen = Arc::clone(&seen);
-            async move { rows::observe(db, &seen.0, &seen.1, &seen.2).await }.boxed()
+            async move { rows::observe(db, &seen.0, &seen.1).await }.boxed()
         });
         Ok(done.await?)
     }
@@ -300,20 +338,28 @@ impl Store for Postgres {
         observations: Vec<ObservationId>,
         receipts: Vec<ReceiptId>,
     ) -> Result<Evidence, StoreError> {
+        let owner = Whose::of(&self.veil, owner, conversation);
         let db = self.db.client().await?;
-        Ok(rows::evidence(&db, owner, conversation, &observations, &receipts).await?)
+        let seen = rows::observed(&db, &owner, &observations).await?;
+        let sealed = rows::sealed(&db, &owner, &receipts).await?;
+        drop(db);
+        veiled::evidence(&self.veil, seen, sealed).await
     }
 
     async fn journal(&self, owner: &Subject, action: Named) -> Result<Vec<Event>, StoreError> {
-        Ok(rows::journal(&self.db.client().await?, owner, &action).await?)
+        let owner = Whose::of(&self.veil, owner, "");
+        let found = rows::journal(&self.db.client().await?, &owner, &action).await?;
+        veiled::journal(&self.veil, found).await
     }
 
     async fn waiting(&self) -> Result<Vec<Vec<Event>>, StoreError> {
-        Ok(rows::waiting(&self.db.client().await?).await?)
+        let found = rows::waiting(&self.db.client().await?).await?;
+        veiled::journals(&self.veil, found).await
     }
 
     async fn parked(&self, action: Named) -> Result<Vec<Event>, StoreError> {
-        Ok(rows::parked(&self.db.client().await?, &action).await?)
+        let found = rows::parked(&self.db.client().await?, &action).await?;
+        veiled::journal(&self.veil, found).await
     }
 
     async fn open(
@@ -322,11 +368,13 @@ impl Store for Postgres {
         caller: &str,
         since: Timestamp,
     ) -> Result<Open, StoreError> {
-        Ok(rows::open(&self.db.client().await?, owner, caller, since).await?)
+        let owner = Whose::of(&self.veil, owner, "");
+        Ok(rows::open(&self.db.client().await?, &owner, caller, since).await?)
     }
 
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
-        Ok(rows::unfinished(&self.db.client().await?).await?)
+        let found = rows::unfinished(&self.db.client().await?).await?;
+        veiled::journals(&self.veil, found).await
     }
 
     async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
@@ -365,7 +413,9 @@ impl Store for Postgres {
     }
 
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
-        Ok(history::receipts(&self.db.client().await?, &query).await?)
+        let query = veiled::query(&self.veil, query);
+        let found = history::receipts(&self.db.client().await?, &query).await?;
+        veiled::receipts(&self.veil, found).await
     }
 
     async fn switches(&self) -> Result<Switches, StoreError> {
@@ -374,7 +424,8 @@ impl Store for Postgres {
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
         let turned = Some((reach, off));
-        self.seal_entry(Entry { turned, leaves: vec![leaf], ..Entry::default() }).await
+        let leaves = self.covered(&[leaf]).await?;
+        self.seal_entry(Entry { turned, leaves, ..Entry::default() }).await
     }
 
     async fn activated(&self) -> Result<BTreeMap<Part, Active>, StoreError> {
@@ -386,7 +437,8 @@ impl Store for Postgres {
     }
 
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
-        let entry = Entry { activated: all, leaves: receipts, ..Entry::default() };
+        let leaves = self.covered(&receipts).await?;
+        let entry = Entry { activated: all, leaves, ..Entry::default() };
         self.seal_entry(entry).await.map(drop)
     }
 
@@ -410,7 +462,7 @@ impl Store for Postgres {
     }
 
     async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {
-        let against = Arc::new(against);
+        let against = Arc::new(veiled::tries(&self.veil, against));
         let done = self.write(move |db| {
             let against = Arc::clone(&against);
             async move { matches::count(db, &against, now).await }.boxed()
@@ -424,10 +476,11 @@ impl Store for Postgres {
         conversation: &str,
         matched: Matched,
     ) -> Result<(), StoreError> {
-        let asked = Arc::new((owner.clone(), conversation.to_owned(), matched));
+        let row = veiled::matched(&self.veil, owner, conversation, &matched).await?;
+        let asked = Arc::new((row, matched.at));
         let done = self.write(move |db| {
             let asked = Arc::clone(&asked);
-            async move { matches::remember(db, &asked.0, &asked.1, &asked.2).await }.boxed()
+            async move { matches::remember(db, &asked.0, asked.1).await }.boxed()
         });
         Ok(done.await?)
     }
@@ -437,7 +490,9 @@ impl Store for Postgres {
         owner: &Subject,
         conversation: &str,
     ) -> Result<Option<Matched>, StoreError> {
-        Ok(matches::matched(&self.db.client().await?, owner, conversation).await?)
+        let owner = Whose::guest(&self.veil, owner, conversation);
+        let body = matches::matched(&self.db.client().await?, &owner).await?;
+        veiled::match_of(&self.veil, &owner, body).await
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {
@@ -480,6 +535,38 @@ impl Store for Postgres {
             .boxed()
         });
         Ok(done.await?)
+    }
+
+    fn person(&self, person: &Person) -> String {
+        self.veil.person(person)
+    }
+
+    async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
+        let leaves = self.covered(&[leaf]).await?;
+        let held = Some((person, holds));
+        self.seal_entry(Entry { held, leaves, ..Entry::default() }).await
+    }
+
+    async fn erase(
+        &self,
+        persons: Vec<(String, Leaf)>,
+        now: Timestamp,
+    ) -> Result<Result<(), Refused>, StoreError> {
+        let (persons, leaves): (Vec<_>, Vec<_>) = persons.into_iter().unzip();
+        let leaves = self.covered(&leaves).await?;
+        let gone = persons.iter().map(|person| Erasure { person: person.clone(), at: now });
+        let entry = Entry { erased: gone.collect(), leaves, ..Entry::default() };
+        let done = self.seat.seal(entry).await;
+        // The next to seal for them asks the database which key stands.
+        for person in &persons {
+            self.veil.end(person);
+            self.veil.erased(person);
+        }
+        match done {
+            Ok(_) => Ok(Ok(())),
+            Err(Refusal::No(refused)) => Ok(Err(*refused)),
+            Err(Refusal::Failed(error)) => Err(error),
+        }
     }
 }
 

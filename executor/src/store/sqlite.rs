@@ -11,8 +11,10 @@
 mod backup;
 mod claims;
 mod controls;
+mod erase;
 mod escalations;
 mod history;
+mod keys;
 mod matches;
 mod migrate;
 mod offline;
@@ -39,6 +41,7 @@ use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
+use countersign_core::person::Person;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
@@ -50,6 +53,7 @@ use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::keys::{Kek, Keys as _};
 use crate::lease::Lease;
 use crate::ports::{
     Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
@@ -57,7 +61,8 @@ use crate::ports::{
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
-use crate::store::row::Row;
+use crate::store::veiled::{self, Erasure, LeafRow, Whose};
+use crate::veil::Veil;
 pub use backup::{Copied, backup};
 use claims::Reservations;
 pub use history::LogSource;
@@ -68,6 +73,7 @@ use writer::{Batch, Writer};
 pub struct Sqlite {
     writer: Writer,
     readers: Arc<Readers>,
+    veil: Veil,
     reserved: Mutex<Reservations>,
     /// Whether it only reads; set by the thread that writes.
     quarantined: Arc<AtomicBool>,
@@ -80,18 +86,21 @@ pub(crate) struct Readers {
 }
 
 impl Sqlite {
-    /// Opens or creates the store.
+    /// Opens or creates the store, with the keys of persons beside it. `kek` is the file
+    /// of the key-encryption key; without it, it lies beside them.
     ///
     /// # Errors
     /// When the file cannot be used, is of another layout, or belongs to a log with
     /// another key.
-    pub fn open(path: &Path, log: Arc<LogKey>) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, kek: Option<&Path>, log: Arc<LogKey>) -> Result<Self, StoreError> {
         let connection = open_for_writing(path)?;
+        let veil = open_veil(path, kek, &connection)?;
         let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() });
         let quarantined = standing::read(&connection)?.quarantine.is_some();
         Ok(Self {
             writer: Writer::start(connection, log)?,
             readers,
+            veil,
             reserved: Mutex::default(),
             quarantined: Arc::new(AtomicBool::new(quarantined)),
         })
@@ -119,6 +128,14 @@ impl Sqlite {
             .await
     }
 
+    async fn covered(&self, leaves: &[Leaf]) -> Result<Vec<LeafRow>, StoreError> {
+        let mut rows = Vec::with_capacity(leaves.len());
+        for leaf in leaves {
+            rows.push(veiled::leaf(&self.veil, leaf).await?);
+        }
+        Ok(rows)
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -127,6 +144,19 @@ impl Sqlite {
         let done = tokio::task::spawn_blocking(move || readers.with(job)).await;
         done.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
+}
+
+/// The keys beside a store. Whoever was erased stays so, also where an older copy of the
+/// keys was brought back.
+fn open_veil(path: &Path, kek: Option<&Path>, db: &Connection) -> Result<Veil, StoreError> {
+    let file = keys::KeyFile::open(&path.with_file_name("keys.db"))?;
+    let beside = path.with_file_name("keys.kek");
+    let kek = Kek::open(kek.unwrap_or(&beside), file.is_new()?);
+    let kek = kek.map_err(|e| StoreError::Unavailable(format!("{e:#}")))?;
+    for gone in erase::erasures(db)? {
+        file.destroy(&gone.person, gone.at)?;
+    }
+    Veil::over(Arc::new(file), kek)
 }
 
 /// What is activated in a store, and the active policy's files, without opening it for
@@ -226,8 +256,8 @@ impl Store for Sqlite {
     }
 
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
-        let row = Row::of(state);
-        self.act(move |batch| rows::append(batch.db(), &row, seq, &events)).await
+        let append = veiled::append(&self.veil, seq, &events, state).await?;
+        self.act(move |batch| rows::append(batch.db(), &append)).await
     }
 
     async fn seal(
@@ -235,10 +265,16 @@ impl Store for Sqlite {
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError> {
-        let action = action.map(|(seq, events, state)| (seq, events, Row::of(state)));
+        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let append = match action {
+            Some((seq, events, state)) => {
+                Some(veiled::append(&self.veil, seq, &events, state).await?)
+            }
+            None => None,
+        };
         self.act(move |batch| {
-            if let Some((seq, events, row)) = &action {
-                rows::append(batch.db(), row, *seq, events)?;
+            if let Some(append) = &append {
+                rows::append(batch.db(), append)?;
             }
             batch.log(&leaf)
         })
@@ -251,17 +287,22 @@ impl Store for Sqlite {
         (seq, events, state): (u64, Vec<Event>, &State),
         (first, begun): (Vec<Event>, &State),
     ) -> Result<u64, StoreError> {
-        let (old, new) = (Row::of(state), Row::of(begun));
+        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let old = veiled::append(&self.veil, seq, &events, state).await?;
+        let new = veiled::append(&self.veil, 0, &first, begun).await?;
         self.act(move |batch| {
-            rows::append(batch.db(), &old, seq, &events)?;
-            rows::append(batch.db(), &new, 0, &first)?;
+            rows::append(batch.db(), &old)?;
+            rows::append(batch.db(), &new)?;
             batch.log(&leaf)
         })
         .await
     }
 
     async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError> {
-        self.read(move |db| escalations::list(db, &query)).await
+        let matter = veiled::matter(&self.veil, &query.matter);
+        let query = EscalationQuery { matter, ..query };
+        let found = self.read(move |db| escalations::list(db, &query)).await?;
+        veiled::matters(&self.veil, found).await
     }
 
     async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
@@ -275,10 +316,8 @@ impl Store for Sqlite {
         conversation: &str,
         seen: Observation,
     ) -> Result<(), StoreError> {
-        let (owner, conversation) = (owner.clone(), conversation.to_owned());
-        self.writer
-            .write(move |batch| rows::observe(batch.db(), &owner, &conversation, &seen))
-            .await
+        let row = veiled::observation(&self.veil, owner, conversation, &seen).await?;
+        self.writer.write(move |batch| rows::observe(batch.db(), &seen.id, &row)).await
     }
 
     async fn evidence(
@@ -288,22 +327,28 @@ impl Store for Sqlite {
         observations: Vec<ObservationId>,
         receipts: Vec<ReceiptId>,
     ) -> Result<Evidence, StoreError> {
-        let (owner, conversation) = (owner.clone(), conversation.to_owned());
-        self.read(move |db| rows::evidence(db, &owner, &conversation, &observations, &receipts))
-            .await
+        let owner = Whose::of(&self.veil, owner, conversation);
+        let found = self.read(move |db| {
+            let seen = rows::observed(db, &owner, &observations)?;
+            Ok((seen, rows::sealed(db, &owner, &receipts)?))
+        });
+        let (seen, sealed) = found.await?;
+        veiled::evidence(&self.veil, seen, sealed).await
     }
 
     async fn journal(&self, owner: &Subject, action: Named) -> Result<Vec<Event>, StoreError> {
-        let owner = owner.clone();
-        self.read(move |db| rows::journal(db, &owner, &action)).await
+        let owner = Whose::of(&self.veil, owner, "");
+        let found = self.read(move |db| rows::journal(db, &owner, &action)).await?;
+        veiled::journal(&self.veil, found).await
     }
 
     async fn waiting(&self) -> Result<Vec<Vec<Event>>, StoreError> {
-        self.read(rows::waiting).await
+        veiled::journals(&self.veil, self.read(rows::waiting).await?).await
     }
 
     async fn parked(&self, action: Named) -> Result<Vec<Event>, StoreError> {
-        self.read(move |db| rows::parked(db, &action)).await
+        let found = self.read(move |db| rows::parked(db, &action)).await?;
+        veiled::journal(&self.veil, found).await
     }
 
     async fn open(
@@ -312,12 +357,12 @@ impl Store for Sqlite {
         caller: &str,
         since: Timestamp,
     ) -> Result<Open, StoreError> {
-        let (owner, caller) = (owner.clone(), caller.to_owned());
+        let (owner, caller) = (Whose::of(&self.veil, owner, ""), caller.to_owned());
         self.read(move |db| rows::open(db, &owner, &caller, since)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
-        self.read(rows::unfinished).await
+        veiled::journals(&self.veil, self.read(rows::unfinished).await?).await
     }
 
     async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
@@ -345,7 +390,9 @@ impl Store for Sqlite {
     }
 
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
-        self.read(move |db| history::receipts(db, &query)).await
+        let query = veiled::query(&self.veil, query);
+        let found = self.read(move |db| history::receipts(db, &query)).await?;
+        veiled::receipts(&self.veil, found).await
     }
 
     async fn switches(&self) -> Result<Switches, StoreError> {
@@ -353,6 +400,7 @@ impl Store for Sqlite {
     }
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
+        let leaf = veiled::leaf(&self.veil, &leaf).await?;
         self.act(move |batch| {
             controls::turn(batch.db(), &reach, off.as_ref())?;
             batch.log(&leaf)
@@ -369,6 +417,7 @@ impl Store for Sqlite {
     }
 
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
+        let receipts = self.covered(&receipts).await?;
         self.act(move |batch| {
             all.iter().try_for_each(|one| controls::activate(batch.db(), one))?;
             receipts.iter().try_for_each(|leaf| batch.log(leaf).map(drop))
@@ -399,6 +448,7 @@ impl Store for Sqlite {
     }
 
     async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {
+        let against = veiled::tries(&self.veil, against);
         self.writer.write(move |batch| matches::count(batch.db(), &against, now)).await
     }
 
@@ -408,10 +458,8 @@ impl Store for Sqlite {
         conversation: &str,
         matched: Matched,
     ) -> Result<(), StoreError> {
-        let (owner, conversation) = (owner.clone(), conversation.to_owned());
-        self.writer
-            .write(move |batch| matches::remember(batch.db(), &owner, &conversation, &matched))
-            .await
+        let row = veiled::matched(&self.veil, owner, conversation, &matched).await?;
+        self.writer.write(move |batch| matches::remember(batch.db(), &row, matched.at)).await
     }
 
     async fn matched(
@@ -419,8 +467,10 @@ impl Store for Sqlite {
         owner: &Subject,
         conversation: &str,
     ) -> Result<Option<Matched>, StoreError> {
-        let (owner, conversation) = (owner.clone(), conversation.to_owned());
-        self.read(move |db| matches::matched(db, &owner, &conversation)).await
+        let owner = Whose::guest(&self.veil, owner, conversation);
+        let asked = owner.clone();
+        let body = self.read(move |db| matches::matched(db, &asked)).await?;
+        veiled::match_of(&self.veil, &owner, body).await
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {
@@ -447,6 +497,51 @@ impl Store for Sqlite {
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         let sink = sink.to_owned();
         self.act(move |batch| sinks::feed(batch.db(), &sink, &fed)).await
+    }
+
+    fn person(&self, person: &Person) -> String {
+        self.veil.person(person)
+    }
+
+    async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
+        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        self.act(move |batch| {
+            erase::hold(batch.db(), &person, holds)?;
+            batch.log(&leaf)
+        })
+        .await
+    }
+
+    async fn erase(
+        &self,
+        persons: Vec<(String, Leaf)>,
+        now: Timestamp,
+    ) -> Result<Result<(), Refused>, StoreError> {
+        let (persons, leaves): (Vec<_>, Vec<_>) = persons.into_iter().unzip();
+        let leaves = self.covered(&leaves).await?;
+        let gone: Vec<_> = persons.into_iter().map(|person| Erasure { person, at: now }).collect();
+        // From here on nothing is written that would be unreadable afterwards.
+        gone.iter().for_each(|one| self.veil.end(&one.person));
+        let erased = gone.clone();
+        let done = self.act(move |batch| {
+            for one in &erased {
+                if let Some(refused) = erase::waits(batch.db(), &one.person)? {
+                    return Ok(Err(refused));
+                }
+            }
+            erased.iter().try_for_each(|one| erase::erase(batch.db(), one))?;
+            leaves.iter().try_for_each(|leaf| batch.log(leaf).map(drop))?;
+            Ok(Ok(()))
+        });
+        let done = done.await;
+        for one in &gone {
+            if matches!(done, Ok(Ok(()))) {
+                self.veil.destroy(&one.person, one.at).await?;
+            } else {
+                self.veil.erased(&one.person);
+            }
+        }
+        done
     }
 }
 

@@ -81,7 +81,7 @@ async fn a_clock_behind_what_was_written_and_a_key_that_is_gone_halt_until_they_
     fs::write(&key, pem.as_bytes()).unwrap();
     let config = Log { key: key.clone(), origin: "t.example/log".to_owned() };
     let log = Arc::new(LogKey::new("t.example/log", secret).unwrap());
-    let store = Sqlite::open(&folder.path().join("executor.db"), log).unwrap();
+    let store = Sqlite::open(&folder.path().join("executor.db"), None, log).unwrap();
     let store: Arc<dyn Store> = Arc::new(store);
     let now = Timestamp::now();
     let leaf = countersign_core::seal::counted(

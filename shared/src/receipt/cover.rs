@@ -40,6 +40,9 @@ pub enum OpenError {
     /// The bytes are no receipt of this layout.
     #[error("the leaf is no receipt: {0}")]
     NoReceipt(String),
+    /// What is handed over as openings is none.
+    #[error("these are no openings: {0}")]
+    NoOpenings(String),
     /// A personal value stands there in clear.
     #[error("{0} is not covered")]
     NotCovered(String),
@@ -99,6 +102,18 @@ pub fn open(leaf: &[u8], openings: &Openings) -> Result<Receipt, OpenError> {
         None => Ok(receipt),
         Some(path) => Err(OpenError::NoSuchPath((*path).to_owned())),
     }
+}
+
+/// The same, with openings as they are handed over: JSON text, empty for none.
+///
+/// # Errors
+/// When the bytes are no receipt, or the openings are not of this leaf.
+pub fn opened(leaf: &[u8], openings: &[u8]) -> Result<Receipt, OpenError> {
+    if openings.is_empty() {
+        return open(leaf, &Openings::default());
+    }
+    let read = serde_json::from_slice(openings);
+    open(leaf, &read.map_err(|e| OpenError::NoOpenings(e.to_string()))?)
 }
 
 /// How many bytes covering can add to a receipt at most.

@@ -39,6 +39,8 @@ const OTHERS: [(&str, &[Code]); 5] = [
             Code::EffectsHalted,
             Code::Quarantined,
             Code::HistoryMissing,
+            Code::Erased,
+            Code::ErasureWaits,
             Code::ModelUnusable,
             Code::AwaitingConfirmation,
         ],

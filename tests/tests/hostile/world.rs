@@ -209,7 +209,7 @@ impl World {
 fn open(dir: &Path) -> Arc<dyn Store> {
     let secret = ed25519_dalek::SigningKey::from_bytes(&[4; 32]);
     let log = Arc::new(LogKey::new("hostile.example/log", secret).unwrap());
-    Arc::new(Sqlite::open(&dir.join("executor.db"), log).unwrap())
+    Arc::new(Sqlite::open(&dir.join("executor.db"), None, log).unwrap())
 }
 
 fn desk(

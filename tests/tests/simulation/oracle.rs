@@ -25,7 +25,7 @@ pub struct Verdict {
 pub fn judge(world: &World, heard: &[Heard]) -> Verdict {
     let (leaves, note) = world.database.log();
     let receipts: Vec<Json> =
-        leaves.iter().map(|leaf| serde_json::from_slice(&leaf.body).unwrap()).collect();
+        leaves.iter().map(|leaf| serde_json::to_value(leaf.open().unwrap()).unwrap()).collect();
     let journals = journals(world);
     let verdict = receipted(world, &journals, &receipts);
     books(world, &receipts);

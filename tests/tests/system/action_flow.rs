@@ -2,7 +2,7 @@
 
 use countersign::pki::Role;
 use countersign_proto::v1;
-use countersign_shared::receipt::Receipt;
+use countersign_shared::receipt::{Receipt, opened};
 use countersign_shared::tlog::key::VerifierKey;
 use countersign_shared::tlog::proof::LogProof;
 
@@ -202,5 +202,5 @@ pub async fn receipt(pair: &Pair, id: &str) -> Receipt {
     let proof = audit.get_inclusion_proof(request).await.unwrap().into_inner().tlog_proof;
     let key = VerifierKey::parse(&pair.log_key()).unwrap();
     LogProof::parse(proof.as_bytes()).unwrap().verify(&key, &sealed.body).unwrap();
-    serde_json::from_slice(&sealed.body).unwrap()
+    opened(&sealed.body, &sealed.openings).unwrap()
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 use countersign::pki::Role;
 use countersign_proto::v1::{ListReceiptsRequest, Outcome};
-use countersign_shared::receipt::{Change, Receipt};
+use countersign_shared::receipt::{Change, opened};
 
 use super::support::pair::Pair;
 use super::support::people::Signer;
@@ -53,8 +53,7 @@ fn setting(pair: &Pair, from: &str, to: &str) {
 pub async fn changes(pair: &Pair) -> Vec<Change> {
     let request = ListReceiptsRequest { page_size: 100, ..ListReceiptsRequest::default() };
     let page = pair.audit(Role::Auditor).list_receipts(request).await.unwrap().into_inner();
-    let receipts =
-        page.receipts.iter().map(|r| serde_json::from_slice::<Receipt>(&r.body).unwrap());
+    let receipts = page.receipts.iter().map(|r| opened(&r.body, &r.openings).unwrap());
     receipts.filter_map(|receipt| receipt.change).collect()
 }
 

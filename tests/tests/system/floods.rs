@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use countersign::pki::Role;
 use countersign_proto::v1;
-use countersign_shared::receipt::Receipt;
+use countersign_shared::receipt::opened;
 
 use super::support::pair::Pair;
 use super::support::plans::{Desk, refusal, step};
@@ -40,7 +40,7 @@ async fn floods_of_refusals_are_counted_and_the_count_is_sealed() {
     pair.restart_executor_after_kill();
     let request = v1::ListReceiptsRequest { page_size: 1, ..Default::default() };
     let newest = pair.audit(Role::Auditor).list_receipts(request).await.unwrap().into_inner();
-    let receipt: Receipt = serde_json::from_slice(&newest.receipts[0].body).unwrap();
+    let receipt = opened(&newest.receipts[0].body, &newest.receipts[0].openings).unwrap();
     let counted = receipt.counted.expect("the newest receipt is the count");
     assert_eq!(counted.codes, [("TOOL_UNKNOWN".to_owned(), 40)].into());
     assert_eq!(receipt.outcome, "refused");

@@ -33,6 +33,7 @@ mod cross_subject;
 mod cross_tenant;
 mod demo;
 mod disk_faults;
+mod erasure;
 mod escalations;
 mod fail_closed;
 mod floods;

@@ -179,6 +179,8 @@ const EARNED: [&[Row]; 6] = [ASKED, RULED, BRIEF, SENT, MISREAD, READ];
 /// Codes that no row earns, and why. This list only shrinks.
 const NOT_EARNED: &[(Code, &str)] = &[
     (Code::EffectsHalted, "the module fail_closed has it"),
+    (Code::Erased, "the module erasure has it"),
+    (Code::ErasureWaits, "the module erasure has it"),
     (Code::Quarantined, "the module restore_quarantine has it"),
     (Code::HistoryMissing, "a receipt's code after a recovery: the executor's gap tests have it"),
     (Code::Escalated, "the code of a receipt, not of an answer: the module escalations has it"),

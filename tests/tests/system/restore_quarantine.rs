@@ -10,7 +10,7 @@ use countersign_proto::v1::{
     Action, GetCheckpointRequest, GetInclusionProofRequest, GetReceiptRequest, ListReceiptsRequest,
     Outcome,
 };
-use countersign_shared::receipt::Receipt;
+use countersign_shared::receipt::opened;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::note::Note;
 use countersign_tests::sandbox::Effect;
@@ -225,7 +225,7 @@ async fn evidence(pair: &Pair, id: &str) -> String {
     let mut audit = pair.audit(Role::Auditor);
     let request = GetReceiptRequest { receipt_id: id.to_owned(), ..Default::default() };
     let sealed = audit.get_receipt(request).await.unwrap().into_inner().receipt.unwrap();
-    let receipt: Receipt = serde_json::from_slice(&sealed.body).unwrap();
+    let receipt = opened(&sealed.body, &sealed.openings).unwrap();
     receipt.verification.evidence.join(" ")
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use countersign_core::person::Person;
 use countersign_core::seal::{Leaf, Queue};
 use countersign_executor::ports::Store as _;
 use countersign_executor::store::sqlite::Sqlite;
@@ -41,7 +42,7 @@ pub(super) async fn fill(
     std::fs::create_dir_all(&state)?;
     let key = LogKey::new(ORIGIN, ed25519::read(&place.dir().join(LOG_KEY))?)?;
     let key = Arc::new(key);
-    let store = Arc::new(Sqlite::open(&state.join("executor.db"), Arc::clone(&key))?);
+    let store = Arc::new(Sqlite::open(&state.join("executor.db"), None, Arc::clone(&key))?);
     let mut publisher = Publisher::new(&state.join("log"), key.verifier_key());
     let like = bare(like);
     let mut done = 0;
@@ -50,7 +51,7 @@ pub(super) async fn fill(
         stream::iter(done..until)
             .map(|number| {
                 let (store, leaf) = (Arc::clone(&store), leaf(&like, number));
-                async move { anyhow::Ok(store.seal(leaf?, None).await?) }
+                async move { anyhow::Ok(store.seal(leaf, None).await?) }
             })
             .buffered(WAITING)
             .try_for_each(|_| async { Ok(()) })
@@ -79,13 +80,17 @@ fn bare(mut receipt: Receipt) -> Receipt {
     receipt
 }
 
-fn leaf(like: &Receipt, number: u64) -> anyhow::Result<Leaf> {
+fn leaf(like: &Receipt, number: u64) -> Leaf {
     let mut receipt = like.clone();
     receipt.receipt_id = ReceiptId::from_uuid(Uuid::now_v7()).to_string();
     receipt.asked.subject = format!("subject-{}@example.com", number % SUBJECTS);
     receipt.asked.external_ref = format!("T-{number}");
-    let bytes = serde_json::to_vec(&receipt)?;
-    Ok(Leaf { receipt, bytes, queue: Queue::Stays })
+    let person = Person::Named {
+        tenant: receipt.tenant.clone(),
+        issuer: receipt.asked.issuer.clone(),
+        id: receipt.asked.subject.clone(),
+    };
+    Leaf { receipt, person, queue: Queue::Stays }
 }
 
 /// Whether the disk has room for so many receipts.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use countersign_proto::v1;
 use countersign_proto::v1::audit_client::AuditClient;
-use countersign_shared::receipt::Receipt;
+use countersign_shared::receipt::{Receipt, opened};
 use serde::Serialize;
 use tonic::transport::Channel;
 
@@ -84,7 +84,7 @@ impl Receipts {
     pub(super) async fn newest(&mut self) -> anyhow::Result<Receipt> {
         let page = self.page(1, String::new()).await?;
         let newest = page.receipts.first().context("there is no receipt yet")?;
-        Ok(serde_json::from_slice(&newest.body)?)
+        Ok(opened(&newest.body, &newest.openings)?)
     }
 
     /// Every receipt of an action from index `from` on, by sale; each `applied`, no sale twice.
@@ -95,7 +95,7 @@ impl Receipts {
             let page = self.page(PAGE, token).await?;
             let last = page.receipts.last().is_none_or(|receipt| receipt.leaf_index <= from);
             for sealed in page.receipts.into_iter().filter(|r| r.leaf_index >= from) {
-                let receipt: Receipt = serde_json::from_slice(&sealed.body)?;
+                let receipt = opened(&sealed.body, &sealed.openings)?;
                 // What the executor began with is no action.
                 if receipt.change.is_some() {
                     continue;

@@ -98,5 +98,5 @@ impl Remote {
 }
 
 fn logged(receipt: Receipt) -> anyhow::Result<Logged> {
-    Logged::read(receipt.leaf_index, receipt.body)
+    Logged::opened(receipt.leaf_index, receipt.body, &receipt.openings)
 }

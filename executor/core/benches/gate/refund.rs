@@ -154,7 +154,7 @@ impl Refund {
             (Ask::Seal, state) => {
                 let id = format!("rcp_{:026}", 1).parse().unwrap();
                 let leaf = seal::seal(state, Some(contract), &id, self.now).unwrap();
-                assert!(!leaf.bytes.is_empty());
+                assert!(!leaf.receipt.key.is_empty());
                 Event::Sealed(id)
             }
             (Ask::Nothing, _) => return None,

@@ -1,44 +1,39 @@
 //! A receipt's bytes, within what the log takes.
 
-use countersign_shared::receipt::{Receipt, Verification};
+use countersign_shared::receipt::{Receipt, Verification, added};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::{Leaf, Queue};
+use crate::person::Person;
 
 /// Largest receipt: a log entry's length has two bytes.
 pub const MAX_BYTES: usize = 60_000;
 
-/// Serialises, and replaces the largest parts by their digests where a receipt
-/// would not fit into a log entry. The parts themselves stay in the journal.
-pub(super) fn leaf(mut receipt: Receipt, queue: Queue) -> Leaf {
-    let mut bytes = encode(&receipt);
-    if bytes.len() > MAX_BYTES {
+/// Replaces the largest parts by their digests where a receipt would not fit into a log
+/// entry, covered or not. The parts themselves stay in the journal.
+pub(super) fn leaf(mut receipt: Receipt, person: Person, queue: Queue) -> Leaf {
+    if length(&mut receipt) > MAX_BYTES {
         let looked = std::mem::take(&mut receipt.after);
         receipt.after = omitted(&looked);
-        bytes = encode(&receipt);
     }
-    if bytes.len() > MAX_BYTES {
+    if length(&mut receipt) > MAX_BYTES {
         let before = std::mem::take(&mut receipt.before);
         receipt.before = omitted(&before);
         receipt.verification.sight = omitted(&receipt.verification.sight);
-        bytes = encode(&receipt);
     }
-    if bytes.len() > MAX_BYTES {
+    if length(&mut receipt) > MAX_BYTES {
         receipt.gates.iter_mut().for_each(|g| g.facts = omitted(&g.facts));
         receipt.attempts.iter_mut().for_each(|a| a.verdict = omitted(&a.verdict));
-        bytes = encode(&receipt);
     }
-    if bytes.len() > MAX_BYTES {
+    if length(&mut receipt) > MAX_BYTES {
         receipt.arguments.iter_mut().for_each(|a| a.value = omitted(&a.value));
         receipt.message = receipt.message.chars().take(2000).collect();
-        bytes = encode(&receipt);
     }
-    if bytes.len() > MAX_BYTES {
+    if length(&mut receipt) > MAX_BYTES {
         receipt = cut(receipt);
-        bytes = encode(&receipt);
     }
-    Leaf { receipt, bytes, queue }
+    Leaf { receipt, person, queue }
 }
 
 /// The last resort: every text and every list is cut.
@@ -72,8 +67,9 @@ fn cut(receipt: Receipt) -> Receipt {
     serde_json::from_value(whole).unwrap_or(receipt)
 }
 
-fn encode(receipt: &Receipt) -> Vec<u8> {
-    serde_json::to_vec(receipt).unwrap_or_default()
+/// In bytes, at most.
+fn length(receipt: &mut Receipt) -> usize {
+    added(receipt) + serde_json::to_vec(receipt).map_or(0, |bytes| bytes.len())
 }
 
 fn omitted(part: &Json) -> Json {

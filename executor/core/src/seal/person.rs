@@ -13,6 +13,7 @@ use crate::error::Refused;
 use crate::escalation::{Case, Handover};
 use crate::finish::{Finish, Statement};
 use crate::lifecycle::{Outcome, Settled};
+use crate::person::Person;
 use crate::proposal::Asked;
 
 /// Who carried it out, where a person did.
@@ -25,7 +26,7 @@ pub fn escalated(asked: &Asked, handover: &Handover, id: &ReceiptId, now: Timest
     let mut receipt = blank(asked, id, now);
     let refused = Refused::new(Code::Escalated, format!("handed over: {}", handover.why));
     refuse(&mut receipt, &refused);
-    queued(receipt, None, (asked, id), Some(handover))
+    queued(receipt, None, Person::of(&asked.subject), (asked, id), Some(handover))
 }
 
 /// The receipt of a person's word that the read contradicts. The action stays as it is,
@@ -47,7 +48,8 @@ pub fn disagreement(
     refuse(&mut receipt, refused);
     receipt.before = dispatch.cleared().passed().state.to_json();
     receipt.grants = vec![word(statement)];
-    let sealed = queued(receipt, Some(contract), (proposal.asked(), id), None);
+    let person = Person::about(proposal);
+    let sealed = queued(receipt, Some(contract), person, (proposal.asked(), id), None);
     Leaf { queue: Queue::Stays, ..sealed }
 }
 
@@ -69,7 +71,7 @@ pub fn closed(case: &Case, statement: &Statement, id: &ReceiptId, now: Timestamp
         format!("{by} ({role}) ends {}, nothing was read back: {}", case.id, statement.note());
     HUMAN.clone_into(&mut receipt.performed_by);
     receipt.grants = vec![word(statement)];
-    leaf(receipt, Queue::Closes(case.matter.clone()))
+    leaf(receipt, case.person.clone(), Queue::Closes(case.matter.clone()))
 }
 
 /// What a person's word adds to the receipt of the action that it settles.

@@ -4,20 +4,32 @@ use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::Receipt;
 
-use super::{Leaf, Queue};
+use super::Queue;
 use crate::escalation::{self, Reason};
 use crate::lifecycle::Outcome;
+use crate::person::Person;
 
-/// A logged receipt as a leaf again, with what it does to the queue of people. The words
-/// of the subject are not in it: a matter that it opens has none.
+/// A leaf as the log has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logged {
+    /// The receipt, its personal values covered.
+    pub receipt: Receipt,
+    /// Its exact bytes.
+    pub bytes: Vec<u8>,
+    /// What becomes of the queue of people with it.
+    pub queue: Queue,
+}
+
+/// A logged receipt as a leaf again, with what it does to the queue of people. Its personal
+/// values are covered, and so are those of a matter that it opens.
 ///
 /// # Errors
 /// When the bytes are no receipt.
-pub fn restored(bytes: Vec<u8>) -> Result<Leaf, String> {
+pub fn restored(bytes: Vec<u8>) -> Result<Logged, String> {
     let receipt: Receipt = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
     let id: ReceiptId = receipt.receipt_id.parse().map_err(|_| "no receipt's id".to_owned())?;
     let queue = queue(&receipt, &id);
-    Ok(Leaf { receipt, bytes, queue })
+    Ok(Logged { receipt, bytes, queue })
 }
 
 /// How the action of a receipt ended; `None` where the receipt takes no key, or leaves
@@ -43,5 +55,6 @@ fn queue(receipt: &Receipt, id: &ReceiptId) -> Queue {
     let reason = outcome.and_then(|outcome| escalation::of(outcome, &receipt.code, None));
     // What no built-in rule hands over, the pack's own did.
     let reason = reason.unwrap_or(Reason::PackSays);
-    Queue::Opens(Box::new(escalation::open(receipt, id, &[], reason, None)))
+    let person = Person::Digest(receipt.asked.person.clone());
+    Queue::Opens(Box::new(escalation::open(receipt, &person, id, &[], reason, None)))
 }

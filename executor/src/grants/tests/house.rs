@@ -162,7 +162,7 @@ impl House {
     pub(super) async fn receipts(&self) -> Vec<(String, String)> {
         let all = ReceiptQuery { limit: 9, ..ReceiptQuery::default() };
         let all = self.desk.pipeline.store.receipts(all).await.unwrap();
-        let read = all.iter().map(|r| serde_json::from_slice::<Receipt>(&r.body).unwrap());
+        let read = all.iter().map(|r| r.open().unwrap());
         let short = |receipt: Receipt| {
             let by: Vec<_> = receipt.grants.into_iter().map(|grant| grant.by).collect();
             (receipt.outcome, by.join(" "))

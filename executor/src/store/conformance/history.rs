@@ -9,8 +9,9 @@ use countersign_shared::tlog::merkle::leaf_hash;
 use countersign_shared::tlog::path::{verify_consistency, verify_inclusion};
 
 use crate::ports::{Fed, ReceiptQuery};
+use crate::purge::Keep;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Keep = Keep { proposals: Duration::from_secs(24 * 3600), plaintext: 13 };
 
 async fn checkpoint(store: &dyn Store) -> Checkpoint {
     let note = store.checkpoint().await.unwrap();
@@ -24,10 +25,14 @@ pub(crate) async fn receipts_of_one_batch_share_a_checkpoint_that_proves_each(be
     let early = checkpoint(&*store).await;
     let seals = (0..40).map(|n| {
         let (store, leaf) = (Arc::clone(&store), leaf(n));
-        let bytes = leaf.bytes.clone();
-        async move { (store.seal(leaf, None).await.unwrap(), bytes) }
+        async move {
+            let id = leaf.receipt.receipt_id.parse().unwrap();
+            (store.seal(leaf, None).await.unwrap(), id)
+        }
     });
-    for (index, bytes) in at_once(seals.collect::<Vec<_>>()).await {
+    for (index, id) in at_once(seals.collect::<Vec<_>>()).await {
+        let found = store.receipts(ReceiptQuery { id: Some(id), ..query() }).await.unwrap();
+        let bytes = found[0].body.clone();
         let now = checkpoint(&*store).await;
         let path = store.inclusion(index, now.size()).await.unwrap();
         verify_inclusion(index, &leaf_hash(&bytes), now.size(), now.root(), &path).unwrap();
@@ -181,7 +186,9 @@ pub(crate) async fn a_sink_is_fed_by_one_and_remembers_how_far(bed: &impl Bed) {
     for leaf in &leaves {
         store.seal(leaf.clone(), None).await.unwrap();
     }
-    let bytes: Vec<_> = leaves[1..].iter().map(|leaf| leaf.bytes.clone()).collect();
+    let mut sealed = store.receipts(ReceiptQuery { limit: 2, ..query() }).await.unwrap();
+    sealed.reverse();
+    let bytes: Vec<_> = sealed.into_iter().map(|receipt| receipt.body).collect();
     assert!(store.leaves(1..99).await.unwrap() == bytes);
     assert!(store.leaves(3..9).await.unwrap().is_empty());
 

@@ -3,6 +3,7 @@
 use super::*;
 
 use countersign_core::escalation::Case;
+use countersign_core::person::Person;
 use countersign_core::resolve::Observation;
 use countersign_core::seal::Queue;
 use countersign_core::subject::Matched;
@@ -26,7 +27,7 @@ fn case(n: u32, matter: &str) -> Case {
     let own = EscalationId::of(&receipt.parse().unwrap());
     serde_json::from_value(json!({
         "id": own, "matter": matter, "reason": "in_doubt", "code": "", "outcome": "unknown",
-        "tenant": "t", "issuer": "i", "subject": "s", "conversation": "c", "external_ref": "",
+        "tenant": "t", "person": Person::of(&owner()), "issuer": "i", "subject": "s", "conversation": "c", "external_ref": "",
         "tool": "p.t", "request": [], "interpretation": "", "reasoning": "", "tried": [],
         "recommended": "", "observations": [id("obs", 1)], "receipt": receipt, "action": "",
         "related": [], "at": "2026-01-01T00:00:00Z",

@@ -1,27 +1,44 @@
 //! The log with its tree, and the queue of people that receipts open and close.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use countersign_core::escalation::Case;
+use countersign_core::person::Person;
 use countersign_core::seal::{Leaf, Queue};
 use countersign_core::subject::Subject;
 use countersign_shared::ids::{EscalationId, ReceiptId};
-use countersign_shared::receipt::Receipt;
+use countersign_shared::receipt::{self, Openings, Receipt};
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::{HashReader, leaf_hash};
 use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path};
 use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
 
 use super::tables::Tables;
 use crate::ports::{Escalation, EscalationQuery, ReceiptQuery, SealedReceipt, StoreError};
 use crate::store::known::damaged;
 
-/// A receipt and its exact bytes.
+/// A receipt, its exact bytes, and what opens them until it is erased.
+#[derive(Clone)]
 pub(super) struct Stored {
     receipt: Receipt,
     bytes: Vec<u8>,
+    openings: Openings,
+    pub(super) person: String,
+}
+
+/// Nothing here outlives the process: a digest without a key tells persons apart.
+pub(super) fn named(person: &Person) -> String {
+    match person {
+        Person::Digest(digest) => digest.clone(),
+        Person::Named { .. } => {
+            let names = serde_json::to_vec(person).unwrap_or_default();
+            hex::encode(Sha256::digest(names))
+        }
+    }
 }
 
 impl Tables {
@@ -36,11 +53,16 @@ impl Tables {
             Queue::Closes(matter) => self.settle(matter, &leaf.receipt.receipt_id),
         }
         let index = self.tree.size();
-        for node in self.tree.append(leaf_hash(&leaf.bytes)) {
+        let person = named(&leaf.person);
+        let mut receipt = leaf.receipt.clone();
+        receipt.asked.person.clone_from(&person);
+        // The same seed makes the same log.
+        let secret = Sha256::digest(&receipt.receipt_id).into();
+        let (bytes, openings) = receipt::cover(&receipt, &secret).map_err(damaged)?;
+        for node in self.tree.append(leaf_hash(&bytes)) {
             self.nodes.insert((node.level, node.index), node.hash);
         }
-        let stored = Stored { receipt: leaf.receipt.clone(), bytes: leaf.bytes.clone() };
-        self.stored.push(Arc::new(stored));
+        self.stored.push(Arc::new(Stored { receipt, bytes, openings, person }));
         Ok(index)
     }
 
@@ -128,8 +150,30 @@ impl Tables {
                     == (&owner.tenant, &owner.issuer, &owner.id)
         };
         let Some(stored) = self.stored.iter().find(theirs) else { return Ok(None) };
-        let receipt: Json = serde_json::from_slice(&stored.bytes).map_err(damaged)?;
-        Ok(Some(receipt.get("output").cloned().unwrap_or_default()))
+        Ok((!stored.openings.0.is_empty()).then(|| stored.receipt.output.clone()))
+    }
+
+    /// What opened the leaves of a person is gone.
+    pub(super) fn close(&mut self, person: &str) {
+        for stored in self.stored.iter_mut().filter(|stored| stored.person == person) {
+            let closed = Stored { openings: Openings::default(), ..Stored::clone(stored) };
+            *stored = Arc::new(closed);
+        }
+        self.escalations.retain(|_, matter| named(&matter.case.person) != person);
+    }
+
+    /// What opened leaves from before this one is gone, but for persons on hold.
+    pub(super) fn forget(&mut self, first: &ReceiptId, holds: &BTreeSet<String>) -> usize {
+        let mut gone = 0;
+        for stored in &mut self.stored {
+            let old = stored.receipt.receipt_id.as_str() < first.as_str();
+            if old && !stored.openings.0.is_empty() && !holds.contains(&stored.person) {
+                *stored =
+                    Arc::new(Stored { openings: Openings::default(), ..Stored::clone(stored) });
+                gone += 1;
+            }
+        }
+        gone
     }
 
     pub(super) fn bytes(&self, range: &Range<u64>) -> Vec<Vec<u8>> {
@@ -149,7 +193,8 @@ impl Tables {
 impl Stored {
     fn sealed(&self, index: u64) -> Option<SealedReceipt> {
         let id = self.receipt.receipt_id.parse().ok()?;
-        Some(SealedReceipt { id, index, body: self.bytes.clone() })
+        let (body, openings) = (self.bytes.clone(), self.openings.clone());
+        Some(SealedReceipt { id, index, body, openings })
     }
 
     fn matches(&self, query: &ReceiptQuery) -> bool {

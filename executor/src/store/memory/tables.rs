@@ -1,10 +1,12 @@
 //! Tables, and what is done to them. A copy is cheap: what is large is shared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_core::activation::{Active, Part};
-use countersign_core::lifecycle::Event;
+use countersign_core::error::Refused;
+use countersign_core::lifecycle::{Event, Outcome};
+use countersign_core::person::Person;
 use countersign_core::planted::Bug;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::subject::{Matched, Subject};
@@ -15,9 +17,10 @@ use jiff::Timestamp;
 
 use super::claims::Claim;
 use super::executors::Executor;
-use super::log::Stored;
+use super::log::{Stored, named};
 use crate::ports::{Escalation, Fed, Named, Old, Open, StoreError};
 use crate::standing::Standing;
+use crate::store::erasing::{held, in_flight};
 use crate::store::known::damaged;
 use crate::store::old::first_id;
 use crate::store::row::Row;
@@ -55,6 +58,7 @@ pub(super) struct Tables {
     pub(super) matches: BTreeMap<[String; 4], Matched>,
     /// By the transaction under way.
     pub(super) written: Vec<Written>,
+    pub(super) holds: BTreeSet<String>,
     seen: BTreeMap<ObservationId, Arc<Seen>>,
     tries: Vec<(String, Timestamp)>,
 }
@@ -68,6 +72,7 @@ pub(super) struct Action {
 
 struct Seen {
     owner: [String; 4],
+    person: String,
     observation: Observation,
 }
 
@@ -76,7 +81,15 @@ impl Action {
         !matches!(self.row.state, "proposed" | "waiting" | "sealed")
     }
 
+    fn person(&self) -> String {
+        named(&Person::about(&self.row.proposal))
+    }
+
     fn events(&self) -> Result<Vec<Event>, StoreError> {
+        // Every action begins with an event.
+        if self.journal.is_empty() {
+            return Err(StoreError::Erased);
+        }
         self.journal.iter().map(|text| serde_json::from_str(text).map_err(damaged)).collect()
     }
 
@@ -190,7 +203,9 @@ impl Tables {
     }
 
     pub(super) fn observe(&mut self, owner: &Subject, conversation: &str, seen: Observation) {
-        let kept = Seen { owner: person(owner, conversation), observation: seen.clone() };
+        let whose = named(&Person::of(owner));
+        let owner = person(owner, conversation);
+        let kept = Seen { owner, person: whose, observation: seen.clone() };
         self.seen.insert(seen.id, Arc::new(kept));
     }
 
@@ -252,7 +267,51 @@ impl Tables {
         let seen = self.seen.keys().filter(|id| **id < oldest && !needed(id));
         let seen: Vec<_> = seen.take(most).cloned().collect();
         seen.iter().for_each(|id| drop(self.seen.remove(id)));
-        proposed.len() + seen.len()
+        proposed.len() + seen.len() + self.plaintext(old)
+    }
+
+    /// What is personal of what was done long ago.
+    fn plaintext(&mut self, old: Old) -> usize {
+        let oldest = ActionId::from_uuid(first_id(old.sealed));
+        let past = |action: &Action| {
+            let settled = action.row.outcome != Some(Outcome::Unknown);
+            action.row.state == "sealed" && settled && *action.row.proposal.action() < oldest
+        };
+        let holds = self.holds.clone();
+        let kept = |person: &str| holds.contains(person);
+        let mut gone = 0;
+        for action in self.actions.values_mut().filter(|a| past(a) && !a.journal.is_empty()) {
+            if !kept(&action.person()) {
+                action.journal.clear();
+                gone += 1;
+            }
+        }
+        gone + self.forget(&ReceiptId::from_uuid(first_id(old.sealed)), &holds)
+    }
+}
+
+impl Tables {
+    /// Why an erasure has to wait.
+    pub(super) fn waits(&self, person: &str) -> Option<Refused> {
+        let of_theirs = |action: &Action| {
+            let at_rest = matches!(action.row.state, "proposed" | "sealed");
+            let unknown = action.row.outcome == Some(Outcome::Unknown);
+            action.person() == person && (!at_rest || unknown)
+        };
+        if self.holds.contains(person) {
+            return Some(held());
+        }
+        let waiting = self.actions.values().filter(|a| of_theirs(a)).count();
+        (waiting > 0).then(|| in_flight(i64::try_from(waiting).unwrap_or(i64::MAX)))
+    }
+
+    pub(super) fn erase(&mut self, person: &str) {
+        self.actions.retain(|_, a| a.row.state != "proposed" || a.person() != person);
+        for action in self.actions.values_mut().filter(|a| a.person() == person) {
+            action.journal.clear();
+        }
+        self.seen.retain(|_, seen| seen.person != person);
+        self.close(person);
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use countersign_core::gates::Gate;
-use countersign_core::seal::Leaf;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::folder::Source;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
@@ -19,14 +18,21 @@ use tokio_postgres::types::ToSql;
 
 use super::database::{Database, With, all, first, plain, run};
 use super::fault::Fault;
-use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
+use crate::ports::{ReceiptQuery, StoreError};
 use crate::store::known::damaged;
+use crate::store::veiled::{LeafRow, ReceiptRow};
 
 const LEAVES: &str = "
-    INSERT INTO leaves (idx, receipt_id, tenant, issuer, subject, tool, external_ref, body)
-    SELECT $1::bigint + n - 1, receipt_id, tenant, issuer, subject, tool, external_ref, body
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
-    WITH ORDINALITY AS leaf (receipt_id, tenant, issuer, subject, tool, external_ref, body, n)";
+    INSERT INTO leaves (idx, receipt_id, tenant, issuer, subject, tool, external_ref, body, person)
+    SELECT $1::bigint + n - 1, receipt_id, tenant, issuer, subject, tool, external_ref, body, person
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                $8::bytea[], $9::text[])
+    WITH ORDINALITY
+    AS leaf (receipt_id, tenant, issuer, subject, tool, external_ref, body, person, n)";
+const OPENINGS: &str = "
+    INSERT INTO openings (receipt_id, person, body)
+    SELECT receipt_id, person, body FROM unnest($1::text[], $2::text[], $3::bytea[])
+    AS opening (receipt_id, person, body)";
 const NODES: &str = "
     INSERT INTO nodes (level, idx, hash)
     SELECT level, idx, hash FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])
@@ -82,23 +88,33 @@ pub(super) async fn holds(db: &impl GenericClient, seen: &Tree) -> Result<bool, 
 pub(super) async fn insert_leaves(
     db: &Transaction<'_>,
     from: u64,
-    leaves: &[&Leaf],
+    leaves: &[&LeafRow],
 ) -> Result<(), Fault> {
     // A larger one could never be published, nor anything after it.
     if leaves.iter().any(|leaf| leaf.bytes.len() > MAX_ENTRY_BYTES) {
         return Err(damaged("a receipt is too large for the log").into());
     }
-    let column = |of: fn(&Leaf) -> &str| leaves.iter().map(|leaf| plain(of(leaf))).collect();
-    let ids: Vec<_> = column(|leaf| &leaf.receipt.receipt_id);
-    let tenants: Vec<_> = column(|leaf| &leaf.receipt.tenant);
-    let issuers: Vec<_> = column(|leaf| &leaf.receipt.asked.issuer);
-    let subjects: Vec<_> = column(|leaf| &leaf.receipt.asked.subject);
-    let tools: Vec<_> = column(|leaf| &leaf.receipt.tool);
-    let refs: Vec<_> = column(|leaf| &leaf.receipt.asked.external_ref);
+    let column = |of: fn(&LeafRow) -> &str| leaves.iter().map(|leaf| plain(of(leaf))).collect();
+    let ids: Vec<_> = column(|leaf| &leaf.receipt_id);
+    let tenants: Vec<_> = column(|leaf| &leaf.whose.tenant);
+    let issuers: Vec<_> = column(|leaf| &leaf.whose.issuer);
+    let subjects: Vec<_> = column(|leaf| &leaf.whose.subject);
+    let tools: Vec<_> = column(|leaf| &leaf.tool);
+    let refs: Vec<_> = column(|leaf| &leaf.external_ref);
+    let persons: Vec<_> = column(|leaf| &leaf.person);
     let bodies: Vec<_> = leaves.iter().map(|leaf| leaf.bytes.as_slice()).collect();
     let from = i64::try_from(from).map_err(damaged)?;
-    let with: With<'_> = &[&from, &ids, &tenants, &issuers, &subjects, &tools, &refs, &bodies];
-    run(db, LEAVES, with).await.map(drop)
+    let with: With<'_> =
+        &[&from, &ids, &tenants, &issuers, &subjects, &tools, &refs, &bodies, &persons];
+    tokio::try_join!(biased; run(db, LEAVES, with), insert_openings(db, leaves)).map(drop)
+}
+
+async fn insert_openings(db: &Transaction<'_>, leaves: &[&LeafRow]) -> Result<u64, Fault> {
+    let opened = leaves.iter().filter_map(|leaf| Some((*leaf, leaf.openings.as_deref()?)));
+    let (leaves, bodies): (Vec<_>, Vec<_>) = opened.unzip();
+    let ids: Vec<_> = leaves.iter().map(|leaf| leaf.receipt_id.as_str()).collect();
+    let persons: Vec<_> = leaves.iter().map(|leaf| leaf.person.as_str()).collect();
+    run(db, OPENINGS, &[&ids, &persons, &bodies]).await
 }
 
 pub(super) async fn insert_nodes(db: &Transaction<'_>, nodes: &[Node]) -> Result<(), Fault> {
@@ -206,12 +222,15 @@ impl HashReader for Nodes {
 pub(super) async fn receipts(
     db: &impl GenericClient,
     query: &ReceiptQuery,
-) -> Result<Vec<SealedReceipt>, Fault> {
-    let mut sql = "SELECT receipt_id, idx, body FROM leaves WHERE TRUE".to_owned();
+) -> Result<Vec<ReceiptRow>, Fault> {
+    let mut sql = "SELECT l.receipt_id, l.idx, l.body, o.body
+                   FROM leaves AS l LEFT JOIN openings AS o ON o.receipt_id = l.receipt_id
+                   WHERE TRUE"
+        .to_owned();
     let mut values: Vec<Box<dyn ToSql + Sync + Send>> = Vec::new();
     let mut narrow = |column: &str, value: Box<dyn ToSql + Sync + Send>| {
         values.push(value);
-        sql.push_str(&format!(" AND {column} ${}", values.len()));
+        sql.push_str(&format!(" AND l.{column} ${}", values.len()));
     };
     let text = |text: &str| Box::new(plain(text).into_owned());
     if let Some(id) = &query.id {
@@ -236,10 +255,10 @@ pub(super) async fn receipts(
     if let Some(before) = query.before {
         narrow("idx <", Box::new(i64::try_from(before).map_err(damaged)?));
     }
-    sql.push_str(&format!(" ORDER BY idx DESC LIMIT {}", query.limit));
+    sql.push_str(&format!(" ORDER BY l.idx DESC LIMIT {}", query.limit));
     let with: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as _).collect();
     let rows = all(db, &sql, &with).await?;
-    rows.iter().map(sealed).collect()
+    rows.iter().map(receipt).collect()
 }
 
 pub(super) async fn leaves(
@@ -253,11 +272,12 @@ pub(super) async fn leaves(
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-fn sealed(row: &Row) -> Result<SealedReceipt, Fault> {
-    Ok(SealedReceipt {
-        id: row.try_get::<_, &str>(0)?.parse().map_err(damaged)?,
+pub(super) fn receipt(row: &Row) -> Result<ReceiptRow, Fault> {
+    Ok(ReceiptRow {
+        id: row.try_get(0)?,
         index: u64::try_from(row.try_get::<_, i64>(1)?).map_err(damaged)?,
         body: row.try_get(2)?,
+        openings: row.try_get(3)?,
     })
 }
 

@@ -1,14 +1,16 @@
 //! Who was matched, and how often it was tried.
 
 use countersign_core::gates::Gate;
-use countersign_core::subject::{MATCH_LIVES, Matched, Subject};
+use countersign_core::subject::MATCH_LIVES;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 
 use super::database::{With, first, plain, run};
+use super::erase;
 use super::fault::Fault;
 use crate::store::known::damaged;
 use crate::store::tries::{MOST, WINDOW, before};
+use crate::store::veiled::{SeenRow, Whose};
 
 /// The first free slot, of as many as there may be tries.
 const TRY: &str = "
@@ -42,24 +44,24 @@ pub(super) async fn count(
 
 pub(super) async fn remember(
     db: &Transaction<'_>,
-    owner: &Subject,
-    conversation: &str,
-    matched: &Matched,
+    seen: &SeenRow,
+    at: Timestamp,
 ) -> Result<(), Fault> {
-    let old = before(matched.at, MATCH_LIVES);
-    run(db, "DELETE FROM matches WHERE at <= $1", &[&old]).await?;
-    let body = serde_json::to_string(matched).map_err(damaged)?;
+    erase::stands(db, &seen.key).await?;
+    run(db, "DELETE FROM matches WHERE at <= $1", &[&before(at, MATCH_LIVES)]).await?;
+    let who = &seen.whose;
     let with: With<'_> = &[
-        &plain(&owner.tenant),
-        &plain(&owner.issuer),
-        &plain(&owner.signs_as),
-        &plain(conversation),
-        &matched.at.as_second(),
-        &body,
+        &plain(&who.tenant),
+        &plain(&who.issuer),
+        &who.subject,
+        &who.conversation,
+        &at.as_second(),
+        &seen.body,
+        &seen.person,
     ];
     let sql = "
-        INSERT INTO matches (tenant, issuer, subject, conversation, at, body)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO matches (tenant, issuer, subject, conversation, at, body, person)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (tenant, issuer, subject, conversation)
         DO UPDATE SET at = excluded.at, body = excluded.body";
     run(db, sql, with).await.map(drop)
@@ -67,20 +69,19 @@ pub(super) async fn remember(
 
 pub(super) async fn matched(
     db: &impl GenericClient,
-    owner: &Subject,
-    conversation: &str,
-) -> Result<Option<Matched>, Fault> {
+    owner: &Whose,
+) -> Result<Option<Vec<u8>>, Fault> {
     let sql = "
         SELECT body FROM matches WHERE (tenant = $1 AND issuer = $2 AND subject = $3 OR $5)
         AND (conversation = $4 OR $6) LIMIT 1";
     let with: With<'_> = &[
         &plain(&owner.tenant),
         &plain(&owner.issuer),
-        &plain(&owner.signs_as),
-        &plain(conversation),
+        &owner.subject,
+        &owner.conversation,
         &!Gate::MatchPerson.is_on(),
         &!Gate::MatchConversation.is_on(),
     ];
     let Some(row) = first(db, sql, with).await? else { return Ok(None) };
-    Ok(serde_json::from_str(row.try_get(0)?).map_err(damaged)?)
+    Ok(row.try_get(0)?)
 }

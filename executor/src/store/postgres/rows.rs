@@ -1,22 +1,17 @@
 //! Actions, journals and observations as rows.
 
-use std::collections::HashMap;
-
 use countersign_core::gates::Gate;
-use countersign_core::lifecycle::{Event, Outcome, State};
-use countersign_core::resolve::{Evidence, Observation};
-use countersign_core::subject::Subject;
+use countersign_core::lifecycle::Outcome;
 use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
-use serde_json::Value as Json;
-use tokio_postgres::Row as Found;
 
 use super::database::{all, first, plain, run};
+use super::erase;
 use super::fault::Fault;
 use crate::ports::{Named, Open, StoreError};
 use crate::store::known::damaged;
-use crate::store::row::Row;
+use crate::store::veiled::{Append, JournalRows, ReceiptRow, SeenRow, Whose};
 
 /// Takes the reservation away and puts the columns in its place. An action that was never
 /// claimed needs none; one that was is its holder's, or nobody's once it is sealed. Zero
@@ -25,10 +20,10 @@ const ACTION: &str = "
     WITH reserved AS (
         DELETE FROM claims WHERE action_id = $1 AND holder = $14 RETURNING action_id)
     INSERT INTO actions (action_id, proposal_id, tenant, issuer, subject, tool, intent, caller,
-                         at, occasion, state, outcome, receipt_id, holder)
+                         at, occasion, state, outcome, receipt_id, holder, person, rests_on)
     SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text,
            $9::bigint, $10::bigint, $11::text, $12::text, $13::text,
-           CASE WHEN $15::boolean THEN $14::bigint END
+           CASE WHEN $15::boolean THEN $14::bigint END, $16::text, $17::text
     WHERE $10::bigint IS NULL OR EXISTS (SELECT 1 FROM reserved)
        OR EXISTS (SELECT 1 FROM actions WHERE action_id = $1 AND occasion IS NOT NULL)
     ON CONFLICT (action_id) DO UPDATE SET occasion = excluded.occasion, state = excluded.state,
@@ -37,25 +32,11 @@ const ACTION: &str = "
 const EVENTS: &str = "
     INSERT INTO journal (action_id, seq, event)
     SELECT $1, $2::bigint + n - 1, event
-    FROM unnest($3::text[]) WITH ORDINALITY AS added (event, n)";
-
-/// Events to append, and where they lead.
-pub(super) struct Append {
-    row: Row,
-    seq: i64,
-    events: Vec<String>,
-}
+    FROM unnest($3::bytea[]) WITH ORDINALITY AS added (event, n)
+    WHERE $2::bigint = 0
+       OR EXISTS (SELECT 1 FROM journal WHERE action_id = $1 AND seq = $2::bigint - 1)";
 
 impl Append {
-    pub(super) fn new(seq: u64, events: &[Event], state: &State) -> Result<Self, StoreError> {
-        let texts = events.iter().map(|event| serde_json::to_string(event).map_err(damaged));
-        Ok(Self {
-            row: Row::of(state),
-            seq: i64::try_from(seq).map_err(damaged)?,
-            events: texts.collect::<Result<_, _>>()?,
-        })
-    }
-
     pub(super) fn action(&self) -> &ActionId {
         self.row.proposal.action()
     }
@@ -64,7 +45,8 @@ impl Append {
     pub(super) async fn write(&self, db: &Transaction<'_>, me: i64) -> Result<(), Fault> {
         let row = &self.row;
         let action = self.action().as_str();
-        let events = async { run(db, EVENTS, &[&action, &self.seq, &self.events]).await };
+        let seq = i64::try_from(self.seq).map_err(damaged)?;
+        let events = async { run(db, EVENTS, &[&action, &seq, &self.events]).await };
         // Taken with the claim; all that can happen to them later is that they go.
         let unlock = async {
             if row.occasion.is_some() && !row.locked() {
@@ -78,20 +60,23 @@ impl Append {
             }
             Ok(())
         };
-        let (changed, _, (), ()) =
-            tokio::try_join!(biased; self.columns(db, me), events, unlock, unbook)?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Conflict.into()) }
+        let stands = erase::stands(db, &self.key);
+        let ((), changed, written, (), ()) =
+            tokio::try_join!(biased; stands, self.columns(db, me), events, unlock, unbook)?;
+        // Nothing follows on what was erased meanwhile.
+        let all = u64::try_from(self.events.len()).is_ok_and(|events| events == written);
+        if changed == 1 && all { Ok(()) } else { Err(StoreError::Conflict.into()) }
     }
 
     async fn columns(&self, db: &Transaction<'_>, me: i64) -> Result<u64, Fault> {
         let (row, p) = (&self.row, &self.row.proposal);
-        let who = &p.asked().subject;
+        let who = &self.whose;
         let with: super::database::With<'_> = &[
             &p.action().as_str(),
             &p.id().as_str(),
             &plain(&who.tenant),
             &plain(&who.issuer),
-            &plain(&who.id),
+            &who.subject,
             &p.tool(),
             &p.intent(),
             &plain(&p.asked().caller),
@@ -102,6 +87,8 @@ impl Append {
             &row.receipt.as_ref().map(ReceiptId::as_str),
             &me,
             &row.carried(),
+            &self.person,
+            &self.rests_on,
         ];
         run(db, ACTION, with).await
     }
@@ -109,20 +96,36 @@ impl Append {
 
 pub(super) async fn journal(
     db: &impl GenericClient,
-    owner: &Subject,
+    owner: &Whose,
     named: &Named,
-) -> Result<Vec<Event>, Fault> {
+) -> Result<JournalRows, Fault> {
     let (condition, id) = condition(named);
-    let sql = format!(
-        "SELECT event FROM journal WHERE action_id = (
-             SELECT action_id FROM actions
-             WHERE {condition} AND (tenant = $2 AND issuer = $3 AND subject = $4 OR $5) LIMIT 1)
-         ORDER BY seq"
-    );
-    let (tenant, issuer, subject) = (plain(&owner.tenant), plain(&owner.issuer), plain(&owner.id));
+    let condition = format!("{condition} AND (tenant = $2 AND issuer = $3 AND subject = $4 OR $5)");
+    let (tenant, issuer) = (plain(&owner.tenant), plain(&owner.issuer));
     let anyone = !Gate::JournalPerson.is_on();
-    let rows = all(db, &sql, &[&id, &tenant, &issuer, &subject, &anyone]).await?;
-    rows.iter().map(event).collect()
+    one(db, &condition, &[&id, &tenant, &issuer, &owner.subject, &anyone]).await
+}
+
+/// The journal of one action that matches, and whether it is erased.
+async fn one(
+    db: &impl GenericClient,
+    condition: &str,
+    with: super::database::With<'_>,
+) -> Result<JournalRows, Fault> {
+    let sql = format!(
+        "SELECT found.action_id, erased, seq, event
+         FROM (SELECT action_id, erased FROM actions WHERE {condition} LIMIT 1) AS found
+         LEFT JOIN journal ON journal.action_id = found.action_id ORDER BY seq"
+    );
+    let mut journal = JournalRows::default();
+    for row in all(db, &sql, with).await? {
+        journal.action = row.try_get(0)?;
+        journal.erased = row.try_get(1)?;
+        if let Some(seq) = row.try_get::<_, Option<i64>>(2)? {
+            journal.events.push((u64::try_from(seq).map_err(damaged)?, row.try_get(3)?));
+        }
+    }
+    Ok(journal)
 }
 
 fn condition(named: &Named) -> (&'static str, &str) {
@@ -133,25 +136,16 @@ fn condition(named: &Named) -> (&'static str, &str) {
     }
 }
 
-pub(super) async fn parked(db: &impl GenericClient, named: &Named) -> Result<Vec<Event>, Fault> {
+pub(super) async fn parked(db: &impl GenericClient, named: &Named) -> Result<JournalRows, Fault> {
     let (condition, id) = condition(named);
-    let sql = format!(
-        "SELECT event FROM journal WHERE action_id = (
-             SELECT action_id FROM actions WHERE {condition} LIMIT 1)
-         ORDER BY seq"
-    );
-    all(db, &sql, &[&id]).await?.iter().map(event).collect()
+    one(db, condition, &[&id]).await
 }
 
-fn event(row: &Found) -> Result<Event, Fault> {
-    Ok(serde_json::from_str(row.try_get(0)?).map_err(damaged)?)
-}
-
-pub(super) async fn waiting(db: &impl GenericClient) -> Result<Vec<Vec<Event>>, Fault> {
+pub(super) async fn waiting(db: &impl GenericClient) -> Result<Vec<JournalRows>, Fault> {
     journals(db, "state = 'waiting'", &[]).await
 }
 
-pub(super) async fn unfinished(db: &impl GenericClient) -> Result<Vec<Vec<Event>>, Fault> {
+pub(super) async fn unfinished(db: &impl GenericClient) -> Result<Vec<JournalRows>, Fault> {
     journals(db, "state NOT IN ('proposed', 'waiting', 'sealed')", &[]).await
 }
 
@@ -166,18 +160,19 @@ async fn journals(
     db: &impl GenericClient,
     condition: &str,
     with: super::database::With<'_>,
-) -> Result<Vec<Vec<Event>>, Fault> {
+) -> Result<Vec<JournalRows>, Fault> {
     let sql = format!(
-        "SELECT event, seq FROM journal
+        "SELECT action_id, seq, event FROM journal
          JOIN (SELECT action_id, at FROM actions WHERE {condition}) AS found USING (action_id)
          ORDER BY at, action_id, seq"
     );
-    let mut journals: Vec<Vec<Event>> = Vec::new();
+    let mut journals: Vec<JournalRows> = Vec::new();
     for row in all(db, &sql, with).await? {
-        let (event, seq) = (event(&row)?, row.try_get::<_, i64>(1)?);
-        match journals.last_mut() {
-            Some(journal) if seq > 0 => journal.push(event),
-            Some(_) | None => journals.push(vec![event]),
+        let (action, seq): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let event = (u64::try_from(seq).map_err(damaged)?, row.try_get(2)?);
+        match journals.last_mut().filter(|journal| journal.action == action) {
+            Some(journal) => journal.events.push(event),
+            None => journals.push(JournalRows { action, erased: false, events: vec![event] }),
         }
     }
     Ok(journals)
@@ -195,7 +190,7 @@ pub(super) async fn holds(
 
 pub(super) async fn open(
     db: &impl GenericClient,
-    owner: &Subject,
+    owner: &Whose,
     caller: &str,
     since: Timestamp,
 ) -> Result<Open, Fault> {
@@ -204,9 +199,9 @@ pub(super) async fn open(
                 AND at > $5 AND state IN ('proposed', 'waiting')),
                (SELECT count(*) FROM actions
                 WHERE caller = $4 AND at > $5 AND state IN ('proposed', 'waiting'))";
-    let (tenant, issuer, subject) = (plain(&owner.tenant), plain(&owner.issuer), plain(&owner.id));
+    let (tenant, issuer) = (plain(&owner.tenant), plain(&owner.issuer));
     let with: super::database::With<'_> =
-        &[&tenant, &issuer, &subject, &plain(caller), &since.as_second()];
+        &[&tenant, &issuer, &owner.subject, &plain(caller), &since.as_second()];
     let Some(row) = first(db, OPEN, with).await? else { return Ok(Open::default()) };
     let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
     Ok(Open { subject: count(row.try_get(0)?), planner: count(row.try_get(1)?) })
@@ -214,67 +209,67 @@ pub(super) async fn open(
 
 pub(super) async fn observe(
     db: &Transaction<'_>,
-    owner: &Subject,
-    conversation: &str,
-    seen: &Observation,
+    id: &ObservationId,
+    seen: &SeenRow,
 ) -> Result<(), Fault> {
-    let body = serde_json::to_string(seen).map_err(damaged)?;
-    run(
-        db,
-        "INSERT INTO observations (observation_id, tenant, issuer, subject, conversation, body)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-        &[
-            &seen.id.as_str(),
-            &plain(&owner.tenant),
-            &plain(&owner.issuer),
-            &plain(&owner.id),
-            &plain(conversation),
-            &body,
-        ],
-    )
-    .await
-    .map(drop)
+    erase::stands(db, &seen.key).await?;
+    let who = &seen.whose;
+    let sql = "
+        INSERT INTO observations (observation_id, tenant, issuer, subject, conversation, person,
+                                  body)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let with: super::database::With<'_> = &[
+        &id.as_str(),
+        &plain(&who.tenant),
+        &plain(&who.issuer),
+        &who.subject,
+        &who.conversation,
+        &seen.person,
+        &seen.body,
+    ];
+    run(db, sql, with).await.map(drop)
 }
 
-pub(super) async fn evidence(
+pub(super) async fn observed(
     db: &impl GenericClient,
-    owner: &Subject,
-    conversation: &str,
+    owner: &Whose,
     observations: &[ObservationId],
-    receipts: &[ReceiptId],
-) -> Result<Evidence, Fault> {
+) -> Result<Vec<(ObservationId, Vec<u8>)>, Fault> {
     const OBSERVED: &str = "
         SELECT observation_id, body FROM observations WHERE observation_id = ANY($1)
         AND (tenant = $2 AND issuer = $3 AND subject = $4 OR $6) AND (conversation = $5 OR $7)";
-    const SEALED: &str = "
-        SELECT receipt_id, body FROM leaves WHERE receipt_id = ANY($1)
-        AND (tenant = $2 AND issuer = $3 AND subject = $4 OR $5)";
-    let (tenant, issuer, subject) = (plain(&owner.tenant), plain(&owner.issuer), plain(&owner.id));
+    if observations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked: Vec<_> = observations.iter().map(ObservationId::as_str).collect();
+    let (tenant, issuer) = (plain(&owner.tenant), plain(&owner.issuer));
     let (anyone, anywhere) = (!Gate::EvidencePerson.is_on(), !Gate::EvidenceConversation.is_on());
-    let mut evidence = Evidence::default();
-    if !observations.is_empty() {
-        let ids: HashMap<_, _> = observations.iter().map(|id| (id.as_str(), id)).collect();
-        let asked: Vec<_> = ids.keys().copied().collect();
-        let conversation = plain(conversation);
-        let with: super::database::With<'_> =
-            &[&asked, &tenant, &issuer, &subject, &conversation, &anyone, &anywhere];
-        for row in all(db, OBSERVED, with).await? {
-            if let Some(id) = ids.get(row.try_get::<_, &str>(0)?) {
-                let body = serde_json::from_str(row.try_get(1)?).map_err(damaged)?;
-                evidence.observations.insert((*id).clone(), body);
-            }
-        }
+    let with: super::database::With<'_> =
+        &[&asked, &tenant, &issuer, &owner.subject, &owner.conversation, &anyone, &anywhere];
+    let rows = all(db, OBSERVED, with).await?;
+    let each = rows.iter().map(|row| {
+        let id = row.try_get::<_, &str>(0)?.parse().map_err(damaged)?;
+        Ok((id, row.try_get(1)?))
+    });
+    each.collect()
+}
+
+pub(super) async fn sealed(
+    db: &impl GenericClient,
+    owner: &Whose,
+    receipts: &[ReceiptId],
+) -> Result<Vec<ReceiptRow>, Fault> {
+    const SEALED: &str = "
+        SELECT l.receipt_id, l.idx, l.body, o.body
+        FROM leaves AS l LEFT JOIN openings AS o ON o.receipt_id = l.receipt_id
+        WHERE l.receipt_id = ANY($1)
+        AND (l.tenant = $2 AND l.issuer = $3 AND l.subject = $4 OR $5)";
+    if receipts.is_empty() {
+        return Ok(Vec::new());
     }
-    if !receipts.is_empty() {
-        let ids: HashMap<_, _> = receipts.iter().map(|id| (id.as_str(), id)).collect();
-        let asked: Vec<_> = ids.keys().copied().collect();
-        for row in all(db, SEALED, &[&asked, &tenant, &issuer, &subject, &anyone]).await? {
-            if let Some(id) = ids.get(row.try_get::<_, &str>(0)?) {
-                let receipt: Json = serde_json::from_slice(row.try_get(1)?).map_err(damaged)?;
-                let output = receipt.get("output").cloned().unwrap_or_default();
-                evidence.receipts.insert((*id).clone(), output);
-            }
-        }
-    }
-    Ok(evidence)
+    let asked: Vec<_> = receipts.iter().map(ReceiptId::as_str).collect();
+    let (tenant, issuer) = (plain(&owner.tenant), plain(&owner.issuer));
+    let anyone = !Gate::EvidencePerson.is_on();
+    let with: super::database::With<'_> = &[&asked, &tenant, &issuer, &owner.subject, &anyone];
+    all(db, SEALED, with).await?.iter().map(super::history::receipt).collect()
 }

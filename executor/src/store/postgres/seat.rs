@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use countersign_core::seal::Leaf;
+use countersign_core::error::Refused;
 use countersign_core::switch::{Off, Reach};
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
@@ -21,10 +21,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::database::{Database, first};
 use super::fault::Fault;
 use super::instance::fence;
-use super::rows::Append;
-use super::{controls, escalations, history, standing};
+use super::{controls, erase, escalations, history, standing};
 use crate::ports::{Activation, StoreError};
 use crate::store::known::damaged;
+use crate::store::veiled::{Append, Erasure, LeafRow};
 
 /// Most entries that wait; their callers wait for a place.
 const QUEUE: usize = 1024;
@@ -37,7 +37,9 @@ pub(super) struct Entry {
     pub(super) appends: Vec<Append>,
     pub(super) turned: Option<(Reach, Option<Off>)>,
     pub(super) activated: Vec<Activation>,
-    pub(super) leaves: Vec<Leaf>,
+    pub(super) held: Option<(String, bool)>,
+    pub(super) erased: Vec<Erasure>,
+    pub(super) leaves: Vec<LeafRow>,
 }
 
 /// The queue in front of the seat.
@@ -45,7 +47,30 @@ pub(super) struct Seat(mpsc::Sender<Waiting>);
 
 struct Waiting {
     entry: Arc<Entry>,
-    answer: oneshot::Sender<Result<u64, StoreError>>,
+    answer: oneshot::Sender<Sealed>,
+}
+
+/// The index of an entry's first leaf, or why it does not stand.
+type Sealed = Result<u64, Refusal>;
+
+/// Why an entry was not sealed.
+#[derive(Debug, Clone)]
+pub(super) enum Refusal {
+    /// The answer is no.
+    No(Box<Refused>),
+    /// The store failed.
+    Failed(StoreError),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(refused) => Self::No(refused),
+            Fault::Store(_) | Fault::Db(_) | Fault::Fenced | Fault::Faster => {
+                Self::Failed(fault.into())
+            }
+        }
+    }
 }
 
 /// What a commit needs to know.
@@ -66,9 +91,10 @@ impl Seat {
     }
 
     /// Seals an entry; answers with the index of its first leaf.
-    pub(super) async fn seal(&self, entry: Entry) -> Result<u64, StoreError> {
+    pub(super) async fn seal(&self, entry: Entry) -> Sealed {
         let (answer, done) = oneshot::channel();
-        let gone = || StoreError::Unavailable("the sealing task has stopped".to_owned());
+        let stopped = || StoreError::Unavailable("the sealing task has stopped".to_owned());
+        let gone = || Refusal::Failed(stopped());
         let waiting = Waiting { entry: Arc::new(entry), answer };
         self.0.send(waiting).await.map_err(|_| gone())?;
         done.await.map_err(|_| gone())?
@@ -89,24 +115,27 @@ impl Sequencer {
     }
 
     /// Together, or each alone where one of them is at fault.
-    async fn seal(&self, entries: Vec<Arc<Entry>>) -> Vec<Result<u64, StoreError>> {
+    async fn seal(&self, entries: Vec<Arc<Entry>>) -> Vec<Sealed> {
         let count = entries.len();
         match self.commit(entries.clone()).await {
             Ok(indices) => indices.into_iter().map(Ok).collect(),
             Err(fault) if fault.is_of_the_work() && count > 1 => {
                 let mut sealed = Vec::with_capacity(count);
                 for entry in entries {
-                    let alone = self.commit(vec![entry]).await.map_err(StoreError::from);
+                    let alone = self.commit(vec![entry]).await.map_err(Refusal::from);
                     sealed.push(alone.and_then(|indices| {
-                        indices.first().copied().ok_or_else(|| damaged("nothing was sealed"))
+                        let first = indices.first().copied();
+                        first.ok_or_else(|| Refusal::Failed(damaged("nothing was sealed")))
                     }));
                 }
                 sealed
             }
             Err(fault) => {
-                let error = StoreError::from(fault);
-                tracing::error!(%error, receipts = count, "a commit failed; nothing of it was done");
-                vec![Err(error); count]
+                let why = Refusal::from(fault);
+                if let Refusal::Failed(error) = &why {
+                    tracing::error!(%error, receipts = count, "a commit failed; nothing of it was done");
+                }
+                vec![Err(why); count]
             }
         }
     }
@@ -189,8 +218,17 @@ impl Entry {
     /// All but the leaves themselves.
     async fn write(&self, db: &Transaction<'_>, me: i64) -> Result<(), Fault> {
         try_join_all(self.appends.iter().map(|append| append.write(db, me))).await?;
+        for gone in &self.erased {
+            erase::erase(db, gone).await?;
+        }
         for leaf in &self.leaves {
+            if let Some(key) = &leaf.key {
+                erase::stands(db, key).await?;
+            }
             escalations::follow(db, leaf).await?;
+        }
+        if let Some((person, holds)) = &self.held {
+            erase::hold(db, person, *holds).await?;
         }
         if let Some((reach, off)) = &self.turned {
             controls::turn(db, reach, off.as_ref()).await?;

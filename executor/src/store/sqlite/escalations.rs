@@ -1,26 +1,23 @@
 //! The queue of people as rows.
 
-use countersign_core::escalation::Case;
-use countersign_core::resolve::Observation;
-use countersign_core::seal::{Leaf, Queue};
 use countersign_shared::ids::EscalationId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::ports::{Escalation, EscalationQuery, StoreError};
-use crate::store::known::damaged;
+use crate::ports::{EscalationQuery, StoreError};
+use crate::store::veiled::{CaseRow, LeafRow, MatterRow, QueueRow, seen_rows, seen_text};
 
-const COLUMNS: &str = "SELECT body, seen, taken_by, closed_by FROM escalations";
+const COLUMNS: &str = "SELECT escalation_id, body, seen, taken_by, closed_by FROM escalations";
 
 /// What a receipt does to the queue. A matter that is open already stays as it is.
-pub(super) fn follow(db: &Connection, leaf: &Leaf) -> Result<(), StoreError> {
+pub(super) fn follow(db: &Connection, leaf: &LeafRow) -> Result<(), StoreError> {
     match &leaf.queue {
-        Queue::Stays => {}
-        Queue::Opens(case) => open(db, case)?,
-        Queue::Closes(matter) => {
+        QueueRow::Stays => {}
+        QueueRow::Opens(case) => open(db, case)?,
+        QueueRow::Closes(matter) => {
             db.prepare_cached(
                 "UPDATE escalations SET closed_by = ?1 WHERE matter = ?2 AND closed_by IS NULL",
             )?
-            .execute(params![leaf.receipt.receipt_id, matter])?;
+            .execute(params![leaf.receipt_id, matter])?;
             free(db, matter)?;
         }
     }
@@ -39,39 +36,41 @@ fn free(db: &Connection, action: &str) -> Result<(), StoreError> {
 }
 
 /// The reads go with it: a purge takes them away later.
-fn open(db: &Connection, case: &Case) -> Result<(), StoreError> {
-    let body = serde_json::to_string(case).map_err(damaged)?;
-    let seen = serde_json::to_string(&seen(db, case)?).map_err(damaged)?;
+fn open(db: &Connection, case: &CaseRow) -> Result<(), StoreError> {
+    let seen = seen_text(&seen(db, case)?)?;
     db.prepare_cached(
-        "INSERT INTO escalations (escalation_id, matter, tenant, body, seen)
-         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        "INSERT INTO escalations (escalation_id, matter, tenant, person, body, seen)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
     )?
-    .execute(params![case.id.as_str(), case.matter, case.tenant, body, seen])?;
+    .execute(params![
+        case.id,
+        case.matter,
+        case.whose.tenant,
+        case.person,
+        case.body,
+        seen
+    ])?;
     Ok(())
 }
 
 /// Only what is this subject's own, of this conversation.
-fn seen(db: &Connection, case: &Case) -> Result<Vec<Observation>, StoreError> {
+fn seen(db: &Connection, case: &CaseRow) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
     let mut select = db.prepare_cached(
         "SELECT body FROM observations WHERE observation_id = ?1
          AND tenant = ?2 AND issuer = ?3 AND subject = ?4 AND conversation = ?5",
     )?;
     let mut found = Vec::new();
     for id in &case.observations {
-        let who = params![id.as_str(), case.tenant, case.issuer, case.subject, case.conversation];
-        let body: Option<String> = select.query_row(who, |r| r.get(0)).optional()?;
-        if let Some(body) = body {
-            found.push(serde_json::from_str(&body).map_err(damaged)?);
-        }
+        let who = &case.whose;
+        let who = params![id, who.tenant, who.issuer, who.subject, who.conversation];
+        let body = select.query_row(who, |r| r.get(0)).optional()?;
+        found.extend(body.map(|body| (id.clone(), body)));
     }
     Ok(found)
 }
 
 /// Matters that match, oldest first.
-pub(super) fn list(
-    db: &Connection,
-    query: &EscalationQuery,
-) -> Result<Vec<Escalation>, StoreError> {
+pub(super) fn list(db: &Connection, query: &EscalationQuery) -> Result<Vec<MatterRow>, StoreError> {
     let (id, tenant) = (query.id.as_ref().map(EscalationId::as_str), &query.tenant);
     let mut select = db.prepare_cached(&format!(
         "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
@@ -87,19 +86,14 @@ pub(super) fn list(
     rows.map(|row| read(row?)).collect()
 }
 
-type Columns = (String, String, Option<String>, Option<String>);
+type Columns = (String, Vec<u8>, Vec<u8>, Option<String>, Option<String>);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
 }
 
-fn read((body, seen, taken_by, closed_by): Columns) -> Result<Escalation, StoreError> {
-    Ok(Escalation {
-        case: serde_json::from_str(&body).map_err(damaged)?,
-        seen: serde_json::from_str(&seen).map_err(damaged)?,
-        taken_by,
-        closed_by: closed_by.map(|id| id.parse().map_err(damaged)).transpose()?,
-    })
+fn read((id, body, seen, taken_by, closed_by): Columns) -> Result<MatterRow, StoreError> {
+    Ok(MatterRow { id, body, seen: seen_rows(&seen)?, taken_by, closed_by })
 }
 
 /// Somebody takes an open matter that nobody else has, or gives it back.

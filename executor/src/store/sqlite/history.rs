@@ -4,18 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use countersign_core::gates::Gate;
-use countersign_core::seal::Leaf;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::folder::Source;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::{HashReader, Node, Tree};
 use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path};
 use countersign_shared::tlog::tile::MAX_ENTRY_BYTES;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::Readers;
-use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
+use crate::ports::{ReceiptQuery, StoreError};
 use crate::store::known::damaged;
+use crate::store::veiled::{LeafRow, ReceiptRow};
 
 /// The tree's right edge as the file has it, checked against its own checkpoint.
 pub(super) fn load(db: &Connection, log: &LogKey) -> Result<Tree, StoreError> {
@@ -36,28 +36,34 @@ pub(super) fn load(db: &Connection, log: &LogKey) -> Result<Tree, StoreError> {
 pub(super) fn insert(
     db: &Connection,
     index: u64,
-    leaf: &Leaf,
+    leaf: &LeafRow,
     nodes: &[Node],
 ) -> Result<(), StoreError> {
-    let receipt = &leaf.receipt;
+    let who = &leaf.whose;
     // A larger one could never be published, nor anything after it.
     if leaf.bytes.len() > MAX_ENTRY_BYTES {
         return Err(StoreError::Damaged("a receipt is too large for the log".to_owned()));
     }
     db.prepare_cached(
-        "INSERT INTO leaves (idx, receipt_id, tenant, issuer, subject, tool, external_ref, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO leaves (idx, receipt_id, tenant, issuer, subject, tool, external_ref, body,
+                             person)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         i64::try_from(index).map_err(damaged)?,
-        receipt.receipt_id,
-        receipt.tenant,
-        receipt.asked.issuer,
-        receipt.asked.subject,
-        receipt.tool,
-        receipt.asked.external_ref,
+        leaf.receipt_id,
+        who.tenant,
+        who.issuer,
+        who.subject,
+        leaf.tool,
+        leaf.external_ref,
         leaf.bytes,
+        leaf.person,
     ])?;
+    if let Some(openings) = &leaf.openings {
+        db.prepare_cached("INSERT INTO openings (receipt_id, person, body) VALUES (?1, ?2, ?3)")?
+            .execute(params![leaf.receipt_id, leaf.person, openings])?;
+    }
     let mut insert =
         db.prepare_cached("INSERT INTO nodes (level, idx, hash) VALUES (?1, ?2, ?3)")?;
     for node in nodes {
@@ -107,12 +113,15 @@ fn out_of_range(error: PathError<StoreError>) -> StoreError {
 pub(super) fn receipts(
     db: &Connection,
     query: &ReceiptQuery,
-) -> Result<Vec<SealedReceipt>, StoreError> {
-    let mut sql = "SELECT receipt_id, idx, body FROM leaves WHERE 1".to_owned();
+) -> Result<Vec<ReceiptRow>, StoreError> {
+    let mut sql = "SELECT l.receipt_id, l.idx, l.body, o.body
+                   FROM leaves AS l LEFT JOIN openings AS o ON o.receipt_id = l.receipt_id
+                   WHERE 1"
+        .to_owned();
     let mut values: Vec<rusqlite::types::Value> = Vec::new();
     let mut narrow = |column: &str, value: rusqlite::types::Value| {
         values.push(value);
-        sql.push_str(&format!(" AND {column} ?{}", values.len()));
+        sql.push_str(&format!(" AND l.{column} ?{}", values.len()));
     };
     if let Some(id) = &query.id {
         narrow("receipt_id =", id.to_string().into());
@@ -135,16 +144,12 @@ pub(super) fn receipts(
     if let Some(before) = query.before {
         narrow("idx <", i64::try_from(before).map_err(damaged)?.into());
     }
-    sql.push_str(&format!(" ORDER BY idx DESC LIMIT {}", query.limit));
+    sql.push_str(&format!(" ORDER BY l.idx DESC LIMIT {}", query.limit));
     let mut select = db.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(SealedReceipt {
-            id: row.get::<_, String>(0)?.parse().map_err(damaged)?,
-            index: u64::try_from(row.get::<_, i64>(1)?).map_err(damaged)?,
-            body: row.get(2)?,
-        });
+        found.push(receipt(row)?);
     }
     Ok(found)
 }
@@ -156,6 +161,15 @@ pub(super) fn leaves(db: &Connection, range: &Range<u64>) -> Result<Vec<Vec<u8>>
     let end = i64::try_from(range.end).map_err(damaged)?;
     let rows = select.query_map(params![start, end], |r| r.get(0))?;
     rows.collect::<Result<_, _>>().map_err(Into::into)
+}
+
+pub(super) fn receipt(row: &Row<'_>) -> Result<ReceiptRow, StoreError> {
+    Ok(ReceiptRow {
+        id: row.get(0)?,
+        index: u64::try_from(row.get::<_, i64>(1)?).map_err(damaged)?,
+        body: row.get(2)?,
+        openings: row.get(3)?,
+    })
 }
 
 pub(super) struct Nodes<'a>(pub(super) &'a Connection);

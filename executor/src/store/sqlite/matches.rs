@@ -1,13 +1,13 @@
 //! Who was matched, and how often it was tried.
 
 use countersign_core::gates::Gate;
-use countersign_core::subject::{MATCH_LIVES, Matched, Subject};
+use countersign_core::subject::MATCH_LIVES;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::ports::StoreError;
-use crate::store::known::damaged;
 use crate::store::tries::{MOST, WINDOW, before};
+use crate::store::veiled::{SeenRow, Whose};
 
 /// Counts a try against each, up to the most; whether it was within it everywhere.
 /// Tries beyond it are not counted: else a stranger could shut an order for ever.
@@ -32,51 +32,43 @@ pub(super) fn count(
     Ok(within)
 }
 
-pub(super) fn remember(
-    db: &Connection,
-    owner: &Subject,
-    conversation: &str,
-    matched: &Matched,
-) -> Result<(), StoreError> {
+pub(super) fn remember(db: &Connection, seen: &SeenRow, at: Timestamp) -> Result<(), StoreError> {
+    seen.key.stands()?;
     db.prepare_cached("DELETE FROM matches WHERE at <= ?1")?
-        .execute(params![before(matched.at, MATCH_LIVES)])?;
-    let body = serde_json::to_string(matched).map_err(damaged)?;
+        .execute(params![before(at, MATCH_LIVES)])?;
+    let who = &seen.whose;
     db.prepare_cached(
-        "INSERT INTO matches (tenant, issuer, subject, conversation, at, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO matches (tenant, issuer, subject, conversation, at, body, person)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (tenant, issuer, subject, conversation) DO UPDATE SET at = ?5, body = ?6",
     )?
     .execute(params![
-        owner.tenant,
-        owner.issuer,
-        owner.signs_as,
-        conversation,
-        matched.at.as_second(),
-        body
+        who.tenant,
+        who.issuer,
+        who.subject,
+        who.conversation,
+        at.as_second(),
+        seen.body,
+        seen.person
     ])?;
     Ok(())
 }
 
-pub(super) fn matched(
-    db: &Connection,
-    owner: &Subject,
-    conversation: &str,
-) -> Result<Option<Matched>, StoreError> {
+pub(super) fn matched(db: &Connection, owner: &Whose) -> Result<Option<Vec<u8>>, StoreError> {
     let who = params![
         owner.tenant,
         owner.issuer,
-        owner.signs_as,
-        conversation,
+        owner.subject,
+        owner.conversation,
         !Gate::MatchPerson.is_on(),
         !Gate::MatchConversation.is_on(),
     ];
-    let body: Option<String> = db
+    Ok(db
         .prepare_cached(
             "SELECT body FROM matches
              WHERE (tenant = ?1 AND issuer = ?2 AND subject = ?3 OR ?5)
              AND (conversation = ?4 OR ?6)",
         )?
         .query_row(who, |r| r.get(0))
-        .optional()?;
-    body.map(|body| serde_json::from_str(&body).map_err(damaged)).transpose()
+        .optional()?)
 }

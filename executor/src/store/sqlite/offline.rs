@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use countersign_core::seal::{self, Leaf};
+use countersign_core::seal::{self, Leaf, Logged};
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::tlog::key::LogKey;
 use countersign_shared::tlog::merkle::{Hash, Tree};
@@ -11,14 +11,17 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::{Batch, checkpoint};
-use super::{controls, history, open_for_writing, restored, sinks, standing};
+use super::{controls, history, open_for_writing, open_veil, restored, sinks, standing};
 use crate::log::LogKeys;
 use crate::ports::StoreError;
 use crate::standing::Standing;
+use crate::store::veiled;
+use crate::veil::Veil;
 
 /// A store that nobody else uses. Whoever opens it holds the state folder's lock.
 pub struct Offline {
     db: Connection,
+    veil: Veil,
     standing: Standing,
     tree: Tree,
 }
@@ -29,7 +32,7 @@ pub struct Restoration {
     /// The first new leaf, where the log does not simply go on.
     pub opened: Option<Leaf>,
     /// Receipts that come back, in order.
-    pub back: Vec<Leaf>,
+    pub back: Vec<Logged>,
     /// Size and root that these lead to.
     pub leads_to: Option<(u64, Hash)>,
     /// What waits is ended: it may have been done since.
@@ -50,16 +53,17 @@ pub struct Restored {
 }
 
 impl Offline {
-    /// Opens the store, or a new one.
+    /// Opens the store, or a new one. `kek` is the file of the key-encryption key.
     ///
     /// # Errors
     /// When the file cannot be used, or its log is not the key's.
-    pub fn open(path: &Path, keys: &LogKeys) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, kek: Option<&Path>, keys: &LogKeys) -> Result<Self, StoreError> {
         let db = open_for_writing(path)?;
+        let veil = open_veil(path, kek, &db)?;
         let standing = standing::read(&db)?;
         let key = keys.of(standing.epoch).map_err(|e| StoreError::Unavailable(e.to_string()))?;
         let tree = history::load(&db, &key)?;
-        Ok(Self { db, standing, tree })
+        Ok(Self { db, veil, standing, tree })
     }
 
     /// How it stands.
@@ -131,14 +135,15 @@ impl Offline {
 
     fn change(&mut self, back: &Restoration, now: Timestamp) -> Result<Restored, StoreError> {
         let mut done = Restored::default();
-        let (db, mut batch) = (&self.db, Batch::over(&self.db, &mut self.tree));
+        let (db, veil) = (&self.db, &self.veil);
+        let mut batch = Batch::over(db, &mut self.tree);
         if let Some(leaf) = &back.opened {
-            batch.log(leaf)?;
+            batch.log(&veiled::leaf_now(veil, leaf)?)?;
         }
         for leaf in &back.back {
-            batch.log(leaf)?;
+            batch.log(&veiled::logged(veil, leaf)?)?;
             if let Some(outcome) = seal::ends(&leaf.receipt) {
-                restored::take(db, &leaf.receipt, outcome)?;
+                restored::take(db, veil, &leaf.receipt, outcome)?;
                 done.keys += 1;
             }
         }
@@ -147,14 +152,14 @@ impl Offline {
             return Err(StoreError::Damaged(message));
         }
         sinks::perhaps_sent(db, batch.size())?;
-        let stale = if back.ends { restored::stale(db, now)? } else { Vec::new() };
+        let stale = if back.ends { restored::stale(db, veil, now)? } else { Vec::new() };
         for ended in &stale {
             ended.write(db)?;
             batch.log(&ended.leaf)?;
         }
         done.ended = stale.len();
         if let Some(leaf) = &back.closed {
-            batch.log(leaf)?;
+            batch.log(&veiled::leaf_now(veil, leaf)?)?;
         }
         done.frozen = frozen(db)?;
         Ok(done)

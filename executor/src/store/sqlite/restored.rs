@@ -4,7 +4,7 @@ use countersign_core::answer::Verdict;
 use countersign_core::dispatch::AttemptResult;
 use countersign_core::error::Refused;
 use countersign_core::lifecycle::{self, Event, Outcome, Settlement, State};
-use countersign_core::seal::{self, Leaf};
+use countersign_core::seal;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::money::Money;
@@ -16,12 +16,18 @@ use uuid::Uuid;
 use super::rows;
 use crate::ports::StoreError;
 use crate::store::known::damaged;
-use crate::store::row::Row;
+use crate::store::veiled::{self, Append, LeafRow};
+use crate::veil::Veil;
 
 /// Takes the key of a receipt's action again (AT MOST ONE EFFECT), as it ended. A journal
 /// that knows of the sending is ended by it; any other goes, the receipt is the record.
-pub(super) fn take(db: &Connection, receipt: &Receipt, outcome: Outcome) -> Result<(), StoreError> {
-    if end(db, receipt, outcome)? {
+pub(super) fn take(
+    db: &Connection,
+    veil: &Veil,
+    receipt: &Receipt,
+    outcome: Outcome,
+) -> Result<(), StoreError> {
+    if end(db, veil, receipt, outcome)? {
         return Ok(());
     }
     for table in ["journal", "actions", "spending", "locks"] {
@@ -44,8 +50,18 @@ pub(super) fn take(db: &Connection, receipt: &Receipt, outcome: Outcome) -> Resu
 }
 
 /// Ends a journal in which the sending is, as the receipt says; `false` where there is none.
-fn end(db: &Connection, receipt: &Receipt, outcome: Outcome) -> Result<bool, StoreError> {
-    let journal = rows::events(db, &receipt.action_id)?;
+fn end(
+    db: &Connection,
+    veil: &Veil,
+    receipt: &Receipt,
+    outcome: Outcome,
+) -> Result<bool, StoreError> {
+    let found = rows::events(db, (receipt.action_id.clone(), false))?;
+    let journal = match veiled::journal_now(veil, &found) {
+        // Erased since the backup: the receipt is the record.
+        Err(StoreError::Erased) => return Ok(false),
+        read => read?,
+    };
     let seq = u64::try_from(journal.len()).map_err(damaged)?;
     let Ok(mut state) = lifecycle::fold(journal) else { return Ok(false) };
     let why = "the store was restored from a backup".to_owned();
@@ -70,7 +86,7 @@ fn end(db: &Connection, receipt: &Receipt, outcome: Outcome) -> Result<bool, Sto
     for event in &events {
         state = lifecycle::next(Some(state), event.clone()).map_err(damaged)?;
     }
-    rows::append(db, &Row::of(&state), seq, &events)?;
+    rows::append(db, &veiled::append_now(veil, seq, &events, &state)?)?;
     Ok(true)
 }
 
@@ -87,15 +103,16 @@ fn action(db: &Connection, receipt: &Receipt, outcome: Outcome) -> Result<(), St
     let occasion = if taken.is_some() { next } else { receipt.occasion };
     db.prepare_cached(
         "INSERT INTO actions (action_id, proposal_id, tenant, issuer, subject, tool, intent,
-                              caller, at, occasion, state, outcome, receipt_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'sealed', ?11, ?12)",
+                              caller, at, occasion, state, outcome, receipt_id, person)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'sealed', ?11, ?12, ?5)",
     )?
     .execute(params![
         receipt.action_id,
         receipt.proposal_id,
         receipt.tenant,
         receipt.asked.issuer,
-        receipt.asked.subject,
+        // A customer's own digest; for a colleague, whom they acted for.
+        receipt.asked.person,
         receipt.tool,
         receipt.intent,
         receipt.asked.caller,
@@ -125,21 +142,23 @@ fn book(db: &Connection, receipt: &Receipt) -> Result<(), StoreError> {
 
 /// An action that ends without having been sent.
 pub(super) struct Ended {
-    row: Row,
-    seq: u64,
-    events: Vec<Event>,
-    pub(super) leaf: Leaf,
+    append: Append,
+    pub(super) leaf: LeafRow,
 }
 
 impl Ended {
     pub(super) fn write(&self, db: &Connection) -> Result<(), StoreError> {
-        rows::append(db, &self.row, self.seq, &self.events)
+        rows::append(db, &self.append)
     }
 }
 
 /// What waits or was begun and, by this store, not sent: it may have been since. Each is
 /// refused, and has to be asked again. What is void already needs no end.
-pub(super) fn stale(db: &Connection, now: Timestamp) -> Result<Vec<Ended>, StoreError> {
+pub(super) fn stale(
+    db: &Connection,
+    veil: &Veil,
+    now: Timestamp,
+) -> Result<Vec<Ended>, StoreError> {
     let mut select = db.prepare(
         "SELECT action_id FROM actions
          WHERE state IN ('proposed', 'waiting', 'granted', 'claimed', 'cleared')",
@@ -147,18 +166,27 @@ pub(super) fn stale(db: &Connection, now: Timestamp) -> Result<Vec<Ended>, Store
     let ids = select.query_map([], |row| row.get::<_, String>(0))?;
     let mut all = Vec::new();
     for id in ids {
-        let journal = rows::events(db, &id?)?;
+        let journal = match veiled::journal_now(veil, &rows::events(db, (id?, false))?) {
+            // Nobody is left whom it could be done for.
+            Err(StoreError::Erased) => continue,
+            read => read?,
+        };
         let seq = u64::try_from(journal.len()).map_err(damaged)?;
         let state = lifecycle::fold(journal).map_err(damaged)?;
         let void = state.parked().is_some_and(|p| p.proposal().expires_at() < now);
         if !void {
-            all.extend(refuse(state, seq, now)?);
+            all.extend(refuse(veil, state, seq, now)?);
         }
     }
     Ok(all)
 }
 
-fn refuse(state: State, seq: u64, now: Timestamp) -> Result<Option<Ended>, StoreError> {
+fn refuse(
+    veil: &Veil,
+    state: State,
+    seq: u64,
+    now: Timestamp,
+) -> Result<Option<Ended>, StoreError> {
     let message = "made before the store was restored from a backup: ask again";
     let refused = Event::Refused(Box::new(Refused::new(Code::ProposalExpired, message)));
     let state = lifecycle::next(Some(state), refused.clone()).map_err(damaged)?;
@@ -166,5 +194,6 @@ fn refuse(state: State, seq: u64, now: Timestamp) -> Result<Option<Ended>, Store
     let Some(leaf) = seal::seal(&state, None, &id, now) else { return Ok(None) };
     let sealed = Event::Sealed(id);
     let state = lifecycle::next(Some(state), sealed.clone()).map_err(damaged)?;
-    Ok(Some(Ended { row: Row::of(&state), seq, events: vec![refused, sealed], leaf }))
+    let append = veiled::append_now(veil, seq, &[refused, sealed], &state)?;
+    Ok(Some(Ended { append, leaf: veiled::leaf_now(veil, &leaf)? }))
 }

@@ -1,34 +1,33 @@
 //! Actions, journals and observations as rows.
 
 use countersign_core::gates::Gate;
-use countersign_core::lifecycle::{Event, Outcome};
-use countersign_core::resolve::{Evidence, Observation};
-use countersign_core::subject::Subject;
+use countersign_core::lifecycle::Outcome;
 use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::Value as Json;
 
 use super::spending;
 use crate::ports::{Named, Open, StoreError};
 use crate::store::known::damaged;
 use crate::store::row::Row;
+use crate::store::veiled::{Append, JournalRows, ReceiptRow, SeenRow, Whose};
 
 /// Appends to a journal and brings the columns and locks in line.
-pub(super) fn append(
-    db: &Connection,
-    row: &Row,
-    seq: u64,
-    events: &[Event],
-) -> Result<(), StoreError> {
-    upsert(db, row)?;
+pub(super) fn append(db: &Connection, append: &Append) -> Result<(), StoreError> {
+    append.key.stands()?;
+    upsert(db, append)?;
+    let row = &append.row;
     let action = row.proposal.action().as_str();
-    let mut insert =
-        db.prepare_cached("INSERT INTO journal (action_id, seq, event) VALUES (?1, ?2, ?3)")?;
-    for (at, event) in (seq..).zip(events) {
-        let text = serde_json::to_string(event).map_err(damaged)?;
+    // Nothing follows on what was erased meanwhile.
+    let mut insert = db.prepare_cached(
+        "INSERT INTO journal (action_id, seq, event) SELECT ?1, ?2, ?3
+         WHERE ?2 = 0 OR EXISTS (SELECT 1 FROM journal WHERE action_id = ?1 AND seq = ?2 - 1)",
+    )?;
+    for (at, event) in (append.seq..).zip(&append.events) {
         let at = i64::try_from(at).map_err(damaged)?;
-        insert.execute(params![action, at, text]).map_err(conflict)?;
+        if insert.execute(params![action, at, event]).map_err(conflict)? == 0 {
+            return Err(StoreError::Conflict);
+        }
     }
     spending::book(db, action, row.booking.as_ref())?;
     locks(db, row)
@@ -42,12 +41,13 @@ fn conflict(error: rusqlite::Error) -> StoreError {
     }
 }
 
-fn upsert(db: &Connection, row: &Row) -> Result<(), StoreError> {
-    let (p, who) = (&row.proposal, &row.proposal.asked().subject);
+fn upsert(db: &Connection, append: &Append) -> Result<(), StoreError> {
+    let (row, who) = (&append.row, &append.whose);
+    let p = &row.proposal;
     db.prepare_cached(
         "INSERT INTO actions (action_id, proposal_id, tenant, issuer, subject, tool, intent,
-                              occasion, state, outcome, receipt_id, caller, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                              occasion, state, outcome, receipt_id, caller, at, person, rests_on)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (action_id) DO UPDATE SET
             occasion = ?8, state = ?9, outcome = ?10, receipt_id = ?11",
     )?
@@ -56,7 +56,7 @@ fn upsert(db: &Connection, row: &Row) -> Result<(), StoreError> {
         p.id().as_str(),
         who.tenant,
         who.issuer,
-        who.id,
+        who.subject,
         p.tool(),
         p.intent(),
         row.occasion,
@@ -65,6 +65,8 @@ fn upsert(db: &Connection, row: &Row) -> Result<(), StoreError> {
         row.receipt.as_ref().map(ReceiptId::as_str),
         p.asked().caller,
         p.at().as_second(),
+        append.person,
+        append.rests_on,
     ])
     .map_err(conflict)?;
     Ok(())
@@ -90,19 +92,19 @@ fn locks(db: &Connection, row: &Row) -> Result<(), StoreError> {
 
 pub(super) fn journal(
     db: &Connection,
-    owner: &Subject,
+    owner: &Whose,
     named: &Named,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<JournalRows, StoreError> {
     let (condition, id) = condition(named);
     let anyone = !Gate::JournalPerson.is_on();
-    let found: Option<String> = db
+    let found: Option<(String, bool)> = db
         .prepare_cached(&format!(
-            "SELECT action_id FROM actions
+            "SELECT action_id, erased FROM actions
              WHERE {condition} AND (tenant = ?2 AND issuer = ?3 AND subject = ?4 OR ?5)"
         ))?
-        .query_row(params![id, owner.tenant, owner.issuer, owner.id, anyone], |r| r.get(0))
+        .query_row(params![id, owner.tenant, owner.issuer, owner.subject, anyone], named_row)
         .optional()?;
-    found.map_or_else(|| Ok(Vec::new()), |action| events(db, &action))
+    found.map_or_else(|| Ok(JournalRows::default()), |found| events(db, found))
 }
 
 fn condition(named: &Named) -> (&'static str, &str) {
@@ -113,25 +115,28 @@ fn condition(named: &Named) -> (&'static str, &str) {
     }
 }
 
-pub(super) fn parked(db: &Connection, named: &Named) -> Result<Vec<Event>, StoreError> {
-    let (condition, id) = condition(named);
-    let found: Option<String> = db
-        .prepare_cached(&format!("SELECT action_id FROM actions WHERE {condition} LIMIT 1"))?
-        .query_row(params![id], |r| r.get(0))
-        .optional()?;
-    found.map_or_else(|| Ok(Vec::new()), |action| events(db, &action))
+/// An action's id, and whether its journal is erased.
+fn named_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, bool)> {
+    Ok((row.get(0)?, row.get(1)?))
 }
 
-pub(super) fn waiting(db: &Connection) -> Result<Vec<Vec<Event>>, StoreError> {
+pub(super) fn parked(db: &Connection, named: &Named) -> Result<JournalRows, StoreError> {
+    let (condition, id) = condition(named);
+    let sql = format!("SELECT action_id, erased FROM actions WHERE {condition} LIMIT 1");
+    let found = db.prepare_cached(&sql)?.query_row(params![id], named_row).optional()?;
+    found.map_or_else(|| Ok(JournalRows::default()), |found| events(db, found))
+}
+
+pub(super) fn waiting(db: &Connection) -> Result<Vec<JournalRows>, StoreError> {
     let mut select =
         db.prepare_cached("SELECT action_id FROM actions WHERE state = 'waiting' ORDER BY at")?;
     let ids = select.query_map([], |r| r.get::<_, String>(0))?;
-    ids.map(|id| events(db, &id?)).collect()
+    ids.map(|id| events(db, (id?, false))).collect()
 }
 
 pub(super) fn open(
     db: &Connection,
-    owner: &Subject,
+    owner: &Whose,
     caller: &str,
     since: Timestamp,
 ) -> Result<Open, StoreError> {
@@ -141,7 +146,7 @@ pub(super) fn open(
             "SELECT count(*) FROM actions WHERE tenant = ?1 AND issuer = ?2 AND subject = ?3
              AND at > ?4 AND state IN ('proposed', 'waiting')",
         )?
-        .query_row(params![owner.tenant, owner.issuer, owner.id, since], |r| r.get(0))?;
+        .query_row(params![owner.tenant, owner.issuer, owner.subject, since], |r| r.get(0))?;
     let planner = db
         .prepare_cached(
             "SELECT count(*) FROM actions
@@ -151,15 +156,23 @@ pub(super) fn open(
     Ok(Open { subject, planner })
 }
 
-pub(super) fn events(db: &Connection, action: &str) -> Result<Vec<Event>, StoreError> {
+pub(super) fn events(
+    db: &Connection,
+    (action, erased): (String, bool),
+) -> Result<JournalRows, StoreError> {
     let mut select =
-        db.prepare_cached("SELECT event FROM journal WHERE action_id = ?1 ORDER BY seq")?;
-    let texts = select.query_map(params![action], |r| r.get::<_, String>(0))?;
-    texts.map(|text| serde_json::from_str(&text?).map_err(damaged)).collect()
+        db.prepare_cached("SELECT seq, event FROM journal WHERE action_id = ?1 ORDER BY seq")?;
+    let rows = select.query_map(params![action], |r| Ok((r.get::<_, i64>(0)?, r.get(1)?)))?;
+    let mut events = Vec::new();
+    for row in rows {
+        let (seq, event) = row?;
+        events.push((u64::try_from(seq).map_err(damaged)?, event));
+    }
+    Ok(JournalRows { action, erased, events })
 }
 
-pub(super) fn unfinished(db: &Connection) -> Result<Vec<Vec<Event>>, StoreError> {
-    begun(db)?.iter().map(|action| events(db, action.as_str())).collect()
+pub(super) fn unfinished(db: &Connection) -> Result<Vec<JournalRows>, StoreError> {
+    begun(db)?.iter().map(|action| events(db, (action.to_string(), false))).collect()
 }
 
 /// Begun, and without a receipt.
@@ -173,66 +186,72 @@ pub(super) fn begun(db: &Connection) -> Result<Vec<ActionId>, StoreError> {
 
 pub(super) fn observe(
     db: &Connection,
-    owner: &Subject,
-    conversation: &str,
-    seen: &Observation,
+    id: &ObservationId,
+    seen: &SeenRow,
 ) -> Result<(), StoreError> {
-    let body = serde_json::to_string(seen).map_err(damaged)?;
+    seen.key.stands()?;
+    let who = &seen.whose;
     db.prepare_cached(
-        "INSERT INTO observations (observation_id, tenant, issuer, subject, conversation, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO observations (observation_id, tenant, issuer, subject, conversation, person,
+                                   body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
-        seen.id.as_str(),
-        owner.tenant,
-        owner.issuer,
-        owner.id,
-        conversation,
-        body
+        id.as_str(),
+        who.tenant,
+        who.issuer,
+        who.subject,
+        who.conversation,
+        seen.person,
+        seen.body
     ])?;
     Ok(())
 }
 
-pub(super) fn evidence(
+pub(super) fn observed(
     db: &Connection,
-    owner: &Subject,
-    conversation: &str,
+    owner: &Whose,
     observations: &[ObservationId],
-    receipts: &[ReceiptId],
-) -> Result<Evidence, StoreError> {
-    let mut evidence = Evidence::default();
-    let mut seen = db.prepare_cached(
+) -> Result<Vec<(ObservationId, Vec<u8>)>, StoreError> {
+    let mut select = db.prepare_cached(
         "SELECT body FROM observations WHERE observation_id = ?1
          AND (tenant = ?2 AND issuer = ?3 AND subject = ?4 OR ?6) AND (conversation = ?5 OR ?7)",
     )?;
+    let mut found = Vec::new();
     for id in observations {
         let who = params![
             id.as_str(),
             owner.tenant,
             owner.issuer,
-            owner.id,
-            conversation,
+            owner.subject,
+            owner.conversation,
             !Gate::EvidencePerson.is_on(),
             !Gate::EvidenceConversation.is_on(),
         ];
-        let body: Option<String> = seen.query_row(who, |r| r.get(0)).optional()?;
-        if let Some(body) = body {
-            evidence.observations.insert(id.clone(), serde_json::from_str(&body).map_err(damaged)?);
-        }
+        let body = select.query_row(who, |r| r.get(0)).optional()?;
+        found.extend(body.map(|body| (id.clone(), body)));
     }
-    let mut sealed = db.prepare_cached(
-        "SELECT body FROM leaves WHERE receipt_id = ?1
-         AND (tenant = ?2 AND issuer = ?3 AND subject = ?4 OR ?5)",
+    Ok(found)
+}
+
+pub(super) fn sealed(
+    db: &Connection,
+    owner: &Whose,
+    receipts: &[ReceiptId],
+) -> Result<Vec<ReceiptRow>, StoreError> {
+    let mut select = db.prepare_cached(
+        "SELECT l.receipt_id, l.idx, l.body, o.body
+         FROM leaves AS l LEFT JOIN openings AS o ON o.receipt_id = l.receipt_id
+         WHERE l.receipt_id = ?1 AND (l.tenant = ?2 AND l.issuer = ?3 AND l.subject = ?4 OR ?5)",
     )?;
+    let anyone = !Gate::EvidencePerson.is_on();
+    let mut found = Vec::new();
     for id in receipts {
-        let anyone = !Gate::EvidencePerson.is_on();
-        let who = params![id.as_str(), owner.tenant, owner.issuer, owner.id, anyone];
-        let body: Option<Vec<u8>> = sealed.query_row(who, |r| r.get(0)).optional()?;
-        if let Some(body) = body {
-            let receipt: Json = serde_json::from_slice(&body).map_err(damaged)?;
-            let output = receipt.get("output").cloned().unwrap_or_default();
-            evidence.receipts.insert(id.clone(), output);
+        let who = params![id.as_str(), owner.tenant, owner.issuer, owner.subject, anyone];
+        let mut rows = select.query(who)?;
+        while let Some(row) = rows.next()? {
+            found.push(super::history::receipt(row)?);
         }
     }
-    Ok(evidence)
+    Ok(found)
 }

@@ -28,7 +28,7 @@ impl Bed for TempDir {
 }
 
 fn open(dir: &TempDir) -> Sqlite {
-    Sqlite::open(&dir.path().join("executor.db"), key()).unwrap()
+    Sqlite::open(&dir.path().join("executor.db"), None, key()).unwrap()
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn another_key_does_not_open_the_store() {
     let state = lifecycle(&[proposed(1, "i1", "o1")]);
     open(&dir).seal(refused(state, 1).2, None).await.unwrap();
     let other = Arc::new(LogKey::new("test/log", SigningKey::from_bytes(&[8; 32])).unwrap());
-    assert!(Sqlite::open(&dir.path().join("executor.db"), other).is_err());
+    assert!(Sqlite::open(&dir.path().join("executor.db"), None, other).is_err());
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn an_edited_leaf_is_noticed_at_the_next_start() {
     let db = Connection::open(dir.path().join("executor.db")).unwrap();
     db.execute("UPDATE nodes SET hash = zeroblob(32)", []).unwrap();
     drop(db);
-    let error = Sqlite::open(&dir.path().join("executor.db"), key()).map(drop).unwrap_err();
+    let error = Sqlite::open(&dir.path().join("executor.db"), None, key()).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
 }
 

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use countersign_core::seal::Leaf;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::{Hash, Tree, leaf_hash};
@@ -17,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{escalations, history};
 use crate::kill;
 use crate::ports::StoreError;
+use crate::store::veiled::LeafRow;
 
 /// Most operations that wait in the queue; their callers wait for a place in it.
 const QUEUE: usize = 1024;
@@ -91,7 +91,8 @@ impl<'a> Batch<'a> {
 
     /// Appends a leaf to the log, with what it does to the queue of people, and answers
     /// with its index.
-    pub(super) fn log(&mut self, leaf: &Leaf) -> Result<u64, StoreError> {
+    pub(super) fn log(&mut self, leaf: &LeafRow) -> Result<u64, StoreError> {
+        leaf.key.as_ref().map_or(Ok(()), |key| key.stands())?;
         escalations::follow(self.db, leaf)?;
         let index = self.tree.size();
         let nodes = self.tree.append(leaf_hash(&leaf.bytes));

@@ -11,6 +11,7 @@ use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
+use countersign_core::person::Person;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
@@ -369,5 +370,21 @@ impl Store for Faulty {
 
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         self.durable(self.inner.feed(sink, fed)).await
+    }
+
+    fn person(&self, person: &Person) -> String {
+        self.inner.person(person)
+    }
+
+    async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
+        self.durable(self.inner.hold(person, holds, leaf)).await
+    }
+
+    async fn erase(
+        &self,
+        persons: Vec<(String, Leaf)>,
+        now: Timestamp,
+    ) -> Result<Result<(), Refused>, StoreError> {
+        self.durable(self.inner.erase(persons, now)).await
     }
 }

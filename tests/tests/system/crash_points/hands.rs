@@ -76,7 +76,7 @@ impl Hands {
         assert_eq!(self.store.unfinished().await.unwrap().len(), 0, "something is unfinished");
         let all = ReceiptQuery { limit: 100, ..ReceiptQuery::default() };
         let receipts = self.store.receipts(all).await.unwrap();
-        receipts.iter().map(|r| serde_json::from_slice(&r.body).unwrap()).collect()
+        receipts.iter().map(|r| r.open().unwrap()).collect()
     }
 
     /// An answer as it is, or `STORE_UNAVAILABLE`: nothing else may go wrong here.

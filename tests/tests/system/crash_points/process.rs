@@ -233,7 +233,7 @@ impl Machine {
 
     fn store(&self, life: &Life) -> (Arc<dyn Store>, LogSource) {
         let path = life.dir.path().join("executor.db");
-        let sqlite = Sqlite::open(&path, Arc::clone(&self.key)).unwrap();
+        let sqlite = Sqlite::open(&path, None, Arc::clone(&self.key)).unwrap();
         let source = sqlite.log_source();
         (Arc::new(sqlite), source)
     }

@@ -1,8 +1,7 @@
 //! The store's file in somebody else's hands.
 
-use countersign_shared::ids::ReceiptId;
-use rusqlite::{Connection, params};
-use serde_json::json;
+use countersign_proto::v1;
+use rusqlite::Connection;
 
 use super::super::support::pair::Pair;
 use super::super::support::plans::{Desk, step};
@@ -27,11 +26,15 @@ pub async fn store_unavailable(pair: &Pair) -> Answer {
 pub async fn internal(pair: &Pair) -> Answer {
     let mut desk = Desk::new(pair, pair.customer(1), "c1");
     let proposal = desk.propose_cancel("1001").await.unwrap();
-    let sealed = json!({ "sealed": ReceiptId::from_uuid(uuid::Uuid::now_v7()) }).to_string();
-    let edit = "UPDATE journal SET event = ?1 WHERE action_id =
-        (SELECT action_id FROM actions WHERE proposal_id = ?2)";
-    let edited = open(pair).execute(edit, params![sealed, proposal.proposal_id]).unwrap();
-    assert_eq!(edited, 1);
+    let request = v1::WithdrawRequest {
+        subject_token: desk.who.token.clone(),
+        proposal_id: proposal.proposal_id.clone(),
+    };
+    desk.client.withdraw(request).await.unwrap();
+    // That it was refused is gone, and that the refusal has a receipt is there.
+    let edit = "DELETE FROM journal WHERE seq = 1 AND action_id =
+        (SELECT action_id FROM actions WHERE proposal_id = ?1)";
+    assert_eq!(open(pair).execute(edit, [&proposal.proposal_id]).unwrap(), 1);
     let yes = desk.yes(&proposal);
     refused(desk.execute(&proposal, &yes).await)
 }

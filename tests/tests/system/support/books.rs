@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use countersign::pki::Role;
 use countersign_proto::v1::{self, Action, Outcome};
 use countersign_shared::money::Money;
-use countersign_shared::receipt::Receipt;
+use countersign_shared::receipt::{Receipt, opened};
 use countersign_tests::sandbox::Effect;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub async fn receipts(pair: &Pair) -> Vec<Receipt> {
     loop {
         let request = v1::ListReceiptsRequest { page_size: 500, page_token, ..Default::default() };
         let page = audit.list_receipts(request).await.unwrap().into_inner();
-        all.extend(page.receipts.iter().map(|r| serde_json::from_slice(&r.body).unwrap()));
+        all.extend(page.receipts.iter().map(|r| opened(&r.body, &r.openings).unwrap()));
         if page.next_page_token.is_empty() {
             return all;
         }

@@ -1,0 +1,187 @@
+//! Rows as they are written: personal values sealed, identities as digests. And the way
+//! back. Both stores on disk share it.
+
+mod read;
+mod written;
+
+use std::sync::Arc;
+
+use countersign_core::person::Person;
+use countersign_core::subject::Subject;
+use countersign_shared::ids::ActionId;
+use jiff::Timestamp;
+
+use super::row::Row;
+use crate::ports::ReceiptQuery;
+use crate::veil::{PersonKey, Veil};
+pub(super) use read::{
+    evidence, journal, journal_now, journals, match_of, matters, receipts, seen_rows,
+};
+pub(super) use written::{
+    append, append_now, leaf, leaf_now, logged, matched, observation, seen_text,
+};
+
+/// Whose a row is, by digests.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whose {
+    pub(super) tenant: String,
+    pub(super) issuer: String,
+    pub(super) subject: String,
+    pub(super) conversation: String,
+}
+
+/// Events to append, and where they lead.
+pub(super) struct Append {
+    pub(super) row: Row,
+    pub(super) whose: Whose,
+    pub(super) person: String,
+    /// Observations that it points into, for the purge.
+    pub(super) rests_on: String,
+    pub(super) seq: u64,
+    pub(super) events: Vec<Vec<u8>>,
+    pub(super) key: Arc<PersonKey>,
+}
+
+/// A leaf, with what lies beside the log.
+pub(super) struct LeafRow {
+    pub(super) receipt_id: String,
+    pub(super) whose: Whose,
+    pub(super) person: String,
+    pub(super) tool: String,
+    pub(super) external_ref: String,
+    pub(super) bytes: Vec<u8>,
+    pub(super) openings: Option<Vec<u8>>,
+    pub(super) queue: QueueRow,
+    pub(super) key: Option<Arc<PersonKey>>,
+}
+
+/// What a leaf does to the queue of people.
+pub(super) enum QueueRow {
+    Stays,
+    Opens(Box<CaseRow>),
+    Closes(String),
+}
+
+/// A matter that waits for a person.
+pub(super) struct CaseRow {
+    pub(super) id: String,
+    pub(super) matter: String,
+    pub(super) whose: Whose,
+    pub(super) person: String,
+    pub(super) observations: Vec<String>,
+    pub(super) body: Vec<u8>,
+}
+
+/// An observation or a match.
+pub(super) struct SeenRow {
+    pub(super) whose: Whose,
+    pub(super) person: String,
+    pub(super) body: Vec<u8>,
+    pub(super) key: Arc<PersonKey>,
+}
+
+/// A journal as it was read.
+#[derive(Debug, Default)]
+pub(super) struct JournalRows {
+    pub(super) action: String,
+    /// Whether there was more, which is erased.
+    pub(super) erased: bool,
+    /// By their place in it.
+    pub(super) events: Vec<(u64, Vec<u8>)>,
+}
+
+/// A receipt as it was read.
+pub(super) struct ReceiptRow {
+    pub(super) id: String,
+    pub(super) index: u64,
+    pub(super) body: Vec<u8>,
+    pub(super) openings: Option<Vec<u8>>,
+}
+
+/// A matter as it was read.
+pub(super) struct MatterRow {
+    pub(super) id: String,
+    pub(super) body: Vec<u8>,
+    /// Observations as they are sealed, by id.
+    pub(super) seen: Vec<(String, Vec<u8>)>,
+    pub(super) taken_by: Option<String>,
+    pub(super) closed_by: Option<String>,
+}
+
+/// A person who is erased.
+#[derive(Debug, Clone)]
+pub(super) struct Erasure {
+    pub(super) person: String,
+    pub(super) at: Timestamp,
+}
+
+fn event_name(action: &str, seq: u64) -> String {
+    format!("event {seq} of {action}")
+}
+
+fn observation_name(id: &str) -> String {
+    format!("observation {id}")
+}
+
+fn matter_name(id: &str) -> String {
+    format!("escalation {id}")
+}
+
+fn openings_name(receipt: &str) -> String {
+    format!("openings of {receipt}")
+}
+
+fn match_name(whose: &Whose) -> String {
+    format!("match of {} in {}", whose.subject, whose.conversation)
+}
+
+impl Whose {
+    fn new(veil: &Veil, tenant: &str, issuer: &str, id: &str, conversation: &str) -> Self {
+        let named = Person::Named {
+            tenant: tenant.to_owned(),
+            issuer: issuer.to_owned(),
+            id: id.to_owned(),
+        };
+        Self {
+            tenant: tenant.to_owned(),
+            issuer: issuer.to_owned(),
+            subject: if id.is_empty() { String::new() } else { veil.person(&named) },
+            conversation: veil.digest("conversation v1", conversation),
+        }
+    }
+
+    pub(super) fn of(veil: &Veil, owner: &Subject, conversation: &str) -> Self {
+        Self::new(veil, &owner.tenant, &owner.issuer, &owner.id, conversation)
+    }
+
+    /// A guest goes by the name in the token.
+    pub(super) fn guest(veil: &Veil, owner: &Subject, conversation: &str) -> Self {
+        Self::new(veil, &owner.tenant, &owner.issuer, &owner.signs_as, conversation)
+    }
+}
+
+/// A matter's digest holds its subject; an action's id holds nothing.
+pub(super) fn matter(veil: &Veil, matter: &str) -> String {
+    match matter.parse::<ActionId>() {
+        Ok(_) => matter.to_owned(),
+        Err(_) => veil.digest("matter v1", matter),
+    }
+}
+
+/// What tries to match are counted against: an address can be guessed by its digest.
+pub(super) fn tries(veil: &Veil, against: [String; 2]) -> [String; 2] {
+    against.map(|what| veil.digest("try v1", &what))
+}
+
+/// The same question with digests in it.
+pub(super) fn query(veil: &Veil, query: ReceiptQuery) -> ReceiptQuery {
+    let subject = |(tenant, issuer, id): (String, String, String)| {
+        let whose = Whose::new(veil, &tenant, &issuer, &id, "");
+        (tenant, issuer, whose.subject)
+    };
+    ReceiptQuery {
+        owner: query.owner.map(subject),
+        external_ref: query.external_ref.map(|text| veil.digest("external ref v1", &text)),
+        ..query
+    }
+}

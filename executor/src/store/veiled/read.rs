@@ -1,0 +1,152 @@
+//! What was read, opened; what is erased is not there.
+
+use countersign_core::lifecycle::Event;
+use countersign_core::resolve::{Evidence, Observation};
+use countersign_core::subject::Matched;
+use countersign_shared::ids::{ObservationId, ReceiptId};
+use countersign_shared::receipt::{self, Openings};
+use serde::de::DeserializeOwned;
+
+use super::{
+    JournalRows, MatterRow, ReceiptRow, Whose, event_name, match_name, matter_name,
+    observation_name, openings_name,
+};
+use crate::ports::{Escalation, SealedReceipt, StoreError};
+use crate::store::known::damaged;
+use crate::veil::Veil;
+
+/// Events that were read; `Erased` where they were there once.
+pub(in crate::store) async fn journal(
+    veil: &Veil,
+    found: JournalRows,
+) -> Result<Vec<Event>, StoreError> {
+    veil.ready(found.events.iter().map(|(_, event)| event.as_slice())).await?;
+    opened(veil, &found)
+}
+
+/// The same from a thread that may wait.
+pub(in crate::store) fn journal_now(
+    veil: &Veil,
+    found: &JournalRows,
+) -> Result<Vec<Event>, StoreError> {
+    veil.ready_now(found.events.iter().map(|(_, event)| event.as_slice()))?;
+    opened(veil, found)
+}
+
+fn opened(veil: &Veil, found: &JournalRows) -> Result<Vec<Event>, StoreError> {
+    if found.erased && found.events.is_empty() {
+        return Err(StoreError::Erased);
+    }
+    let each = found.events.iter().map(|(seq, sealed)| {
+        read(veil, &event_name(&found.action, *seq), sealed)?.ok_or(StoreError::Erased)
+    });
+    each.collect()
+}
+
+pub(in crate::store) async fn journals(
+    veil: &Veil,
+    all: Vec<JournalRows>,
+) -> Result<Vec<Vec<Event>>, StoreError> {
+    let each =
+        all.iter().flat_map(|journal| journal.events.iter().map(|(_, event)| event.as_slice()));
+    veil.ready(each).await?;
+    all.iter().map(|journal| opened(veil, journal)).collect()
+}
+
+pub(in crate::store) async fn receipts(
+    veil: &Veil,
+    rows: Vec<ReceiptRow>,
+) -> Result<Vec<SealedReceipt>, StoreError> {
+    veil.ready(rows.iter().filter_map(|row| row.openings.as_deref())).await?;
+    let each = rows.into_iter().map(|row| {
+        let openings = openings(veil, &row.id, row.openings.as_deref())?;
+        let id = row.id.parse().map_err(damaged)?;
+        Ok(SealedReceipt { id, index: row.index, body: row.body, openings })
+    });
+    each.collect()
+}
+
+fn openings(veil: &Veil, id: &str, sealed: Option<&[u8]>) -> Result<Openings, StoreError> {
+    let found = sealed.map(|sealed| read(veil, &openings_name(id), sealed)).transpose()?;
+    Ok(found.flatten().unwrap_or_default())
+}
+
+/// Evidence that was found: observations as id and body, and receipts. What is erased
+/// proves nothing any more.
+pub(in crate::store) async fn evidence(
+    veil: &Veil,
+    seen: Vec<(ObservationId, Vec<u8>)>,
+    sealed: Vec<ReceiptRow>,
+) -> Result<Evidence, StoreError> {
+    let bodies = seen.iter().map(|(_, body)| body.as_slice());
+    let opening = sealed.iter().filter_map(|row| row.openings.as_deref());
+    veil.ready(bodies.chain(opening)).await?;
+    let mut evidence = Evidence::default();
+    for (id, body) in seen {
+        if let Some(observation) = read(veil, &observation_name(id.as_str()), &body)? {
+            evidence.observations.insert(id, observation);
+        }
+    }
+    for row in sealed {
+        let id: ReceiptId = row.id.parse().map_err(damaged)?;
+        let openings = openings(veil, &row.id, row.openings.as_deref())?;
+        if !openings.0.is_empty() {
+            let opened = receipt::open(&row.body, &openings).map_err(damaged)?;
+            evidence.receipts.insert(id, opened.output);
+        }
+    }
+    Ok(evidence)
+}
+
+/// The match that was found.
+pub(in crate::store) async fn match_of(
+    veil: &Veil,
+    whose: &Whose,
+    body: Option<Vec<u8>>,
+) -> Result<Option<Matched>, StoreError> {
+    let Some(body) = body else { return Ok(None) };
+    veil.ready([body.as_slice()].into_iter()).await?;
+    read(veil, &match_name(whose), &body)
+}
+
+/// Matters that were found; one that is erased is there no more.
+pub(in crate::store) async fn matters(
+    veil: &Veil,
+    rows: Vec<MatterRow>,
+) -> Result<Vec<Escalation>, StoreError> {
+    let each = rows.iter().flat_map(|row| {
+        let seen = row.seen.iter().map(|(_, body)| body.as_slice());
+        seen.chain([row.body.as_slice()])
+    });
+    veil.ready(each).await?;
+    let mut found = Vec::new();
+    for row in rows {
+        let Some(case) = read(veil, &matter_name(&row.id), &row.body)? else { continue };
+        let seen = row.seen.iter();
+        let seen = seen.map(|(id, body)| read(veil, &observation_name(id), body));
+        let seen: Vec<Option<Observation>> = seen.collect::<Result<_, _>>()?;
+        found.push(Escalation {
+            case,
+            seen: seen.into_iter().flatten().collect(),
+            taken_by: row.taken_by,
+            closed_by: row.closed_by.map(|id| id.parse().map_err(damaged)).transpose()?,
+        });
+    }
+    Ok(found)
+}
+
+fn read<T: DeserializeOwned>(
+    veil: &Veil,
+    name: &str,
+    sealed: &[u8],
+) -> Result<Option<T>, StoreError> {
+    let clear = veil.open(name, sealed)?;
+    clear.map(|clear| serde_json::from_slice(&clear).map_err(damaged)).transpose()
+}
+
+/// The same, read.
+pub(in crate::store) fn seen_rows(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let hex: Vec<(String, String)> = serde_json::from_slice(text).map_err(damaged)?;
+    let each = hex.into_iter().map(|(id, body)| Ok((id, hex::decode(body).map_err(damaged)?)));
+    each.collect()
+}
