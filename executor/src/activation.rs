@@ -216,7 +216,8 @@ impl Outcome {
     ) {
         let (old, new) = (change.old().to_owned(), change.found.to_owned());
         let what = change.part.to_string();
-        let receipt = receipt::Change { what, old, new, reason: reason.to_owned(), by };
+        let (reason, note) = (reason.to_owned(), String::new());
+        let receipt = receipt::Change { what, old, new, reason, by, note };
         self.leaves.push(seal::changed(receipt, &fresh(), now));
         self.activated.push(activation(change.part, change.found, found, now));
     }
@@ -250,6 +251,7 @@ fn genesis(found: &Found, now: Timestamp) -> Leaf {
         new: lines.join("\n"),
         reason: "activated as found at the first start".to_owned(),
         by: Vec::new(),
+        note: String::new(),
     };
     seal::changed(change, &fresh(), now)
 }

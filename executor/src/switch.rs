@@ -126,6 +126,7 @@ impl Switchboard {
             new: word(turn.off),
             reason: turn.reason.clone(),
             by: vec![Changer { who: turn.by.clone(), reason: String::new(), jws: String::new() }],
+            note: String::new(),
         };
         let off = turn.off.then_some(Off { by: turn.by, reason: turn.reason, at });
         let leaf = seal::changed(change, &receipt, at);

@@ -95,6 +95,27 @@ pub struct Receipt {
     pub counted: Option<Counted>,
 }
 
+/// What every receipt of every layout begins to tell: enough to know a leaf for one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    /// Layout version.
+    pub v: u32,
+    /// Its id.
+    pub receipt_id: String,
+    /// When it was sealed.
+    pub sealed_at: Timestamp,
+    /// Its outcome.
+    pub outcome: String,
+}
+
+/// Reads a leaf's head, and that the rest of it is JSON, several times faster than all of it.
+///
+/// # Errors
+/// When it is no receipt.
+pub fn head(leaf: &[u8]) -> Result<Head, serde_json::Error> {
+    serde_json::from_slice(leaf)
+}
+
 /// Refusals of one caller beyond its quota, counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
@@ -120,6 +141,10 @@ pub struct Change {
     pub reason: String,
     /// Who, with what they signed where they had to.
     pub by: Vec<Changer>,
+    /// For a change of the log's key: the note that both keys signed
+    /// ([`crate::tlog::rotation`]). Empty for any other.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// One of those who made a change.

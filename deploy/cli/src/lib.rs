@@ -44,5 +44,6 @@ mod ed25519;
 mod guard;
 mod logkey;
 mod remote;
+mod signatures;
 mod signer;
 mod text;

@@ -57,8 +57,9 @@ impl Offline {
     pub fn open(path: &Path, keys: &LogKeys) -> Result<Self, StoreError> {
         let db = open_for_writing(path)?;
         let standing = standing::read(&db)?;
-        let key = keys.of(standing.epoch).map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        let tree = history::load(&db, &key)?;
+        let keys =
+            keys.verifiers(standing.epoch).map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        let tree = history::load(&db, &keys)?;
         Ok(Self { db, standing, tree })
     }
 
@@ -122,6 +123,22 @@ impl Offline {
             checkpoint(&self.db, &self.tree, key)?;
             self.db.execute_batch("COMMIT")?;
             Ok(done)
+        });
+        if done.is_err() {
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    /// Adds one entry, under a checkpoint that `key` signs.
+    ///
+    /// # Errors
+    /// When the store fails. Nothing was changed then.
+    pub fn enter(mut self, leaf: &Leaf, key: &LogKey) -> Result<(), StoreError> {
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        let done = Batch::over(&self.db, &mut self.tree).log(leaf).and_then(|_| {
+            checkpoint(&self.db, &self.tree, key)?;
+            Ok(self.db.execute_batch("COMMIT")?)
         });
         if done.is_err() {
             let _ = self.db.execute_batch("ROLLBACK");
