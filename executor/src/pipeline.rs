@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
+use countersign_core::claim;
 use countersign_core::contract::{Body, Catalog, Contract, WriteBody};
 use countersign_core::dispatch::{self, AttemptResult, Dispatch};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::error::Refused;
-use countersign_core::claim;
 use countersign_core::gate::Hearing;
 use countersign_core::grant::{Granted, Vote};
 use countersign_core::lifecycle::{self, Event, State};

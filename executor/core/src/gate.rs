@@ -124,9 +124,8 @@ impl Hearing {
         contract: &Contract,
         policy: &Policy,
     ) -> Result<Clearance, Refused> {
-        let decided = self.weigh(claimed.granted().proposal(), contract, policy, |facts| {
-            decide(claimed, facts)
-        });
+        let decided = self
+            .weigh(claimed.granted().proposal(), contract, policy, |facts| decide(claimed, facts));
         decided.map_err(|refused| self.stop(refused, contract, Premise::Gate))
     }
 
@@ -171,12 +170,7 @@ impl Hearing {
     }
 
     /// SUBJECT OWNS IT: what is another's is not kept.
-    fn stop(
-        &self,
-        refused: Refused,
-        contract: &Contract,
-        premise: fn(Self) -> Premise,
-    ) -> Refused {
+    fn stop(&self, refused: Refused, contract: &Contract, premise: fn(Self) -> Premise) -> Refused {
         let read = self.read.as_ref().map(|read| read.kept(contract, &refused));
         let heard = Self { books: self.books.clone(), at: self.at, read };
         refused.on(premise(heard))

@@ -400,6 +400,32 @@ impl Vote {
         }
     }
 
+    /// The subject's yes, as a receipt names it; nothing checks it.
+    pub(crate) fn supposed_yes(by: &str, at: Timestamp) -> Self {
+        Self::Confirmed(Confirmation {
+            frontend: String::new(),
+            subject: by.to_owned(),
+            card: String::new(),
+            at,
+            jws: String::new(),
+            heard: None,
+        })
+    }
+
+    /// Somebody's yes, as a receipt names it; nothing checks it.
+    pub(crate) fn supposed_approval(by: &str, issuer: &str, role: &str, at: Timestamp) -> Self {
+        Self::Approved(Approval {
+            id: by.to_owned(),
+            issuer: issuer.to_owned(),
+            role: role.to_owned(),
+            reason: String::new(),
+            card: String::new(),
+            at,
+            signature: Signature::Jws(String::new()),
+            heard: None,
+        })
+    }
+
     fn person(&self) -> (&str, &str) {
         match self {
             Self::Confirmed(c) => ("", &c.subject),
@@ -421,6 +447,12 @@ impl Granted {
     pub(crate) fn new(parked: Parked, grants: Grants) -> Self {
         let (proposal, votes) = parked.into_parts();
         Self { proposal, votes, grants }
+    }
+
+    /// As if these had said yes and nothing were missing: for what never leaves a
+    /// back-test.
+    pub(crate) fn supposed(parked: Parked, votes: Vec<Vote>, at: Timestamp) -> Self {
+        Self { proposal: parked.proposal, votes, grants: Grants { at, on: None } }
     }
 
     /// What was granted.

@@ -13,7 +13,7 @@
 //! one state to the next, live, on replay and in tests. `brief::ask` and `effect::ask` say what
 //! the driver has to do before the next arrow; `abandon` ends what has no contract
 //! any more. Each arrow keeps what it was decided from (`premise`), so that `replay`
-//! decides a receipt again.
+//! decides a receipt again, and `backtest` by other books.
 
 pub mod nearest;
 
@@ -93,3 +93,4 @@ pub mod abandon;
 
 pub mod replay;
 
+pub mod backtest;

@@ -148,9 +148,8 @@ fn stopped(
     let ended = lifecycle::next(Some(state), Event::Refused(Box::new(refused.clone())));
     let ended = ended.map_err(|illegal| Unfit::Disorder(illegal.to_string()))?;
     let ends = seal::seal(&ended, contract, &id, at);
-    let ends = ends.map_or(Replayed::Told("nothing"), |leaf| {
-        compared(receipt, &leaf, difference::ALL)
-    });
+    let ends =
+        ends.map_or(Replayed::Told("nothing"), |leaf| compared(receipt, &leaf, difference::ALL));
     // What was told of an answer leaves the request as it was.
     let stays = compared(receipt, &stays, difference::ALL);
     let told = matches!(premise, Premise::Told(_)) && stays == Replayed::Same;
@@ -161,7 +160,8 @@ fn stopped(
 /// Where staff said yes before, nothing waits any more.
 fn waits_on(state: &State, premise: &Premise) -> bool {
     let approved = |vote: &Vote| matches!(vote, Vote::Approved(_));
-    let by_staff = state.parked().map(Parked::votes).is_some_and(|votes| votes.iter().any(approved));
+    let by_staff =
+        state.parked().map(Parked::votes).is_some_and(|votes| votes.iter().any(approved));
     match premise {
         Premise::Vote(_) => true,
         Premise::Grant(_) => !by_staff,

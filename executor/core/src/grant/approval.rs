@@ -51,9 +51,7 @@ pub fn answer(
     let heard = signers.heard(parked, [], contract, now);
     match counted(parked, signature.clone(), &heard, contract, signers) {
         Ok(vote) => Ok(vote),
-        Err(refused) => {
-            Err(refused.on(Premise::Vote(Box::new(Ballot::Staff(signature, heard)))))
-        }
+        Err(refused) => Err(refused.on(Premise::Vote(Box::new(Ballot::Staff(signature, heard))))),
     }
 }
 

@@ -109,7 +109,9 @@ impl<'s> Library<'s> {
         packs: &BTreeMap<String, String>,
     ) -> Result<Cow<'s, Catalog>, Unfit> {
         let mut all = packs.iter().map(|(name, digest)| self.pack(name, digest));
-        let Some(first) = all.next().transpose()? else { return Ok(Cow::Owned(Catalog::default())) };
+        let Some(first) = all.next().transpose()? else {
+            return Ok(Cow::Owned(Catalog::default()));
+        };
         let mut catalog = Cow::Borrowed(first);
         for more in all {
             let more = more?;

@@ -1,5 +1,8 @@
 //! One premise, decided by the function that decided it live.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use countersign_shared::receipt::Receipt;
 use jiff::Timestamp;
 
@@ -7,7 +10,7 @@ use super::shelf::{Candidate, Library, Shelf};
 use super::{Unfit, follow};
 use crate::abandon::abandon;
 use crate::answer::Verdict;
-use crate::brief::{Brief, Wanted};
+use crate::brief::{Basis, Brief, Wanted};
 use crate::claim::{self, Claimed, Claiming};
 use crate::contract::{Body, Contract};
 use crate::dispatch::{self, Attempt, AttemptResult, Sending};
@@ -93,7 +96,19 @@ impl<'s> Court<'s> {
         }
     }
 
-    fn asked(&self, brief: &Brief) -> Result<Step, Unfit> {
+    /// A claim or the gates, where that is all that is asked.
+    pub(crate) fn take(&self, premise: &Premise, state: &State) -> Result<Step, Unfit> {
+        match (premise, state) {
+            (Premise::Claim(on), State::Granted(granted)) => self.claimed(on, granted),
+            (Premise::Gate(hearing), State::Claimed(claimed)) => self.gated(hearing, claimed),
+            (premise, state) => {
+                let (name, at) = (premise.name(), state.name());
+                Err(Unfit::Disorder(format!("`{name}` after `{at}`")))
+            }
+        }
+    }
+
+    pub(crate) fn asked(&self, brief: &Brief) -> Result<Step, Unfit> {
         let catalog = self.library.catalog(&brief.basis.packs)?;
         let policy = self.library.policy(&brief.basis.policy)?;
         Ok(match brief.ask(&catalog, policy) {
@@ -103,6 +118,21 @@ impl<'s> Court<'s> {
             Ok(Wanted::Reading(..)) => Step::Open("the state is read"),
             Ok(Wanted::Spent(_)) => Step::Open("the limits are asked"),
             Err(refused) => Step::Stop(Box::new(refused)),
+        })
+    }
+
+    /// The sums that the limits of a dry run asked for, where it came to them.
+    pub(crate) fn limits(&self, brief: &Brief) -> Result<BTreeSet<(String, Duration)>, Unfit> {
+        if brief.basis.spent.is_none() {
+            return Ok(BTreeSet::new());
+        }
+        let basis = Basis { spent: None, ..brief.basis.clone() };
+        let before = Brief { asked: brief.asked.clone(), basis };
+        let catalog = self.library.catalog(&brief.basis.packs)?;
+        let policy = self.library.policy(&brief.basis.policy)?;
+        Ok(match before.ask(&catalog, policy) {
+            Ok(Wanted::Spent(budget)) => budget.questions(),
+            Ok(_) | Err(_) => BTreeSet::new(),
         })
     }
 
@@ -182,11 +212,11 @@ impl<'s> Court<'s> {
     fn sent(&self, sending: &Sending, cleared: &Cleared) -> Result<Step, Unfit> {
         let books = cleared.hearing().map(|hearing| hearing.books).unwrap_or_default();
         let contract = self.contract(&books, cleared.claimed().granted().proposal().tool())?;
-        let intent =
-            match dispatch::prepare(cleared, contract, sending.account.clone(), sending.at) {
-                Ok(intent) => intent,
-                Err(refused) => return Ok(Step::Stop(Box::new(refused))),
-            };
+        let intent = match dispatch::prepare(cleared, contract, sending.account.clone(), sending.at)
+        {
+            Ok(intent) => intent,
+            Err(refused) => return Ok(Step::Stop(Box::new(refused))),
+        };
         if sending.attempts.is_empty() {
             return Ok(Step::Open("it is sent"));
         }
@@ -215,12 +245,7 @@ impl<'s> Court<'s> {
     }
 
     /// What was seen, judged again, and how it ended by that.
-    fn looked(
-        &self,
-        looks: &[Look],
-        state: &State,
-        receipt: &Receipt,
-    ) -> Result<Step, Unfit> {
+    fn looked(&self, looks: &[Look], state: &State, receipt: &Receipt) -> Result<Step, Unfit> {
         let contract = match receipt.pack.as_str() {
             "" => None,
             pack => Some(self.library.contract(pack, state.proposal().tool())?),
