@@ -152,8 +152,7 @@ fn decision_replay_backtests_what_a_softer_policy_would_let_go() {
     let week =
         "[{ name: week, per: customer, tools: [\"*\"], within: 7d, most: { USD: \"100000.00\" } }]";
     let found = sides_of(&books, &held, &instead(&policy(AUTO, week, "")));
-    let unsure = |would: &str| {
-        would.contains("not recorded") || would == "refused CONFIRMATION_REQUIRED"
-    };
+    let unsure =
+        |would: &str| would.contains("not recorded") || would == "refused CONFIRMATION_REQUIRED";
     assert!(found.keys().all(|(_, would)| unsure(would)), "{found:#?}");
 }
