@@ -36,10 +36,17 @@ pub struct Past {
     /// Who said what.
     #[serde(default)]
     grants: Vec<Said>,
-    /// What it was decided from; `None` where it does not keep it.
-    #[serde(default, deserialize_with = "facts")]
-    facts: Option<Vec<Premise>>,
+    /// A change to the executor, or refusals that were counted: no plan was decided.
+    #[serde(default)]
+    change: Option<IgnoredAny>,
+    #[serde(default)]
+    counted: Option<IgnoredAny>,
+    /// What it was decided from, or why it does not say.
+    #[serde(default = "nothing", deserialize_with = "facts")]
+    facts: Facts,
 }
+
+type Facts = Result<Vec<Premise>, Unfit>;
 
 /// One person's answer.
 #[derive(Debug, Deserialize)]
@@ -92,7 +99,10 @@ pub fn compare(
     shelf: &Shelf,
     candidate: &Candidate,
 ) -> Result<Option<Compared>, Unfit> {
-    let Some(premises) = &past.facts else { return Err(Unfit::NoFacts) };
+    if past.change.is_some() || past.counted.is_some() {
+        return Ok(None);
+    }
+    let premises = past.facts.as_ref().map_err(Unfit::clone)?;
     let asked = matches!(premises.first(), Some(Premise::Ask(_)));
     let answer = matches!(premises.last(), Some(Premise::Vote(_) | Premise::Finish(_)));
     if !asked || answer {
@@ -222,32 +232,40 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A list is read; what stands in its place where it did not fit, or is not there, is not.
-fn facts<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Premise>>, D::Error> {
-    struct Facts;
-    impl<'de> Visitor<'de> for Facts {
-        type Value = Option<Vec<Premise>>;
+fn nothing() -> Facts {
+    Err(Unfit::NoFacts)
+}
+
+/// A list is read; what stands in its place where there is none says why.
+fn facts<'de, D: Deserializer<'de>>(from: D) -> Result<Facts, D::Error> {
+    struct Read;
+    impl<'de> Visitor<'de> for Read {
+        type Value = Facts;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("what a receipt was decided from")
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Self::Value, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Facts, A::Error> {
             let mut premises = Vec::new();
             while let Some(premise) = all.next_element()? {
                 premises.push(premise);
             }
-            Ok(Some(premises))
+            Ok(Ok(premises))
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, mut omitted: A) -> Result<Self::Value, A::Error> {
+        fn visit_map<A: MapAccess<'de>>(self, mut omitted: A) -> Result<Facts, A::Error> {
             while omitted.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(None)
+            Ok(Err(Unfit::Omitted))
         }
 
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(None)
+        fn visit_str<E>(self, _: &str) -> Result<Facts, E> {
+            Ok(Err(Unfit::Erased))
+        }
+
+        fn visit_unit<E>(self) -> Result<Facts, E> {
+            Ok(nothing())
         }
     }
-    from.deserialize_any(Facts)
+    from.deserialize_any(Read)
 }

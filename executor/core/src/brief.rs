@@ -21,7 +21,7 @@ use crate::gate::{Asking, Facts};
 use crate::gates::Gate;
 use crate::grant::Need;
 use crate::limit::{Budget, Spent};
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Confidence, Plan, Step};
 use crate::policy::{Policy, Verb};
 use crate::premise::{Premise, Reading};
 use crate::proposal::{self, Asked, Fresh, Proposal};
@@ -119,6 +119,9 @@ impl Asked {
     ) -> Self {
         // A refused plan is receipted as well, whatever it holds.
         let cut = |name: &str| name.chars().take(LONGEST).collect();
+        // What is no number is no score, and is kept as one that is none either.
+        let score = plan.confidence.score;
+        let score = if score.is_finite() { score } else { -1.0 };
         Self {
             channel: proposal::channel(messages, now),
             caller: caller.to_owned(),
@@ -126,7 +129,7 @@ impl Asked {
             conversation: cut(&plan.conversation),
             external_ref: cut(&plan.external_ref),
             messages: messages.to_vec(),
-            confidence: plan.confidence.clone(),
+            confidence: Confidence { score, ..plan.confidence.clone() },
             model: plan.model.clone(),
             after_receipt: plan.after_receipt.clone(),
         }

@@ -34,7 +34,7 @@ pub struct Taken {
     findings: Vec<Finding>,
     /// What it was decided from; none where an earlier executor did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    on: Option<Claiming>,
+    on: Option<Box<Claiming>>,
 }
 
 /// What a claim is decided from.
@@ -88,7 +88,7 @@ pub fn decide(
     let books = budget.books().clone();
     let on = Claiming { books, at: now, off: None, known: known.clone() };
     match weigh(granted, known, budget, now) {
-        Ok(taken) => Ok(Taken { on: Some(on), ..taken }),
+        Ok(taken) => Ok(Taken { on: Some(Box::new(on)), ..taken }),
         Err(refused) => Err(refused.on(Premise::Claim(on))),
     }
 }
@@ -193,7 +193,7 @@ impl Taken {
     /// What it was decided from.
     #[must_use]
     pub fn on(&self) -> Option<&Claiming> {
-        self.on.as_ref()
+        self.on.as_deref()
     }
 
     /// When it was claimed.

@@ -42,6 +42,9 @@ pub enum Unfit {
     /// It keeps none.
     #[error("it keeps no facts: an earlier executor wrote it")]
     NoFacts,
+    /// They went with the data of the person.
+    #[error("its facts were erased")]
+    Erased,
     /// They did not fit into a log entry.
     #[error("its facts were too large for the log: the executor's journal has them")]
     Omitted,
@@ -110,8 +113,9 @@ fn undecided(receipt: &Receipt) -> Option<&'static str> {
 pub fn premises(receipt: &Receipt) -> Result<Vec<Premise>, Unfit> {
     match &receipt.facts {
         Json::Null => Err(Unfit::NoFacts),
+        Json::String(_) => Err(Unfit::Erased),
         Json::Object(facts) if facts.contains_key("omitted") => Err(Unfit::Omitted),
-        facts => {
+        facts @ (Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
             serde_json::from_value(facts.clone()).map_err(|e| Unfit::Unreadable(e.to_string()))
         }
     }

@@ -89,6 +89,7 @@ fn decision_replay_knows_what_it_cannot_do() {
     let applied = some(&books, |r| r.outcome == "applied");
     for (facts, says) in [
         (Json::Null, "no facts"),
+        (json!("ERASED"), "erased"),
         (json!({ "omitted": "00", "bytes": 99_999 }), "too large"),
         (json!([{ "asked": 1 }]), "cannot be read"),
     ] {

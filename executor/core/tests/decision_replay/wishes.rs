@@ -105,7 +105,13 @@ pub(crate) fn plan(dice: &mut Dice) -> Plan {
         external_ref: if dice.once_in(60) { "T".repeat(300) } else { "T-1".into() },
         steps,
         confidence: Confidence {
-            score: if dice.once_in(4) { 0.7 + 0.3 * dice.score() } else { 0.99 },
+            score: if dice.once_in(100) {
+                f64::NAN
+            } else if dice.once_in(4) {
+                0.7 + 0.3 * dice.score()
+            } else {
+                0.99
+            },
             uncertainty_reason: String::new(),
             recommended_action: "proceed".into(),
         },
