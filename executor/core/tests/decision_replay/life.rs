@@ -96,7 +96,7 @@ impl Life<'_> {
             Ok(Some(proposed)) => self.answers(proposed),
             // A read that was done has no receipt.
             Ok(None) => {}
-            Err((asked, refused)) => self.turned(&asked, &plan, &refused),
+            Err(turned) => self.turned(&turned.0, &plan, &turned.1),
         }
     }
 
@@ -112,7 +112,11 @@ impl Life<'_> {
         self.keep(leaf);
     }
 
-    fn propose(&mut self, asked: Asked, plan: &Plan) -> Result<Option<State>, (Asked, Refused)> {
+    fn propose(
+        &mut self,
+        asked: Asked,
+        plan: &Plan,
+    ) -> Result<Option<State>, Box<(Asked, Refused)>> {
         let reads = plan.steps.iter().all(|step| step.tool == "till.get_sale");
         let purpose = match self.dice.below(6) {
             _ if reads && !plan.steps.is_empty() => Purpose::Read(0),
@@ -129,7 +133,7 @@ impl Life<'_> {
         loop {
             let wanted = match brief.ask(&active.catalog, &active.policy) {
                 Ok(wanted) => wanted,
-                Err(refused) => return Err((brief.asked, refused)),
+                Err(refused) => return Err(Box::new((brief.asked, refused))),
             };
             match wanted {
                 Wanted::Nothing(proposal) => {
