@@ -85,6 +85,8 @@ pub mod packs;
 
 pub mod policy;
 
+pub mod bundles;
+
 pub mod activation;
 
 pub mod vault;

@@ -97,6 +97,12 @@ impl Switchboard {
         self.now.lock().switches.check(tenant, tool)
     }
 
+    /// The switch that is off for a tenant's write.
+    #[must_use]
+    pub fn off_for(&self, tenant: &str, tool: &str) -> Option<Reach> {
+        self.now.lock().switches.off_for(tenant, tool).cloned()
+    }
+
     /// The same for a request that leaves at once; it is on its way until dropped.
     ///
     /// # Errors

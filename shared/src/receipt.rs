@@ -44,6 +44,9 @@ pub struct Receipt {
     pub contract: String,
     /// Digest of the pack; empty where there is none.
     pub pack: String,
+    /// Digest of the policy that it was decided by last; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy: String,
     /// Digest of the proposal; empty where there was none.
     pub proposal: String,
     /// The proposal's id; empty where there was none.
@@ -73,6 +76,10 @@ pub struct Receipt {
     /// Each gate with the facts it saw: those of the proposal for a refusal there,
     /// else those under the lock.
     pub gates: Vec<Gate>,
+    /// What each stage was given, enough to decide it again by the same contract and
+    /// policy; null where nothing was decided.
+    #[serde(default, skip_serializing_if = "Json::is_null")]
+    pub facts: Json,
     /// Each human's answer.
     pub grants: Vec<Grant>,
     /// Where it was sent.

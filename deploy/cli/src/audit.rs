@@ -1,22 +1,28 @@
-//! `countersign audit`: is this log folder the log, whole and unchanged? Answered offline, with
-//! nothing but the log's public key. And what else an auditor asks: whether the SIEM has it all,
-//! which credentials there are, who may do what.
+//! `countersign audit`: is this log folder the log, whole and unchanged, and does each verdict
+//! in it follow from its facts? Answered offline. And what else an auditor asks: whether the SIEM
+//! has it all, which credentials there are, who may do what.
 //!
 //! ```text
 //! published folder ──export──▶ extract, folder or archive ──verify──▶ verified, or the first bad entry
 //! two checkpoints ──consistency──▶ one history, or two
+//! receipts, bundles ──replay, backtest──▶ the same verdicts, or the first that differs
 //! ```
 
 mod access;
+mod backtest;
+mod bundles;
 mod consistency;
 mod credentials;
 mod export;
 mod key;
 mod kit;
+mod many;
 mod reconcile;
+mod replay;
 mod report;
 mod rotate;
 mod tar;
+mod shelf;
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -70,7 +76,44 @@ pub enum Command {
     /// Say who may do what, from the policy that is active and the contracts.
     #[command(after_help = access::EXAMPLES)]
     Access(access::Args),
+    /// Decide receipts again from what they keep, by the policies and packs that they name: does each
+    /// verdict follow? Names the first difference of each that does not and exits with 1.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(replay::Args),
+    /// Say which past actions a candidate policy or contract would decide differently, with the money
+    /// on each side.
+    #[command(after_help = BACKTEST_EXAMPLES)]
+    Backtest(backtest::Args),
+    /// Fetch every policy and pack that was ever active, for deciding receipts again offline.
+    #[command(after_help = BUNDLES_EXAMPLES)]
+    Bundles(bundles::Args),
 }
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  countersign audit replay rcp_… --state ./demo-state
+  countersign audit replay --all --receipts ./receipts.jsonl --bundles ./bundles
+  countersign audit replay --all --executor executor.example:7443 --tls ./auditor \\
+      --executor-id spiffe://shop.example/executor
+
+The same functions run again that decided it: resolving, every gate, limits, grants with their
+signatures, the request's bytes, what was read back. What a backend or a person did is a fact. Check
+the receipts against the log as well (`audit verify`): a receipt that was replaced whole, with facts
+to match, is found there.";
+
+const BACKTEST_EXAMPLES: &str = "\
+Examples:
+  countersign audit backtest --policy ./policy-next --since 2026-11-01 --state ./demo-state
+  countersign audit backtest --policy ./policy-next --packs ./packs/shopify \\
+      --receipts ./receipts.jsonl --bundles ./bundles --json
+
+What people and backends did is taken as it was. A limit that asks for a sum over another time or
+account than was recorded is said so, and not guessed.";
+
+const BUNDLES_EXAMPLES: &str = "\
+Examples:
+  countersign audit bundles ./bundles --executor executor.example:7443 --tls ./auditor \\
+      --executor-id spiffe://shop.example/executor";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -109,18 +152,24 @@ pub struct VerifyArgs {
 /// Does what the command says.
 ///
 /// # Errors
-/// When key or checkpoint cannot be read. A log that does not verify is no error: it is reported,
-/// and the exit code says so.
-pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Verify(args) => verify(args),
-        Command::Export(args) => export::run(args),
-        Command::Consistency(args) => consistency::run(args),
-        Command::RotateKey(args) => rotate::run(args),
-        Command::ReconcileSiem(args) => reconcile::run(args),
-        Command::Credentials(args) => credentials::run(args),
-        Command::Access(args) => access::run(args),
-    }
+/// When something cannot be read. What does not verify or follow is no error: it is reported, and
+/// the exit code says so.
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let out = &mut io::stdout();
+    let good = match command {
+        Command::Verify(args) => return verify(&args),
+        Command::Export(args) => return export::run(&args),
+        Command::Consistency(args) => return consistency::run(&args),
+        Command::RotateKey(args) => return rotate::run(&args),
+        Command::ReconcileSiem(args) => return reconcile::run(&args),
+        Command::Credentials(args) => return credentials::run(&args),
+        Command::Access(args) => return access::run(&args),
+        Command::Replay(args) => runtime.block_on(replay::run(args, out))?,
+        Command::Backtest(args) => runtime.block_on(backtest::run(args, out))?,
+        Command::Bundles(args) => runtime.block_on(bundles::run(args, out))?,
+    };
+    Ok(ExitCode::from(if good { OK } else { FAILED }))
 }
 
 fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {

@@ -202,4 +202,26 @@ impl Audit for AuditService {
         let hashes = hashes.into_iter().map(Vec::from).collect();
         Ok(Response::new(v1::GetConsistencyProofResponse { to_size, hashes }))
     }
+
+    async fn list_bundles(
+        &self,
+        _request: Request<v1::ListBundlesRequest>,
+    ) -> Result<Response<v1::ListBundlesResponse>, Status> {
+        let digests = self.desk.pipeline.store.kept_bundles().await.map_err(|e| failed(&e))?;
+        Ok(Response::new(v1::ListBundlesResponse { digests }))
+    }
+
+    async fn get_bundle(
+        &self,
+        request: Request<v1::GetBundleRequest>,
+    ) -> Result<Response<v1::GetBundleResponse>, Status> {
+        let digest = request.into_inner().digest;
+        let found = self.desk.pipeline.store.kept_bundle(&digest).await.map_err(|e| failed(&e))?;
+        let missing = || {
+            let message = "no policy and no pack with this digest was ever active";
+            Refusal::new(Code::NotFound, message).into_status()
+        };
+        let files = found.ok_or_else(missing)?.into_iter().collect();
+        Ok(Response::new(v1::GetBundleResponse { files }))
+    }
 }

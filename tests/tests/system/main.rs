@@ -31,6 +31,7 @@ mod contract_gone;
 mod crash_points;
 mod cross_subject;
 mod cross_tenant;
+mod decision_replay;
 mod demo;
 mod disk_faults;
 mod escalations;

@@ -24,6 +24,11 @@ pub(super) fn leaf(mut receipt: Receipt, queue: Queue) -> Leaf {
         receipt.verification.sight = omitted(&receipt.verification.sight);
         bytes = encode(&receipt);
     }
+    // What it was decided from, whole: with less than all of it nothing is decided again.
+    if bytes.len() > MAX_BYTES {
+        receipt.facts = omitted(&receipt.facts);
+        bytes = encode(&receipt);
+    }
     if bytes.len() > MAX_BYTES {
         receipt.gates.iter_mut().for_each(|g| g.facts = omitted(&g.facts));
         receipt.attempts.iter_mut().for_each(|a| a.verdict = omitted(&a.verdict));

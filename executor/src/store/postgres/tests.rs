@@ -246,20 +246,20 @@ async fn several_that_start_together_make_the_tables_once() {
     for start in starts {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(
-        house.cluster.sql("SELECT number, name FROM migrations ORDER BY 1"),
-        "0\t\n1\tschema\n2\tstanding\n12\tsinks"
-    );
+    let made = house.cluster.sql("SELECT number, name FROM migrations ORDER BY 1");
+    assert!(made.starts_with("0\t\n1\tschema\n2\tstanding\n"), "{made}");
+    let once: std::collections::BTreeSet<_> = made.lines().collect();
+    assert_eq!(once.len(), made.lines().count(), "{made}");
 }
 
 #[tokio::test]
 async fn a_newer_or_an_edited_layout_is_refused() {
     let house = bed().await;
     drop(house.join("a").await.unwrap());
-    house.cluster.sql("INSERT INTO migrations VALUES (99, 'later', 'x')");
+    house.cluster.sql("INSERT INTO migrations VALUES (1000, 'later', 'x')");
     let why = house.refuses().await;
-    assert!(why.contains("newer executor (migration 99; this one knows 12)"), "{why}");
-    house.cluster.sql("DELETE FROM migrations WHERE number = 99; UPDATE migrations SET sha256 = '00' WHERE number = 1");
+    assert!(why.contains("newer executor (migration 1000; this one knows"), "{why}");
+    house.cluster.sql("DELETE FROM migrations WHERE number = 1000; UPDATE migrations SET sha256 = '00' WHERE number = 1");
     assert!(house.refuses().await.contains("migration 1 of this store is not the one"));
 }
 
