@@ -21,8 +21,8 @@ mod reconcile;
 mod replay;
 mod report;
 mod rotate;
-mod tar;
 mod shelf;
+mod tar;
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};

@@ -70,10 +70,11 @@ fn main() {
 fn measured(what: &str, all: &[&Vec<u8>], holds: impl Fn(&[u8]) -> bool + Sync) -> usize {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let began = Instant::now();
+    let share = all.len().div_ceil(cores);
+    let part = |part: &[&Vec<u8>]| part.iter().filter(|body| holds(body)).count();
+    let part = &part;
     let count = thread::scope(|scope| {
-        let share = all.len().div_ceil(cores);
-        let part = |part: &[&Vec<u8>]| part.iter().filter(|body| holds(body)).count();
-        let parts: Vec<_> = all.chunks(share).map(|some| scope.spawn(|| part(some))).collect();
+        let parts: Vec<_> = all.chunks(share).map(|some| scope.spawn(move || part(some))).collect();
         parts.into_iter().map(|part| part.join().unwrap()).sum()
     });
     let took = began.elapsed().as_secs_f64();
