@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use countersign_core::activation::{Active, Change, Part, ROLE};
 use countersign_core::contract::Catalog;
+use countersign_core::contract::load::digest as files_digest;
 use countersign_core::digest;
 use countersign_core::policy::{self, Policy, load};
 use countersign_core::seal::{self, Leaf};
@@ -26,7 +27,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::packs::read_dir;
-use crate::ports::{Activation, Store, StoreError};
+use crate::ports::{Activation, Files, Store, StoreError};
 
 /// Folder of signed requests, below the state folder.
 pub const FOLDER: &str = "activations";
@@ -40,6 +41,8 @@ pub struct Found {
     pub parts: BTreeMap<Part, String>,
     /// The policy bundle's files.
     pub bundle: BTreeMap<String, String>,
+    /// The packs' files, by digest.
+    pub packs: BTreeMap<String, Files>,
 }
 
 impl Found {
@@ -61,8 +64,23 @@ impl Found {
         ]);
         let packs = catalog.packs.values();
         parts.extend(packs.map(|pack| (Part::Pack(pack.name.clone()), pack.digest.clone())));
-        Ok(Self { parts, bundle })
+        Ok(Self { parts, bundle, packs: pack_files(config, catalog)? })
     }
+}
+
+/// Every pack's files, as they are when they have the digest that was loaded.
+fn pack_files(config: &Config, catalog: &Catalog) -> anyhow::Result<BTreeMap<String, Files>> {
+    let mut all = BTreeMap::new();
+    for dir in &config.packs {
+        let shown = dir.display();
+        let files = read_dir(dir).with_context(|| format!("cannot read {shown}"))?;
+        let digest = files_digest(&files);
+        if !catalog.packs.values().any(|pack| pack.digest == digest) {
+            bail!("{shown} was changed while it was read: start again");
+        }
+        all.insert(digest, files);
+    }
+    Ok(all)
 }
 
 /// Who may speak, for whom: the sections as they are written, and every key file.
@@ -123,6 +141,7 @@ pub async fn settle(
     state: &Path,
     now: Timestamp,
 ) -> anyhow::Result<BTreeSet<String>> {
+    keep(store, found).await?;
     match compare(store, found, state, now).await {
         // Another executor that started with the same files was faster.
         Err(error) if error.downcast_ref() == Some(&StoreError::Conflict) => {
@@ -130,6 +149,20 @@ pub async fn settle(
         }
         compared => compared,
     }
+}
+
+/// What was ever active can be looked up by the digest that a receipt names.
+async fn keep(store: &dyn Store, found: &Found) -> anyhow::Result<()> {
+    let known = store.kept_bundles().await?;
+    let before = store.bundle().await?;
+    let all = [&before, &found.bundle].into_iter().filter(|files| !files.is_empty());
+    for files in all.chain(found.packs.values()) {
+        let digest = files_digest(files);
+        if !known.contains(&digest) {
+            store.keep_bundle(&digest, files.clone()).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn compare(
@@ -216,7 +249,8 @@ impl Outcome {
     ) {
         let (old, new) = (change.old().to_owned(), change.found.to_owned());
         let what = change.part.to_string();
-        let receipt = receipt::Change { what, old, new, reason: reason.to_owned(), by };
+        let (reason, note) = (reason.to_owned(), String::new());
+        let receipt = receipt::Change { what, old, new, reason, by, note };
         self.leaves.push(seal::changed(receipt, &fresh(), now));
         self.activated.push(activation(change.part, change.found, found, now));
     }
@@ -250,6 +284,7 @@ fn genesis(found: &Found, now: Timestamp) -> Leaf {
         new: lines.join("\n"),
         reason: "activated as found at the first start".to_owned(),
         by: Vec::new(),
+        note: String::new(),
     };
     seal::changed(change, &fresh(), now)
 }

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use crate::confirm::ConfirmConfig;
 use crate::connector::config::ConnectionConfig;
-use crate::console::ConsoleConfig;
+use crate::console::{ConsoleConfig, ConsoleTls};
 use crate::notify::NotifyConfig;
 use crate::siem::SinkConfig;
 use crate::store::StoreConfig;
@@ -89,13 +89,35 @@ pub struct Tls {
 }
 
 /// The log's identity.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     /// Origin line of every checkpoint: `shop.example/countersign`.
     pub origin: String,
     /// File with the Ed25519 key, PKCS#8 PEM.
     pub key: PathBuf,
+    /// Files with the public keys of those whose countersignatures are kept and published: the
+    /// planners' (TWO KEEP THE HISTORY).
+    #[serde(default)]
+    pub cosigners: Vec<PathBuf>,
+    /// Where the log's tiles are served for reading, `host:port`. Absent: nowhere.
+    #[serde(default)]
+    pub listen: Option<String>,
+    /// Own certificate there. Without it the tiles are plain HTTP: for loopback, or behind an
+    /// ingress that speaks TLS.
+    #[serde(default)]
+    pub tls: Option<ConsoleTls>,
+    /// That plain HTTP on an address other than loopback is reached only through an ingress
+    /// that speaks TLS.
+    #[serde(default)]
+    pub behind_ingress: bool,
+}
+
+impl Log {
+    fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.cert, &mut tls.key]);
+        [&mut self.key].into_iter().chain(&mut self.cosigners).chain(tls)
+    }
 }
 
 /// Identities that may call, by what they may call.
@@ -174,7 +196,7 @@ impl Config {
         paths.extend(tls.crl.as_mut());
         paths.extend([&mut self.state, &mut self.policy, &mut self.credentials]);
         paths.extend(self.store.iter_mut().flat_map(StoreConfig::files));
-        paths.push(&mut self.log.key);
+        paths.extend(self.log.files());
         paths.extend(self.keys.as_mut());
         paths.extend(self.packs.iter_mut());
         for issuer in &mut self.issuers {

@@ -42,7 +42,7 @@ use tokio::net::TcpListener;
 use crate::confirm::Confirm;
 use crate::desk::Desk;
 use challenge::Challenges;
-pub use config::{ConsoleConfig, ConsoleProblem, ConsoleTls};
+pub use config::{ConsoleConfig, ConsoleProblem, ConsoleTls, address};
 use session::Sessions;
 pub use site::Site;
 
@@ -86,10 +86,22 @@ pub async fn serve_customers(
 }
 
 async fn listen(config: &ConsoleConfig, router: Router) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(config.address()?).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
+    serve_at(config.address()?, config.tls.as_ref(), router).await
+}
+
+/// Serves pages at an address until the process ends, with TLS where there is a certificate.
+///
+/// # Errors
+/// An address that cannot be bound, certificates that cannot be used.
+pub(crate) async fn serve_at(
+    address: SocketAddr,
+    tls: Option<&ConsoleTls>,
+    router: Router,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let bound = listener.local_addr()?;
-    match &config.tls {
+    match tls {
         Some(files) => spawn(tls::Accepted::start(listener, files)?, router),
         None => spawn(listener, router),
     }

@@ -9,20 +9,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_core::claim;
+use countersign_core::brief::{Brief, Occasion, Purpose, Wanted};
 use countersign_core::contract::Contract;
 use countersign_core::error::Refused;
-use countersign_core::gate::{self, Asking};
 use countersign_core::gates::Gate;
 use countersign_core::grant::{self, Need};
 use countersign_core::lifecycle::{Event, State};
-use countersign_core::plan::{Plan, Source, Step as PlanStep, admit};
-use countersign_core::policy::Verb;
-use countersign_core::proposal::{self, Asked, Fresh, Proposal};
-use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resolve};
-use countersign_core::subject::{self, Kind, Strength, Subject};
+use countersign_core::plan::{Plan, Step as PlanStep, admit};
+use countersign_core::proposal::{Asked, Fresh, Proposal};
+use countersign_core::resolve::{Arguments, Message, Observation};
+use countersign_core::subject::{Strength, Subject};
+use countersign_core::value::Value;
 use countersign_shared::codes::Code;
-use countersign_shared::ids::{ActionId, ObservationId, ProposalId};
+use countersign_shared::ids::{ActionId, ObservationId, ProposalId, ReceiptId};
 use tokio::sync::Notify;
 
 use crate::confirm::Confirm;
@@ -99,7 +98,7 @@ impl Desk {
     /// # Errors
     /// The first refusal, receipted.
     pub async fn propose(&self, request: &Request, plan: &Plan) -> Result<Proposal, Turned> {
-        let (proposal, _place) = match self.make(request, plan).await {
+        let (proposal, _place) = match self.make(request, plan, Purpose::Propose).await {
             Ok(made) => made,
             Err(refused) => return Err(self.turn_away(request, plan, refused).await),
         };
@@ -127,24 +126,16 @@ impl Desk {
     /// # Errors
     /// The first refusal, receipted.
     pub async fn execute_plan(&self, request: &Request, plan: &Plan) -> Result<Done, Turned> {
-        let catalog = Arc::clone(&self.pipeline.catalog);
-        let has_write = match admit(plan, &catalog) {
-            Err(refused) => return Err(self.turn_away(request, plan, refused).await),
-            Ok(admitted) if admitted.write.is_some() && !admitted.reads.is_empty() => {
-                let message = "read first, then plan the write on what was read";
-                let refused = Refused::new(Code::PlanInvalid, message);
-                return Err(self.turn_away(request, plan, refused).await);
-            }
-            Ok(admitted) => admitted.write.is_some(),
-        };
-        if has_write {
+        // What is no plan at all is refused as the dry run of one.
+        let reads = admit(plan, &self.pipeline.catalog).is_ok_and(|all| all.write.is_none());
+        if !reads {
             let action = self.execute_write(request, plan).await?;
             return Ok(Done { observations: Vec::new(), action: Some(action) });
         }
         let _work = self.begin(request, plan).map_err(Turned::only)?;
         let mut observations = Vec::new();
-        for step in &plan.steps {
-            match self.observe(request, plan, step).await {
+        for (at, step) in plan.steps.iter().enumerate() {
+            match self.observe(request, plan, (at, step)).await {
                 Ok(observed) => observations.push(observed),
                 Err(refused) => return Err(self.turn_away(request, plan, refused).await),
             }
@@ -227,17 +218,10 @@ impl Desk {
     }
 
     async fn execute_write(&self, request: &Request, plan: &Plan) -> Result<Step, Turned> {
-        let (proposal, place) = match self.make(request, plan).await {
+        let (proposal, place) = match self.make(request, plan, Purpose::Execute).await {
             Ok(made) => made,
             Err(refused) => return Err(self.turn_away(request, plan, refused).await),
         };
-        if proposal.needs().contains(&Need::Customer) && Gate::Needs.is_on() {
-            let refused = Refused::new(
-                Code::ConfirmationRequired,
-                "the customer has not confirmed the card: propose, then execute with the yes",
-            );
-            return Err(self.turn_away(request, plan, refused).await);
-        }
         let staff = |need: &Need| matches!(need, Need::Approval { .. });
         let life = if proposal.needs().iter().any(staff) {
             self.park(proposal).await?
@@ -367,60 +351,89 @@ impl Desk {
         &self,
         request: &Request,
         plan: &Plan,
+        purpose: Purpose,
     ) -> Result<(Proposal, (Place, Work)), Refused> {
-        let catalog = &self.pipeline.catalog;
-        let admitted = admit(plan, catalog)?;
-        let Some((step, contract)) = admitted.write.filter(|_| admitted.reads.is_empty()) else {
-            return Err(Refused::new(Code::PlanInvalid, "a proposal is of exactly one write"));
-        };
+        let mut brief = self.brief(request, plan, purpose);
+        // A plan that is none takes nobody's place.
+        self.ask(&brief)?;
         let place = (self.place(request).await?, self.begin(request, plan)?);
-        let arguments = self.resolve(request, plan, step, contract).await?;
-        Ok((self.draft(self.asked(request, plan), contract, &arguments).await?, place))
+        Ok((self.draft(&mut brief).await?, place))
     }
 
-    /// A proposal of a write whose arguments are resolved, on state as it is now.
-    pub(crate) async fn draft(
+    /// The same write once more, on state as it is now.
+    pub(crate) async fn draft_anew(&self, brief: Brief) -> Result<Proposal, Refused> {
+        let Pipeline { catalog, policy, .. } = &self.pipeline;
+        self.draft(&mut brief.anew((catalog, policy), self.fresh())).await
+    }
+
+    /// Gives a brief what it asks for until it is a proposal.
+    async fn draft(&self, brief: &mut Brief) -> Result<Proposal, Refused> {
+        loop {
+            match self.ask(brief)? {
+                Wanted::Nothing(proposal) => return Ok(*proposal),
+                Wanted::Evidence(observed, receipts) => {
+                    self.look_up(brief, observed, receipts).await?;
+                }
+                Wanted::Occasion(intent) => {
+                    let latest = self.pipeline.store.known(&intent).await;
+                    let latest = latest.map_err(|e| unavailable(&e))?;
+                    brief.basis.occasion = Some(Occasion { latest });
+                }
+                Wanted::Reading(contract, arguments) => {
+                    self.read(brief, &contract, &arguments).await?;
+                }
+                Wanted::Spent(budget) => {
+                    let now = brief.basis.read_at.unwrap_or_else(|| self.pipeline.clock.now());
+                    let spent = self.pipeline.store.spent(&budget, now).await;
+                    brief.basis.spent = Some(spent.map_err(|e| unavailable(&e))?);
+                }
+            }
+        }
+    }
+
+    fn ask(&self, brief: &Brief) -> Result<Wanted, Refused> {
+        brief.ask(&self.pipeline.catalog, &self.pipeline.policy)
+    }
+
+    /// The fresh state of a write that nobody switched off.
+    async fn read(
         &self,
-        asked: Asked,
+        brief: &mut Brief,
         contract: &Contract,
         arguments: &Arguments,
-    ) -> Result<Proposal, Refused> {
-        let body = write(contract)?;
-        subject::may_use(&asked.subject, contract)?;
-        let none = countersign_core::state::State::default();
-        let mut facts = gate::Facts {
-            contract,
-            policy: &self.pipeline.policy,
-            write: body,
-            arguments,
-            state: &none,
-            asked: &asked,
-            now: self.pipeline.clock.now(),
-        };
-        // A repeat is answered before preconditions could spoil the answer.
-        if asked.subject.kind == Kind::Customer {
-            self.repeat(&facts).await?;
-        }
+    ) -> Result<(), Refused> {
         self.pipeline.vitals.check()?;
-        self.pipeline.switches.check(&asked.subject.tenant, &contract.tool)?;
-        let driver = &self.pipeline.driver;
-        let state = driver.state(&asked.subject, contract, &body.reads, arguments).await?;
-        facts.state = &state;
-        if asked.subject.kind == Kind::Staff {
-            self.repeat(&facts).await?;
+        let subject = &brief.asked.subject;
+        let off = self.pipeline.switches.off_for(&subject.tenant, &contract.tool);
+        if off.is_none() {
+            let reads = &write(contract)?.reads;
+            let read = self.pipeline.driver.state(subject, contract, reads, arguments).await;
+            brief.basis.read = Some(read.into());
+            brief.basis.read_at = Some(self.pipeline.clock.now());
         }
-        facts.now = self.pipeline.clock.now();
-        let draft = proposal::draft(&facts, self.fresh())?;
-        let store = &self.pipeline.store;
-        let spent = store.spent(draft.budget(), facts.now).await.map_err(|e| unavailable(&e))?;
-        draft.finish(&spent)
+        brief.basis.off = off;
+        Ok(())
     }
 
-    /// Refuses what is known already (AT MOST ONE EFFECT).
-    async fn repeat(&self, facts: &gate::Facts<'_>) -> Result<(), Refused> {
-        let intent = proposal::intent(facts)?;
-        let known = self.pipeline.store.known(&intent).await.map_err(|e| unavailable(&e))?;
-        claim::occasion(known.as_ref(), facts.asked.after_receipt.as_ref()).map(drop)
+    async fn look_up(
+        &self,
+        brief: &mut Brief,
+        observed: Vec<ObservationId>,
+        receipts: Vec<ReceiptId>,
+    ) -> Result<(), Refused> {
+        let (subject, conversation) = (&brief.asked.subject, &brief.asked.conversation);
+        let store = &self.pipeline.store;
+        let found = store.evidence(subject, conversation, observed, receipts).await;
+        brief.take_evidence(found.map_err(|e| unavailable(&e))?);
+        Ok(())
+    }
+
+    fn brief(&self, request: &Request, plan: &Plan, purpose: Purpose) -> Brief {
+        let Pipeline { catalog, policy, clock, .. } = &self.pipeline;
+        let now = clock.now();
+        let Request { caller, subject, messages } = request;
+        let asked = Asked::of(caller, subject, messages, plan, now);
+        Brief::new(purpose, (asked, &plan.steps), (catalog, policy), self.fresh(), now)
     }
 
     fn fresh(&self) -> Fresh {
@@ -432,7 +445,8 @@ impl Desk {
     }
 
     pub(crate) fn asked(&self, request: &Request, plan: &Plan) -> Asked {
-        asked(request, plan, self.pipeline.clock.now())
+        let Request { caller, subject, messages } = request;
+        Asked::of(caller, subject, messages, plan, self.pipeline.clock.now())
     }
 
     /// Proposals that nobody answers are bounded, per subject and per planner.
@@ -462,18 +476,10 @@ impl Desk {
         &self,
         request: &Request,
         plan: &Plan,
-        step: &PlanStep,
+        (at, step): (usize, &PlanStep),
     ) -> Result<Observed, Refused> {
-        let catalog = &self.pipeline.catalog;
-        let contract = catalog.tools.get(&step.tool).ok_or_else(|| {
-            Refused::new(Code::ToolUnknown, format!("no contract named `{}`", step.tool))
-        })?;
-        subject::may_use(&request.subject, contract)?;
-        let asked = self.asked(request, plan);
-        Asking { verb: Verb::Read, asked: &asked, channel: &asked.channel, contract, money: None }
-            .put(&self.pipeline.policy, self.pipeline.clock.now())?;
-        let arguments = self.resolve(request, plan, step, contract).await?;
-        let value = self.pipeline.driver.fetch(&request.subject, contract, &arguments).await?;
+        let mut brief = self.brief(request, plan, Purpose::Read(at));
+        let (contract, value) = self.fetch(&mut brief).await?;
         let countersign_core::contract::Body::Read(read) = &contract.body else {
             return Err(Refused::new(Code::PlanInvalid, "not a read"));
         };
@@ -492,36 +498,26 @@ impl Desk {
         Ok(Observed { step: step.id.clone(), seen, said })
     }
 
-    async fn resolve(
-        &self,
-        request: &Request,
-        plan: &Plan,
-        step: &PlanStep,
-        contract: &Contract,
-    ) -> Result<Arguments, Refused> {
-        let (mut observations, mut receipts) = (Vec::new(), Vec::new());
-        for source in step.arguments.values() {
-            source.visit(&mut |s| match s {
-                Source::Observation { id, .. } => observations.push(id.clone()),
-                Source::Receipt { id, .. } => receipts.push(id.clone()),
-                Source::Claim(_)
-                | Source::Utterance { .. }
-                | Source::Model(_)
-                | Source::List(_)
-                | Source::Fields(_) => {}
-            });
+    /// Carries out the read that a brief is about.
+    async fn fetch(&self, brief: &mut Brief) -> Result<(Arc<Contract>, Value), Refused> {
+        loop {
+            match self.ask(brief)? {
+                Wanted::Evidence(observed, receipts) => {
+                    self.look_up(brief, observed, receipts).await?;
+                }
+                Wanted::Reading(contract, arguments) => {
+                    let subject = &brief.asked.subject;
+                    match self.pipeline.driver.fetch(subject, &contract, &arguments).await {
+                        Ok(value) => return Ok((contract, value)),
+                        // What the read said is what the brief says now.
+                        Err(refused) => brief.basis.read = Some(Err(refused).into()),
+                    }
+                }
+                Wanted::Occasion(_) | Wanted::Spent(_) | Wanted::Nothing(_) => {
+                    return Err(Refused::new(Code::PlanInvalid, "not a read"));
+                }
+            }
         }
-        let mut evidence = if observations.is_empty() && receipts.is_empty() {
-            Evidence::default()
-        } else {
-            let store = &self.pipeline.store;
-            let found =
-                store.evidence(&request.subject, &plan.conversation, observations, receipts).await;
-            found.map_err(|e| unavailable(&e))?
-        };
-        let each = request.messages.iter().map(|m| (m.id.clone(), m.clone()));
-        evidence.messages = each.collect();
-        resolve(step, contract, &request.subject, &evidence, self.pipeline.clock.now())
     }
 
     pub(crate) async fn life(&self, request: &Request, named: Named) -> Result<Life, Turned> {
@@ -571,19 +567,4 @@ pub(crate) fn ended(life: Life) -> Result<Step, Turned> {
         });
     }
     Ok(life.step())
-}
-
-fn asked(request: &Request, plan: &Plan, now: jiff::Timestamp) -> Asked {
-    Asked {
-        channel: proposal::channel(&request.messages, now),
-        caller: request.caller.clone(),
-        subject: request.subject.clone(),
-        // A refused plan is receipted as well, whatever it holds.
-        conversation: plan.conversation.chars().take(128).collect(),
-        external_ref: plan.external_ref.chars().take(128).collect(),
-        messages: request.messages.clone(),
-        confidence: plan.confidence.clone(),
-        model: plan.model.clone(),
-        after_receipt: plan.after_receipt.clone(),
-    }
 }

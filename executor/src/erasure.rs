@@ -73,6 +73,7 @@ impl Pipeline {
             new: new.to_owned(),
             reason: order.reason.clone(),
             by: vec![by],
+            note: String::new(),
         };
         let leaf = seal::changed(change, &id, self.clock.now());
         (id, leaf)

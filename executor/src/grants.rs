@@ -11,15 +11,13 @@ use std::sync::Arc;
 
 use countersign_core::contract::Contract;
 use countersign_core::error::Refused;
-use countersign_core::gate::{self, Facts};
+use countersign_core::gate::Hearing;
 use countersign_core::gates::Gate;
 use countersign_core::grant::approval::{self, rejected};
 use countersign_core::grant::signature::Signature;
 use countersign_core::grant::{self, Parked, Signers, Vote};
 use countersign_core::lifecycle::{Event, State};
-use countersign_core::policy::Verb;
 use countersign_core::proposal::Proposal;
-use countersign_core::state::Change;
 use countersign_core::subject::still_valid;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ProposalId;
@@ -148,17 +146,12 @@ impl Desk {
         let shown = parked.proposal();
         let life = self.parked(Named::Action(shown.action().clone())).await?;
         let changes = match self.contract(parked) {
-            Ok(contract) => self.changes(shown, &contract).await,
+            Ok(contract) => self.compare(shown, &contract).await,
             Err(refused) => Err(refused),
         };
         match changes {
-            Ok(changes) if changes.is_empty() => Ok(Afresh::Same),
-            Ok(changes) => {
-                let list: Vec<_> = changes
-                    .iter()
-                    .map(|c| format!("{}: {} is now {}", c.path, c.before, c.now))
-                    .collect();
-                let refused = Refused::new(Code::StateChanged, list.join("; "));
+            Ok(()) => Ok(Afresh::Same),
+            Err(refused) if refused.is(Code::StateChanged) => {
                 Ok(Afresh::Changed(Box::new(self.ask_anew(life, refused).await.refused)))
             }
             Err(refused) if refused.passes() => Err(refused.into()),
@@ -172,8 +165,9 @@ impl Desk {
         let shown = life.state().proposal().clone();
         let by_link = life.state().parked().is_some_and(on_page);
         let contract = self.pipeline.catalog.tools.get(shown.tool()).cloned();
-        let again = match contract.filter(|c| c.digest == shown.contract_digest()) {
-            Some(contract) => self.draft(shown.asked().clone(), &contract, shown.arguments()).await,
+        let same = contract.filter(|c| c.digest == shown.contract_digest());
+        let again = match same.and_then(|_| shown.brief()) {
+            Some(brief) => self.draft_anew(brief).await,
             None => Err(Refused::new(Code::NotActivated, "the contract was changed")),
         };
         let newer = match again {
@@ -224,21 +218,12 @@ impl Desk {
         })
     }
 
-    async fn changes(&self, shown: &Proposal, contract: &Contract) -> Result<Vec<Change>, Refused> {
+    async fn compare(&self, shown: &Proposal, contract: &Contract) -> Result<(), Refused> {
         let (body, asked) = (write(contract)?, shown.asked());
         let driver = &self.pipeline.driver;
-        let state = driver.state(&asked.subject, contract, &body.reads, shown.arguments()).await?;
-        let facts = Facts {
-            contract,
-            policy: &self.pipeline.policy,
-            write: body,
-            arguments: shown.arguments(),
-            state: &state,
-            asked,
-            now: self.pipeline.clock.now(),
-        };
-        let passed = gate::check(&facts, Verb::Propose)?;
-        Ok(shown.state().changes(&passed.state))
+        let read = driver.state(&asked.subject, contract, &body.reads, shown.arguments()).await;
+        let (policy, now) = (&self.pipeline.policy, self.pipeline.clock.now());
+        Hearing::new(contract, policy, read.into(), now).compare(shown, contract, policy)
     }
 
     /// The subject takes a proposal back.
@@ -306,19 +291,17 @@ impl Desk {
                 continue;
             };
             let State::Proposed(parked) = life.state() else { continue };
-            let late = self.pipeline.clock.now() > parked.proposal().expires_at();
-            if !late && parked.missing().next().is_some() {
+            let late = grant::expire(parked.proposal(), self.pipeline.clock.now());
+            if late.is_none() && parked.missing().next().is_some() {
                 continue;
             }
             taken += 1;
             let desk = self.clone();
             tokio::spawn(async move {
                 let action = life.action().clone();
-                let step = if late {
-                    let refused = Refused::new(Code::ProposalExpired, "nobody answered in time");
-                    desk.refuse(&life, None, refused).await
-                } else {
-                    desk.granted(life).await
+                let step = match late {
+                    Some(refused) => desk.refuse(&life, None, refused).await,
+                    None => desk.granted(life).await,
                 };
                 if let Err(turned) = step {
                     tracing::info!(%action, why = %turned.refused, "a waiting action");

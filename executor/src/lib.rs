@@ -87,6 +87,8 @@ pub mod packs;
 
 pub mod policy;
 
+pub mod bundles;
+
 pub mod activation;
 
 pub mod vault;

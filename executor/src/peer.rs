@@ -41,6 +41,8 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/countersign.v1.Audit/GetCheckpoint", &[Role::Planner, Role::Auditor]),
     ("/countersign.v1.Audit/GetInclusionProof", &[Role::Planner, Role::Auditor]),
     ("/countersign.v1.Audit/GetConsistencyProof", &[Role::Planner, Role::Auditor]),
+    ("/countersign.v1.Audit/ListBundles", &[Role::Auditor]),
+    ("/countersign.v1.Audit/GetBundle", &[Role::Auditor]),
     ("/countersign.v1.Approvals/ListRequests", &[Role::Approver]),
     ("/countersign.v1.Approvals/GetRequest", &[Role::Approver]),
     ("/countersign.v1.Approvals/AnswerRequest", &[Role::Approver]),

@@ -14,23 +14,25 @@ use std::time::Duration;
 
 use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
+use countersign_core::claim;
 use countersign_core::contract::{Body, Catalog, Contract, WriteBody};
 use countersign_core::dispatch::{self, AttemptResult, Dispatch};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::error::Refused;
-use countersign_core::gate;
+use countersign_core::gate::Hearing;
 use countersign_core::grant::{Granted, Vote};
 use countersign_core::lifecycle::{self, Event, State};
 use countersign_core::limit::Budget;
 use countersign_core::planted::Bug;
 use countersign_core::policy::Policy;
+use countersign_core::premise::Books;
 use countersign_core::retry;
 use countersign_core::seal::{self, Leaf, Queue};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 
-use crate::driver::{Driver, facts};
+use crate::driver::Driver;
 use crate::kill;
 use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
 use crate::running::{Progress, Step};
@@ -147,7 +149,10 @@ impl Pipeline {
         let State::Granted(granted) = life.state() else { return Ok(()) };
         let tenant = &granted.proposal().asked().subject.tenant;
         let on = self.vitals.check();
-        let on = on.and_then(|()| self.switches.check(tenant, &contract.tool));
+        let on = on.and_then(|()| {
+            let off = self.switches.off_for(tenant, &contract.tool);
+            claim::switched(granted, off.as_ref(), Books::of(&self.policy, contract), now)
+        });
         let on = on.and_then(|()| self.driver.active(contract));
         let taken = match on.and_then(|()| write(contract)) {
             Ok(body) => {
@@ -178,12 +183,9 @@ impl Pipeline {
                 let subject = &proposal.asked().subject;
                 let read =
                     self.driver.state(subject, contract, &body.reads, proposal.arguments()).await;
-                let decided = read.and_then(|state| {
-                    let facts =
-                        facts(contract, &self.policy, body, proposal, &state, self.clock.now());
-                    gate::decide(claimed, &facts)
-                });
-                match decided {
+                let now = self.clock.now();
+                let hearing = Hearing::new(contract, &self.policy, read.into(), now);
+                match hearing.decide(claimed, contract, &self.policy) {
                     Ok(clearance) => Event::Cleared(Box::new(clearance)),
                     // People said yes: a fault on the way does not use that up.
                     Err(refused) if by_staff(claimed.granted()) && refused.passes() => {

@@ -213,6 +213,15 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Result<(), Refused>, StoreError>;
 
+    /// Keeps a policy or a pack under its digest, for good.
+    async fn keep_bundle(&self, digest: &str, files: Files) -> Result<(), StoreError>;
+
+    /// The files of a policy or a pack that was kept.
+    async fn kept_bundle(&self, digest: &str) -> Result<Option<Files>, StoreError>;
+
+    /// Digests of everything that was kept.
+    async fn kept_bundles(&self) -> Result<Vec<String>, StoreError>;
+
     /// Exact bytes of the leaves in this range, in order; as many as there are.
     async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError>;
 
@@ -236,6 +245,9 @@ pub struct Fed {
     /// How often those from `next` to `upto` were sent, or were about to be.
     pub attempt: u32,
 }
+
+/// A folder's files: path inside it, and text.
+pub type Files = BTreeMap<String, String>;
 
 /// Proposals that wait for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -4,6 +4,7 @@
 //! ```text
 //! at start: published checkpoint ──┐
 //! at a call: planner's checkpoint ─┴─▶ signed by us? ─▶ reached, same root? ─no─▶ quarantine
+//!                                                                          └yes─▶ its countersignature
 //! ```
 
 use std::collections::VecDeque;
@@ -11,12 +12,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_shared::tlog::checkpoint::Checkpoint;
+use countersign_shared::tlog::key::VerifierKey;
 use countersign_shared::tlog::note::{MAX_NOTE_BYTES, Note};
 use countersign_shared::tlog::path::verify_consistency;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 
-use crate::log::LogKeys;
+use crate::log::{Countersigned, LogKeys};
 use crate::ports::{Clock, Store, StoreError};
 use crate::standing::Quarantine;
 use crate::vitals::Vitals;
@@ -31,6 +34,11 @@ pub struct Witness {
     vitals: Vitals,
     clock: Arc<dyn Clock>,
     good: Mutex<VecDeque<[u8; 32]>>,
+    /// Whose countersignatures count.
+    cosigners: Vec<VerifierKey>,
+    countersigned: Countersigned,
+    /// Rings for the publisher.
+    sealed: Arc<Notify>,
 }
 
 impl Witness {
@@ -42,7 +50,27 @@ impl Witness {
         vitals: Vitals,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { keys, store, vitals, clock, good: Mutex::default() }
+        Self {
+            keys,
+            store,
+            vitals,
+            clock,
+            good: Mutex::default(),
+            cosigners: Vec::new(),
+            countersigned: Countersigned::default(),
+            sealed: Arc::default(),
+        }
+    }
+
+    /// Keeping what these countersign, for the publisher that `sealed` rings for.
+    #[must_use]
+    pub fn keeping(
+        self,
+        cosigners: Vec<VerifierKey>,
+        countersigned: Countersigned,
+        sealed: Arc<Notify>,
+    ) -> Self {
+        Self { cosigners, countersigned, sealed, ..self }
     }
 
     /// Hears a checkpoint that somebody keeps. One that this log never signed says nothing.
@@ -56,6 +84,7 @@ impl Witness {
         }
         match ahead(&*self.store, &self.keys, note).await {
             Ok(None) => {
+                self.countersigned(note);
                 let mut good = self.good.lock();
                 good.truncate(REMEMBERED - 1);
                 good.push_front(digest);
@@ -64,6 +93,23 @@ impl Witness {
                 self.went_back(format!("{from} keeps a checkpoint: {why}"), seen).await;
             }
             Err(error) => tracing::warn!(%error, "a planner's checkpoint is compared later"),
+        }
+    }
+
+    /// Keeps the countersignatures on a checkpoint that this store leads to.
+    fn countersigned(&self, note: &[u8]) {
+        let (Some((epoch, checkpoint)), Ok(note)) = (self.keys.signed(note), Note::parse(note))
+        else {
+            return;
+        };
+        let Ok(own) = self.keys.verifiers(epoch) else { return };
+        // A line that names a cosigner and is not theirs takes the others with it.
+        if note.verify(&self.cosigners).is_err() {
+            return;
+        }
+        let keys: Vec<_> = own.iter().chain(&self.cosigners).cloned().collect();
+        if self.countersigned.offer(checkpoint.size(), note.only_by(&keys)) {
+            self.sealed.notify_one();
         }
     }
 

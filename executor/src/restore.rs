@@ -99,7 +99,14 @@ impl Plan {
             self.missing
         );
         let what = if self.complete { RECOVERY } else { EPOCH };
-        let change = Change { what: what.to_owned(), old: self.old, new: self.new, reason, by };
+        let change = Change {
+            what: what.to_owned(),
+            old: self.old,
+            new: self.new,
+            reason,
+            by,
+            note: String::new(),
+        };
         let said = seal::changed(change, &fresh(), now);
         let (opened, closed) = if self.complete { (None, Some(said)) } else { (Some(said), None) };
         let gap = Some(Gap { since: now, missing: self.missing });
@@ -119,7 +126,7 @@ pub fn close_gap(
 ) -> (Restoration, Standing) {
     let (old, new) = gap_change(gap);
     let reason = "nothing of the time before the recovery can be asked for again".to_owned();
-    let change = Change { what: GAP.to_owned(), old, new, reason, by };
+    let change = Change { what: GAP.to_owned(), old, new, reason, by, note: String::new() };
     let closed = Some(seal::changed(change, &fresh(), now));
     (Restoration { closed, ..Restoration::default() }, Standing { gap: None, ..standing.clone() })
 }

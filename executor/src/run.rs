@@ -18,6 +18,7 @@ use countersign_shared::mtls::{
 };
 use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
+use countersign_shared::tlog::key::Signer as _;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,7 @@ use crate::desk::Desk;
 use crate::driver::Driver;
 use crate::flood::Flood;
 use crate::load::Load;
-use crate::log::LogKeys;
+use crate::log::{Countersigned, LogKeys};
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, SystemClock};
@@ -102,10 +103,11 @@ pub async fn run(
     if let Some((config, confirm)) = config.confirm.as_ref().zip(desk.confirm.clone()) {
         console::serve_customers(&config.page, confirm, desk.clone()).await?;
     }
+    let tiles = log::serve(&config.log, config.state.join("log")).await?;
     let told = notify::start(&config.notify, desk.clone())?;
     let fed = siem::start(&config, store, clock)?;
     if let Some(file) = ready_file {
-        Ready { grpc, admin, console, chat: None }.announce(file)?;
+        Ready { grpc, admin, console, chat: None, log: tiles }.announce(file)?;
     }
     tracing::info!(%grpc, %admin, tools = desk.pipeline.catalog.tools.len(), "executor ready");
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -242,7 +244,8 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         })?;
     let keys = LogKeys::open(&config.log)?;
     private_folder(&config.state)?;
-    let key = Arc::new(keys.of(store::standing(config).await?.epoch)?);
+    let epoch = store::standing(config).await?.epoch;
+    let (key, retired) = (Arc::new(keys.of(epoch)?), keys.verifiers(epoch)?);
     let opened = store::open(config, &catalog, &vault, Arc::clone(&key)).await?;
     let store::Opened { store, source, fenced } = opened;
     let sealed = Arc::new(Notify::new());
@@ -252,11 +255,16 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     quarantine::set_aside(&keys, &folder, store.standing().await?.epoch)?;
     quarantine::at_start(&*store, &keys, &folder, &*clock).await?;
+    let countersigned = Countersigned::in_folder(&folder);
     let publisher = if store.standing().await?.quarantine.is_some() {
         // What is published knows more than the store.
         tokio::spawn(async {})
     } else {
-        tokio::spawn(log::publish(folder, key, source, rung, publishing.clone()))
+        let retired = retired.into_iter().skip(1).collect();
+        let keys = (key.verifier_key(), retired);
+        let countersigned = countersigned.clone();
+        let what = log::Publication { folder, keys, source, countersigned };
+        tokio::spawn(log::publish(what, rung, publishing.clone()))
     };
     let found = Found::read(config, &catalog, &policy)?;
     let inactive = activation::settle(&*store, &found, &config.state, clock.now()).await?;
@@ -270,7 +278,9 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         Arc::clone(&clock),
     )
     .await?;
-    let witness = Witness::new(keys, Arc::clone(&store), vitals.clone(), Arc::clone(&clock));
+    let cosigners = keys.cosigners()?;
+    let witness = Witness::new(keys, Arc::clone(&store), vitals.clone(), Arc::clone(&clock))
+        .keeping(cosigners, countersigned, Arc::clone(&sealed));
     let switches = Switchboard::new(store.switches().await?);
     let pipeline = Pipeline {
         catalog,

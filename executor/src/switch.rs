@@ -97,6 +97,12 @@ impl Switchboard {
         self.now.lock().switches.check(tenant, tool)
     }
 
+    /// The switch that is off for a tenant's write.
+    #[must_use]
+    pub fn off_for(&self, tenant: &str, tool: &str) -> Option<Reach> {
+        self.now.lock().switches.off_for(tenant, tool).cloned()
+    }
+
     /// The same for a request that leaves at once; it is on its way until dropped.
     ///
     /// # Errors
@@ -126,6 +132,7 @@ impl Switchboard {
             new: word(turn.off),
             reason: turn.reason.clone(),
             by: vec![Changer { who: turn.by.clone(), reason: String::new(), jws: String::new() }],
+            note: String::new(),
         };
         let off = turn.off.then_some(Off { by: turn.by, reason: turn.reason, at });
         let leaf = seal::changed(change, &receipt, at);

@@ -48,10 +48,10 @@ impl Desk {
 
     /// An answer that does not count, with its receipt; the proposal stays.
     pub(crate) async fn not_granted(&self, life: &Life, refused: Refused) -> Turned {
-        let proposal = life.state().proposal();
-        let contract = self.pipeline.catalog.tools.get(proposal.tool()).cloned();
+        let tool = life.state().proposal().tool();
+        let contract = self.pipeline.catalog.tools.get(tool).cloned();
         let turned = self.sealed(refused, |refused, id, now| {
-            seal::not_granted(proposal, contract.as_deref(), refused, id, now)
+            seal::not_granted(life.state(), contract.as_deref(), refused, id, now)
         });
         Turned { action: Some(life.action().clone()), ..turned.await }
     }

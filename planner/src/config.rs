@@ -4,7 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use countersign_shared::mtls::{MaterialFiles, SpiffeId, SpiffePattern};
+use countersign_shared::tlog::key::{VerifierKey, WitnessKey};
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use serde::Deserialize;
 
 use url::Url;
@@ -29,6 +33,9 @@ pub struct Config {
     /// planner shows no executor that it went back in time.
     #[serde(default)]
     pub state: Option<PathBuf>,
+    /// The executor's log, and who we are in front of it. Needed where `state` is.
+    #[serde(default)]
+    pub log: Option<LogConfig>,
     /// What reads messages.
     #[serde(default)]
     pub model: ModelConfig,
@@ -38,6 +45,55 @@ pub struct Config {
     /// HTTP for chat frontends that speak OpenAI's Chat Completions. Absent: gRPC only.
     #[serde(default)]
     pub chat: Option<ChatConfig>,
+}
+
+/// Whose history is kept, and with which key it is countersigned.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// File with the log's public key; got from whoever runs the executor, not from the
+    /// executor itself. During a change of the key it may hold several, one a line.
+    pub keys: PathBuf,
+    /// Our own key.
+    pub cosign: CosignConfig,
+}
+
+/// The key that countersigns.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CosignConfig {
+    /// Its name in signatures, such as `shop.example/planner`.
+    pub name: String,
+    /// File with the Ed25519 key, PKCS#8 PEM. It signs for nobody else.
+    pub key: PathBuf,
+}
+
+impl LogConfig {
+    /// The log's public keys. Those of algorithms to come are skipped.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds none.
+    pub fn keys(&self) -> anyhow::Result<Vec<VerifierKey>> {
+        let shown = self.keys.display();
+        let text = std::fs::read_to_string(&self.keys)
+            .with_context(|| format!("log.keys: cannot read {shown}"))?;
+        VerifierKey::parse_all(&text).with_context(|| format!("log.keys: {shown}"))
+    }
+
+    /// Our own key.
+    ///
+    /// # Errors
+    /// When the file is none, or the name cannot be a key's.
+    pub fn cosigner(&self) -> anyhow::Result<WitnessKey> {
+        let (name, file) = (&self.cosign.name, &self.cosign.key);
+        let pem = std::fs::read_to_string(file)
+            .with_context(|| format!("log.cosign.key: cannot read {}", file.display()))?;
+        let secret = SigningKey::from_pkcs8_pem(&pem).ok();
+        let secret = secret.with_context(|| {
+            format!("log.cosign.key: {} is no Ed25519 key in PKCS#8 PEM", file.display())
+        })?;
+        WitnessKey::new(name, secret).context("log.cosign.name")
+    }
 }
 
 /// Where the executor is and who it must be.
@@ -298,6 +354,11 @@ impl Config {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         config.resolve(&folder);
+        if config.state.is_some() != config.log.is_some() {
+            let error = "`state` and `log` go together: what is kept is checked with the log's \
+                         key, see `countersign init`";
+            return Err(ConfigError::Parse { path: path.to_owned(), error: error.to_owned() });
+        }
         Ok(config)
     }
 
@@ -311,7 +372,8 @@ impl Config {
             Some(KnowledgeConfig::Folder(folder)) => Some(folder),
             Some(KnowledgeConfig::Search(_)) | None => None,
         };
-        let paths = paths.chain([pages]);
+        let log = self.log.iter_mut().flat_map(|log| [&mut log.keys, &mut log.cosign.key]);
+        let paths = paths.chain([pages]).chain(log.map(Some));
         for path in paths.flatten() {
             *path = folder.join(&path);
         }
@@ -378,6 +440,17 @@ mod tests {
         assert!(matches!(config.model, ModelConfig::Offline));
         assert!(config.tls.cert.is_absolute() && config.tls.cert.ends_with("tls.crt"));
         assert_eq!(config.tls.key, Path::new("/k/tls.key"));
+    }
+
+    #[test]
+    fn what_is_kept_needs_the_key_that_checks_it() {
+        let log = "log: { keys: log.pub, cosign: { name: p, key: cosign.key } }\n";
+        let config = load(&format!("state: s\n{log}")).unwrap();
+        assert!(config.log.unwrap().keys.is_absolute());
+        for half in ["state: s\n", log] {
+            let error = load(half).unwrap_err().to_string();
+            assert!(error.contains("go together"), "{error}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
+use crate::history::History;
 use crate::keep::Keep;
 
 /// Reads and dry runs end after this; nothing depends on them having ended.
@@ -63,7 +64,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    fn from_status(status: &Status) -> Self {
+    pub(crate) fn from_status(status: &Status) -> Self {
         if let Some(refusal) = Refusal::from_status(status) {
             return Self::Refused(Box::new(refusal));
         }
@@ -111,14 +112,15 @@ fn never_connected(status: &Status) -> bool {
 #[derive(Debug, Clone)]
 pub struct GrpcExecutor {
     client: ExecutorClient<InterceptedService<Channel, Keep>>,
-    keep: Keep,
+    history: History,
 }
 
 impl GrpcExecutor {
     /// Over a channel that dials the one expected workload.
     #[must_use]
     pub fn new(channel: Channel, keep: Keep) -> Self {
-        Self { client: ExecutorClient::with_interceptor(channel, keep.clone()), keep }
+        let client = ExecutorClient::with_interceptor(channel.clone(), keep.clone());
+        Self { client, history: History::new(channel, keep) }
     }
 
     /// Whether it can be reached now: any answer counts, also a refusal.
@@ -136,46 +138,54 @@ fn timed<T>(message: T, patience: Duration) -> Request<T> {
 
 #[async_trait]
 impl Executor for GrpcExecutor {
+    /// The history is looked at after the first call: the newest checkpoint goes with that, so
+    /// an executor that went back hears of it too.
     async fn list_tools(&self, token: &str) -> Result<Vec<Tool>, CallError> {
+        self.history.trusted()?;
         let request = ListToolsRequest { subject_token: token.to_owned() };
         let answer = self.client.clone().list_tools(timed(request, ADVISORY_PATIENCE)).await;
-        answer.map(|a| a.into_inner().tools).map_err(|s| CallError::from_status(&s))
+        let answer = answer.map_err(|s| CallError::from_status(&s))?;
+        self.history.look().await?;
+        Ok(answer.into_inner().tools)
     }
 
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {
+        self.history.trusted()?;
         let answer = self.client.clone().propose(timed(request, ADVISORY_PATIENCE)).await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
         answer.proposal.ok_or_else(|| CallError::Lost("the answer holds no proposal".to_owned()))
     }
 
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError> {
+        self.history.trusted()?;
         let answer = self.client.clone().execute(timed(request, EXECUTE_PATIENCE)).await;
-        let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
-        if let Some(action) = &answer.action {
-            self.keep.keep(action).await;
+        let mut answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
+        if let Some(action) = answer.action.take() {
+            answer.action = Some(self.history.proved(action).await?);
         }
         Ok(answer)
     }
 
     async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
+        self.history.trusted()?;
         let answer = self.client.clone().match_subject(timed(request, ADVISORY_PATIENCE)).await;
         answer.map(drop).map_err(|s| CallError::from_status(&s))
     }
 
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {
+        self.history.trusted()?;
         let answer = self.client.clone().escalate(timed(request, ADVISORY_PATIENCE)).await;
         answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
     }
 
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {
+        self.history.trusted()?;
         let request =
             GetActionRequest { subject_token: token.to_owned(), action_id: action_id.to_owned() };
         let answer = self.client.clone().get_action(timed(request, ADVISORY_PATIENCE)).await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
         let lost = || CallError::Lost("the answer holds no action".to_owned());
-        let action = answer.action.ok_or_else(lost)?;
-        self.keep.keep(&action).await;
-        Ok(action)
+        self.history.proved(answer.action.ok_or_else(lost)?).await
     }
 
     async fn watch(
@@ -184,6 +194,7 @@ impl Executor for GrpcExecutor {
         action_id: &str,
         patience: Duration,
     ) -> Result<Action, CallError> {
+        self.history.trusted()?;
         let request =
             WatchActionRequest { subject_token: token.to_owned(), action_id: action_id.to_owned() };
         let mut seen = None;
@@ -200,10 +211,7 @@ impl Executor for GrpcExecutor {
         };
         let ended = tokio::time::timeout(patience, watching).await;
         match (seen, ended) {
-            (Some(action), _) => {
-                self.keep.keep(&action).await;
-                Ok(action)
-            }
+            (Some(action), _) => self.history.proved(action).await,
             (None, Ok(Err(status))) => Err(CallError::from_status(&status)),
             (None, Ok(Ok(())) | Err(_)) => self.action(token, action_id).await,
         }

@@ -1,10 +1,21 @@
 //! What the planner keeps of the executor's history (TWO KEEP THE HISTORY): each receipt
-//! that it was given, with its proof, and the newest signed checkpoint, which goes back
-//! with every call. An executor that was restored from a backup notices by it, and is
-//! told again what it forgot.
+//! that it was given, with its proof, and the newest checkpoint, countersigned, which goes
+//! back with every call. An executor that was restored from a backup notices by it, and is
+//! told again what it forgot. One that shows another history is refused: what was caught lies
+//! beside the rest until a person has removed it.
+//!
+//! ```text
+//! note ─▶ signed by the log? ─▶ weigh: known? ─no─▶ Question ─▶ proof ─▶ settle ─▶ countersigned, kept
+//!              └no──────────────────────────────────────────────────────└no─▶ evidence
+//! ```
 //!
 //! Files only grow, one a day; what is older than any backup may be deleted.
 
+mod evidence;
+mod told;
+mod weigh;
+
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -14,6 +25,8 @@ use std::sync::Arc;
 use countersign_proto::v1::Action;
 use countersign_shared::kept::{CHECKPOINT, ENDING, HEADER, Kept, RECEIPTS};
 use countersign_shared::tlog::checkpoint::Checkpoint;
+use countersign_shared::tlog::key::{VerifierKey, WitnessKey};
+use countersign_shared::tlog::merkle::Hash;
 use countersign_shared::tlog::note::Note;
 use countersign_shared::tlog::proof::LogProof;
 use jiff::Timestamp;
@@ -22,6 +35,13 @@ use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
+use evidence::Caught;
+pub use weigh::Question;
+use weigh::Seen;
+
+/// Checkpoints that were proved, so that each is asked about once.
+const REMEMBERED: usize = 64;
+
 /// The folder, or nothing where none is configured. Clones keep in the same place.
 #[derive(Debug, Clone, Default)]
 pub struct Keep(Option<Arc<Folder>>);
@@ -29,37 +49,173 @@ pub struct Keep(Option<Arc<Folder>>);
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
+    log: Vec<VerifierKey>,
+    cosigner: WitnessKey,
     newest: RwLock<Option<Newest>>,
+    proved: Mutex<VecDeque<Checkpoint>>,
     /// One writer at a time.
     writing: Mutex<()>,
+    /// One question at a time: an answer is about the newest checkpoint.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone)]
 struct Newest {
-    origin: String,
-    size: u64,
+    checkpoint: Checkpoint,
+    /// With our own line.
     note: Vec<u8>,
 }
 
+/// Why the executor is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Distrusted(pub String);
+
 impl Keep {
-    /// Opens or makes the folder.
+    /// Opens or makes the folder, for the log with one of these keys; `cosigner` is ours.
     ///
     /// # Errors
     /// When it cannot be written, or its checkpoint is damaged.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path, log: Vec<VerifierKey>, cosigner: WitnessKey) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let newest = match fs::read(path.join(CHECKPOINT)) {
-            Ok(note) => Some(Newest::read(note).ok_or_else(|| damaged(path))?),
+            Ok(note) => Newest::read(note, &log, &cosigner).ok_or_else(|| damaged(path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let (newest, writing) = (RwLock::new(newest), Mutex::default());
-        Ok(Self(Some(Arc::new(Folder { path: path.to_owned(), newest, writing }))))
+        let newest = RwLock::new(newest);
+        let (path, proved, writing) = (path.to_owned(), Mutex::default(), Mutex::default());
+        let asking = tokio::sync::Mutex::default();
+        Ok(Self(Some(Arc::new(Folder { path, log, cosigner, newest, proved, writing, asking }))))
     }
 
-    /// Keeps the receipt of a sealed action before anybody hears of it.
+    /// Whether anything is kept at all.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Why nothing is asked of the executor, until a person removed what was caught.
+    #[must_use]
+    pub fn distrust(&self) -> Option<String> {
+        evidence::read(&self.0.as_ref()?.path)
+    }
+
+    /// Waits for its turn to ask about a checkpoint.
+    pub async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        Some(self.0.as_ref()?.asking.lock().await)
+    }
+
+    /// What has to be asked about a checkpoint; nothing where it is known.
+    ///
+    /// # Errors
+    /// When the log's key did not sign it.
+    pub fn weigh(&self, note: &[u8]) -> Result<Option<Question>, Distrusted> {
+        let Some(folder) = &self.0 else { return Ok(None) };
+        let seen = Seen::read(note, &folder.log).map_err(|error| {
+            let seen = String::from_utf8_lossy(note).into_owned();
+            let why = format!("a checkpoint is not the log's: {error}");
+            self.caught(Caught { why, seen, ..Caught::default() })
+        })?;
+        if folder.proved.lock().contains(seen.checkpoint()) {
+            return Ok(None);
+        }
+        let known = folder.newest.read().as_ref().map(|newest| newest.checkpoint.clone());
+        match known {
+            Some(known) if known == *seen.checkpoint() => Ok(None),
+            Some(known) => Ok(Some(seen.beside(&known))),
+            None => {
+                folder.believe(&seen);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes the checkpoint that was asked about, if this proves it.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn settle(&self, question: &Question, proof: &[Hash]) -> Result<(), Distrusted> {
+        let Some(folder) = &self.0 else { return Ok(()) };
+        if let Some(seen) = question.settle(proof) {
+            folder.believe(seen);
+            return Ok(());
+        }
+        let (from, to) = question.sizes();
+        let why = format!(
+            "the log was forked: its {to} entries do not begin with the {from} of the other checkpoint"
+        );
+        let seen = question.seen().note().to_string();
+        Err(self.caught(Caught { why, seen, ..Caught::default() }.by(proof)))
+    }
+
+    /// The executor says that it has no such history.
+    #[must_use]
+    pub fn withheld(&self, question: &Question, answer: &str) -> Distrusted {
+        let (from, to) = question.sizes();
+        let why = format!(
+            "the log went back or was forked: the executor proves nothing between its {from} and \
+             {to} entries: {answer}"
+        );
+        let seen = question.seen().note().to_string();
+        self.caught(Caught { why, seen, ..Caught::default() })
+    }
+
+    /// The executor says that its log is empty.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub fn emptied(&self) -> Result<(), Distrusted> {
+        let newest = self.0.as_ref().and_then(|folder| folder.newest.read().clone());
+        match newest.filter(|newest| newest.checkpoint.size() > 0) {
+            None => Ok(()),
+            Some(newest) => {
+                let size = newest.checkpoint.size();
+                let why = format!("the log went back: it is empty, and had {size} entries");
+                Err(self.caught(Caught { why, ..Caught::default() }))
+            }
+        }
+    }
+
+    /// Whether the proof shows the receipt in the log, and the receipt is what was told.
+    /// Answers with the checkpoint that it leads to.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn included(&self, action: &Action) -> Result<Vec<u8>, Distrusted> {
+        let Some(folder) = &self.0 else { return Ok(Vec::new()) };
+        let proved = LogProof::parse(action.tlog_proof.as_bytes()).and_then(|proof| {
+            proof.verify_by(&folder.log, &action.receipt).map(|_| proof.checkpoint.to_string())
+        });
+        let wrong = |why: String| {
+            let receipt = String::from_utf8_lossy(&action.receipt).into_owned();
+            let tlog_proof = action.tlog_proof.clone();
+            self.caught(Caught { why, receipt, tlog_proof, ..Caught::default() })
+        };
+        let note = proved.map_err(|e| wrong(format!("a receipt is not in the log: {e}")))?;
+        match told::differs(action) {
+            None => Ok(note.into_bytes()),
+            Some(what) => Err(wrong(format!("the receipt does not say what was told: {what}"))),
+        }
+    }
+
+    /// Writes what was caught beside the rest. From then on nothing is asked.
+    fn caught(&self, caught: Caught) -> Distrusted {
+        let distrusted = Distrusted(caught.why.clone());
+        tracing::error!(why = caught.why, "the executor tells another history than the one kept");
+        let Some(folder) = &self.0 else { return distrusted };
+        let newest = folder.newest.read().clone();
+        let known = newest.map(|n| String::from_utf8_lossy(&n.note).into_owned());
+        let caught = Caught { known: known.unwrap_or_default(), ..caught };
+        if let Err(error) = caught.write(&folder.path, Timestamp::now()) {
+            tracing::error!(%error, "the evidence was not written");
+        }
+        distrusted
+    }
+
+    /// Keeps the receipt of a sealed action that was proved.
     pub async fn keep(&self, action: &Action) {
-        let Some(folder) = self.0.clone().filter(|_| !action.tlog_proof.is_empty()) else { return };
+        let Some(folder) = self.0.clone() else { return };
         let Ok(receipt) = String::from_utf8(action.receipt.clone()) else { return };
         let kept = Kept { receipt, proof: action.tlog_proof.clone() };
         let written = tokio::task::spawn_blocking(move || folder.add(&kept, Timestamp::now()));
@@ -73,7 +229,7 @@ impl Keep {
     }
 }
 
-/// Every call carries the newest checkpoint.
+/// Every call carries the newest checkpoint, countersigned.
 impl Interceptor for Keep {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(newest) = self.0.as_ref().and_then(|folder| folder.newest.read().clone()) {
@@ -84,9 +240,25 @@ impl Interceptor for Keep {
 }
 
 impl Folder {
+    /// A checkpoint of our history: remembered, and kept if it is the newest.
+    fn believe(&self, seen: &Seen) {
+        let checkpoint = seen.checkpoint();
+        let newer = |known: &Newest| checkpoint.size() > known.checkpoint.size();
+        if self.newest.read().as_ref().is_none_or(newer) {
+            let mut note = seen.note().only_by(&self.log);
+            let time = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
+            note.push(self.cosigner.cosign(note.text(), time));
+            let note = note.to_string().into_bytes();
+            if let Err(error) = self.point(Newest { checkpoint: checkpoint.clone(), note }) {
+                tracing::error!(%error, "the newest checkpoint was not kept");
+            }
+        }
+        let mut proved = self.proved.lock();
+        proved.truncate(REMEMBERED - 1);
+        proved.push_front(checkpoint.clone());
+    }
+
     fn add(&self, kept: &Kept, now: Timestamp) -> io::Result<()> {
-        let proof = LogProof::parse(kept.proof.as_bytes()).map_err(io::Error::other)?;
-        let seen = Newest::read(proof.checkpoint.to_string().into_bytes());
         let mut line = serde_json::to_string(kept)?;
         line.push('\n');
         let _alone = self.writing.lock();
@@ -99,12 +271,7 @@ impl Folder {
             .open(self.path.join(format!("{RECEIPTS}{day}{ENDING}")))?;
         whole_lines(&mut file)?;
         file.write_all(line.as_bytes())?;
-        file.sync_data()?;
-        let known = self.newest.read().clone();
-        match seen {
-            Some(seen) if known.is_none_or(|known| seen.is_newer(&known)) => self.point(seen),
-            Some(_) | None => Ok(()),
-        }
+        file.sync_data()
     }
 
     fn point(&self, newest: Newest) -> io::Result<()> {
@@ -121,15 +288,19 @@ impl Folder {
 }
 
 impl Newest {
-    fn read(note: Vec<u8>) -> Option<Self> {
+    /// What an earlier process kept. Of another log, as after a new epoch whose key a person
+    /// gave us, nothing is: the history begins anew. Damaged: `None`.
+    fn read(note: Vec<u8>, log: &[VerifierKey], own: &WitnessKey) -> Option<Option<Self>> {
         let parsed = Note::parse(&note).ok()?;
         let checkpoint = Checkpoint::parse(parsed.text()).ok()?;
-        Some(Self { origin: checkpoint.origin().to_owned(), size: checkpoint.size(), note })
-    }
-
-    /// Another name is a later epoch of the log: the executor says which it is in.
-    fn is_newer(&self, than: &Self) -> bool {
-        self.origin != than.origin || self.size > than.size
+        if log.iter().all(|key| key.name() != checkpoint.origin()) {
+            tracing::warn!(kept = checkpoint.origin(), "what was kept is of another log");
+            return Some(None);
+        }
+        // Our own line is enough: the log may have a new key since.
+        let keys: Vec<_> = log.iter().chain([own.verifier_key()]).cloned().collect();
+        parsed.verify(&keys).ok()?;
+        Some(Some(Self { checkpoint, note }))
     }
 }
 
@@ -158,82 +329,4 @@ fn damaged(path: &Path) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-
-    use super::*;
-
-    const NAME: &str = "test.example/log";
-
-    fn sealed(index: u64, origin: &str, size: u64) -> Action {
-        let root = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
-        let note = format!("{origin}\n{size}\n{root}\n\n\u{2014} {origin} AAAAAAE=\n");
-        let proof = format!("c2sp.org/tlog-proof@v1\nindex {index}\n\n{note}");
-        Action {
-            receipt: format!("{{\"n\":{index}}}").into_bytes(),
-            tlog_proof: proof,
-            ..Action::default()
-        }
-    }
-
-    fn carried(keep: &Keep) -> Option<String> {
-        let request = keep.clone().call(Request::new(())).unwrap();
-        let value = request.metadata().get_bin(HEADER)?.to_bytes().unwrap();
-        Some(String::from_utf8(value.to_vec()).unwrap())
-    }
-
-    fn size(keep: &Keep) -> Option<String> {
-        carried(keep)?.lines().nth(1).map(ToOwned::to_owned)
-    }
-
-    #[tokio::test]
-    async fn receipts_and_the_newest_checkpoint_outlive_the_process() {
-        let folder = tempfile::tempdir().unwrap();
-        let keep = Keep::open(folder.path()).unwrap();
-        assert_eq!(carried(&keep), None);
-        for (index, of) in [(0, 5), (1, 9), (2, 7)] {
-            keep.keep(&sealed(index, NAME, of)).await;
-        }
-        keep.keep(&Action::default()).await;
-        let keep = Keep::open(folder.path()).unwrap();
-        assert_eq!(size(&keep).as_deref(), Some("9"), "a late answer takes nothing back");
-        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap()).collect();
-        let name = |e: &&fs::DirEntry| {
-            countersign_shared::kept::holds_receipts(&e.file_name().to_string_lossy())
-        };
-        let lines = fs::read_to_string(files.iter().find(name).unwrap().path()).unwrap();
-        let kept: Vec<Kept> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-        let receipts: Vec<_> = kept.iter().map(|k| k.receipt.as_str()).collect();
-        assert_eq!(receipts, ["{\"n\":0}", "{\"n\":1}", "{\"n\":2}"]);
-        // A new epoch begins lower.
-        keep.keep(&sealed(3, "test.example/log/epoch-2", 4)).await;
-        assert_eq!(size(&keep).as_deref(), Some("4"));
-    }
-
-    #[tokio::test]
-    async fn without_a_folder_nothing_is_kept_and_nothing_carried() {
-        let keep = Keep::default();
-        keep.keep(&sealed(0, NAME, 1)).await;
-        assert_eq!(carried(&keep), None);
-    }
-
-    #[test]
-    fn a_damaged_checkpoint_is_not_forgotten_silently() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(CHECKPOINT), "rubbish").unwrap();
-        assert!(Keep::open(folder.path()).unwrap_err().to_string().contains("put it aside"));
-    }
-
-    #[test]
-    fn a_torn_line_does_not_spoil_the_next() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lines");
-        for (left, whole) in [("", ""), ("a\n", "a\n"), ("a\nb", "a\n"), ("b", "")] {
-            fs::write(&path, left).unwrap();
-            let mut file = OpenOptions::new().read(true).append(true).open(&path).unwrap();
-            whole_lines(&mut file).unwrap();
-            file.write_all(b"c\n").unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{whole}c\n"), "{left:?}");
-        }
-    }
-}
+mod tests;

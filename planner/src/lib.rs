@@ -21,6 +21,7 @@ pub mod confine;
 pub mod context;
 pub mod conversation;
 pub mod executor;
+pub mod history;
 pub mod keep;
 pub mod knowledge;
 pub mod memory;

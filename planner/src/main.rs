@@ -24,7 +24,8 @@ use tokio::signal::unix::{SignalKind, signal};
 ///   tls: { cert: tls.crt, key: tls.key, ca: ca.crt }
 ///   callers: [ "spiffe://example.org/frontend" ]
 ///   executor: { address: "127.0.0.1:7443", id: "spiffe://example.org/executor" }
-///   state: state                     # receipts and checkpoints, for a recovery
+///   state: state                     # the executor's history, as far as this planner saw it
+///   log: { keys: log.pub, cosign: { name: example.org/planner, key: cosign.key } }
 ///   # chat: …                        # OpenAI's Chat Completions over HTTP, see planner.yaml of `countersign init`
 ///   model: { kind: offline }         # or: { kind: openai, url: "http://127.0.0.1:8000/v1", name: my-model }
 ///

@@ -52,11 +52,12 @@ fn model(config: &ModelConfig, memory: &Memory) -> anyhow::Result<Arc<dyn Model>
 
 /// The folder of what is kept.
 fn keep(config: &Config) -> anyhow::Result<Keep> {
-    let Some(folder) = &config.state else {
-        tracing::warn!("`state` names no folder: receipts and checkpoints are not kept");
+    let Some((folder, log)) = config.state.as_ref().zip(config.log.as_ref()) else {
+        tracing::warn!("`state` names no folder: the executor's history is not checked or kept");
         return Ok(Keep::default());
     };
-    Keep::open(folder).with_context(|| format!("cannot use {}", folder.display()))
+    let keep = Keep::open(folder, log.keys()?, log.cosigner()?);
+    keep.with_context(|| format!("cannot use {}", folder.display()))
 }
 
 /// What is read and opened before the process is confined.
@@ -111,7 +112,7 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
-    let admin = status::serve(address(&config.admin)?, executor.clone())
+    let admin = status::serve(address(&config.admin)?, executor.clone(), keep.clone())
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;
     let turns = TaskTracker::new();
@@ -138,7 +139,7 @@ pub async fn run(
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
     if let Some(file) = ready_file {
-        Ready { grpc, admin, console: None, chat }.announce(file)?;
+        Ready { grpc, admin, console: None, chat, log: None }.announce(file)?;
     }
     let http = chat.map(|address| address.to_string()).unwrap_or_default();
     tracing::info!(%grpc, %admin, chat = http, model = model.name(), "planner ready");

@@ -4,26 +4,33 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use countersign_shared::codes::Code;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
+use crate::keep::Keep;
+
 /// A probe waits this long for the executor.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Serves `/healthz` (the process lives) and `/readyz` (the executor answers)
-/// until the process ends.
+/// Serves `/healthz` (the process lives) and `/readyz` (the executor answers, and its
+/// history is believed) until the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub async fn serve(address: SocketAddr, executor: Channel) -> std::io::Result<SocketAddr> {
+pub async fn serve(
+    address: SocketAddr,
+    executor: Channel,
+    keep: Keep,
+) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state(executor);
+        .with_state((executor, keep));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the status pages have stopped");
@@ -32,7 +39,10 @@ pub async fn serve(address: SocketAddr, executor: Channel) -> std::io::Result<So
     Ok(bound)
 }
 
-async fn ready(State(executor): State<Channel>) -> (StatusCode, Json<Value>) {
+async fn ready(State((executor, keep)): State<(Channel, Keep)>) -> (StatusCode, Json<Value>) {
+    if let Some(why) = keep.distrust() {
+        return not_ready(&format!("{}: {why}", Code::HistoryDistrusted.name()));
+    }
     let mut health = HealthClient::new(executor);
     let asked = tokio::time::timeout(PATIENCE, health.check(HealthCheckRequest::default())).await;
     let why = match asked {
@@ -40,5 +50,9 @@ async fn ready(State(executor): State<Channel>) -> (StatusCode, Json<Value>) {
         Ok(Err(status)) => format!("the executor answers {:?}", status.code()),
         Err(_elapsed) => "the executor does not answer".to_owned(),
     };
+    not_ready(&why)
+}
+
+fn not_ready(why: &str) -> (StatusCode, Json<Value>) {
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "why": why })))
 }

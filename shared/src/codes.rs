@@ -106,6 +106,7 @@ registry! {
     EffectsHalted = "EFFECTS_HALTED",
     Quarantined = "QUARANTINED",
     HistoryMissing = "HISTORY_MISSING",
+    HistoryDistrusted = "HISTORY_DISTRUSTED",
     Erased = "ERASED",
     ErasureWaits = "ERASURE_WAITS",
 }

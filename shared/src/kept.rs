@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub const HEADER: &str = "countersign-checkpoint-bin";
 /// The newest signed checkpoint that was seen.
 pub const CHECKPOINT: &str = "newest.checkpoint";
+/// What showed that the executor tells another history. While it is there, nothing is asked of it.
+pub const EVIDENCE: &str = "evidence.json";
 /// Files of receipts begin with this and end with [`ENDING`].
 pub const RECEIPTS: &str = "receipts-";
 /// See [`RECEIPTS`].

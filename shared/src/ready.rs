@@ -19,6 +19,9 @@ pub struct Ready {
     /// The address of the HTTP faces for chat frontends, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<SocketAddr>,
+    /// The address of the log's tiles, where they are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<SocketAddr>,
 }
 
 impl Ready {
@@ -57,6 +60,7 @@ mod tests {
             admin: "[::1]:2".parse().unwrap(),
             console: None,
             chat: None,
+            log: None,
         };
         ready.announce(&file).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();

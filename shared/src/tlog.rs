@@ -24,16 +24,22 @@ pub mod note;
 
 pub mod checkpoint;
 pub mod proof;
+pub mod rotation;
 
 mod edge;
 pub mod tile;
 
 pub mod disk;
 pub mod folder;
+pub mod lookup;
 
 mod compare;
 pub mod failure;
+
+mod beside;
+pub mod chain;
 pub mod verify;
+mod walk;
 
 #[cfg(test)]
 mod crash;

@@ -1,28 +1,50 @@
-//! `countersign audit`: is this log folder the log, whole and unchanged? Answered offline, with
-//! nothing but the log's public key. And what else an auditor asks: whether the SIEM has it all,
-//! which credentials there are, who may do what.
+//! `countersign audit`: is this log folder the log, whole and unchanged, and does each verdict
+//! in it follow from its facts? Answered offline. And what else an auditor asks: whether the SIEM
+//! has it all, which credentials there are, who may do what.
+//!
+//! ```text
+//! published folder ──export──▶ extract, folder or archive ──verify──▶ verified, or the first bad entry
+//! two checkpoints ──consistency──▶ one history, or two
+//! receipts, bundles ──replay, backtest──▶ the same verdicts, or the first that differs
+//! ```
 
 mod access;
+mod backtest;
+mod bundles;
+mod consistency;
 mod credentials;
+mod export;
 mod key;
+mod kit;
+mod many;
 mod reconcile;
+mod replay;
 mod report;
+mod rotate;
+mod shelf;
+mod tar;
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
-use countersign_shared::receipt::{Receipt, VERSION};
+use countersign_shared::receipt::{Receipt, VERSION, head};
 use countersign_shared::tlog::failure::{Failure, FailureCode};
 use countersign_shared::tlog::key::VerifierKey;
 use countersign_shared::tlog::verify::{Options, Verified, verify_folder};
 
 use crate::command::{FAILED, OK};
 
+pub use consistency::ConsistencyArgs;
+pub use export::ExportArgs;
 pub use key::read_key;
+use key::read_keys;
+use kit::Kit;
+pub use rotate::RotateArgs;
 
 /// Publications that may come in the way of one check of a log in use.
 const TRIES: u32 = 5;
@@ -34,6 +56,16 @@ pub enum Command {
     /// each entry is a receipt. Names the first bad entry and exits with 1 where it does not.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Write the log, or some of its entries, into a folder or archive that can be checked with
+    /// nothing else but the log's key.
+    #[command(after_help = export::HELP)]
+    Export(ExportArgs),
+    /// Check that of two signed checkpoints the larger one extends the smaller one.
+    #[command(after_help = consistency::HELP)]
+    Consistency(ConsistencyArgs),
+    /// Let another key sign the log from now on. The log says so in an entry that both keys sign.
+    #[command(after_help = rotate::HELP)]
+    RotateKey(RotateArgs),
     /// Check that a SIEM still has every event, as it was sent. Names the entries that it lacks,
     /// changed or has twice, and exits with 1 where there are any.
     #[command(after_help = reconcile::EXAMPLES)]
@@ -44,21 +76,60 @@ pub enum Command {
     /// Say who may do what, from the policy that is active and the contracts.
     #[command(after_help = access::EXAMPLES)]
     Access(access::Args),
+    /// Decide receipts again from what they keep, by the policies and packs that they name: does each
+    /// verdict follow? Names the first difference of each that does not and exits with 1.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(replay::Args),
+    /// Say which past actions a candidate policy or contract would decide differently, with the money
+    /// on each side.
+    #[command(after_help = BACKTEST_EXAMPLES)]
+    Backtest(backtest::Args),
+    /// Fetch every policy and pack that was ever active, for deciding receipts again offline.
+    #[command(after_help = BUNDLES_EXAMPLES)]
+    Bundles(bundles::Args),
 }
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  countersign audit replay rcp_… --state ./demo-state
+  countersign audit replay --all --receipts ./receipts.jsonl --bundles ./bundles
+  countersign audit replay --all --executor executor.example:7443 --tls ./auditor \\
+      --executor-id spiffe://shop.example/executor
+
+The same functions run again that decided it: resolving, every gate, limits, grants with their
+signatures, the request's bytes, what was read back. What a backend or a person did is a fact. Check
+the receipts against the log as well (`audit verify`): a receipt that was replaced whole, with facts
+to match, is found there.";
+
+const BACKTEST_EXAMPLES: &str = "\
+Examples:
+  countersign audit backtest --policy ./policy-next --since 2026-11-01 --state ./demo-state
+  countersign audit backtest --policy ./policy-next --packs ./packs/shopify \\
+      --receipts ./receipts.jsonl --bundles ./bundles --json
+
+What people and backends did is taken as it was. A limit that asks for a sum over another time or
+account than was recorded is said so, and not guessed.";
+
+const BUNDLES_EXAMPLES: &str = "\
+Examples:
+  countersign audit bundles ./bundles --executor executor.example:7443 --tls ./auditor \\
+      --executor-id spiffe://shop.example/executor";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   countersign audit verify ./log --key log.pub
   countersign audit verify ./log --key 'shop.example/countersign+1f0c2a9b+AX…' --json
   countersign audit verify ./log --key log.pub --checkpoint last-week.checkpoint
+  countersign audit verify ./log --key log.pub --cosigner planner.pub
+  countersign audit verify complaint.tar --key log.pub
 
-Get the key from the log's owner, not from the place that the folder came from. Keep the checkpoint
+Any key that the log ever had will do: its own entries lead to the one in force. Get the key from the log's owner, not from the place that the folder came from. Keep the checkpoint
 of each check: given to the next one, it shows that nothing was taken away or rewritten since.";
 
 /// What `audit verify` takes.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// The log folder: the one with `checkpoint` and `tile` in it.
+    /// The log folder: the one with `checkpoint` and `tile` in it. Or an export, folder or archive.
     dir: PathBuf,
     /// The log's public key, written `name+hash+base64`, or a file that holds it.
     #[arg(long, value_name = "KEY|FILE")]
@@ -66,6 +137,10 @@ pub struct VerifyArgs {
     /// A checkpoint of this log from before: the log must extend it.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+    /// Public key of somebody who countersigns the log, such as a planner, or a file that holds
+    /// some. One of those given must have signed the newest countersigned checkpoint.
+    #[arg(long, value_name = "KEY|FILE")]
+    cosigner: Vec<String>,
     /// The executor is writing to this folder now: accept what is ahead of its checkpoint.
     #[arg(long)]
     live: bool,
@@ -77,61 +152,103 @@ pub struct VerifyArgs {
 /// Does what the command says.
 ///
 /// # Errors
-/// When key or checkpoint cannot be read. A log that does not verify is no error: it is reported,
-/// and the exit code says so.
-pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Verify(args) => verify(args),
-        Command::ReconcileSiem(args) => reconcile::run(args),
-        Command::Credentials(args) => credentials::run(args),
-        Command::Access(args) => access::run(args),
-    }
+/// When something cannot be read. What does not verify or follow is no error: it is reported, and
+/// the exit code says so.
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let out = &mut io::stdout();
+    let good = match command {
+        Command::Verify(args) => return verify(&args),
+        Command::Export(args) => return export::run(&args),
+        Command::Consistency(args) => return consistency::run(&args),
+        Command::RotateKey(args) => return rotate::run(&args),
+        Command::ReconcileSiem(args) => return reconcile::run(&args),
+        Command::Credentials(args) => return credentials::run(&args),
+        Command::Access(args) => return access::run(&args),
+        Command::Replay(args) => runtime.block_on(replay::run(args, out))?,
+        Command::Backtest(args) => runtime.block_on(backtest::run(args, out))?,
+        Command::Bundles(args) => runtime.block_on(bundles::run(args, out))?,
+    };
+    Ok(ExitCode::from(if good { OK } else { FAILED }))
 }
 
 fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let key = read_key(&args.key)?;
     let earlier = args.checkpoint.as_deref().map(read_checkpoint).transpose()?;
-    let found = check(&args.dir, &key, earlier.as_deref(), args.live);
+    let cosigners = read_keys(&args.cosigner)?;
+    let also = Also { earlier: earlier.as_deref(), cosigners: &cosigners, live: args.live };
+    let found = check(&args.dir, &key, also);
     report::print(&mut io::stdout().lock(), &found, args)?;
     Ok(ExitCode::from(if found.is_ok() { OK } else { FAILED }))
 }
 
-/// Checks the log folder `dir` and that every entry is a receipt. `live`: the log is being written.
+/// What else is asked of a log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Also<'a> {
+    /// A checkpoint that it must extend.
+    pub earlier: Option<&'a [u8]>,
+    /// Of whom one must have countersigned it.
+    pub cosigners: &'a [VerifierKey],
+    /// The log is being written.
+    pub live: bool,
+}
+
+/// What holds of a log.
+#[derive(Debug)]
+pub struct Checked {
+    /// The log itself.
+    pub log: Verified,
+    /// The entries that must be there, where it is an extract.
+    pub only: Option<Range<u64>>,
+}
+
+/// Checks a log folder, or an export of one, and that every entry in it is a receipt.
 ///
 /// # Errors
 /// The first thing found wrong.
-pub fn check(
-    dir: &Path,
-    key: &VerifierKey,
-    earlier: Option<&[u8]>,
-    live: bool,
-) -> Result<Verified, Failure> {
-    let mut last = check_once(dir, key, earlier, live);
+pub fn check(path: &Path, key: &VerifierKey, also: Also<'_>) -> Result<Checked, Failure> {
+    let kit = Kit::open(path)?;
+    let mut last = check_once(&kit, key, also);
     for _ in 1..TRIES {
         match &last {
-            Err(failure) if live && failure.code == FailureCode::LogMoved => {
-                last = check_once(dir, key, earlier, live);
+            Err(failure) if also.live && failure.code == FailureCode::LogMoved => {
+                last = check_once(&kit, key, also);
             }
             Ok(_) | Err(_) => break,
         }
     }
-    last
+    last.map(|log| Checked { log, only: kit.only() })
 }
 
-fn check_once(
-    dir: &Path,
-    key: &VerifierKey,
-    earlier: Option<&[u8]>,
-    live: bool,
-) -> Result<Verified, Failure> {
-    let mut entry = |_: u64, bytes: &[u8]| parse(bytes).map(drop);
+fn check_once(kit: &Kit, key: &VerifierKey, also: Also<'_>) -> Result<Verified, Failure> {
+    let (mut disclosures, mut refused) = (kit.disclosures()?, None);
+    let mut entry = |index: u64, bytes: &[u8]| {
+        if let Err(failure) = disclosures.compare(index, bytes) {
+            refused = Some(failure);
+            return Err(String::new());
+        }
+        known(bytes)
+    };
     let mut progress = Progress::default();
     let mut tell = |done: u64, of: u64| progress.tell(done, of);
-    verify_folder(
-        dir,
-        key,
-        Options { earlier, publishing: live, entry: Some(&mut entry), progress: Some(&mut tell) },
-    )
+    let options = Options {
+        earlier: also.earlier,
+        publishing: also.live,
+        cosigners: also.cosigners,
+        only: kit.only(),
+        beside: kit.beside(),
+        entry: Some(&mut entry),
+        progress: Some(&mut tell),
+    };
+    let verified = verify_folder(kit.dir(), key, options);
+    match (refused, verified) {
+        (Some(refused), _) => Err(refused),
+        (None, verified) => {
+            let verified = verified?;
+            disclosures.end()?;
+            Ok(verified)
+        }
+    }
 }
 
 /// An entry's bytes as a receipt.
@@ -139,12 +256,17 @@ fn check_once(
 /// # Errors
 /// Why they are none, for a person.
 pub fn parse(entry: &[u8]) -> Result<Receipt, String> {
-    let receipt: Receipt =
-        serde_json::from_slice(entry).map_err(|error| format!("not a receipt: {error}"))?;
-    if receipt.v == VERSION {
-        return Ok(receipt);
+    known(entry)?;
+    serde_json::from_slice(entry).map_err(|error| format!("not a receipt: {error}"))
+}
+
+/// Whether an entry is a receipt of a layout that this program knows.
+fn known(entry: &[u8]) -> Result<(), String> {
+    let head = head(entry).map_err(|error| format!("not a receipt: {error}"))?;
+    if head.v == VERSION {
+        return Ok(());
     }
-    let (v, known) = (receipt.v, VERSION);
+    let (v, known) = (head.v, VERSION);
     Err(format!("a receipt of layout {v}, and this program knows layout {known}: take a newer one"))
 }
 
@@ -187,18 +309,18 @@ mod tests {
     fn a_log_of_receipts_verifies_and_a_changed_or_foreign_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let log = sample::log(folder.path(), &[sample::receipt(1), sample::receipt(2)]);
-        let verified = check(folder.path(), &log, None, false).unwrap();
-        assert_eq!(verified.leaves, 2);
+        let verified = check(folder.path(), &log, Also::default()).unwrap();
+        assert_eq!((verified.log.leaves, verified.log.entries), (2, 2));
 
         let other = LogKey::new("shop.example/log", SigningKey::from_bytes(&[9; 32])).unwrap();
-        let refused = check(folder.path(), &other.verifier_key(), None, false).unwrap_err();
+        let refused = check(folder.path(), &other.verifier_key(), Also::default()).unwrap_err();
         assert_eq!(refused.code, FailureCode::CheckpointSignature);
 
         let bundle = folder.path().join("tile/entries/000.p/2");
         let mut bytes = fs::read(&bundle).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&bundle, bytes).unwrap();
-        let refused = check(folder.path(), &log, None, false).unwrap_err();
+        let refused = check(folder.path(), &log, Also::default()).unwrap_err();
         assert_eq!(refused.code, FailureCode::EntryMismatch);
         assert_eq!(refused.index, Some(1));
     }
@@ -208,7 +330,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let good = serde_json::to_vec(&sample::receipt(1)).unwrap();
         let log = sample::log_of(folder.path(), &[&good, b"{}"]);
-        let refused = check(folder.path(), &log, None, false).unwrap_err();
+        let refused = check(folder.path(), &log, Also::default()).unwrap_err();
         assert_eq!((refused.code, refused.index), (FailureCode::EntryRefused, Some(1)));
         let newer = sample::receipt(1);
         let newer = serde_json::to_vec(&Receipt { v: 3, ..newer }).unwrap();

@@ -28,6 +28,7 @@ Examples:
     countersign receipts list --state DIR
     countersign receipts show rcp_… --state DIR --proof
     countersign audit verify DIR/executor/log --key DIR/log.pub
+    countersign audit replay --all --state DIR
   Find out what a refusal means and what to do:
     countersign explain STATE_CHANGED
   Set up a deployment:
@@ -92,7 +93,7 @@ enum Verb {
     /// List and show receipts, from an executor or from a log folder.
     #[command(subcommand)]
     Receipts(receipts::Command),
-    /// Check the log, offline, with nothing but its public key.
+    /// Check the log and every verdict in it, offline; try a policy on the past.
     #[command(subcommand)]
     Audit(audit::Command),
     /// Print a completion script for a shell.
@@ -145,7 +146,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Approvals(command) => approvals::run(command),
         Verb::Escalations(command) => escalations::run(command),
         Verb::Receipts(command) => receipts::run(command),
-        Verb::Audit(command) => audit::run(&command),
+        Verb::Audit(command) => audit::run(command),
         Verb::Completions { shell } => completions::run(shell, &mut Line::command()),
         Verb::Guard(args) => guard::guard(&args),
         Verb::BenchForwarder(args) => bench::forward(&args),
@@ -181,6 +182,6 @@ mod tests {
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
             seen += 1;
         }
-        assert_eq!(seen, 9);
+        assert_eq!(seen, 10);
     }
 }

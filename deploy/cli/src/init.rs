@@ -17,6 +17,8 @@ const CREDENTIALS: &str = include_str!("../init/CREDENTIALS.txt");
 const DEVELOPMENT: &str = include_str!("../init/DEVELOPMENT.txt");
 /// As in `executor.yaml`.
 const ORIGIN: &str = "shop.example/countersign";
+/// As in `planner.yaml`.
+const COSIGNER: &str = "shop.example/planner";
 
 /// What `init` takes.
 #[derive(Debug, clap::Args)]
@@ -44,8 +46,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Writes the folder.
 pub(crate) fn write(dir: &Path) -> anyhow::Result<()> {
-    let taken =
-        ["executor.yaml", "planner.yaml", "packs", "policy", "development", "log.key", "log.pub"];
+    let taken = [
+        "executor.yaml",
+        "planner.yaml",
+        "packs",
+        "policy",
+        "development",
+        "log.key",
+        "log.pub",
+        "cosign.key",
+        "cosign.pub",
+    ];
     if let Some(taken) = taken.map(|name| dir.join(name)).into_iter().find(|path| path.exists()) {
         anyhow::bail!("{} is there already: take another folder, or move it away", taken.display());
     }
@@ -61,6 +72,9 @@ pub(crate) fn write(dir: &Path) -> anyhow::Result<()> {
     let key = logkey::generate(ORIGIN)?;
     make_file(&dir.join("log.key"), &key.private_pem, 0o600)?;
     make_file(&dir.join("log.pub"), &format!("{}\n", key.public), 0o644)?;
+    let cosigner = logkey::cosigner(COSIGNER)?;
+    make_file(&dir.join("cosign.key"), &cosigner.private_pem, 0o600)?;
+    make_file(&dir.join("cosign.pub"), &format!("{}\n", cosigner.public), 0o644)?;
     let packs = dir.join("packs");
     countersign_executor::packs::write_shipped(&packs)
         .with_context(|| format!("cannot write the packs to {}", packs.display()))?;
@@ -106,7 +120,9 @@ Wrote {dir}:
   keys/           for the public keys of your sign-in and your chat
   development/    DEVELOPMENT KEYS that play both until then; executor.yaml trusts them
   log.key         signs the log: only the executor's user may read it
-  log.pub         checks the log: give it to your auditors
+  log.pub         checks the log: give it to your auditors, and to the planner
+  cosign.key      the planner's own: countersigns what it saw of the log
+  cosign.pub      checks that: the executor's, and your auditors'
   state/          journal, receipts and the published log
 
 Next:
@@ -117,7 +133,8 @@ Next:
        countersign pki issue --role executor --dir {dir}/pki --out {dir}
        countersign pki issue --role planner  --dir {dir}/pki --out {dir}
        countersign pki issue --role frontend --dir {dir}/pki --out {dir}
-     Keep pki/ca.key away from the services, and planner/ on the planner's machine only.
+     Keep pki/ca.key away from the services; planner/ and cosign.key belong on the planner's
+     machine only, together with a copy of log.pub.
   3. Put each backend's secret into credentials/, mode 0600.
   4. Ask what is missing, as often as you like:
        countersign doctor --executor {dir}/executor.yaml
@@ -162,6 +179,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use countersign_executor::config::Config;
+    use countersign_shared::tlog::key::Signer as _;
 
     use super::*;
 
@@ -180,7 +198,12 @@ mod tests {
         for connection in &config.connections {
             assert_eq!(connection.problems(), []);
         }
-        countersign_planner::config::Config::load(&dir.join("planner.yaml")).unwrap();
+        let planner = countersign_planner::config::Config::load(&dir.join("planner.yaml")).unwrap();
+        let log = planner.log.unwrap();
+        let own = countersign_executor::log::key(&config.log).unwrap();
+        assert_eq!(log.keys().unwrap(), [own.verifier_key()]);
+        let keys = countersign_executor::log::LogKeys::open(&config.log).unwrap();
+        assert_eq!(keys.cosigners().unwrap(), [log.cosigner().unwrap().verifier_key().clone()]);
         let mode = |name: &str| fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("credentials"), mode("log.key")), (0o700, 0o600));
         assert_eq!((mode("development"), mode("development/accounts.key")), (0o700, 0o600));

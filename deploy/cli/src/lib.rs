@@ -45,5 +45,6 @@ mod ed25519;
 mod guard;
 mod logkey;
 mod remote;
+mod signatures;
 mod signer;
 mod text;

@@ -1,6 +1,7 @@
 //! `countersign receipts`: what was done, for whom and why, as a person would like to read it.
 
 mod folder;
+mod lines;
 mod remote;
 pub(crate) mod source;
 
@@ -61,7 +62,7 @@ pub struct ListArgs {
     /// At most this many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Print each receipt as it was logged, one JSON object a line.
+    /// Print each receipt, opened as far as it can be, one JSON object a line.
     #[arg(long)]
     json: bool,
 }
@@ -152,7 +153,7 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if args.json {
         for logged in &receipts {
-            out.write_all(&logged.body)?;
+            serde_json::to_writer(&mut out, &logged.receipt)?;
             out.write_all(b"\n")?;
         }
         return Ok(());

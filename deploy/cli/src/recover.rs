@@ -4,22 +4,19 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, ensure};
-use countersign_core::activation::{ROLE, signed};
-use countersign_core::policy::{self, Policy, load};
-use countersign_executor::activation::{FOLDER, requests};
+use anyhow::{Context, ensure};
+use countersign_core::policy;
 use countersign_executor::config::Config;
 use countersign_executor::log::LogKeys;
 use countersign_executor::restore::{EPOCH, Evidence, GAP, Plan, close_gap, gap_change};
 use countersign_executor::run::alone;
 use countersign_executor::standing::{Quarantine, Standing};
 use countersign_executor::store::sqlite::{Offline, Restored};
-use countersign_shared::receipt::Changer;
 use countersign_shared::tlog::key::Signer as _;
 use jiff::Timestamp;
 
-use crate::activate::{Signed, sign};
 use crate::command::{FAILED, OK};
+use crate::signatures::{Signatures, judge};
 
 const HELP: &str = "\
 Stop the executor first. Name everything that kept receipts; each is checked against the log's key,
@@ -39,6 +36,9 @@ as many as it asks for a change of itself. Each runs, with the same --from:
 Afterwards each effect is looked for before it is first sent, because some may have no receipt. Once
 nothing of that time can be asked for again, an operator ends that:
   countersign recover --executor executor.yaml --close-gap --by alice --key alice.key";
+
+/// What each who signs a new epoch has to repeat.
+const SAME: &str = ", with the same --from";
 
 /// What `recover` takes.
 #[derive(Debug, clap::Args)]
@@ -82,7 +82,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = config.state.join("executor.db");
     let store = Offline::open(&file, config.keys.as_deref(), &keys)
         .with_context(|| format!("{}", file.display()))?;
-    let house = House { args, config: &config, judge: judge(&store, &config)? };
+    let own = args.by.as_deref().zip(args.key.as_deref());
+    let judge = judge(&store, &config)?;
+    let signatures = Signatures { config: &config, judge, own, reason: &args.reason };
+    let house = House { args, signatures };
     if args.close_gap {
         return house.close_gap(store, &keys);
     }
@@ -91,23 +94,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     house.recover(store, plan, &keys)
 }
 
-/// Those of the active policy decide; where nothing is activated, of the configured one.
-fn judge(store: &Offline, config: &Config) -> anyhow::Result<Policy> {
-    let active = store.bundle()?;
-    let bundle = if active.is_empty() {
-        countersign_executor::packs::read_dir(&config.policy)
-            .with_context(|| format!("cannot read {}", config.policy.display()))?
-    } else {
-        active
-    };
-    load::policy(&bundle, None).policy.ok_or_else(|| anyhow!("the active policy does not load"))
-}
-
 /// What a recovery is decided with.
 struct House<'a> {
     args: &'a Args,
-    config: &'a Config,
-    judge: Policy,
+    signatures: Signatures<'a>,
 }
 
 impl House<'_> {
@@ -128,10 +118,11 @@ impl House<'_> {
         }
         let mut by = Vec::new();
         if !plan.complete {
-            let needed = self.judge.settings().activation.needed(policy::Part::Policy) as usize;
+            let judge = &self.signatures.judge;
+            let needed = judge.settings().activation.needed(policy::Part::Policy) as usize;
             let since = quarantine.as_ref().map(|q| q.since);
-            by = self.signatures((EPOCH, &plan.old, &plan.new), since)?;
-            if !self.enough(&mut out, &by, needed)? {
+            by = self.signatures.collect((EPOCH, &plan.old, &plan.new), since)?;
+            if !self.signatures.enough(&mut out, &by, needed, SAME)? {
                 return Ok(ExitCode::from(FAILED));
             }
         }
@@ -157,8 +148,8 @@ impl House<'_> {
             return Ok(ExitCode::from(OK));
         };
         let (old, new) = gap_change(gap);
-        let by = self.signatures((GAP, &old, &new), Some(gap.since))?;
-        if !self.enough(&mut out, &by, 1)? {
+        let by = self.signatures.collect((GAP, &old, &new), Some(gap.since))?;
+        if !self.signatures.enough(&mut out, &by, 1, "")? {
             return Ok(ExitCode::from(FAILED));
         }
         let now = Timestamp::now();
@@ -166,34 +157,6 @@ impl House<'_> {
         store.restore(&restoration, &after, &keys.of(after.epoch)?, now)?;
         writeln!(out, "Closed. From the next start on nothing is looked for before it is sent.")?;
         Ok(ExitCode::from(OK))
-    }
-
-    /// Adds this person's signature, where one signs, and answers with all that count.
-    fn signatures(
-        &self,
-        change: (&str, &str, &str),
-        since: Option<Timestamp>,
-    ) -> anyhow::Result<Vec<Changer>> {
-        if let Some((by, key)) = self.args.by.as_ref().zip(self.args.key.as_ref()) {
-            let signed = Signed { change, since, by, key, reason: &self.args.reason };
-            sign(&signed, &self.judge, self.config)?;
-        }
-        let requests = requests(&self.config.state.join(FOLDER))?;
-        Ok(signed(change, since, &requests, self.judge.people(), Timestamp::now()))
-    }
-
-    fn enough(&self, out: &mut impl Write, by: &[Changer], needed: usize) -> anyhow::Result<bool> {
-        let operators = self.judge.people().iter().filter(|p| p.roles.contains(ROLE)).count();
-        if operators == 0 {
-            writeln!(out, "The active policy names no operator: nobody has to sign.")?;
-            return Ok(true);
-        }
-        if by.len() >= needed {
-            return Ok(true);
-        }
-        writeln!(out, "{} of {needed} operators have signed. Nothing was changed.", by.len())?;
-        writeln!(out, "Each runs this command with --by PERSON --key FILE, with the same --from.")?;
-        Ok(false)
     }
 }
 

@@ -13,6 +13,8 @@ use crate::gates::Gate;
 use crate::grant::{Granted, Need};
 use crate::lifecycle::Outcome;
 use crate::limit::{Budget, Spent};
+use crate::premise::{Books, Premise};
+use crate::switch::Reach;
 
 /// A granted action that holds its key and its locks.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,10 +32,26 @@ pub struct Taken {
     /// Accounts that the limits book it on.
     booked: Vec<String>,
     findings: Vec<Finding>,
+    /// What it was decided from; none where an earlier executor did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<Box<Claiming>>,
+}
+
+/// What a claim is decided from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claiming {
+    /// What the limits were taken from.
+    pub books: Books,
+    /// When.
+    pub at: Timestamp,
+    /// The switch that was off, where one was.
+    pub off: Option<Reach>,
+    /// What the store knew.
+    pub known: Known,
 }
 
 /// What the store knows when an action is claimed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Known {
     /// Of the intent.
     pub latest: Option<Latest>,
@@ -44,7 +62,7 @@ pub struct Known {
 }
 
 /// What the store knows of the intent when it is claimed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latest {
     /// The newest action of this intent that claimed it.
     pub action: ActionId,
@@ -67,6 +85,38 @@ pub fn decide(
     budget: &Budget,
     now: Timestamp,
 ) -> Result<Taken, Refused> {
+    let books = budget.books().clone();
+    let on = Claiming { books, at: now, off: None, known: known.clone() };
+    match weigh(granted, known, budget, now) {
+        Ok(taken) => Ok(Taken { on: Some(Box::new(on)), ..taken }),
+        Err(refused) => Err(refused.on(Premise::Claim(on))),
+    }
+}
+
+/// What a switch that is off says to a claim.
+///
+/// # Errors
+/// `SWITCHED_OFF`.
+pub fn switched(
+    granted: &Granted,
+    off: Option<&Reach>,
+    books: Books,
+    now: Timestamp,
+) -> Result<(), Refused> {
+    let Some(off) = off else { return Ok(()) };
+    let proposal = granted.proposal();
+    off.refuse(&proposal.asked().subject.tenant, proposal.tool()).map_err(|refused| {
+        let known = Known::default();
+        refused.on(Premise::Claim(Claiming { books, at: now, off: Some(off.clone()), known }))
+    })
+}
+
+fn weigh(
+    granted: &Granted,
+    known: &Known,
+    budget: &Budget,
+    now: Timestamp,
+) -> Result<Taken, Refused> {
     let proposal = granted.proposal();
     let shown = proposal.asked().after_receipt.as_ref();
     let occasion = occasion(known.latest.as_ref(), shown)?;
@@ -79,7 +129,7 @@ pub fn decide(
     let findings = budget.check(&known.spent)?;
     approved(granted, &budget.approvals(&known.spent))?;
     let key = key(proposal.intent(), occasion);
-    Ok(Taken { key, occasion, at: now, booked: budget.accounts(), findings })
+    Ok(Taken { key, occasion, at: now, booked: budget.accounts(), findings, on: None })
 }
 
 /// Other actions may have used up, since the card was shown, what needed no approval
@@ -138,6 +188,12 @@ impl Taken {
     #[must_use]
     pub fn occasion(&self) -> u32 {
         self.occasion
+    }
+
+    /// What it was decided from.
+    #[must_use]
+    pub fn on(&self) -> Option<&Claiming> {
+        self.on.as_deref()
     }
 
     /// When it was claimed.

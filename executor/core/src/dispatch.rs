@@ -11,6 +11,7 @@ use crate::answer::Verdict;
 use crate::contract::Contract;
 use crate::error::Refused;
 use crate::gate::Cleared;
+use crate::premise::Premise;
 use crate::proposal::Proposal;
 use crate::request::{self, WireRequest};
 use crate::value::Value;
@@ -67,6 +68,18 @@ pub struct AttemptResult {
     pub verdict: Verdict,
 }
 
+/// Where a request went, and what came back: facts, beside the request that follows
+/// from them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sending {
+    /// Backend account and credential id.
+    pub account: Account,
+    /// When the intent was made.
+    pub at: Timestamp,
+    /// Each attempt, judged.
+    pub attempts: Vec<Attempt>,
+}
+
 /// Renders the request of a cleared action.
 ///
 /// # Errors
@@ -78,8 +91,11 @@ pub fn prepare(
     at: Timestamp,
 ) -> Result<Intent, Refused> {
     let key = cleared.claimed().key();
-    let request = request::render(contract, &cleared.scope(), Some(key))
-        .map_err(|e| Refused::new(Code::RuleError, format!("request: {e}")))?;
+    let request = request::render(contract, &cleared.scope(), Some(key)).map_err(|e| {
+        let sending = Sending { account: account.clone(), at, attempts: Vec::new() };
+        let refused = Refused::new(Code::RuleError, format!("request: {e}"));
+        refused.on(Premise::Send(sending))
+    })?;
     Ok(Intent(Prepared { request, account, at }.into()))
 }
 
@@ -112,6 +128,12 @@ impl Dispatch {
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.intent.0.account
+    }
+
+    /// Where it went, and what came back.
+    pub(crate) fn sending(&self) -> Sending {
+        let (account, at) = (self.account().clone(), self.intent.0.at);
+        Sending { account, at, attempts: self.attempts.clone() }
     }
 
     /// Attempts so far.

@@ -6,6 +6,7 @@ use countersign_shared::codes::Code;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Finding;
+use crate::premise::Premise;
 use crate::state::Projection;
 
 /// A refusal before anything was sent.
@@ -31,6 +32,9 @@ pub struct Refused {
     pub other_action: Option<String>,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// What it was decided from; `None` where it was told from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Box<Premise>>,
 }
 
 impl Refused {
@@ -53,6 +57,7 @@ impl Refused {
             earlier_receipt: None,
             other_action: None,
             retry_after: None,
+            on: None,
         }
     }
 
@@ -94,6 +99,13 @@ impl Refused {
     #[must_use]
     pub fn behind(mut self, earlier: &[Finding]) -> Self {
         self.findings.splice(0..0, earlier.iter().cloned());
+        self
+    }
+
+    /// With what it was decided from.
+    #[must_use]
+    pub fn on(mut self, premise: Premise) -> Self {
+        self.on = Some(Box::new(premise));
         self
     }
 

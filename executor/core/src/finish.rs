@@ -19,12 +19,16 @@ use crate::grant::Signers;
 use crate::grant::signature::jws_claims;
 use crate::lifecycle::{Outcome, Settled, Settlement};
 use crate::policy::{Approval, Person};
+use crate::premise::{Books, Premise};
 use crate::proposal::Proposal;
 use crate::verify::{self, Look, Sight};
 
 /// A person's signed word. Made only by [`say`], or read back from the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
+    /// By which books it counted; none where an earlier executor counted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    books: Option<(Timestamp, Books)>,
     id: String,
     issuer: String,
     role: String,
@@ -39,9 +43,34 @@ pub struct Statement {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finish {
     statement: Statement,
+    /// What it was decided from; none where an earlier executor did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<Word>,
     look: Look,
     facts: Json,
     output: Map<String, Json>,
+}
+
+/// A person's word, and what was read to check it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    /// The signed statement.
+    pub jws: String,
+    /// When it was heard.
+    pub at: Timestamp,
+    /// By which policy and pack.
+    pub books: Books,
+    /// What was read then; `None` where the word itself did not count.
+    pub seen: Option<Seen>,
+}
+
+/// What was read to check a person's word.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The effect, as it was looked for.
+    pub look: Look,
+    /// Whether every field that the rules saw is as it was before the effect.
+    pub untouched: bool,
 }
 
 /// What a statement is about.
@@ -66,6 +95,25 @@ pub fn say(
     signers: &Signers<'_>,
     now: Timestamp,
 ) -> Result<Statement, Refused> {
+    let books = matter.asked.map(|(_, contract)| (now, Books::of(signers.policy, contract)));
+    match heard(matter, jws, signers, now) {
+        Ok(statement) => Ok(Statement { books, ..statement }),
+        Err(refused) => Err(match books {
+            None => refused,
+            Some((at, books)) => {
+                let word = Word { jws: jws.to_owned(), at, books, seen: None };
+                refused.on(Premise::Finish(Box::new(word)))
+            }
+        }),
+    }
+}
+
+fn heard(
+    matter: Matter<'_>,
+    jws: &str,
+    signers: &Signers<'_>,
+    now: Timestamp,
+) -> Result<Statement, Refused> {
     let invalid = |why: &str| Refused::new(Code::ApprovalInvalid, why);
     let (claims, person) =
         jws_claims::<FinishClaims>(jws, signers, now).map_err(|why| invalid(&why))?;
@@ -74,6 +122,7 @@ pub fn say(
     }
     let role = entitled(matter, person, signers, now)?;
     Ok(Statement {
+        books: None,
         id: claims.sub,
         issuer: claims.iss,
         role,
@@ -127,6 +176,26 @@ pub fn decide(
     untouched: bool,
     contract: &Contract,
 ) -> Result<Finish, Refused> {
+    let on = statement.books.clone().map(|(at, books)| {
+        let seen = Some(Seen { look: look.clone(), untouched });
+        Word { jws: statement.jws.clone(), at, books, seen }
+    });
+    match agreed(settled, statement, look, untouched, contract) {
+        Ok(finish) => Ok(Finish { on, ..finish }),
+        Err(refused) => Err(match on {
+            None => refused,
+            Some(word) => refused.on(Premise::Finish(Box::new(word))),
+        }),
+    }
+}
+
+fn agreed(
+    settled: &Settled,
+    statement: Statement,
+    look: Look,
+    untouched: bool,
+    contract: &Contract,
+) -> Result<Finish, Refused> {
     let Body::Write(write) = &contract.body else {
         return Err(Refused::new(Code::RuleError, "not a write"));
     };
@@ -140,7 +209,7 @@ pub fn decide(
     let nothing = untouched || matches!(look.sight, Sight::Absent { .. } | Sight::Failed { .. });
     agrees(statement.done, stands, nothing, &facts)?;
     let output = if stands { output(write, settled, &look) } else { Map::new() };
-    Ok(Finish { statement, look, facts, output })
+    Ok(Finish { statement, on: None, look, facts, output })
 }
 
 /// Half an effect is neither done nor not done.
@@ -209,6 +278,11 @@ impl Finish {
     #[must_use]
     pub fn statement(&self) -> &Statement {
         &self.statement
+    }
+
+    /// What it was decided from.
+    pub(crate) fn on(&self) -> Option<&Word> {
+        self.on.as_ref()
     }
 
     /// What the executor read.

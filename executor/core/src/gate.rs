@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claimed;
-use crate::contract::{Contract, Floors, Require, SubjectRule, WriteBody};
+use crate::contract::{Body, Contract, Floors, Require, SubjectRule, WriteBody};
 use crate::error::Refused;
 use crate::expr::Scope;
 use crate::gates::Gate;
@@ -18,9 +18,10 @@ use crate::grant::Need;
 use crate::grounds::{Grounds, Seen};
 use crate::plan::Confidence;
 use crate::policy::{Mode, Policy, Question, Verb, Verdict};
+use crate::premise::{Books, Premise, Reading};
 use crate::proposal::{Asked, Proposal};
 use crate::resolve::Arguments;
-use crate::state::{Projection, State, with_money};
+use crate::state::{Change, Projection, State, with_money};
 use crate::subject::{Kind, Subject, may_use, still_valid};
 use crate::value::Value;
 
@@ -44,6 +45,21 @@ pub struct Clearance(Arc<Decided>);
 struct Decided {
     passed: Passed,
     fresh: State,
+    /// What decided it; none where an earlier executor did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    books: Option<Books>,
+}
+
+/// What the gates are asked on, under the lock: the state as it was read just now, or
+/// why it was not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hearing {
+    /// By which policy and pack.
+    pub books: Books,
+    /// When.
+    pub at: Timestamp,
+    /// The state; `None` where it is the one that the proposal was made on.
+    pub read: Option<Reading>,
 }
 
 /// What the gates found.
@@ -91,6 +107,76 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
+impl Hearing {
+    /// Of what was read just now.
+    #[must_use]
+    pub fn new(contract: &Contract, policy: &Policy, read: Reading, at: Timestamp) -> Self {
+        Self { books: Books::of(policy, contract), at, read: Some(read) }
+    }
+
+    /// Asks every gate of a claimed action.
+    ///
+    /// # Errors
+    /// The first refusal, with all findings until then; what the read said.
+    pub fn decide(
+        &self,
+        claimed: &Claimed,
+        contract: &Contract,
+        policy: &Policy,
+    ) -> Result<Clearance, Refused> {
+        let decided = self
+            .weigh(claimed.granted().proposal(), contract, policy, |facts| decide(claimed, facts));
+        decided.map_err(|refused| self.stop(refused, contract, Premise::Gate))
+    }
+
+    /// What of a parked proposal's state changed since it was shown; the gates that need
+    /// no lock are asked again.
+    ///
+    /// # Errors
+    /// What they say; `STATE_CHANGED` with each change.
+    pub fn compare(
+        &self,
+        shown: &Proposal,
+        contract: &Contract,
+        policy: &Policy,
+    ) -> Result<(), Refused> {
+        let compared = self.weigh(shown, contract, policy, |facts| {
+            let passed = check(facts, Verb::Propose)?;
+            let changes = shown.state().changes(&passed.state);
+            if changes.is_empty() {
+                return Ok(());
+            }
+            Err(Refused::new(Code::StateChanged, listed(&changes)))
+        });
+        compared.map_err(|refused| self.stop(refused, contract, Premise::Compare))
+    }
+
+    fn weigh<T>(
+        &self,
+        shown: &Proposal,
+        contract: &Contract,
+        policy: &Policy,
+        ask: impl FnOnce(&Facts<'_>) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let state = match &self.read {
+            Some(read) => read.state()?,
+            None => shown.read().ok_or_else(|| Refused::new(Code::Internal, "no state"))?,
+        };
+        let Body::Write(write) = &contract.body else {
+            return Err(Refused::new(Code::RuleError, format!("{} is a read", contract.tool)));
+        };
+        let (arguments, asked) = (shown.arguments(), shown.asked());
+        ask(&Facts { contract, policy, write, arguments, state, asked, now: self.at })
+    }
+
+    /// SUBJECT OWNS IT: what is another's is not kept.
+    fn stop(&self, refused: Refused, contract: &Contract, premise: fn(Self) -> Premise) -> Refused {
+        let read = self.read.as_ref().map(|read| read.kept(contract, &refused));
+        let heard = Self { books: self.books.clone(), at: self.at, read };
+        refused.on(premise(heard))
+    }
+}
+
 /// Asks every gate of a claimed action, under its lock.
 ///
 /// # Errors
@@ -107,21 +193,26 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
     // FRESH STATE: the yes was given to what the person saw.
     let changes = shown.state().changes(&passed.state);
     let unchanged = changes.is_empty();
-    let list: Vec<_> =
-        changes.iter().map(|c| format!("{}: {} is now {}", c.path, c.before, c.now)).collect();
+    let list = listed(&changes);
     passed.findings.push(Finding {
         gate: "unchanged".into(),
         passed: unchanged,
         facts: Grounds::Unchanged { changes },
     });
     if !unchanged && Gate::Unchanged.is_on() {
-        return Err(passed.refuse(Refused::new(Code::StateChanged, list.join("; "))));
+        return Err(passed.refuse(Refused::new(Code::StateChanged, list)));
     }
     if passed.money != shown.money() && Gate::Unchanged.is_on() {
         return Err(passed.refuse(Refused::new(Code::StateChanged, "the amount changed")));
     }
     still_allowed(shown, &passed)?;
-    Ok(Clearance(Decided { passed, fresh: facts.state.clone() }.into()))
+    let books = Some(Books::of(facts.policy, facts.contract));
+    Ok(Clearance(Decided { passed, fresh: facts.state.clone(), books }.into()))
+}
+
+fn listed(changes: &[Change]) -> String {
+    let one = |c: &Change| format!("{}: {} is now {}", c.path, c.before, c.now);
+    changes.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Asks the gates that need no lock.
@@ -204,6 +295,15 @@ impl Cleared {
     #[must_use]
     pub fn passed(&self) -> &Passed {
         &self.clearance.0.passed
+    }
+
+    /// What the gates were asked on.
+    pub(crate) fn hearing(&self) -> Option<Hearing> {
+        let books = self.clearance.0.books.clone()?;
+        let proposal = self.claimed.granted().proposal();
+        let same = proposal.read() == Some(self.fresh());
+        let read = (!same).then(|| Reading::Seen(self.fresh().clone()));
+        Some(Hearing { books, at: self.passed().at, read })
     }
 
     /// The state that the gates saw.

@@ -14,13 +14,15 @@ use crate::error::Refused;
 use crate::gate::Asking;
 use crate::gates::Gate;
 use crate::policy::{Policy, Verb};
+use crate::premise::{Books, Premise};
 use crate::proposal::Proposal;
-use crate::signed::Keyring;
+use crate::signed::{Excerpt, Keyring};
 
 pub mod approval;
 pub mod signature;
 
 pub use approval::Approval;
+use signature::Signature;
 
 /// Everyone whose yes can count, and how it is checked.
 #[derive(Debug, Clone, Copy)]
@@ -74,12 +76,39 @@ pub enum Vote {
 pub struct Granted {
     proposal: Proposal,
     votes: Vec<Vote>,
+    grants: Grants,
 }
 
 /// That nothing is missing. Made only by [`complete`], or read back from the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
     at: Timestamp,
+    /// What it was decided from; none where an earlier executor did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<Heard>,
+}
+
+/// When an answer, or all of them, counted: by which books, with whose keys, on whose page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// When.
+    pub at: Timestamp,
+    /// By which policy and pack.
+    pub books: Books,
+    /// The frontends' keys that were asked.
+    pub frontends: Excerpt,
+    /// Where the executor's own pages were served.
+    pub origin: String,
+}
+
+/// An answer before it is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ballot {
+    /// The subject's: a compact JWS.
+    Customer(String, Heard),
+    /// Somebody's of the house.
+    Staff(Signature, Heard),
 }
 
 /// The customer's signed yes.
@@ -95,6 +124,9 @@ pub struct Confirmation {
     pub at: Timestamp,
     /// The signed token itself, so that anyone can check it again.
     pub jws: String,
+    /// What it counted by; none where an earlier executor counted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Heard>,
 }
 
 /// The customer's answer to a card.
@@ -109,6 +141,20 @@ pub fn confirm(
     signers: &Signers<'_>,
     now: Timestamp,
 ) -> Result<Vote, Refused> {
+    let heard = signers.heard(parked, [jws], contract, now);
+    match confirmed(parked, jws, contract, signers, now) {
+        Ok(yes) => Ok(Vote::Confirmed(Confirmation { heard: Some(heard), ..yes })),
+        Err(no) => Err(no.on(Premise::Vote(Box::new(Ballot::Customer(jws.to_owned(), heard))))),
+    }
+}
+
+fn confirmed(
+    parked: &Parked,
+    jws: &str,
+    contract: &Contract,
+    signers: &Signers<'_>,
+    now: Timestamp,
+) -> Result<Confirmation, Refused> {
     alive(&parked.proposal, now)?;
     if jws.is_empty() {
         let message = "the customer has not confirmed the card";
@@ -120,7 +166,7 @@ pub fn confirm(
     let (asked, money) = (proposal.asked(), proposal.money());
     let channel = yes.frontend.as_str();
     Asking { verb: Verb::Confirm, asked, channel, contract, money }.put(signers.policy, now)?;
-    Ok(Vote::Confirmed(yes))
+    Ok(yes)
 }
 
 /// Nothing is missing, and every yes still counts: its signature is checked again,
@@ -135,6 +181,23 @@ pub fn complete(
     signers: &Signers<'_>,
     now: Timestamp,
 ) -> Result<Grants, Refused> {
+    let signed = parked.votes.iter().filter_map(|vote| match vote {
+        Vote::Confirmed(yes) => Some(yes.jws.as_str()),
+        Vote::Approved(_) | Vote::Rejected(_) => None,
+    });
+    let heard = signers.heard(parked, signed, contract, now);
+    match nothing_missing(parked, contract, signers, now) {
+        Ok(()) => Ok(Grants { at: now, on: Some(heard) }),
+        Err(refused) => Err(refused.on(Premise::Grant(heard))),
+    }
+}
+
+fn nothing_missing(
+    parked: &Parked,
+    contract: &Contract,
+    signers: &Signers<'_>,
+    now: Timestamp,
+) -> Result<(), Refused> {
     let proposal = &parked.proposal;
     alive(proposal, now)?;
     current(proposal, contract)?;
@@ -148,7 +211,7 @@ pub fn complete(
         }
     }
     match parked.missing().next().filter(|_| Gate::Needs.is_on()) {
-        None => Ok(Grants { at: now }),
+        None => Ok(()),
         Some(Need::Customer) => {
             let message = "the customer has not confirmed the card";
             Err(Refused::new(Code::ConfirmationRequired, message))
@@ -211,7 +274,32 @@ fn confirmation(
         card: claims.card,
         at,
         jws: jws.to_owned(),
+        heard: None,
     })
+}
+
+impl Signers<'_> {
+    /// What these answers are counted by.
+    fn heard<'j>(
+        &self,
+        parked: &Parked,
+        answers: impl IntoIterator<Item = &'j str>,
+        contract: &Contract,
+        at: Timestamp,
+    ) -> Heard {
+        let tenant = &parked.proposal.asked().subject.tenant;
+        let mut frontends = Excerpt::default();
+        answers.into_iter().for_each(|jws| frontends.add(self.frontends.excerpt(tenant, jws)));
+        let books = Books::of(self.policy, contract);
+        Heard { at, books, frontends, origin: self.origin.to_owned() }
+    }
+}
+
+/// `PROPOSAL_EXPIRED`, where nobody answered in time.
+#[must_use]
+pub fn expire(proposal: &Proposal, now: Timestamp) -> Option<Refused> {
+    let refused = Refused::new(Code::ProposalExpired, "nobody answered in time");
+    (now > proposal.expires_at()).then(|| refused.on(Premise::Expire(now)))
 }
 
 impl Parked {
@@ -302,6 +390,42 @@ impl Vote {
         self.person() == other.person()
     }
 
+    /// The answer as it was counted; `None` for one that an earlier executor counted.
+    pub(crate) fn ballot(&self) -> Option<Ballot> {
+        match self {
+            Self::Confirmed(yes) => Some(Ballot::Customer(yes.jws.clone(), yes.heard.clone()?)),
+            Self::Approved(a) | Self::Rejected(a) => {
+                Some(Ballot::Staff(a.signature.clone(), a.heard.clone()?))
+            }
+        }
+    }
+
+    /// The subject's yes, as a receipt names it; nothing checks it.
+    pub(crate) fn supposed_yes(by: &str, at: Timestamp) -> Self {
+        Self::Confirmed(Confirmation {
+            frontend: String::new(),
+            subject: by.to_owned(),
+            card: String::new(),
+            at,
+            jws: String::new(),
+            heard: None,
+        })
+    }
+
+    /// Somebody's yes, as a receipt names it; nothing checks it.
+    pub(crate) fn supposed_approval(by: &str, issuer: &str, role: &str, at: Timestamp) -> Self {
+        Self::Approved(Approval {
+            id: by.to_owned(),
+            issuer: issuer.to_owned(),
+            role: role.to_owned(),
+            reason: String::new(),
+            card: String::new(),
+            at,
+            signature: Signature::Jws(String::new()),
+            heard: None,
+        })
+    }
+
     fn person(&self) -> (&str, &str) {
         match self {
             Self::Confirmed(c) => ("", &c.subject),
@@ -320,9 +444,15 @@ impl Vote {
 
 impl Granted {
     /// Every answer counts as [`complete`] found it.
-    pub(crate) fn new(parked: Parked, _grants: Grants) -> Self {
+    pub(crate) fn new(parked: Parked, grants: Grants) -> Self {
         let (proposal, votes) = parked.into_parts();
-        Self { proposal, votes }
+        Self { proposal, votes, grants }
+    }
+
+    /// As if these had said yes and nothing were missing: for what never leaves a
+    /// back-test.
+    pub(crate) fn supposed(parked: Parked, votes: Vec<Vote>, at: Timestamp) -> Self {
+        Self { proposal: parked.proposal, votes, grants: Grants { at, on: None } }
     }
 
     /// What was granted.
@@ -335,5 +465,10 @@ impl Granted {
     #[must_use]
     pub fn votes(&self) -> &[Vote] {
         &self.votes
+    }
+
+    /// What it was decided from that nothing is missing.
+    pub(crate) fn on(&self) -> Option<&Heard> {
+        self.grants.on.as_ref()
     }
 }

@@ -10,9 +10,10 @@
 //! ```
 //!
 //! Each arrow is an event of `lifecycle`; `lifecycle::next` is the only way from
-//! one state to the next, live, on replay and in tests. `effect::ask` says what
+//! one state to the next, live, on replay and in tests. `brief::ask` and `effect::ask` say what
 //! the driver has to do before the next arrow; `abandon` ends what has no contract
-//! any more.
+//! any more. Each arrow keeps what it was decided from (`premise`), so that `replay`
+//! decides a receipt again, and `backtest` by other books.
 
 pub mod nearest;
 
@@ -56,6 +57,8 @@ pub mod resolve;
 
 pub mod state;
 
+pub mod premise;
+
 pub mod observe;
 
 pub mod limit;
@@ -63,6 +66,8 @@ pub mod limit;
 pub mod proposal;
 
 pub mod person;
+
+pub mod brief;
 
 pub mod grant;
 
@@ -87,3 +92,7 @@ pub mod lifecycle;
 pub mod effect;
 
 pub mod abandon;
+
+pub mod replay;
+
+pub mod backtest;

@@ -23,6 +23,7 @@ use crate::error::Refused;
 use crate::finish::Finish;
 use crate::gate::{Clearance, Cleared};
 use crate::grant::{Granted, Grants, Parked, Vote};
+use crate::premise::{self, Premise};
 use crate::proposal::Proposal;
 use crate::verify::Look;
 
@@ -107,6 +108,8 @@ pub struct Stopped {
     pub votes: Vec<Vote>,
     /// Its key, where it was claimed.
     pub key: Option<(String, u32)>,
+    /// What every stage before it was decided from.
+    pub before: Vec<Premise>,
     /// Why.
     pub refused: Refused,
 }
@@ -170,9 +173,15 @@ pub fn next(state: Option<State>, event: Event) -> Result<State, Illegal> {
         (Some(S::Answered(d)), E::Settled(s)) => S::Settled(settled(*d, Vec::new(), s)),
         (Some(S::Looking(d, looks)), E::Settled(s)) => S::Settled(settled(*d, looks, s)),
         (Some(S::Proposed(p)), E::Refused(r)) => S::Refused(stopped(*p, *r)),
-        (Some(S::Granted(g)), E::Refused(r)) => S::Refused(stopped_granted(&g, None, *r)),
-        (Some(S::Claimed(c)), E::Refused(r)) => S::Refused(stopped_claimed(&c, *r)),
-        (Some(S::Cleared(c)), E::Refused(r)) => S::Refused(stopped_claimed(c.claimed(), *r)),
+        (Some(S::Granted(g)), E::Refused(r)) => {
+            S::Refused(stopped_granted(&g, None, premise::of_granted(&g), *r))
+        }
+        (Some(S::Claimed(c)), E::Refused(r)) => {
+            S::Refused(stopped_claimed(&c, premise::of_claimed(&c), *r))
+        }
+        (Some(S::Cleared(c)), E::Refused(r)) => {
+            S::Refused(stopped_claimed(c.claimed(), premise::of_cleared(&c), *r))
+        }
         (Some(S::Settled(s)), E::Sealed(id)) => S::Sealed(s, id),
         (Some(S::Refused(s)), E::Sealed(id)) => S::SealedRefusal(s, id),
         (Some(S::Sealed(s, id)), E::Finished(f)) if s.settlement.outcome == Outcome::Unknown => {
@@ -213,22 +222,24 @@ fn see(looks: &mut Vec<Look>, look: Look) {
 }
 
 fn stopped(parked: Parked, refused: Refused) -> Box<Stopped> {
+    let before = premise::of_parked(&parked);
     let (proposal, votes) = parked.into_parts();
-    Box::new(Stopped { proposal, votes, key: None, refused })
+    Box::new(Stopped { proposal, votes, key: None, before, refused })
 }
 
 fn stopped_granted(
     granted: &Granted,
     key: Option<(String, u32)>,
+    before: Vec<Premise>,
     refused: Refused,
 ) -> Box<Stopped> {
     let (proposal, votes) = (granted.proposal().clone(), granted.votes().to_vec());
-    Box::new(Stopped { proposal, votes, key, refused })
+    Box::new(Stopped { proposal, votes, key, before, refused })
 }
 
-fn stopped_claimed(claimed: &Claimed, refused: Refused) -> Box<Stopped> {
+fn stopped_claimed(claimed: &Claimed, before: Vec<Premise>, refused: Refused) -> Box<Stopped> {
     let key = (claimed.key().to_owned(), claimed.occasion());
-    stopped_granted(claimed.granted(), Some(key), refused)
+    stopped_granted(claimed.granted(), Some(key), before, refused)
 }
 
 impl Settlement {

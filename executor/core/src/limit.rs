@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_shared::money::{Currency, Money};
+use serde::{Deserialize, Serialize};
 
 use crate::contract::{Contract, Threshold, WriteBody};
 use crate::digest;
@@ -18,6 +19,7 @@ use crate::gate::Finding;
 use crate::gates::Gate;
 use crate::grant::{Need, Vote};
 use crate::policy::{Limit, Per, Policy, Tally};
+use crate::premise::Books;
 use crate::proposal::Proposal;
 use crate::subject::Kind;
 
@@ -27,6 +29,7 @@ const EACH: [Per; 5] = [Per::Customer, Per::Object, Per::Tenant, Per::Approver, 
 /// What an action is booked on, and what it has to stay within.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Budget {
+    books: Books,
     money: Option<Money>,
     accounts: BTreeSet<String>,
     lines: Vec<Line>,
@@ -41,8 +44,20 @@ struct Line {
 }
 
 /// Booked sums by account and window, this action left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Spent(BTreeMap<Duration, BTreeMap<String, Booked>>);
+/// Cheap to clone: what is decided on it keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Entry>", into = "Vec<Entry>")]
+pub struct Spent(Arc<BTreeMap<Duration, BTreeMap<String, Booked>>>);
+
+/// One sum, as it is written down.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    account: String,
+    within: Duration,
+    tool: String,
+    count: u32,
+    money: Vec<Money>,
+}
 
 /// What is booked on one account, by tool.
 type Booked = BTreeMap<String, Sum>;
@@ -78,11 +93,18 @@ impl Budget {
         let both = || of(Per::Customer).chain(of(Per::Object)).collect();
         let thresholds = write.approve.iter().map(|t| (Arc::clone(t), both()));
         Self {
+            books: Books::of(policy, contract),
             money: proposal.money(),
             lines: lines.collect(),
             thresholds: thresholds.collect(),
             accounts: EACH.into_iter().flat_map(of).collect(),
         }
+    }
+
+    /// What the limits are taken from.
+    #[must_use]
+    pub fn books(&self) -> &Books {
+        &self.books
     }
 
     /// Where it is booked, as digests: the store holds no names.
@@ -199,7 +221,7 @@ impl Sum {
 impl Spent {
     /// Adds what is booked of one tool on an account within a window.
     pub fn add(&mut self, account: &str, within: Duration, tool: &str, more: &Sum) {
-        let accounts = self.0.entry(within).or_default();
+        let accounts = Arc::make_mut(&mut self.0).entry(within).or_default();
         let tools = accounts.entry(account.to_owned()).or_default();
         tools.entry(tool.to_owned()).or_default().add(more);
     }
@@ -220,5 +242,38 @@ impl Spent {
         };
         let count = sums().fold(0, |all: u32, sum| all.saturating_add(sum.count));
         Tally { money: money.map(booked), count }
+    }
+}
+
+impl From<Vec<Entry>> for Spent {
+    fn from(entries: Vec<Entry>) -> Self {
+        let mut spent = Self::default();
+        for Entry { account, within, tool, count, money } in entries {
+            let money = money.into_iter().map(|sum| (sum.currency(), sum.minor())).collect();
+            spent.add(&account, within, &tool, &Sum { count, money });
+        }
+        spent
+    }
+}
+
+impl From<Spent> for Vec<Entry> {
+    fn from(spent: Spent) -> Self {
+        let mut entries = Self::new();
+        for (within, accounts) in &*spent.0 {
+            for (account, tools) in accounts {
+                let money = |sum: &Sum| -> Vec<Money> {
+                    let each = sum.money.iter();
+                    each.map(|(currency, minor)| Money::from_minor(*minor, *currency)).collect()
+                };
+                entries.extend(tools.iter().map(|(tool, sum)| Entry {
+                    account: account.clone(),
+                    within: *within,
+                    tool: tool.clone(),
+                    count: sum.count,
+                    money: money(sum),
+                }));
+            }
+        }
+        entries
     }
 }

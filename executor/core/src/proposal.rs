@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::brief::{Basis, Brief};
 use crate::contract::Confirm;
 use crate::digest;
 use crate::error::Refused;
@@ -21,7 +22,7 @@ use crate::limit::{Budget, Spent};
 use crate::plan::{Confidence, ModelUse};
 use crate::policy::{Mode, Verb};
 use crate::resolve::{Arguments, Message, WORDS_LIVE};
-use crate::state::{Projection, with_money};
+use crate::state::{Projection, State, with_money};
 use crate::subject::{Kind, Subject};
 
 /// A write as it was shown. Built only here, or from the journal. Cheap to clone: every
@@ -50,6 +51,9 @@ struct Content {
     needs: Vec<Need>,
     at: Timestamp,
     expires_at: Timestamp,
+    /// What it was made from; none where an earlier executor made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    basis: Option<Arc<Basis>>,
 }
 
 /// Who asked for what, in which conversation.
@@ -87,7 +91,7 @@ pub fn channel(messages: &[Message], now: Timestamp) -> String {
 }
 
 /// Ids given from outside: the core has no randomness.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fresh {
     /// For the proposal.
     pub proposal: ProposalId,
@@ -144,6 +148,7 @@ pub fn draft(facts: &Facts<'_>, fresh: Fresh) -> Result<Draft, Refused> {
             .now
             .saturating_add(facts.policy.settings().proposals_live)
             .unwrap_or(Timestamp::MAX),
+        basis: None,
     };
     let proposal = Proposal(content.into());
     let budget = Budget::of(&proposal, &[], facts.contract, facts.write, facts.policy);
@@ -295,6 +300,24 @@ fn rule(what: &str, error: &dyn std::fmt::Display) -> Refused {
 }
 
 impl Proposal {
+    /// With what it was made from.
+    pub(crate) fn from(mut self, basis: Basis) -> Self {
+        Arc::make_mut(&mut self.0).basis = Some(basis.into());
+        self
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn brief(&self) -> Option<Brief> {
+        let basis = self.0.basis.as_deref().cloned()?;
+        Some(Brief { asked: self.0.request.clone(), basis })
+    }
+
+    /// The state that it was made on, whole.
+    pub(crate) fn read(&self) -> Option<&State> {
+        self.0.basis.as_ref()?.read.as_ref()?.state().ok()
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> &ProposalId {

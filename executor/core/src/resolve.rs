@@ -24,9 +24,10 @@ pub const WORDS_LIVE: Duration = Duration::from_secs(30 * 60);
 
 /// What references may point into: already narrowed to this subject and
 /// conversation by whoever fetched it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Attested messages by id.
+    /// Attested messages by id; those of the request itself.
+    #[serde(skip)]
     pub messages: BTreeMap<String, Message>,
     /// Observations by id.
     pub observations: BTreeMap<ObservationId, Observation>,
@@ -125,6 +126,90 @@ impl Arguments {
     pub fn value(&self) -> &Arc<Value> {
         &self.value
     }
+}
+
+impl Evidence {
+    /// What a step points to, and nothing beside it: that is what is decided on, and
+    /// kept.
+    #[must_use]
+    pub fn narrowed(self, step: &Step) -> Self {
+        let (observed, receipts) = pointed(step);
+        let see = |(id, seen): (ObservationId, Observation)| {
+            let pointers = observed.get(&id).map_or(&[][..], Vec::as_slice);
+            let part = |whole: &Json| pick_out(whole, pointers);
+            let (value, labels) = (part(&seen.value), part(&seen.labels));
+            (id, Observation { value, labels, ..seen })
+        };
+        let output = |(id, output): (ReceiptId, Json)| {
+            let pointers = receipts.get(&id).map_or(&[][..], Vec::as_slice);
+            let part = pick_out(&output, pointers);
+            (id, part)
+        };
+        Self {
+            messages: self.messages,
+            observations: self.observations.into_iter().map(see).collect(),
+            receipts: self.receipts.into_iter().map(output).collect(),
+        }
+    }
+}
+
+/// The pointers of a step, by what they point into.
+type Pointers<'a> =
+    (BTreeMap<&'a ObservationId, Vec<&'a str>>, BTreeMap<&'a ReceiptId, Vec<&'a str>>);
+
+/// Where a step points.
+#[must_use]
+pub fn pointed(step: &Step) -> Pointers<'_> {
+    let (mut observed, mut receipts) = (BTreeMap::new(), BTreeMap::new());
+    for source in step.arguments.values() {
+        source.visit(&mut |source| match source {
+            Source::Observation { id, pointer } => {
+                observed.entry(id).or_insert_with(Vec::new).push(pointer.as_str());
+            }
+            Source::Receipt { id, pointer } => {
+                receipts.entry(id).or_insert_with(Vec::new).push(pointer.as_str());
+            }
+            Source::Claim(_)
+            | Source::Utterance { .. }
+            | Source::Model(_)
+            | Source::List(_)
+            | Source::Fields(_) => {}
+        });
+    }
+    (observed, receipts)
+}
+
+/// A value in which only what the pointers lead to is left, each in its place.
+fn pick_out(whole: &Json, pointers: &[&str]) -> Json {
+    let leads = |to: &str| pointers.iter().any(|p| p.is_empty() || below(p, to).is_some());
+    let rest = |to: &str| -> Vec<&str> { pointers.iter().filter_map(|p| below(p, to)).collect() };
+    if pointers.iter().any(|pointer| pointer.is_empty()) {
+        return whole.clone();
+    }
+    match whole {
+        Json::Object(members) => {
+            let kept = members.iter().filter(|(name, _)| leads(&escaped(name)));
+            let kept = kept.map(|(name, at)| (name.clone(), pick_out(at, &rest(&escaped(name)))));
+            Json::Object(kept.collect())
+        }
+        Json::Array(items) => {
+            let last = (0..items.len()).rev().find(|at| leads(&at.to_string()));
+            let upto = last.map_or(0, |last| last + 1);
+            let each = items.iter().take(upto).enumerate();
+            Json::Array(each.map(|(at, item)| pick_out(item, &rest(&at.to_string()))).collect())
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Json::Null,
+    }
+}
+
+/// What is left of a pointer behind its first word, where that is it.
+fn below<'p>(pointer: &'p str, first: &str) -> Option<&'p str> {
+    let rest = pointer.strip_prefix('/')?.strip_prefix(first)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// Resolves a step's arguments and checks them against the contract's schema.

@@ -20,6 +20,7 @@ use crate::gate::Finding;
 use crate::grant::{Approval, Vote};
 use crate::lifecycle::{Outcome, Settled, State, Stopped};
 use crate::person::Person;
+use crate::premise::{self, Premise};
 use crate::proposal::Proposal;
 use crate::state::Projection;
 use crate::value::Value;
@@ -101,21 +102,22 @@ pub fn refusal(
     let mut receipt = blank(asked, id, now);
     tool.clone_into(&mut receipt.tool);
     name_contract(&mut receipt, contract);
-    refuse(&mut receipt, refused);
+    refuse(&mut receipt, refused, Vec::new());
     queued(receipt, contract, Person::of(&asked.subject), (asked, id), None)
 }
 
-/// The receipt of an answer that does not count; the proposal waits on.
+/// The receipt of an answer that does not count; what it was given to stays as it is.
 #[must_use]
 pub fn not_granted(
-    proposal: &Proposal,
+    state: &State,
     contract: Option<&Contract>,
     refused: &Refused,
     id: &ReceiptId,
     now: Timestamp,
 ) -> Leaf {
+    let proposal = state.proposal();
     let mut receipt = proposed(proposal, contract, id, now);
-    refuse(&mut receipt, refused);
+    refuse(&mut receipt, refused, premise::of(state));
     queued(receipt, contract, Person::about(proposal), (proposal.asked(), id), None)
 }
 
@@ -207,6 +209,7 @@ fn ended(
         person::finished(&mut receipt, finish);
     }
     receipt.said = said(settled, contract, id);
+    rest_on(&mut receipt, &premise::of_settled(settled));
     receipt
 }
 
@@ -222,7 +225,7 @@ fn stopped_receipt(
         key.clone_into(&mut receipt.key);
         receipt.occasion = *occasion;
     }
-    refuse(&mut receipt, &stopped.refused);
+    refuse(&mut receipt, &stopped.refused, stopped.before.clone());
     // Nothing was read after the dry run, where the lock was never taken.
     if stopped.key.is_none() {
         receipt.gates = gates(stopped.proposal.findings());
@@ -231,7 +234,16 @@ fn stopped_receipt(
     receipt
 }
 
-fn refuse(receipt: &mut Receipt, refused: &Refused) {
+/// What it was decided from, and by which policy last.
+fn rest_on(receipt: &mut Receipt, premises: &[Premise]) {
+    let policy = premises.iter().rev().find_map(Premise::policy);
+    policy.unwrap_or_default().clone_into(&mut receipt.policy);
+    receipt.facts = json!(premises);
+}
+
+fn refuse(receipt: &mut Receipt, refused: &Refused, mut before: Vec<Premise>) {
+    before.push(Premise::of_refusal(refused));
+    rest_on(receipt, &before);
     Outcome::Refused.name().clone_into(&mut receipt.outcome);
     refused.code.clone_into(&mut receipt.code);
     refused.message.clone_into(&mut receipt.message);
@@ -313,6 +325,7 @@ fn empty(id: &ReceiptId, now: Timestamp) -> Receipt {
         tool: String::new(),
         contract: String::new(),
         pack: String::new(),
+        policy: String::new(),
         proposal: String::new(),
         proposal_id: String::new(),
         action_id: String::new(),
@@ -325,6 +338,7 @@ fn empty(id: &ReceiptId, now: Timestamp) -> Receipt {
         arguments: Vec::new(),
         money: None,
         gates: Vec::new(),
+        facts: Json::Null,
         grants: Vec::new(),
         backend: None,
         attempts: Vec::new(),

@@ -1,6 +1,7 @@
 //! Public keys by tenant, and the check of a compact JWS against them. Time comes
 //! from outside; audience and issuer are always checked.
 
+mod excerpt;
 mod key;
 
 use countersign_shared::attest::AUDIENCE;
@@ -13,6 +14,7 @@ use serde_json::Value as Json;
 
 use crate::gates::Gate;
 
+pub use excerpt::Excerpt;
 pub use key::{Algorithm, Key, Keys, key_set};
 
 /// Clocks may differ this much, in seconds.

@@ -16,6 +16,9 @@ use crate::shown::{Place, Shown};
 use crate::subject::Subject;
 use crate::value::Value;
 
+/// In the place of an owner who is none of the subject's business.
+const WITHHELD: &str = "(somebody else)";
+
 /// Results of a contract's fresh reads, by name. Cheap to clone: the stages hand it on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "BTreeMap<String, Value>")]
@@ -54,6 +57,17 @@ impl State {
     #[must_use]
     pub fn value(&self) -> &Value {
         &self.reads
+    }
+
+    /// SUBJECT OWNS IT: of somebody else's object nothing but that it is not the
+    /// subject's.
+    #[must_use]
+    pub fn withheld(&self, rule: &SubjectRule) -> Self {
+        let owned = self.owner(rule).as_str().is_some_and(|owner| !owner.is_empty());
+        let owner = if owned { Value::Str(WITHHELD.to_owned()) } else { Value::Null };
+        let path = rule.path.strip_prefix(&["state".to_owned()]).unwrap_or(&rule.path);
+        let nest = |inner, name: &String| Value::Object([(name.clone(), inner)].into());
+        Self { reads: Arc::new(path.iter().rev().fold(owner, nest)) }
     }
 
     /// Narrowed to what the contract uses.

@@ -77,14 +77,28 @@ impl Switches {
     /// # Errors
     /// `SWITCHED_OFF`.
     pub fn check(&self, tenant: &str, tool: &str) -> Result<(), Refused> {
-        let hit = self.off.keys().find(|reach| reach.covers(tenant, tool) && Gate::Switch.is_on());
-        hit.map_or(Ok(()), |reach| {
-            Err(Refused::new(Code::SwitchedOff, format!("{reach} is switched off")))
-        })
+        self.off_for(tenant, tool).map_or(Ok(()), |reach| reach.refuse(tenant, tool))
+    }
+
+    /// The switch that is off for a tenant's write with this tool.
+    #[must_use]
+    pub fn off_for(&self, tenant: &str, tool: &str) -> Option<&Reach> {
+        self.off.keys().find(|reach| reach.covers(tenant, tool) && Gate::Switch.is_on())
     }
 }
 
 impl Reach {
+    /// What this switch says, being off, to a tenant's write with a tool.
+    ///
+    /// # Errors
+    /// `SWITCHED_OFF`.
+    pub fn refuse(&self, tenant: &str, tool: &str) -> Result<(), Refused> {
+        if !self.covers(tenant, tool) {
+            return Ok(());
+        }
+        Err(Refused::new(Code::SwitchedOff, format!("{self} is switched off")))
+    }
+
     /// Whether it reaches a tenant's use of a tool.
     #[must_use]
     pub fn covers(&self, tenant: &str, tool: &str) -> bool {

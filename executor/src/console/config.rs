@@ -64,12 +64,7 @@ impl ConsoleConfig {
     /// # Errors
     /// Not an address, or one where plain HTTP would be open to a network.
     pub fn address(&self) -> Result<SocketAddr, ConsoleProblem> {
-        let address: SocketAddr =
-            self.listen.parse().map_err(|_| ConsoleProblem::Listen(self.listen.clone()))?;
-        if self.tls.is_none() && !self.behind_ingress && !address.ip().is_loopback() {
-            return Err(ConsoleProblem::Plain(address));
-        }
-        Ok(address)
+        address(&self.listen, self.tls.as_ref(), self.behind_ingress)
     }
 
     /// As what browsers know it.
@@ -80,6 +75,23 @@ impl ConsoleConfig {
         Site::new(&self.public_url)
             .map_err(|problem| ConsoleProblem::Url(self.public_url.clone(), problem))
     }
+}
+
+/// Where a page listens, if what it shows is nobody else's to read there.
+///
+/// # Errors
+/// Not an address, or one where plain HTTP would be open to a network.
+pub fn address(
+    listen: &str,
+    tls: Option<&ConsoleTls>,
+    behind_ingress: bool,
+) -> Result<SocketAddr, ConsoleProblem> {
+    let address: SocketAddr =
+        listen.parse().map_err(|_| ConsoleProblem::Listen(listen.to_owned()))?;
+    if tls.is_none() && !behind_ingress && !address.ip().is_loopback() {
+        return Err(ConsoleProblem::Plain(address));
+    }
+    Ok(address)
 }
 
 #[cfg(test)]

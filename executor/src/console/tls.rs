@@ -108,7 +108,7 @@ async fn handshake(
 }
 
 fn read(files: &ConsoleTls) -> anyhow::Result<Arc<ServerConfig>> {
-    let wrong = |file: &std::path::Path| format!("`console.tls`: {}", file.display());
+    let wrong = |file: &std::path::Path| format!("`tls`: {}", file.display());
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| wrong(&files.cert))?;
@@ -118,7 +118,7 @@ fn read(files: &ConsoleTls) -> anyhow::Result<Arc<ServerConfig>> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .context("`console.tls`: key and certificate do not fit")?;
+        .context("`tls`: key and certificate do not fit")?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use countersign_shared::kept::{self, Kept};
 use countersign_shared::tlog::checkpoint::Checkpoint;
-use countersign_shared::tlog::key::Signer as _;
 use countersign_shared::tlog::proof::LogProof;
 use countersign_shared::tlog::verify::{Options, verify_folder};
 
@@ -132,7 +131,7 @@ impl Evidence {
         let proof = LogProof::parse(proof)?;
         let note = proof.checkpoint.to_string();
         let (epoch, _) = keys.signed(note.as_bytes()).ok_or_else(foreign)?;
-        let checkpoint = proof.verify(&keys.of(epoch)?.verifier_key(), &leaf)?;
+        let checkpoint = proof.verify_by(&keys.verifiers(epoch)?, &leaf)?;
         self.point(epoch, checkpoint);
         self.leaves.entry((epoch, proof.index)).or_default().insert(leaf);
         Ok(())
@@ -141,7 +140,7 @@ impl Evidence {
     fn log_folder(&mut self, path: &Path, keys: &LogKeys) -> anyhow::Result<()> {
         let note = fs::read(path.join("checkpoint"))?;
         let (epoch, _) = keys.signed(&note).ok_or_else(foreign)?;
-        let key = keys.of(epoch)?.verifier_key();
+        let key = keys.signer(&note).ok_or_else(foreign)?;
         let mut leaves = Vec::new();
         let mut take = |index: u64, leaf: &[u8]| {
             leaves.push((index, leaf.to_vec()));

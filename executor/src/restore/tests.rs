@@ -27,7 +27,7 @@ fn keys(dir: &Path, seed: u8) -> LogKeys {
     let pem = SigningKey::from_bytes(&[seed; 32]).to_pkcs8_pem(LineEnding::LF).unwrap();
     let key = dir.join(format!("{seed}.pem"));
     fs::write(&key, pem.as_bytes()).unwrap();
-    LogKeys::open(&Log { origin: "test/log".to_owned(), key }).unwrap()
+    LogKeys::open(&Log { origin: "test/log".to_owned(), key, ..Log::default() }).unwrap()
 }
 
 struct House {

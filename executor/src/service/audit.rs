@@ -5,6 +5,7 @@ use countersign_core::subject::{Strength, Subject};
 use countersign_proto::v1::{self, audit_server::Audit};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
+use countersign_shared::receipt::FACTS;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::note::Note;
@@ -116,7 +117,12 @@ fn failed(error: &StoreError) -> Status {
     }
 }
 
-fn receipt(sealed: SealedReceipt) -> v1::Receipt {
+/// A receipt as the caller may see it. What it was decided from holds more than the subject's
+/// own: whole messages, and what limits had summed up of a tenant. Only auditors open it.
+fn receipt(mut sealed: SealedReceipt, whole: bool) -> v1::Receipt {
+    if !whole {
+        sealed.openings.0.remove(FACTS);
+    }
     v1::Receipt {
         receipt_id: sealed.id.to_string(),
         leaf_index: sealed.index,
@@ -139,7 +145,8 @@ impl Audit for AuditService {
         let wire = request.into_inner();
         let view = self.view(&caller, &wire.subject_token).await?;
         let sealed = self.one(view, &wire.receipt_id).await?;
-        Ok(Response::new(v1::GetReceiptResponse { receipt: Some(receipt(sealed)) }))
+        let whole = caller.role == Role::Auditor;
+        Ok(Response::new(v1::GetReceiptResponse { receipt: Some(receipt(sealed, whole)) }))
     }
 
     async fn list_receipts(
@@ -157,7 +164,8 @@ impl Audit for AuditService {
         };
         let limit = if wire.page_size == 0 { PAGE } else { wire.page_size.min(LARGEST_PAGE) };
         let view = self.view(&caller, &wire.subject_token).await?;
-        let tenant = given(wire.tenant).filter(|_| caller.role == Role::Auditor);
+        let whole = caller.role == Role::Auditor;
+        let tenant = given(wire.tenant).filter(|_| whole);
         let query = ReceiptQuery {
             tenant,
             external_ref: given(wire.external_ref),
@@ -170,7 +178,7 @@ impl Audit for AuditService {
         let full = u32::try_from(found.len()).is_ok_and(|n| n == limit);
         let last = found.last().filter(|_| full).map(|s| s.index.to_string());
         Ok(Response::new(v1::ListReceiptsResponse {
-            receipts: found.into_iter().map(receipt).collect(),
+            receipts: found.into_iter().map(|sealed| receipt(sealed, whole)).collect(),
             next_page_token: last.unwrap_or_default(),
         }))
     }
@@ -211,5 +219,27 @@ impl Audit for AuditService {
         let hashes = store.consistency(wire.from_size, to_size).await.map_err(|e| failed(&e))?;
         let hashes = hashes.into_iter().map(Vec::from).collect();
         Ok(Response::new(v1::GetConsistencyProofResponse { to_size, hashes }))
+    }
+
+    async fn list_bundles(
+        &self,
+        _request: Request<v1::ListBundlesRequest>,
+    ) -> Result<Response<v1::ListBundlesResponse>, Status> {
+        let digests = self.desk.pipeline.store.kept_bundles().await.map_err(|e| failed(&e))?;
+        Ok(Response::new(v1::ListBundlesResponse { digests }))
+    }
+
+    async fn get_bundle(
+        &self,
+        request: Request<v1::GetBundleRequest>,
+    ) -> Result<Response<v1::GetBundleResponse>, Status> {
+        let digest = request.into_inner().digest;
+        let found = self.desk.pipeline.store.kept_bundle(&digest).await.map_err(|e| failed(&e))?;
+        let missing = || {
+            let message = "no policy and no pack with this digest was ever active";
+            Refusal::new(Code::NotFound, message).into_status()
+        };
+        let files = found.ok_or_else(missing)?.into_iter().collect();
+        Ok(Response::new(v1::GetBundleResponse { files }))
     }
 }

@@ -71,6 +71,7 @@ macro_rules! conform {
             in_quarantine_it_reads_and_does_nothing_else,
             switches_turn_with_their_receipt,
             what_is_activated_takes_the_place_of_the_earlier,
+            what_was_found_is_kept_by_its_digest,
             a_matter_is_opened_once_taken_by_one_and_closed,
             tries_are_counted_apart_and_end,
             a_match_is_of_its_subject_and_conversation,

@@ -40,8 +40,8 @@ use parking_lot::Mutex;
 use super::row::Row;
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
-    Store, StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
+    SealedReceipt, Store, StoreError,
 };
 use crate::standing::{Quarantine, Standing};
 use tables::Tables;
@@ -451,6 +451,22 @@ impl Store for Memory {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
         self.read(|tables| tables.consistency(from, to)).await
+    }
+
+    async fn keep_bundle(&self, digest: &str, files: Files) -> Result<(), StoreError> {
+        self.write(|tables, _| {
+            tables.bundles.entry(digest.to_owned()).or_insert(files);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn kept_bundle(&self, digest: &str) -> Result<Option<Files>, StoreError> {
+        self.read(|tables| Ok(tables.bundles.get(digest).cloned())).await
+    }
+
+    async fn kept_bundles(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|tables| Ok(tables.bundles.keys().cloned().collect())).await
     }
 
     async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {

@@ -8,6 +8,7 @@
 //!
 //! A commit counts only where the generation stands in the same transaction.
 
+mod bundles;
 mod claims;
 #[cfg(test)]
 pub(crate) mod cluster;
@@ -62,8 +63,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::keys::Kek;
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
-    Store, StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
+    SealedReceipt, Store, StoreError,
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
@@ -505,6 +506,18 @@ impl Store for Postgres {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
         Ok(history::consistency(&self.db.client().await?, from, to).await?)
+    }
+
+    async fn keep_bundle(&self, digest: &str, files: Files) -> Result<(), StoreError> {
+        Ok(bundles::keep(&self.db.client().await?, digest, &files).await?)
+    }
+
+    async fn kept_bundle(&self, digest: &str) -> Result<Option<Files>, StoreError> {
+        Ok(bundles::kept(&self.db.client().await?, digest).await?)
+    }
+
+    async fn kept_bundles(&self) -> Result<Vec<String>, StoreError> {
+        Ok(bundles::all(&self.db.client().await?).await?)
     }
 
     async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {

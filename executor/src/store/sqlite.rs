@@ -9,6 +9,7 @@
 //! One thread writes; what waits for it shares its commit.
 
 mod backup;
+mod bundles;
 mod claims;
 mod controls;
 mod erase;
@@ -56,8 +57,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::keys::{Kek, Keys as _};
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
-    Store, StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
+    SealedReceipt, Store, StoreError,
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
@@ -483,6 +484,20 @@ impl Store for Sqlite {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
         self.read(move |db| history::consistency(db, from, to)).await
+    }
+
+    async fn keep_bundle(&self, digest: &str, files: Files) -> Result<(), StoreError> {
+        let digest = digest.to_owned();
+        self.writer.write(move |batch| bundles::keep(batch.db(), &digest, &files)).await
+    }
+
+    async fn kept_bundle(&self, digest: &str) -> Result<Option<Files>, StoreError> {
+        let digest = digest.to_owned();
+        self.read(move |db| bundles::kept(db, &digest)).await
+    }
+
+    async fn kept_bundles(&self) -> Result<Vec<String>, StoreError> {
+        self.read(bundles::all).await
     }
 
     async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {

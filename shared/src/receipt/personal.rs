@@ -6,6 +6,8 @@ use super::Receipt;
 
 /// What stands in the place of a value whose opening is gone.
 pub const ERASED: &str = "ERASED";
+/// Where a receipt holds what it was decided from.
+pub const FACTS: &str = "facts";
 /// The kind of a customer's own yes. Members of staff who answer stay named.
 const CUSTOMER: &str = "customer";
 
@@ -35,6 +37,7 @@ pub(super) fn personal(receipt: &mut Receipt) -> Vec<(String, Slot<'_>)> {
         ("after".to_owned(), Json(&mut receipt.after)),
         ("verification.sight".to_owned(), Json(&mut receipt.verification.sight)),
         ("output".to_owned(), Json(&mut receipt.output)),
+        (FACTS.to_owned(), Json(&mut receipt.facts)),
     ];
     if !own {
         all.push(("message".to_owned(), Text(&mut receipt.message)));

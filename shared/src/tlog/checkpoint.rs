@@ -69,11 +69,19 @@ impl Checkpoint {
     /// # Errors
     /// When anything about note, signature, text or origin is not exact.
     pub fn open(note: &[u8], key: &VerifierKey) -> Result<(Self, Note), CheckpointError> {
+        Self::open_by(note, std::slice::from_ref(key))
+    }
+
+    /// The same where the log has, or had, several keys: one of them signed it.
+    ///
+    /// # Errors
+    /// When anything about note, signature, text or origin is not exact.
+    pub fn open_by(note: &[u8], keys: &[VerifierKey]) -> Result<(Self, Note), CheckpointError> {
         let note = Note::parse(note)?;
-        note.verify(std::slice::from_ref(key))?;
+        let signed = note.verify(keys)?;
         let checkpoint = Self::parse(note.text())?;
-        if checkpoint.origin != key.name() {
-            let (expected, found) = (key.name().to_owned(), checkpoint.origin);
+        if let Some(other) = signed.iter().find(|signed| signed.key.name() != checkpoint.origin) {
+            let (expected, found) = (other.key.name().to_owned(), checkpoint.origin);
             return Err(CheckpointError::OtherLog { expected, found });
         }
         Ok((checkpoint, note))

@@ -95,7 +95,7 @@ impl Edge {
 }
 
 /// The root over a power of two of hashes.
-fn complete_root(hashes: &[Hash]) -> Hash {
+pub(crate) fn complete_root(hashes: &[Hash]) -> Hash {
     let mut level = hashes.to_vec();
     while level.len() > 1 {
         let (pairs, _) = level.as_chunks::<2>();

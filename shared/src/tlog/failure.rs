@@ -61,6 +61,14 @@ codes! {
     LogRolledBack "LOG_ROLLED_BACK" "the log has fewer entries than it once had; newer ones were taken away"
     /// The log's first entries are not those of the earlier checkpoint.
     LogForked "LOG_FORKED" "the log does not extend the earlier checkpoint; its history was rewritten"
+    /// An entry changes the log's key without the signatures of both keys.
+    RotationSignature "ROTATION_SIGNATURE" "a change of the log's key is not signed by both the old and the new key"
+    /// An entry changes the log's key where it cannot.
+    RotationMisplaced "ROTATION_MISPLACED" "a change of the log's key does not follow from what is before it"
+    /// The cosigned checkpoint beside the log is not one of this log's.
+    CosignedMismatch "COSIGNED_MISMATCH" "the cosigned checkpoint is not of this history"
+    /// No checkpoint is there that the cosigner signed.
+    CosignatureMissing "COSIGNATURE_MISSING" "no checkpoint of the log carries the cosigner's signature"
     /// Entries that the checkpoint promises are not there.
     LogShort "LOG_SHORT" "entries that the checkpoint promises are missing"
     /// An entry bundle is not the right number of entries to the byte.
@@ -69,6 +77,10 @@ codes! {
     EntryMismatch "ENTRY_MISMATCH" "an entry is not the one that was logged"
     /// The entry is the logged one, but its reader refuses it.
     EntryRefused "ENTRY_REFUSED" "an entry was logged as it is, but its content is not valid"
+    /// What is shown for an entry is not what was logged.
+    OpeningMismatch "OPENING_MISMATCH" "what is disclosed of an entry is not what was logged"
+    /// The export is not written as one.
+    ExportMalformed "EXPORT_MALFORMED" "the export is not written as one, or lacks a part"
     /// A hash tile is not there.
     TileMissing "TILE_MISSING" "a hash tile is missing"
     /// A hash tile is not what the entries give.
@@ -90,17 +102,23 @@ impl std::fmt::Display for FailureCode {
 }
 
 impl FailureCode {
-    pub(crate) fn because(self, detail: impl std::fmt::Display) -> Failure {
+    /// With more about it.
+    #[must_use]
+    pub fn because(self, detail: impl std::fmt::Display) -> Failure {
         Failure { code: self, index: None, path: None, detail: detail.to_string() }
     }
 }
 
 impl Failure {
-    pub(crate) fn at(self, path: impl Into<String>) -> Self {
+    /// In this file.
+    #[must_use]
+    pub fn at(self, path: impl Into<String>) -> Self {
         Self { path: Some(path.into()), ..self }
     }
 
-    pub(crate) fn leaf(self, index: u64) -> Self {
+    /// At this leaf.
+    #[must_use]
+    pub fn leaf(self, index: u64) -> Self {
         Self { index: Some(index), ..self }
     }
 }

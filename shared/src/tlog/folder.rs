@@ -15,6 +15,9 @@
 //! 6. Write the checkpoint: temporary file, fsync, rename, fsync of the folder. **This commits.**
 //! 7. Delete the partial tiles that wider ones have replaced.
 //!
+//! Beside it lies `cosigned`, the newest checkpoint that somebody countersigned; see
+//! [`Publisher::cosigned`].
+//!
 //! Before 6 the folder verifies at the old checkpoint, from 6 on at the new one; what lies beside is
 //! for step 1 of the next run. One publisher at a time owns a folder.
 
@@ -28,13 +31,15 @@ use super::disk::{Disk, RealDisk, UNFINISHED, files, read};
 use super::edge::Edge;
 use super::key::VerifierKey;
 use super::merkle::{Hash, empty_root, leaf_hash};
-use super::note::MAX_NOTE_BYTES;
+use super::note::{MAX_NOTE_BYTES, Note};
 use super::tile::{
     Standing, TILE_WIDTH, Tile, TileError, TileKind, decode_hashes, encode_entry, encode_hashes,
 };
 
 /// The name of the checkpoint's file.
-pub(crate) const CHECKPOINT: &str = "checkpoint";
+pub const CHECKPOINT: &str = "checkpoint";
+/// The name of the newest checkpoint that others countersigned.
+pub const COSIGNED: &str = "cosigned";
 /// The bytes of a full hash tile.
 pub(crate) const HASH_TILE_BYTES: usize = 256 * 32;
 
@@ -43,6 +48,8 @@ pub(crate) const HASH_TILE_BYTES: usize = 256 * 32;
 pub struct Publisher<D = RealDisk> {
     dir: PathBuf,
     key: VerifierKey,
+    /// Keys that the log had before: the folder may be as they left it.
+    retired: Vec<VerifierKey>,
     disk: D,
     /// What is published; `None` until recovered, and again from any failure on.
     state: Option<State>,
@@ -146,7 +153,28 @@ impl Publisher {
 impl<D: Disk> Publisher<D> {
     /// The same on another [`Disk`].
     pub fn on(disk: D, dir: &Path, key: VerifierKey) -> Self {
-        Self { dir: dir.to_owned(), key, disk, state: None }
+        Self { dir: dir.to_owned(), key, retired: Vec::new(), disk, state: None }
+    }
+
+    /// Going on from what the log's earlier keys signed.
+    #[must_use]
+    pub fn after(self, retired: Vec<VerifierKey>) -> Self {
+        Self { retired, ..self }
+    }
+
+    /// Puts a checkpoint that others countersigned beside the log, once the log is published that
+    /// far. The caller knows that it is of this history. Answers with whether it lies there now.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn cosigned(&mut self, size: u64, note: &Note) -> Result<bool, PublishError> {
+        if self.state.as_ref().is_none_or(|state| state.edge.size() < size) {
+            return Ok(false);
+        }
+        self.write(COSIGNED, note.to_string().as_bytes())?;
+        let dir = self.dir.clone();
+        self.disk.sync_dir(&dir).map_err(at(&dir))?;
+        Ok(true)
     }
 
     /// Brings the folder up to the source's latest checkpoint and answers with its size; 0 while
@@ -173,6 +201,7 @@ impl<D: Disk> Publisher<D> {
             return Err(PublishError::WentBack { published, offered });
         }
         let edge = self.write_tiles(state.edge, &checkpoint, source)?;
+        // The same size with a new key's signature is written as well.
         if note != state.note {
             self.write(CHECKPOINT, &note)?;
             let dir = self.dir.clone();
@@ -194,8 +223,9 @@ impl<D: Disk> Publisher<D> {
             }
             Err(error) => return Err(at(&path)(error)),
             Ok(note) => {
+                let keys: Vec<_> = [&self.key].into_iter().chain(&self.retired).cloned().collect();
                 let (checkpoint, _) =
-                    Checkpoint::open(&note, &self.key).map_err(|_| damaged(CHECKPOINT))?;
+                    Checkpoint::open_by(&note, &keys).map_err(|_| damaged(CHECKPOINT))?;
                 let edge = Edge::load(checkpoint.size(), |tile| {
                     let path = tile.path();
                     let bytes = read(&self.dir.join(&path), HASH_TILE_BYTES).ok();
@@ -324,7 +354,7 @@ impl<D: Disk> Publisher<D> {
 /// Whether `path`, below the log's folder, is a temporary file of a publisher's.
 pub(crate) fn unfinished(path: &str) -> bool {
     path.strip_suffix(UNFINISHED)
-        .is_some_and(|path| path == CHECKPOINT || Tile::parse(path).is_some())
+        .is_some_and(|path| path == CHECKPOINT || path == COSIGNED || Tile::parse(path).is_some())
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> PublishError + use<> {

@@ -68,6 +68,9 @@ pub enum KeyError {
     /// An algorithm this version does not know.
     #[error("the verifier key's algorithm {0:#04x} is not known here; a newer version may know it")]
     Algorithm(u8),
+    /// Nothing that can be used.
+    #[error("no key of a known algorithm is there; a newer version may know the ones that are")]
+    None,
     /// Not a usable Ed25519 public key.
     #[error("the verifier key is not a usable Ed25519 public key")]
     Public,
@@ -104,10 +107,36 @@ impl VerifierKey {
         if hex::encode(parsed.id()) == hash { Ok(parsed) } else { Err(KeyError::Hash) }
     }
 
+    /// Reads keys, one a line; empty lines, and those that begin with `#`, are left out. Keys of
+    /// algorithms that this version does not know are skipped: they never count.
+    ///
+    /// # Errors
+    /// When a line is no key, or no key is left.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, KeyError> {
+        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let mut keys = Vec::new();
+        for line in lines {
+            match Self::parse(line) {
+                Ok(key) => keys.push(key),
+                Err(KeyError::Algorithm(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if keys.is_empty() { Err(KeyError::None) } else { Ok(keys) }
+    }
+
     /// The key's name; a log's key is named as its checkpoints' origin.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same key under another name.
+    ///
+    /// # Errors
+    /// When the name cannot stand in a note.
+    pub fn renamed(&self, name: &str) -> Result<Self, KeyError> {
+        Self::new(name, self.algorithm, self.public)
     }
 
     /// How this key signs.
@@ -301,6 +330,17 @@ pub(crate) mod tests {
         for (text, error) in cases {
             assert_eq!(VerifierKey::parse(&text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn several_keys_are_read_and_those_to_come_are_skipped() {
+        let known = log_key().verifier_key();
+        let to_come =
+            format!("n+00000000+{}", STANDARD.encode([[6; 1].as_slice(), &[1; 90]].concat()));
+        let text = format!("# ours\n{to_come}\n\n{known}\n");
+        assert_eq!(VerifierKey::parse_all(&text), Ok(vec![known]));
+        assert_eq!(VerifierKey::parse_all(&to_come), Err(KeyError::None));
+        assert_eq!(VerifierKey::parse_all("rubbish"), Err(KeyError::Format));
     }
 
     #[test]

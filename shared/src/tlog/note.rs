@@ -111,6 +111,14 @@ impl Note {
         }
     }
 
+    /// The same note with no lines but those that name one of `keys`.
+    #[must_use]
+    pub fn only_by(&self, keys: &[VerifierKey]) -> Self {
+        let named = |line: &&SignatureLine| keys.iter().any(|key| key.names(line));
+        let signatures = self.signatures.iter().filter(named).cloned().collect();
+        Self { text: self.text.clone(), signatures }
+    }
+
     /// Checks the signatures by `keys`; lines by other keys are ignored, as the format demands.
     ///
     /// # Errors

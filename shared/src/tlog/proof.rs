@@ -81,7 +81,15 @@ impl LogProof {
     /// # Errors
     /// When the checkpoint is not the log's, or the path does not lead from the entry to its root.
     pub fn verify(&self, key: &VerifierKey, leaf: &[u8]) -> Result<Checkpoint, ProofError> {
-        let (checkpoint, _) = Checkpoint::open(self.checkpoint.to_string().as_bytes(), key)?;
+        self.verify_by(std::slice::from_ref(key), leaf)
+    }
+
+    /// The same where the log has, or had, several keys.
+    ///
+    /// # Errors
+    /// As [`LogProof::verify`].
+    pub fn verify_by(&self, keys: &[VerifierKey], leaf: &[u8]) -> Result<Checkpoint, ProofError> {
+        let (checkpoint, _) = Checkpoint::open_by(self.checkpoint.to_string().as_bytes(), keys)?;
         let (size, root) = (checkpoint.size(), checkpoint.root());
         verify_inclusion(self.index, &leaf_hash(leaf), size, root, &self.path)?;
         Ok(checkpoint)

@@ -71,7 +71,7 @@ fn tamper(dir: &Path, log: &Log, path: &str, bits: &[u8], step: usize, verify: &
 /// The check of the tiles alone, which saves thousands of slow signature checks.
 fn tiles_of(log: &Log) -> impl Fn(&Path) -> Result<Verified, Failure> + use<> {
     let checkpoint = Checkpoint::open(&log.note(), &key()).unwrap().0;
-    move |dir| verify_tiles(dir, checkpoint.clone(), &key(), Options::default())
+    move |dir| verify_tiles(dir, checkpoint.clone(), (&key(), &key()), Options::default())
 }
 
 const EVERY_BIT: [u8; 8] = [0, 1, 2, 3, 4, 5, 6, 7];

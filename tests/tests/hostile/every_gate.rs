@@ -39,6 +39,7 @@ const OTHERS: [(&str, &[Code]); 5] = [
             Code::EffectsHalted,
             Code::Quarantined,
             Code::HistoryMissing,
+            Code::HistoryDistrusted,
             Code::Erased,
             Code::ErasureWaits,
             Code::ModelUnusable,

@@ -4,6 +4,7 @@
 
 pub mod raw;
 
+use countersign::audit::Also;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -377,6 +378,9 @@ async fn good(pair: &Pair) {
 }
 
 /// Every entry of the log is a receipt, and all of them are published.
+/// The executor writes on.
+const LIVE: Also<'_> = Also { earlier: None, cosigners: &[], live: true };
+
 async fn log_is_whole(pair: &Pair) {
     let key = VerifierKey::parse(&pair.log_key()).unwrap();
     let mut audit = pair.audit(Role::Auditor);
@@ -385,9 +389,9 @@ async fn log_is_whole(pair: &Pair) {
     let size = newest[0].leaf_index + 1;
     let began = Instant::now();
     loop {
-        let checked = countersign::audit::check(&pair.path("state/log"), &key, None, true);
+        let checked = countersign::audit::check(&pair.path("state/log"), &key, LIVE);
         match &checked {
-            Ok(verified) if verified.leaves == size => return,
+            Ok(checked) if checked.log.leaves == size => return,
             Ok(_) | Err(_) => {}
         }
         assert!(began.elapsed() < Duration::from_secs(15), "{size} entries: {checked:?}");

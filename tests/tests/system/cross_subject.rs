@@ -87,6 +87,7 @@ async fn cross_subject_roles_per_rpc() {
     for (role, planner, auditor) in
         [(Role::Planner, true, true), (Role::Auditor, false, true), (Role::Frontend, false, false)]
     {
+        let only_auditor = auditor && !planner;
         let mut executor = ExecutorClient::new(pair.channel(role));
         let mut audit = AuditClient::new(pair.channel(role));
         let answers = [
@@ -109,6 +110,8 @@ async fn cross_subject_roles_per_rpc() {
                     .await
                     .map(drop),
             ),
+            (only_auditor, audit.list_bundles(v1::ListBundlesRequest::default()).await.map(drop)),
+            (only_auditor, audit.get_bundle(v1::GetBundleRequest::default()).await.map(drop)),
         ];
         for (row, (allowed, answer)) in answers.into_iter().enumerate() {
             let code = answer.err().map(|s| (s.code(), s.message().to_owned()));

@@ -183,6 +183,7 @@ const NOT_EARNED: &[(Code, &str)] = &[
     (Code::ErasureWaits, "the module erasure has it"),
     (Code::Quarantined, "the module restore_quarantine has it"),
     (Code::HistoryMissing, "a receipt's code after a recovery: the executor's gap tests have it"),
+    (Code::HistoryDistrusted, "the module fork_detected has it"),
     (Code::Escalated, "the code of a receipt, not of an answer: the module escalations has it"),
 ];
 

@@ -21,6 +21,23 @@ pub fn read_key(given: &str) -> anyhow::Result<VerifierKey> {
         .with_context(|| format!("{given:?} is no file, and no log key either"))
 }
 
+/// Reads several, each the text itself or a file that holds some. Keys of algorithms to come are
+/// skipped in files.
+pub(super) fn read_keys(given: &[String]) -> anyhow::Result<Vec<VerifierKey>> {
+    let mut all = Vec::new();
+    for one in given {
+        if Path::new(one).is_file() {
+            let text = fs::read_to_string(one)
+                .with_context(|| format!("cannot read the key file {one}"))?;
+            let keys = VerifierKey::parse_all(&text);
+            all.extend(keys.with_context(|| format!("{one} holds no usable key"))?);
+        } else {
+            all.push(read_key(one)?);
+        }
+    }
+    Ok(all)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]

@@ -5,14 +5,13 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use countersign_shared::tlog::failure::Failure;
-use countersign_shared::tlog::verify::Verified;
 use serde_json::{Value as Json, json};
 
-use super::VerifyArgs;
+use super::{Checked, VerifyArgs};
 
 pub(super) fn print(
     out: &mut impl Write,
-    found: &Result<Verified, Failure>,
+    found: &Result<Checked, Failure>,
     args: &VerifyArgs,
 ) -> io::Result<()> {
     if args.json {
@@ -20,7 +19,7 @@ pub(super) fn print(
     }
     let dir = args.dir.display();
     match found {
-        Ok(verified) => good(out, verified, args),
+        Ok(checked) => good(out, checked, args),
         Err(failure) => {
             writeln!(out, "{dir} does NOT verify.")?;
             writeln!(out, "  code       {}", failure.code)?;
@@ -39,12 +38,29 @@ pub(super) fn print(
     }
 }
 
-fn good(out: &mut impl Write, verified: &Verified, args: &VerifyArgs) -> io::Result<()> {
+fn good(out: &mut impl Write, checked: &Checked, args: &VerifyArgs) -> io::Result<()> {
+    let verified = &checked.log;
     let checkpoint = &verified.checkpoint;
     writeln!(out, "{} verifies.", args.dir.display())?;
     writeln!(out, "  log      {}", checkpoint.origin())?;
-    writeln!(out, "  entries  {}, every one a receipt", verified.leaves)?;
+    match &checked.only {
+        None => writeln!(out, "  entries  {}, every one a receipt", verified.leaves)?,
+        Some(only) => {
+            let (from, to, of) = (only.start, only.end, verified.leaves);
+            writeln!(out, "  entries  {from} to before {to} of {of}, every one a receipt")?;
+        }
+    }
     writeln!(out, "  root     {}", STANDARD.encode(checkpoint.root()))?;
+    for new in &verified.keys {
+        writeln!(out, "  new key  by entry {}: {}", new.index, new.key)?;
+    }
+    if let Some(cosigned) = &verified.cosigned {
+        let by = match cosigned.by.as_slice() {
+            [] => "somebody whose key was not given".to_owned(),
+            names => names.join(", "),
+        };
+        writeln!(out, "  cosigned up to {} entries by {by}", cosigned.size)?;
+    }
     if args.checkpoint.is_some() {
         writeln!(out, "  history  extends the earlier checkpoint")?;
     }
@@ -55,14 +71,18 @@ fn good(out: &mut impl Write, verified: &Verified, args: &VerifyArgs) -> io::Res
     Ok(())
 }
 
-fn to_json(found: &Result<Verified, Failure>) -> Json {
+fn to_json(found: &Result<Checked, Failure>) -> Json {
     match found {
-        Ok(verified) => json!({
+        Ok(Checked { log, only }) => json!({
             "ok": true,
-            "origin": verified.checkpoint.origin(),
-            "size": verified.checkpoint.size(),
-            "root": STANDARD.encode(verified.checkpoint.root()),
-            "ahead": verified.ahead,
+            "origin": log.checkpoint.origin(),
+            "size": log.checkpoint.size(),
+            "root": STANDARD.encode(log.checkpoint.root()),
+            "from": only.as_ref().map_or(0, |only| only.start),
+            "to": only.as_ref().map_or(log.leaves, |only| only.end),
+            "keys": log.keys.iter().map(|new| new.key.to_string()).collect::<Vec<_>>(),
+            "cosigned": log.cosigned.as_ref().map(|c| json!({ "size": c.size, "by": c.by })),
+            "ahead": log.ahead,
         }),
         Err(failure) => json!({
             "ok": false,
@@ -72,5 +92,24 @@ fn to_json(found: &Result<Verified, Failure>) -> Json {
             "meaning": failure.code.meaning(),
             "detail": failure.detail,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use countersign_shared::tlog::failure::FailureCode;
+
+    /// The page for auditors has every code with its meaning, and no other.
+    #[test]
+    fn every_failure_code_is_documented() {
+        let page = include_str!("../../../docs/LOG.md");
+        for code in FailureCode::ALL {
+            let row = format!("| `{code}` | {} |", code.meaning());
+            assert!(page.contains(&row), "LOG.md lacks: {row}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(rows, FailureCode::ALL.len());
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::keys::{Identities, ORIGIN, TOKEN};
+use super::keys::{COSIGNER, Identities, ORIGIN, TOKEN};
 
 /// The demo's one tenant.
 pub(super) const TENANT: &str = "demo-shop";
@@ -53,7 +53,7 @@ state: .
 packs:
 {packs}policy: {policy}
 credentials: {credentials}
-log: {{ origin: {ORIGIN}, key: log.key }}
+log: {{ origin: {ORIGIN}, key: log.key, cosigners: [cosign.pub] }}
 callers:
   planners: [{planner}]
   auditors: [{auditor}]
@@ -98,6 +98,7 @@ tls: {{ cert: tls/tls.crt, key: tls/tls.key, ca: tls/ca.crt }}
 callers: [{frontend}]
 executor: {{ address: {}, id: {id} }}
 state: state
+log: {{ keys: log.pub, cosign: {{ name: {COSIGNER}, key: cosign.key }} }}
 model: {model}
 ",
         text(executor),

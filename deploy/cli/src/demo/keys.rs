@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use countersign_shared::mtls::SpiffeId;
-use countersign_shared::tlog::key::{LogKey, Signer as _};
+use countersign_shared::tlog::key::{LogKey, Signer as _, WitnessKey};
 use ed25519_dalek::SigningKey;
 
 use super::folder::{make, write_private, write_public};
@@ -16,6 +16,8 @@ use crate::pki::{Request, Role, init_ca, issue};
 const TRUST_DOMAIN: &str = "demo.countersign.internal";
 /// The log's name.
 pub(super) const ORIGIN: &str = "demo.countersign.internal/log";
+/// The planner's name under what it countersigns.
+pub(super) const COSIGNER: &str = "demo.countersign.internal/planner";
 /// Name of the shop's credential, and of the files that hold it.
 pub(super) const TOKEN: &str = "shopify_token";
 /// Certificates of one demo live no longer.
@@ -50,6 +52,7 @@ pub(super) fn prepare(state: &Path) -> anyhow::Result<Identities> {
         auditor: certificate(Role::Auditor, "auditor")?,
         log_key: log_key(state)?,
     };
+    cosigner(state, &identities.log_key)?;
     for name in ["issuer", "frontend"] {
         let key = signing_key(&state.join("frontend").join(format!("{name}.key")))?;
         let public = state.join("executor").join(format!("{name}.pub"));
@@ -74,6 +77,14 @@ fn log_key(state: &Path) -> anyhow::Result<String> {
     let public = LogKey::new(ORIGIN, secret)?.verifier_key().to_string();
     write_public(&state.join("log.pub"), &format!("{public}\n"))?;
     Ok(public)
+}
+
+/// The planner's own key, its public half for the executor, and the log's for the planner.
+fn cosigner(state: &Path, log: &str) -> anyhow::Result<()> {
+    let secret = signing_key(&state.join("planner/cosign.key"))?;
+    let public = WitnessKey::new(COSIGNER, secret)?.verifier_key().to_string();
+    write_public(&state.join("executor/cosign.pub"), &format!("{public}\n"))?;
+    write_public(&state.join("planner/log.pub"), &format!("{log}\n"))
 }
 
 /// The sandbox shop's access token, once for the executor and once for the shop itself.

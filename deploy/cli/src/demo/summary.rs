@@ -63,8 +63,8 @@ pub(super) async fn check(place: &Place) -> anyhow::Result<Log> {
 
 fn verify(place: &Place, live: bool) -> anyhow::Result<Log> {
     let key = audit::read_key(&place.log_key)?;
-    Ok(match audit::check(&place.log, &key, None, live) {
-        Ok(good) => Log::Good(Box::new(good)),
+    Ok(match audit::check(&place.log, &key, audit::Also { live, ..audit::Also::default() }) {
+        Ok(good) => Log::Good(Box::new(good.log)),
         Err(bad) => Log::Bad(bad),
     })
 }

@@ -218,8 +218,24 @@ fn history(report: &mut Report, config: &Config) {
             let public = key.verifier_key();
             report.good("log", format!("its public key, for your auditors: {public}"));
             handed_out(report, &config.log.key.with_extension("pub"), &public);
+            cosigners(report, config);
         }
         Err(error) => report.wrong("log", error.to_string(), ""),
+    }
+}
+
+/// Whose countersignatures are kept.
+fn cosigners(report: &mut Report, config: &Config) {
+    match log::LogKeys::open(&config.log).and_then(|keys| keys.cosigners()) {
+        Ok(keys) if keys.is_empty() => {
+            let what = "no planner's countersignature is kept: only the planners can show a fork";
+            report.warn("log.cosigners", what, "name the file of each planner's public key");
+        }
+        Ok(keys) => {
+            let names: Vec<_> = keys.iter().map(|key| key.name().to_owned()).collect();
+            report.good("log.cosigners", names.join(", "));
+        }
+        Err(error) => report.wrong("log.cosigners", error.to_string(), ""),
     }
 }
 

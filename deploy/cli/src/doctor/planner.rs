@@ -36,6 +36,7 @@ pub(super) fn look(report: &mut Report, file: &Path) {
         let what = format!("{:?} is no host and port", config.executor.address);
         report.wrong("executor.address", what, "write it like executor.example:7443");
     }
+    history(report, &config);
     match &config.model {
         ModelConfig::Offline => report.good("model", "offline: built in, no server"),
         ModelConfig::Openai(_) | ModelConfig::Routed(_) => {}
@@ -64,6 +65,37 @@ fn chats(report: &mut Report, chat: &ChatConfig) {
                 let remedy = format!("openssl rand -base64 32 > {file}");
                 report.wrong(&name, format!("{file}: {error}"), &remedy);
             }
+        }
+    }
+}
+
+/// Whose history is kept, and with which key.
+fn history(report: &mut Report, config: &Config) {
+    let Some(log) = &config.log else {
+        let what = "nothing of the executor's history is checked or kept";
+        return report.warn(
+            "state",
+            what,
+            "add `state` and `log`, as `countersign init` writes them",
+        );
+    };
+    match log.keys() {
+        Ok(keys) => {
+            let names: Vec<_> = keys.iter().map(|key| key.name().to_owned()).collect();
+            report.good("log.keys", format!("of {}", names.join(", ")));
+        }
+        Err(error) => {
+            report.wrong("log.keys", format!("{error:#}"), "put the executor's log.pub there")
+        }
+    }
+    match log.cosigner() {
+        Ok(key) => {
+            files::private(report, "log.cosign.key", &log.cosign.key);
+            let public = key.verifier_key();
+            report.good("log.cosign", format!("its public key, for the executor: {public}"));
+        }
+        Err(error) => {
+            report.wrong("log.cosign", format!("{error:#}"), "make one with `countersign init`")
         }
     }
 }

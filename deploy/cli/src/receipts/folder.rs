@@ -3,14 +3,14 @@
 //! Reading checks nothing: a receipt read here is checked by its proof, which is made from the same
 //! files and leads to the signed checkpoint.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::tlog::checkpoint::Checkpoint;
-use countersign_shared::tlog::merkle::{Hash, HashReader, Tree, leaf_hash};
+use countersign_shared::tlog::lookup::TileNodes;
 use countersign_shared::tlog::note::Note;
 use countersign_shared::tlog::path::inclusion_path;
 use countersign_shared::tlog::proof::LogProof;
@@ -75,12 +75,7 @@ impl Folder {
 
     /// The text of a `.tlog-proof` file for the entry `index`.
     pub(crate) fn proof(&self, index: u64) -> anyhow::Result<String> {
-        let (mut tree, mut nodes) = (Tree::default(), Nodes::default());
-        self.each(|_, entry| {
-            let made = tree.append(leaf_hash(entry));
-            nodes.0.extend(made.into_iter().map(|n| ((n.level, n.index), n.hash)));
-            Ok(())
-        })?;
+        let nodes = TileNodes::new(&self.dir, self.size);
         let path = inclusion_path(index, self.size, &nodes)
             .map_err(|error| anyhow::anyhow!("no proof can be made: {error}"))?;
         let proof = LogProof { index, path, checkpoint: self.checkpoint.clone(), extra: None };
@@ -100,19 +95,6 @@ impl Folder {
             }
         }
         Ok(())
-    }
-}
-
-/// Every complete subtree's hash, by level and index.
-#[derive(Default)]
-struct Nodes(HashMap<(u8, u64), Hash>);
-
-impl HashReader for Nodes {
-    type Error = String;
-
-    fn hash(&self, level: u8, index: u64) -> Result<Hash, String> {
-        let missing = || format!("entries below {index} at level {level} are missing");
-        self.0.get(&(level, index)).copied().ok_or_else(missing)
     }
 }
 

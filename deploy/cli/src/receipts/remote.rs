@@ -1,11 +1,14 @@
 //! Receipts over the executor's `Audit` service, with an auditor's certificate.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::anyhow;
+use countersign_executor::ports::Files;
 use countersign_proto::v1::audit_client::AuditClient;
 use countersign_proto::v1::{
-    GetCheckpointRequest, GetInclusionProofRequest, GetReceiptRequest, ListReceiptsRequest, Receipt,
+    GetBundleRequest, GetCheckpointRequest, GetInclusionProofRequest, GetReceiptRequest,
+    ListBundlesRequest, ListReceiptsRequest, Receipt,
 };
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
@@ -16,6 +19,8 @@ use tonic::{Code, Status};
 use super::{Filter, Logged};
 use crate::remote::{refused, timed};
 
+/// Largest answer: a page of receipts, or a pack.
+const LARGEST: usize = 64 * 1024 * 1024;
 /// The service's own limit.
 const PAGE: u32 = 500;
 
@@ -34,7 +39,8 @@ impl Remote {
     pub(super) fn connect(address: &str, tls: &Path, id: SpiffeId) -> anyhow::Result<Self> {
         let material = Material::open(MaterialFiles::in_dir(tls))?;
         let channel = channel(address, material, id)?;
-        Ok(Self { client: AuditClient::new(channel), address: address.to_owned() })
+        let client = AuditClient::new(channel).max_decoding_message_size(LARGEST);
+        Ok(Self { client, address: address.to_owned() })
     }
 
     /// Whether anything answers; any answer counts.
@@ -83,6 +89,20 @@ impl Remote {
         let receipt =
             answer.receipt.ok_or_else(|| anyhow!("the executor's answer holds no receipt"))?;
         logged(receipt)
+    }
+
+    /// Every policy and pack that it keeps, by digest.
+    pub(super) async fn bundles(&self) -> anyhow::Result<BTreeMap<String, Files>> {
+        let listed = self.client.clone().list_bundles(timed(ListBundlesRequest {})).await;
+        let digests = listed.map_err(|status| self.refused(&status))?.into_inner().digests;
+        let mut all = BTreeMap::new();
+        for digest in digests {
+            let request = GetBundleRequest { digest: digest.clone() };
+            let answer = self.client.clone().get_bundle(timed(request)).await;
+            let files = answer.map_err(|status| self.refused(&status))?.into_inner().files;
+            all.insert(digest, files.into_iter().collect());
+        }
+        Ok(all)
     }
 
     pub(super) async fn proof(&self, id: &str) -> anyhow::Result<String> {

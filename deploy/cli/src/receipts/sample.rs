@@ -102,6 +102,8 @@ pub(crate) fn receipt(n: i64) -> Receipt {
         output: json!({"order_id": "gid://shopify/Order/1001"}),
         change: None,
         counted: None,
+        policy: String::new(),
+        facts: serde_json::Value::Null,
     }
 }
 

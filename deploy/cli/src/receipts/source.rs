@@ -1,28 +1,37 @@
-//! Where receipts come from: an executor, a log folder, or a demo that knows both.
+//! Where receipts come from: an executor, a log folder, exported lines, or a demo.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use anyhow::bail;
+use countersign_executor::ports::Files;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::mtls::SpiffeId;
+use countersign_shared::receipt::Receipt;
 use countersign_shared::tlog::key::VerifierKey;
 
 use super::folder::Folder;
+use super::lines::Lines;
 use super::remote::{Remote, Unreachable};
 use super::{Filter, Logged};
 use crate::audit::read_key;
 use crate::demo::place::Place;
 
-/// Where receipts are read from; exactly one of `--state`, `--log` and `--executor`.
+/// Where receipts are read from; exactly one of `--state`, `--log`, `--receipts` and `--executor`.
 #[derive(Debug, clap::Args)]
-#[group(id = "from", required = true, args = ["state", "log", "executor"])]
+#[group(id = "from", required = true, args = ["state", "log", "receipts", "executor"])]
 pub(crate) struct SourceArgs {
     /// State folder of a demo, running or ended.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["log", "executor", "tls", "executor_id", "key"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["log", "receipts", "executor", "tls", "executor_id", "key"])]
     state: Option<PathBuf>,
     /// A log folder, offline.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["executor", "tls", "executor_id"])]
     log: Option<PathBuf>,
+    /// Receipts as JSON lines, as `receipts list --json` prints them: a file, or a folder of `.jsonl`
+    /// files.
+    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["log", "executor", "tls", "executor_id", "key"])]
+    receipts: Option<PathBuf>,
     /// Address of an executor, `host:port`.
     #[arg(long, value_name = "ADDRESS", requires = "tls", requires = "executor_id")]
     executor: Option<String>,
@@ -46,12 +55,16 @@ pub(crate) struct Source {
 enum From {
     Executor(Remote),
     Folder(Folder),
+    Lines(Lines),
 }
 
 impl Source {
     /// Opens what the arguments name.
     pub(crate) async fn open(args: SourceArgs) -> anyhow::Result<Self> {
         let key = args.key.as_deref().map(read_key).transpose()?;
+        if let Some(lines) = &args.receipts {
+            return Ok(Self { from: From::Lines(Lines::open(lines)?), key });
+        }
         let from = match (args.state, args.log, args.executor, args.tls, args.executor_id) {
             (Some(state), ..) => return Self::of_demo(&Place::read(&state)?).await,
             (None, Some(log), ..) => From::Folder(Folder::open(&log)?),
@@ -60,7 +73,7 @@ impl Source {
             }
             (None, None, _, _, _) => {
                 anyhow::bail!(
-                    "say where to read from: --state DIR, --log DIR, or --executor with --tls and --executor-id"
+                    "say where to read from: --state DIR, --log DIR, --receipts FILE, or --executor with --tls and --executor-id"
                 )
             }
         };
@@ -92,6 +105,7 @@ impl Source {
         match &self.from {
             From::Executor(remote) => remote.list(filter, limit).await,
             From::Folder(folder) => folder.list(filter, limit),
+            From::Lines(lines) => lines.list(filter, limit),
         }
     }
 
@@ -100,6 +114,7 @@ impl Source {
         match &self.from {
             From::Executor(remote) => remote.get(id).await,
             From::Folder(folder) => folder.get(id),
+            From::Lines(lines) => lines.get(id),
         }
     }
 
@@ -108,6 +123,35 @@ impl Source {
         match &self.from {
             From::Executor(remote) => remote.proof(&logged.receipt.receipt_id).await,
             From::Folder(folder) => folder.proof(logged.index),
+            From::Lines(_) => bail!("lines prove nothing: read from the log, or from the executor"),
+        }
+    }
+
+    /// Every receipt, newest first.
+    pub(crate) async fn every(&self) -> anyhow::Result<Vec<Receipt>> {
+        let all = self.list(&Filter::default(), u32::MAX).await?;
+        Ok(all.into_iter().map(|logged| logged.receipt).collect())
+    }
+
+    /// Every receipt as JSON, opened as far as it can be.
+    pub(crate) async fn bodies(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        match &self.from {
+            From::Lines(lines) => Ok(lines.bodies().to_vec()),
+            From::Executor(_) | From::Folder(_) => {
+                let all = self.list(&Filter::default(), u32::MAX).await?;
+                all.iter().map(|logged| Ok(serde_json::to_vec(&logged.receipt)?)).collect()
+            }
+        }
+    }
+
+    /// Every policy and pack that an executor keeps, by digest.
+    pub(crate) async fn bundles(&self) -> anyhow::Result<BTreeMap<String, Files>> {
+        match &self.from {
+            From::Executor(remote) => remote.bundles().await,
+            From::Folder(_) | From::Lines(_) => bail!(
+                "receipts alone do not hold what decided them: say --bundles DIR, which \
+                 `countersign audit bundles` writes"
+            ),
         }
     }
 }

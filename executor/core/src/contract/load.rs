@@ -194,8 +194,10 @@ fn contract(draft: &Draft<'_>, text: &str, context: &Context<'_>) -> Option<Arc<
     }))
 }
 
-/// `sha256:…` over every path and content, each with its length before it.
-pub(crate) fn digest(files: &BTreeMap<String, String>) -> String {
+/// A folder's digest, be it a pack or a policy: `sha256:…` over every path and content,
+/// each with its length before it.
+#[must_use]
+pub fn digest(files: &BTreeMap<String, String>) -> String {
     let mut hasher = Sha256::new();
     for part in files.iter().flat_map(|(path, text)| [path, text]) {
         hasher.update((part.len() as u64).to_be_bytes());

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::signature::Signature;
-use super::{Parked, Signers, Vote, alive, current};
+use super::{Ballot, Heard, Parked, Signers, Vote, alive, current};
 use crate::contract::Contract;
 use crate::error::Refused;
 use crate::gates::Gate;
 use crate::policy::Approval as Question;
+use crate::premise::Premise;
 use crate::proposal::Proposal;
 
 /// One approver's signed answer.
@@ -30,6 +31,9 @@ pub struct Approval {
     pub at: Timestamp,
     /// The signature itself, so that anyone can check it again.
     pub signature: Signature,
+    /// What it counted by; none where an earlier executor counted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Heard>,
 }
 
 /// One answer. That of somebody who gave the same one before is theirs still, and
@@ -44,11 +48,26 @@ pub fn answer(
     signers: &Signers<'_>,
     now: Timestamp,
 ) -> Result<Vote, Refused> {
-    let proposal = parked.proposal();
+    let heard = signers.heard(parked, [], contract, now);
+    match counted(parked, signature.clone(), &heard, contract, signers) {
+        Ok(vote) => Ok(vote),
+        Err(refused) => Err(refused.on(Premise::Vote(Box::new(Ballot::Staff(signature, heard))))),
+    }
+}
+
+fn counted(
+    parked: &Parked,
+    signature: Signature,
+    heard: &Heard,
+    contract: &Contract,
+    signers: &Signers<'_>,
+) -> Result<Vote, Refused> {
+    let (proposal, now) = (parked.proposal(), heard.at);
     alive(proposal, now)?;
     current(proposal, contract)?;
     let claims = signature.verify(signers, now).map_err(|why| invalid(&why))?;
     let (decision, approval) = read(proposal, claims, signature)?;
+    let approval = Approval { heard: Some(heard.clone()), ..approval };
     entitled(parked, &approval.id, &approval.role, contract, signers, now)?;
     let vote = match decision {
         Decision::Approve => Vote::Approved(approval.clone()),
@@ -93,7 +112,8 @@ pub(super) fn recheck(
     let signature = approval.signature.clone();
     let claims = signature.verify(signers, approval.at).map_err(|why| invalid(&why))?;
     let (decision, again) = read(parked.proposal(), claims, signature)?;
-    if decision != Decision::Approve || again != *approval {
+    let stored = Approval { heard: None, ..approval.clone() };
+    if decision != Decision::Approve || again != stored {
         return Err(invalid("the stored answer is not what was signed"));
     }
     entitled(parked, &approval.id, &approval.role, contract, signers, now)
@@ -130,7 +150,7 @@ pub fn role<'a>(
 #[must_use]
 pub fn rejected(no: &Approval) -> Refused {
     // Why they said no is for the house: it stands in the receipt's grants.
-    Refused::new(Code::ApprovalRejected, format!("{} said no", no.role))
+    Refused::new(Code::ApprovalRejected, format!("{} said no", no.role)).on(Premise::Reject)
 }
 
 fn read(
@@ -155,6 +175,7 @@ fn read(
         card: claims.card,
         at,
         signature,
+        heard: None,
     };
     Ok((claims.decision, approval))
 }

@@ -22,6 +22,10 @@ pub(super) fn leaf(mut receipt: Receipt, person: Person, queue: Queue) -> Leaf {
         receipt.before = omitted(&before);
         receipt.verification.sight = omitted(&receipt.verification.sight);
     }
+    // What it was decided from, whole: with less than all of it nothing is decided again.
+    if length(&mut receipt) > MAX_BYTES {
+        receipt.facts = omitted(&receipt.facts);
+    }
     if length(&mut receipt) > MAX_BYTES {
         receipt.gates.iter_mut().for_each(|g| g.facts = omitted(&g.facts));
         receipt.attempts.iter_mut().for_each(|a| a.verdict = omitted(&a.verdict));

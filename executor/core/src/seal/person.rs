@@ -14,6 +14,7 @@ use crate::escalation::{Case, Handover};
 use crate::finish::{Finish, Statement};
 use crate::lifecycle::{Outcome, Settled};
 use crate::person::Person;
+use crate::premise;
 use crate::proposal::Asked;
 
 /// Who carried it out, where a person did.
@@ -25,7 +26,7 @@ const HUMAN: &str = "human";
 pub fn escalated(asked: &Asked, handover: &Handover, id: &ReceiptId, now: Timestamp) -> Leaf {
     let mut receipt = blank(asked, id, now);
     let refused = Refused::new(Code::Escalated, format!("handed over: {}", handover.why));
-    refuse(&mut receipt, &refused);
+    refuse(&mut receipt, &refused, Vec::new());
     queued(receipt, None, Person::of(&asked.subject), (asked, id), Some(handover))
 }
 
@@ -45,7 +46,7 @@ pub fn disagreement(
     let claimed = dispatch.cleared().claimed();
     claimed.key().clone_into(&mut receipt.key);
     receipt.occasion = claimed.occasion();
-    refuse(&mut receipt, refused);
+    refuse(&mut receipt, refused, premise::of_settled(settled));
     receipt.before = dispatch.cleared().passed().state.to_json();
     receipt.grants = vec![word(statement)];
     let person = Person::about(proposal);

@@ -3,6 +3,7 @@
 //! as a shared secret.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm as Jws, DecodingKey};
@@ -22,6 +23,8 @@ pub type Keys = BTreeMap<String, Key>;
 pub struct Key {
     algorithm: Algorithm,
     decoding: DecodingKey,
+    /// As it was given: PEM, or a JSON Web Key.
+    text: Arc<str>,
 }
 
 /// The algorithms that may be allowed. There are no others here on purpose.
@@ -58,7 +61,27 @@ impl Key {
     /// When it is none.
     pub fn ed25519_pem(pem: &[u8]) -> Result<Self, String> {
         let decoding = DecodingKey::from_ed_pem(pem).map_err(|error| error.to_string())?;
-        Ok(Self { algorithm: Algorithm::EdDsa, decoding })
+        let text = String::from_utf8_lossy(pem).into();
+        Ok(Self { algorithm: Algorithm::EdDsa, decoding, text })
+    }
+
+    /// A public key as [`Self::text`] wrote it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(text: &str) -> Result<Self, String> {
+        if !text.trim_start().starts_with('{') {
+            return Self::ed25519_pem(text.as_bytes());
+        }
+        let jwk: Jwk = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let key = Self::of_jwk(&jwk, Algorithm::ALL).map(|(_, key)| key);
+        key.ok_or_else(|| "no signature key that is known here".to_owned())
+    }
+
+    /// The public key, to be kept beside what it verified: PEM, or a JSON Web Key.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The algorithm that it verifies.
@@ -87,7 +110,8 @@ impl Key {
         }
         let kid = common.key_id.clone().filter(|kid| !kid.is_empty())?;
         let decoding = DecodingKey::from_jwk(jwk).ok()?;
-        Some((kid, Self { algorithm, decoding }))
+        let text = serde_json::to_string(jwk).ok()?.into();
+        Some((kid, Self { algorithm, decoding, text }))
     }
 }
 

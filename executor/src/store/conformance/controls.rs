@@ -79,3 +79,17 @@ pub(crate) async fn what_is_activated_takes_the_place_of_the_earlier(bed: &impl 
     assert_eq!(store.bundle().await.unwrap(), bundle);
     assert_eq!(store.seal(leaf(4), None).await, Ok(3), "with their receipts");
 }
+
+pub(crate) async fn what_was_found_is_kept_by_its_digest(bed: &impl Bed) {
+    let store = bed.open().await;
+    assert_eq!(store.kept_bundle("sha256:a").await.unwrap(), None);
+    let files = |text: &str| BTreeMap::from([("policy.cedar".to_owned(), text.to_owned())]);
+    store.keep_bundle("sha256:b", files("b")).await.unwrap();
+    store.keep_bundle("sha256:a", files("a")).await.unwrap();
+    // A digest is what it is: whatever comes under it later is not taken.
+    store.keep_bundle("sha256:a", files("x")).await.unwrap();
+    drop(store);
+    let store = bed.open().await;
+    assert_eq!(store.kept_bundle("sha256:a").await.unwrap(), Some(files("a")));
+    assert_eq!(store.kept_bundles().await.unwrap(), ["sha256:a", "sha256:b"]);
+}

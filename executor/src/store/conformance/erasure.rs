@@ -16,6 +16,7 @@ fn change() -> Change {
         new: text("erased"),
         reason: text("r"),
         by: vec![],
+        note: String::new(),
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) struct Tables {
     pub(super) switches: BTreeMap<Reach, Off>,
     pub(super) activated: BTreeMap<Part, Active>,
     pub(super) bundle: BTreeMap<String, String>,
+    pub(super) bundles: BTreeMap<String, crate::ports::Files>,
     pub(super) standing: Standing,
     /// Who feeds each sink, and how far.
     pub(super) sinks: BTreeMap<String, (u64, Fed)>,

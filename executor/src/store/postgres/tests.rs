@@ -262,10 +262,10 @@ async fn several_that_start_together_make_the_tables_once() {
 async fn a_newer_or_an_edited_layout_is_refused() {
     let house = bed().await;
     drop(house.join("a").await.unwrap());
-    house.cluster.sql("INSERT INTO migrations VALUES (99, 'later', 'x')");
+    house.cluster.sql("INSERT INTO migrations VALUES (1000, 'later', 'x')");
     let why = house.refuses().await;
-    assert!(why.contains("newer executor (migration 99; this one knows "), "{why}");
-    house.cluster.sql("DELETE FROM migrations WHERE number = 99; UPDATE migrations SET sha256 = '00' WHERE number = 1");
+    assert!(why.contains("newer executor (migration 1000; this one knows"), "{why}");
+    house.cluster.sql("DELETE FROM migrations WHERE number = 1000; UPDATE migrations SET sha256 = '00' WHERE number = 1");
     assert!(house.refuses().await.contains("migration 1 of this store is not the one"));
 }
 

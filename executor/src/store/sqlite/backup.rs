@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use countersign_shared::tlog::key::LogKey;
+use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::{Tree, leaf_hash};
 use rusqlite::{Connection, OpenFlags, params};
 
@@ -112,7 +112,7 @@ fn whole(db: &Connection, log: &LogKey) -> Result<u64, StoreError> {
     if integrity != "ok" {
         return Err(StoreError::Damaged(format!("the copy is not whole: {integrity}")));
     }
-    let stored = history::load(db, log)?;
+    let stored = history::load(db, &[log.verifier_key()])?;
     let mut tree = Tree::default();
     let mut select = db.prepare("SELECT body FROM leaves ORDER BY idx")?;
     let mut rows = select.query([])?;

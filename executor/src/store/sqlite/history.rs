@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_core::gates::Gate;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::folder::Source;
-use countersign_shared::tlog::key::{LogKey, Signer as _};
+use countersign_shared::tlog::key::VerifierKey;
 use countersign_shared::tlog::merkle::{HashReader, Node, Tree};
 use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path};
 use countersign_shared::tlog::tile::MAX_ENTRY_BYTES;
@@ -18,14 +18,14 @@ use crate::store::known::damaged;
 use crate::store::veiled::{LeafRow, ReceiptRow};
 
 /// The tree's right edge as the file has it, checked against its own checkpoint.
-pub(super) fn load(db: &Connection, log: &LogKey) -> Result<Tree, StoreError> {
+pub(super) fn load(db: &Connection, log: &[VerifierKey]) -> Result<Tree, StoreError> {
     let size: i64 = db.query_row("SELECT count(*) FROM leaves", [], |r| r.get(0))?;
     let tree = Tree::load(u64::try_from(size).map_err(damaged)?, &Nodes(db))?;
     let note = checkpoint(db)?;
     if note.is_empty() {
         return if size == 0 { Ok(tree) } else { Err(StoreError::Damaged("no checkpoint".into())) };
     }
-    let (checkpoint, _) = Checkpoint::open(note.as_bytes(), &log.verifier_key())
+    let (checkpoint, _) = Checkpoint::open_by(note.as_bytes(), log)
         .map_err(|e| StoreError::Damaged(format!("checkpoint: {e}")))?;
     if (checkpoint.size(), checkpoint.root()) == (tree.size(), &tree.root()) {
         return Ok(tree);

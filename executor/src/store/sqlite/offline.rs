@@ -61,8 +61,9 @@ impl Offline {
         let db = open_for_writing(path)?;
         let veil = open_veil(path, kek, &db)?;
         let standing = standing::read(&db)?;
-        let key = keys.of(standing.epoch).map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        let tree = history::load(&db, &key)?;
+        let keys =
+            keys.verifiers(standing.epoch).map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        let tree = history::load(&db, &keys)?;
         Ok(Self { db, veil, standing, tree })
     }
 
@@ -126,6 +127,23 @@ impl Offline {
             checkpoint(&self.db, &self.tree, key)?;
             self.db.execute_batch("COMMIT")?;
             Ok(done)
+        });
+        if done.is_err() {
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    /// Adds one entry, under a checkpoint that `key` signs.
+    ///
+    /// # Errors
+    /// When the store fails. Nothing was changed then.
+    pub fn enter(mut self, leaf: &Leaf, key: &LogKey) -> Result<(), StoreError> {
+        let leaf = veiled::leaf_now(&self.veil, leaf)?;
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        let done = Batch::over(&self.db, &mut self.tree).log(&leaf).and_then(|_| {
+            checkpoint(&self.db, &self.tree, key)?;
+            Ok(self.db.execute_batch("COMMIT")?)
         });
         if done.is_err() {
             let _ = self.db.execute_batch("ROLLBACK");

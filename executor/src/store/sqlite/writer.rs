@@ -50,7 +50,7 @@ struct Waiting<T, F> {
 
 impl Writer {
     pub(super) fn start(db: Connection, log: Arc<LogKey>) -> Result<Self, StoreError> {
-        let tree = history::load(&db, &log)?;
+        let tree = history::load(&db, &[log.verifier_key()])?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("store".to_owned())

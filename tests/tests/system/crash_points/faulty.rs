@@ -18,8 +18,8 @@ use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
 use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
-    Store, StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
+    SealedReceipt, Store, StoreError,
 };
 use countersign_executor::standing::{Quarantine, Standing};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
@@ -358,6 +358,18 @@ impl Store for Faulty {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
         self.reads(self.inner.consistency(from, to)).await
+    }
+
+    async fn keep_bundle(&self, digest: &str, files: Files) -> Result<(), StoreError> {
+        self.inner.keep_bundle(digest, files).await
+    }
+
+    async fn kept_bundle(&self, digest: &str) -> Result<Option<Files>, StoreError> {
+        self.reads(self.inner.kept_bundle(digest)).await
+    }
+
+    async fn kept_bundles(&self) -> Result<Vec<String>, StoreError> {
+        self.reads(self.inner.kept_bundles()).await
     }
 
     async fn leaves(&self, range: std::ops::Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {

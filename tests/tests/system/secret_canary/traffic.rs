@@ -78,6 +78,10 @@ async fn every_rpc(to: &Deployment, heard: &Heard, role: Role) {
     heard.rpc(audit.get_checkpoint(v1::GetCheckpointRequest::default()).await);
     let sizes = v1::GetConsistencyProofRequest { from_size: 1, to_size: 2 };
     heard.rpc(audit.get_consistency_proof(sizes).await);
+    let bundles = heard.rpc(audit.list_bundles(v1::ListBundlesRequest {}).await);
+    for digest in bundles.unwrap_or_default().digests {
+        heard.rpc(audit.get_bundle(v1::GetBundleRequest { digest }).await);
+    }
     let mut approvals = ApprovalsClient::new(channel());
     heard.rpc(approvals.list_requests(v1::ListRequestsRequest::default()).await);
     heard.rpc(approvals.get_request(v1::GetRequestRequest::default()).await);

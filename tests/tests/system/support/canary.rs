@@ -32,7 +32,7 @@ pub async fn shop() -> Sandbox {
 
 /// Every secret of a deployment that `lay_out` made.
 pub fn standing(dir: &Path) -> Vec<Secret> {
-    let seeds = [(1, "issuer"), (2, "frontend"), (3, "other issuer"), (4, "log")];
+    let seeds = [(1, "issuer"), (2, "frontend"), (3, "other issuer"), (4, "log"), (5, "planner")];
     let seeds =
         seeds.map(|(number, whose)| Secret::new(&format!("the {whose}'s key"), seed(number)));
     let keys =
@@ -48,8 +48,7 @@ pub fn standing(dir: &Path) -> Vec<Secret> {
 /// Where they rightly are, by the path in the deployment's folder.
 pub fn rightful(name: &str) -> bool {
     name.starts_with("credentials/")
-        || name == "log.pem"
-        || name == "asserting.pem"
+        || ["log.pem", "asserting.pem", "cosign.pem"].contains(&name)
         || (name.starts_with("pki/") && name.ends_with(".key"))
 }
 

@@ -153,13 +153,12 @@ impl Pair {
 
     /// The same of an executor that may be gone.
     pub fn asked_for_readiness(&self) -> std::io::Result<(bool, String)> {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(&self.executor.admin)?;
-        let request = "GET /readyz HTTP/1.1\r\nhost: executor\r\nconnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok((answer.starts_with("HTTP/1.1 200"), answer))
+        readiness(&self.executor.admin)
+    }
+
+    /// What the planner's `/readyz` answers now.
+    pub fn planner_readiness(&self) -> (bool, String) {
+        readiness(&self.planner.as_ref().unwrap().admin).unwrap()
     }
 
     /// Waits until `/readyz` is green, or red.
@@ -300,6 +299,16 @@ impl Pair {
     }
 }
 
+fn readiness(admin: &str) -> std::io::Result<(bool, String)> {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(admin)?;
+    let request = "GET /readyz HTTP/1.1\r\nhost: service\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok((answer.starts_with("HTTP/1.1 200"), answer))
+}
+
 fn who(number: u32) -> (String, String) {
     (format!("customer{number}@example.com"), format!("gid://shopify/Customer/{number}"))
 }
@@ -335,6 +344,10 @@ pub fn lay_out(dir: &Path, shop: String, issuer: &Signer, frontend: &Signer, oth
     fs::write(dir.join("log.pem"), log.secret_pem()).unwrap();
     fs::set_permissions(dir.join("log.pem"), fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(dir.join("log.pub"), log_key()).unwrap();
+    let planner = Signer::new(5);
+    fs::write(dir.join("cosign.pem"), planner.secret_pem()).unwrap();
+    fs::set_permissions(dir.join("cosign.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(dir.join("cosign.pub"), cosign_key()).unwrap();
     fs::write(dir.join("executor.yaml"), executor_config(&shop)).unwrap();
 }
 
@@ -342,6 +355,12 @@ fn log_key() -> String {
     use countersign_shared::tlog::key::{LogKey, Signer as _};
     let secret = ed25519_dalek::SigningKey::from_bytes(&people::seed(4));
     LogKey::new("test.countersign/log", secret).unwrap().verifier_key().to_string()
+}
+
+fn cosign_key() -> String {
+    use countersign_shared::tlog::key::WitnessKey;
+    let secret = ed25519_dalek::SigningKey::from_bytes(&people::seed(5));
+    WitnessKey::new("test.countersign/planner", secret).unwrap().verifier_key().to_string()
 }
 
 fn executor_config(shop: &str) -> String {
@@ -368,7 +387,7 @@ state: state
 packs: ["{packs}"]
 policy: "{policy}"
 credentials: credentials
-log: {{ origin: test.countersign/log, key: log.pem }}
+log: {{ origin: test.countersign/log, key: log.pem, cosigners: [cosign.pub] }}
 callers:
   planners: ["spiffe://{DOMAIN}/planner"]
   auditors: ["spiffe://{DOMAIN}/auditor"]
@@ -421,6 +440,7 @@ tls: {{ cert: pki/planner/tls.crt, key: pki/planner/tls.key, ca: pki/planner/ca.
 callers: ["spiffe://{DOMAIN}/frontend"]
 executor: {{ address: "{executor}", id: "spiffe://{DOMAIN}/executor" }}
 state: planner-state
+log: {{ keys: log.pub, cosign: {{ name: test.countersign/planner, key: cosign.pem }} }}
 model: {model}
 "#
     )

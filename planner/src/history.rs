@@ -1,0 +1,118 @@
+//! The executor's history as it shows it, held against the one kept (TWO KEEP THE HISTORY):
+//! before it is asked for anything, and before anybody hears what it did.
+
+use std::time::Duration;
+
+use countersign_proto::v1::audit_client::AuditClient;
+use countersign_proto::v1::{Action, GetCheckpointRequest, GetConsistencyProofRequest};
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+use countersign_shared::tlog::merkle::Hash;
+use tonic::Request;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+
+use crate::executor::{CallError, is_sealed};
+use crate::keep::{Distrusted, Keep, Question};
+
+/// Checkpoints and proofs come from tables: nobody waits long for them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The executor's history, and our own memory of it.
+#[derive(Debug, Clone)]
+pub struct History {
+    audit: AuditClient<InterceptedService<Channel, Keep>>,
+    keep: Keep,
+}
+
+impl History {
+    /// Over the executor's channel.
+    #[must_use]
+    pub fn new(channel: Channel, keep: Keep) -> Self {
+        Self { audit: AuditClient::with_interceptor(channel, keep.clone()), keep }
+    }
+
+    /// Whether anything is asked of the executor.
+    ///
+    /// # Errors
+    /// Why not, while what was caught lies in the folder.
+    pub fn trusted(&self) -> Result<(), CallError> {
+        self.keep.distrust().map_or(Ok(()), |why| Err(distrusted(Distrusted(why))))
+    }
+
+    /// Looks whether the executor's newest checkpoint extends what is kept.
+    ///
+    /// # Errors
+    /// When it does not, or cannot be had.
+    pub async fn look(&self) -> Result<(), CallError> {
+        if !self.keep.is_kept() {
+            return Ok(());
+        }
+        let asked = self.audit.clone().get_checkpoint(timed(GetCheckpointRequest {})).await;
+        match asked.map_err(|status| CallError::from_status(&status)) {
+            Ok(answer) => self.believe(answer.into_inner().checkpoint.as_bytes()).await,
+            Err(CallError::Refused(refusal)) if refusal.code == Code::NotFound.name() => {
+                self.keep.emptied().map_err(distrusted)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An action as it may be told: one that is sealed is in the log, the log is ours, and the
+    /// receipt says the same. It is kept then.
+    ///
+    /// # Errors
+    /// When it is not, or that cannot be told now.
+    pub async fn proved(&self, action: Action) -> Result<Action, CallError> {
+        if !self.keep.is_kept() || !is_sealed(&action) {
+            return Ok(action);
+        }
+        if action.tlog_proof.is_empty() {
+            return Err(CallError::Lost("the answer holds no proof of its receipt".to_owned()));
+        }
+        let note = self.keep.included(&action).map_err(distrusted)?;
+        self.believe(&note).await?;
+        self.keep.keep(&action).await;
+        Ok(action)
+    }
+
+    async fn believe(&self, note: &[u8]) -> Result<(), CallError> {
+        let _turn = self.keep.turn().await;
+        let Some(question) = self.keep.weigh(note).map_err(distrusted)? else { return Ok(()) };
+        let proof = if question.needs_a_proof() { self.ask(&question).await? } else { Vec::new() };
+        self.keep.settle(&question, &proof).map_err(distrusted)
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Vec<Hash>, CallError> {
+        let (from_size, to_size) = question.sizes();
+        let request = timed(GetConsistencyProofRequest { from_size, to_size });
+        let answer = match self.audit.clone().get_consistency_proof(request).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) => {
+                let error = CallError::from_status(&status);
+                return Err(match error.refusal().filter(|refusal| denies(refusal)) {
+                    Some(refusal) => distrusted(self.keep.withheld(question, &refusal.message)),
+                    None => error,
+                });
+            }
+        };
+        // A hash of another length proves nothing, and is refused as such.
+        let hashes = answer.hashes.into_iter().map(|hash| Hash::try_from(hash).unwrap_or_default());
+        Ok(hashes.collect())
+    }
+}
+
+/// Whether the executor says that it has no such history, rather than that it cannot look.
+fn denies(refusal: &Refusal) -> bool {
+    [Code::ArgumentInvalid, Code::NotFound].iter().any(|code| code.name() == refusal.code)
+}
+
+fn distrusted(why: Distrusted) -> CallError {
+    CallError::Refused(Box::new(Refusal::new(Code::HistoryDistrusted, why.to_string())))
+}
+
+fn timed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(PATIENCE);
+    request
+}
