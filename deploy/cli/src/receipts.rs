@@ -4,6 +4,7 @@ mod folder;
 mod lines;
 mod remote;
 pub(crate) mod source;
+mod stopped;
 
 mod flat;
 mod page;

@@ -14,6 +14,7 @@ use countersign_shared::tlog::key::VerifierKey;
 use super::folder::Folder;
 use super::lines::Lines;
 use super::remote::{Remote, Unreachable};
+use super::stopped::Stopped;
 use super::{Filter, Logged};
 use crate::audit::read_key;
 use crate::demo::place::Place;
@@ -56,6 +57,8 @@ enum From {
     Executor(Remote),
     Folder(Folder),
     Lines(Lines),
+    /// A store of an executor that is stopped, and the log that it published.
+    Stopped(Stopped, Folder),
 }
 
 impl Source {
@@ -80,7 +83,7 @@ impl Source {
         Ok(Self { from, key })
     }
 
-    /// A demo's executor while it runs, its log afterwards.
+    /// A demo's executor while it runs, its store afterwards; its log where that is not ours.
     pub(crate) async fn of_demo(place: &Place) -> anyhow::Result<Self> {
         let key = Some(read_key(&place.log_key)?);
         let executor = &place.executor;
@@ -88,8 +91,15 @@ impl Source {
         match remote.reach().await {
             Ok(()) => Ok(Self { from: From::Executor(remote), key }),
             Err(Unreachable) => {
-                writeln!(io::stderr(), "The demo is not running: reading its log.")?;
-                let from = From::Folder(Folder::open(&place.log)?);
+                let folder = Folder::open(&place.log)?;
+                let config = place.state.join("executor/executor.yaml");
+                let (what, from) = match Stopped::read(&config).await {
+                    Ok(store) => ("store", From::Stopped(store, folder)),
+                    Err(_not_ours) => {
+                        ("log, where personal values are covered", From::Folder(folder))
+                    }
+                };
+                writeln!(io::stderr(), "The demo is not running: reading its {what}.")?;
                 Ok(Self { from, key })
             }
         }
@@ -106,6 +116,7 @@ impl Source {
             From::Executor(remote) => remote.list(filter, limit).await,
             From::Folder(folder) => folder.list(filter, limit),
             From::Lines(lines) => lines.list(filter, limit),
+            From::Stopped(store, _) => Ok(store.list(filter, limit)),
         }
     }
 
@@ -115,6 +126,7 @@ impl Source {
             From::Executor(remote) => remote.get(id).await,
             From::Folder(folder) => folder.get(id),
             From::Lines(lines) => lines.get(id),
+            From::Stopped(store, _) => store.get(id),
         }
     }
 
@@ -122,7 +134,7 @@ impl Source {
     pub(crate) async fn proof(&self, logged: &Logged) -> anyhow::Result<String> {
         match &self.from {
             From::Executor(remote) => remote.proof(&logged.receipt.receipt_id).await,
-            From::Folder(folder) => folder.proof(logged.index),
+            From::Folder(folder) | From::Stopped(_, folder) => folder.proof(logged.index),
             From::Lines(_) => bail!("lines prove nothing: read from the log, or from the executor"),
         }
     }
@@ -137,7 +149,7 @@ impl Source {
     pub(crate) async fn bodies(&self) -> anyhow::Result<Vec<Vec<u8>>> {
         match &self.from {
             From::Lines(lines) => Ok(lines.bodies().to_vec()),
-            From::Executor(_) | From::Folder(_) => {
+            From::Executor(_) | From::Folder(_) | From::Stopped(..) => {
                 let all = self.list(&Filter::default(), u32::MAX).await?;
                 all.iter().map(|logged| Ok(serde_json::to_vec(&logged.receipt)?)).collect()
             }
@@ -148,6 +160,7 @@ impl Source {
     pub(crate) async fn bundles(&self) -> anyhow::Result<BTreeMap<String, Files>> {
         match &self.from {
             From::Executor(remote) => remote.bundles().await,
+            From::Stopped(store, _) => Ok(store.bundles()),
             From::Folder(_) | From::Lines(_) => bail!(
                 "receipts alone do not hold what decided them: say --bundles DIR, which \
                  `countersign audit bundles` writes"

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::{Batch, checkpoint};
-use super::{controls, history, open_for_writing, open_veil, restored, sinks, standing};
+use super::{bundles, controls, history, open_for_writing, open_veil, restored, sinks, standing};
 use crate::log::LogKeys;
-use crate::ports::StoreError;
+use crate::ports::{Files, ReceiptQuery, SealedReceipt, StoreError};
 use crate::standing::Standing;
 use crate::store::veiled;
 use crate::veil::Veil;
@@ -107,6 +107,29 @@ impl Offline {
     /// When it cannot be read.
     pub fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError> {
         controls::bundle(&self.db)
+    }
+
+    /// Every receipt, newest first, with what opens it.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn receipts(&self) -> Result<Vec<SealedReceipt>, StoreError> {
+        let query = ReceiptQuery { limit: u32::MAX, ..ReceiptQuery::default() };
+        veiled::receipts(&self.veil, history::receipts(&self.db, &query)?).await
+    }
+
+    /// Every policy and pack that was kept, by digest.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn bundles(&self) -> Result<BTreeMap<String, Files>, StoreError> {
+        let mut all = BTreeMap::new();
+        for digest in bundles::all(&self.db)? {
+            if let Some(files) = bundles::kept(&self.db, &digest)? {
+                all.insert(digest, files);
+            }
+        }
+        Ok(all)
     }
 
     /// Brings back what was forgotten, and stands as `standing` says from then on.
