@@ -121,7 +121,8 @@ async fn no_token_is_kept_anywhere() {
         for part in &parts {
             assert!(!holds(part), "{} holds a token", path.display());
         }
-        known |= holds("customer1@example.com");
+        // What is personal is ciphertext: the tool is not.
+        known |= holds("shopify.cancel_order");
         read += 1;
     }
     assert!(known && read > 3, "what is kept was looked at: {read} files");

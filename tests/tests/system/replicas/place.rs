@@ -124,6 +124,9 @@ impl Place {
         fs::write(path.join("issuer.pem"), issuer.public_pem()).unwrap();
         fs::write(path.join("log.pem"), Signer::new(4).secret_pem()).unwrap();
         private(&path.join("log.pem"), 0o600);
+        // All of one database wrap the keys of persons under one key.
+        fs::write(path.join("keys.kek"), "5a".repeat(32)).unwrap();
+        private(&path.join("keys.kek"), 0o600);
         fs::write(path.join("executor.yaml"), config(till)).unwrap();
         let token = issuer.sign(&serde_json::json!({
             "iss": ISSUER, "aud": "countersign", "sub": "ann@example.com", "owner": "ann",
@@ -168,6 +171,7 @@ packs: [till]
 policy: policy
 credentials: credentials
 log: {{ origin: bench.countersign/log, key: log.pem }}
+keys: keys.kek
 callers:
   planners: ["spiffe://{DOMAIN}/planner"]
   auditors: ["spiffe://{DOMAIN}/auditor"]
