@@ -6,6 +6,7 @@ mod written;
 
 use std::sync::Arc;
 
+use countersign_core::gates::Gate;
 use countersign_core::person::Person;
 use countersign_core::subject::Subject;
 use countersign_shared::ids::ActionId;
@@ -131,8 +132,11 @@ fn openings_name(receipt: &str) -> String {
     format!("openings of {receipt}")
 }
 
+/// Binds a match to its person and its conversation once more than the row's own key does.
 fn match_name(whose: &Whose) -> String {
-    format!("match of {} in {}", whose.subject, whose.conversation)
+    let subject = Some(&*whose.subject).filter(|_| Gate::MatchPerson.is_on());
+    let conversation = Some(&*whose.conversation).filter(|_| Gate::MatchConversation.is_on());
+    format!("match of {} in {}", subject.unwrap_or_default(), conversation.unwrap_or_default())
 }
 
 impl Whose {

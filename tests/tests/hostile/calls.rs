@@ -3,6 +3,7 @@
 
 use countersign_proto::v1;
 use countersign_proto::v1::execute_request::Target;
+use countersign_shared::receipt;
 use countersign_shared::refusal::Refusal;
 use tonic::Status;
 
@@ -161,8 +162,9 @@ impl Scene<'_> {
         };
         let answer = self.door.receipts(request).await;
         let shown = answer.map(|page| {
-            let bodies = page.receipts.iter();
-            bodies.map(|r| String::from_utf8_lossy(&r.body).into_owned()).collect::<Vec<_>>()
+            let receipts = page.receipts.iter();
+            // A leaf says nothing of anybody by itself.
+            receipts.map(|r| receipt::opened(&r.body, &r.openings).unwrap()).collect::<Vec<_>>()
         });
         self.look(before, &ask, "", by, &shown);
     }
