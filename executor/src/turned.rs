@@ -2,7 +2,7 @@
 
 use countersign_core::error::Refused;
 use countersign_core::lifecycle;
-use countersign_core::plan::{Plan, Step as PlanStep};
+use countersign_core::plan::{self, Plan, Step as PlanStep};
 use countersign_core::seal::{self, Leaf, Queue};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ReceiptId};
@@ -39,7 +39,7 @@ impl Desk {
         let contract = catalog.tools.get(tool).cloned();
         let asked = self.asked(request, plan);
         // Names that came from outside are cut before they are kept.
-        let tool: String = tool.chars().take(128).collect();
+        let tool: String = tool.chars().take(plan::LONGEST_TOOL).collect();
         self.sealed(refused, |refused, id, now| {
             seal::refusal(&asked, &tool, contract.as_deref(), refused, id, now)
         })

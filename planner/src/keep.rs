@@ -57,6 +57,8 @@ struct Folder {
     writing: Mutex<()>,
     /// One question at a time: an answer is about the newest checkpoint.
     asking: tokio::sync::Mutex<()>,
+    /// What was caught and the disk did not take: it counts until this process ends.
+    unwritten: RwLock<Option<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,8 +87,9 @@ impl Keep {
         };
         let newest = RwLock::new(newest);
         let (path, proved, writing) = (path.to_owned(), Mutex::default(), Mutex::default());
-        let asking = tokio::sync::Mutex::default();
-        Ok(Self(Some(Arc::new(Folder { path, log, cosigner, newest, proved, writing, asking }))))
+        let (asking, unwritten) = (tokio::sync::Mutex::default(), RwLock::default());
+        let folder = Folder { path, log, cosigner, newest, proved, writing, asking, unwritten };
+        Ok(Self(Some(Arc::new(folder))))
     }
 
     /// Whether anything is kept at all.
@@ -98,7 +101,8 @@ impl Keep {
     /// Why nothing is asked of the executor, until a person removed what was caught.
     #[must_use]
     pub fn distrust(&self) -> Option<String> {
-        evidence::read(&self.0.as_ref()?.path)
+        let folder = self.0.as_ref()?;
+        evidence::read(&folder.path).or_else(|| folder.unwritten.read().clone())
     }
 
     /// Waits for its turn to ask about a checkpoint.
@@ -209,6 +213,7 @@ impl Keep {
         let caught = Caught { known: known.unwrap_or_default(), ..caught };
         if let Err(error) = caught.write(&folder.path, Timestamp::now()) {
             tracing::error!(%error, "the evidence was not written");
+            *folder.unwritten.write() = Some(distrusted.0.clone());
         }
         distrusted
     }

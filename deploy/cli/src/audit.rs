@@ -43,6 +43,8 @@ pub use consistency::ConsistencyArgs;
 pub use export::ExportArgs;
 pub use key::read_key;
 use key::read_keys;
+pub use kit::Shown;
+
 use kit::Kit;
 pub use rotate::RotateArgs;
 
@@ -141,6 +143,9 @@ pub struct VerifyArgs {
     /// some. One of those given must have signed the newest countersigned checkpoint.
     #[arg(long, value_name = "KEY|FILE")]
     cosigner: Vec<String>,
+    /// Refuse an extract: every entry of the log must be there.
+    #[arg(long)]
+    whole: bool,
     /// The executor is writing to this folder now: accept what is ahead of its checkpoint.
     #[arg(long)]
     live: bool,
@@ -176,7 +181,8 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let key = read_key(&args.key)?;
     let earlier = args.checkpoint.as_deref().map(read_checkpoint).transpose()?;
     let cosigners = read_keys(&args.cosigner)?;
-    let also = Also { earlier: earlier.as_deref(), cosigners: &cosigners, live: args.live };
+    let earlier = earlier.as_deref();
+    let also = Also { earlier, cosigners: &cosigners, live: args.live, whole: args.whole };
     let found = check(&args.dir, &key, also);
     report::print(&mut io::stdout().lock(), &found, args)?;
     Ok(ExitCode::from(if found.is_ok() { OK } else { FAILED }))
@@ -191,6 +197,8 @@ pub struct Also<'a> {
     pub cosigners: &'a [VerifierKey],
     /// The log is being written.
     pub live: bool,
+    /// An extract will not do.
+    pub whole: bool,
 }
 
 /// What holds of a log.
@@ -200,6 +208,8 @@ pub struct Checked {
     pub log: Verified,
     /// The entries that must be there, where it is an extract.
     pub only: Option<Range<u64>>,
+    /// How many entries the executor disclosed, where it was asked.
+    pub shown: Option<Shown>,
 }
 
 /// Checks a log folder, or an export of one, and that every entry in it is a receipt.
@@ -208,6 +218,11 @@ pub struct Checked {
 /// The first thing found wrong.
 pub fn check(path: &Path, key: &VerifierKey, also: Also<'_>) -> Result<Checked, Failure> {
     let kit = Kit::open(path)?;
+    if also.whole && kit.only().is_some() {
+        return Err(
+            FailureCode::ExportMalformed.because("an extract, and the whole log is asked for")
+        );
+    }
     let mut last = check_once(&kit, key, also);
     for _ in 1..TRIES {
         match &last {
@@ -217,10 +232,10 @@ pub fn check(path: &Path, key: &VerifierKey, also: Also<'_>) -> Result<Checked, 
             Ok(_) | Err(_) => break,
         }
     }
-    last.map(|log| Checked { log, only: kit.only() })
+    last.map(|(log, shown)| Checked { log, only: kit.only(), shown: kit.shows().then_some(shown) })
 }
 
-fn check_once(kit: &Kit, key: &VerifierKey, also: Also<'_>) -> Result<Verified, Failure> {
+fn check_once(kit: &Kit, key: &VerifierKey, also: Also<'_>) -> Result<(Verified, Shown), Failure> {
     let (mut disclosures, mut refused) = (kit.disclosures()?, None);
     let mut entry = |index: u64, bytes: &[u8]| {
         if let Err(failure) = disclosures.compare(index, bytes) {
@@ -245,8 +260,7 @@ fn check_once(kit: &Kit, key: &VerifierKey, also: Also<'_>) -> Result<Verified, 
         (Some(refused), _) => Err(refused),
         (None, verified) => {
             let verified = verified?;
-            disclosures.end()?;
-            Ok(verified)
+            Ok((verified, disclosures.end()?))
         }
     }
 }

@@ -10,6 +10,8 @@ use countersign_shared::refusal::Refusal;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
+/// Largest answer, in bytes: a page of receipts, or a pack.
+pub(crate) const LARGEST: usize = 64 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Which executor, and as whom.

@@ -25,6 +25,10 @@ use crate::replay::{Candidate, Court, Shelf, Step, Unfit, follow};
 pub struct Past {
     /// The receipt's id.
     pub receipt_id: String,
+    /// The action that it is about; one that waited may have several, and only the last says
+    /// how far it went.
+    #[serde(default)]
+    pub action_id: String,
     /// When it was sealed.
     pub sealed_at: Timestamp,
     /// The tool.

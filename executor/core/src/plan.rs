@@ -17,6 +17,9 @@ pub const MAX_STEPS: usize = 8;
 /// Most argument sources of a step, nested ones included.
 pub const MAX_SOURCES: usize = 200;
 
+/// Longest name of a tool that a refusal is receipted under, in characters.
+pub const LONGEST_TOOL: usize = 128;
+
 /// A plan. Frozen once admitted (FROZEN PLAN).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Plan {

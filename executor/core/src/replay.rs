@@ -14,16 +14,21 @@ use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::Receipt;
 use serde_json::Value as Json;
 
+use crate::brief::Brief;
 use crate::contract::Contract;
 use crate::error::Refused;
 use crate::grant::{Parked, Vote};
 use crate::lifecycle::{self, Event, Outcome, State};
+use crate::plan;
 use crate::premise::Premise;
 use crate::seal::{self, Leaf};
 
 pub use difference::Difference;
 pub use shelf::{Candidate, Shelf};
 pub use stage::{Court, Step};
+
+/// Of a refusal that no stage made.
+const FROM_OUTSIDE: &str = "a refusal that was told from outside";
 
 /// What came of deciding a receipt again.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,7 +144,7 @@ fn stopped(
     let (id, at) = (named(receipt)?, receipt.sealed_at);
     let Some(state) = state else {
         let Premise::Ask(brief) = premise else { return Ok(told(receipt, refused)) };
-        let leaf = seal::refusal(&brief.asked, &receipt.tool, contract, refused, &id, at);
+        let leaf = seal::refusal(&brief.asked, tool(receipt, brief), contract, refused, &id, at);
         return Ok(compared(receipt, &leaf, difference::ALL));
     };
     let stays = seal::not_granted(&state, contract, refused, &id, at);
@@ -156,8 +161,18 @@ fn stopped(
         ends.map_or(Replayed::Told("nothing"), |leaf| compared(receipt, &leaf, difference::ALL));
     // What was told of an answer leaves the request as it was.
     let stays = compared(receipt, &stays, difference::ALL);
-    let told = matches!(premise, Premise::Told(_)) && stays == Replayed::Same;
-    Ok(if told { stays } else { ends })
+    let told = matches!(premise, Premise::Told(_));
+    let verdict = if told && stays == Replayed::Same { stays } else { ends };
+    Ok(if told && verdict == Replayed::Same { Replayed::Told(FROM_OUTSIDE) } else { verdict })
+}
+
+/// The tool that the refused plan was receipted under: one of its steps', cut.
+fn tool<'a>(receipt: &'a Receipt, brief: &'a Brief) -> &'a str {
+    let steps = &brief.basis.steps;
+    let named =
+        |step: &plan::Step| step.tool.chars().take(plan::LONGEST_TOOL).eq(receipt.tool.chars());
+    let named = steps.iter().any(named);
+    if named { &receipt.tool } else { steps.last().map_or("", |step| &step.tool) }
 }
 
 /// Whether a refused premise leaves the request waiting: an answer that does not count.
@@ -186,7 +201,7 @@ fn waits_on(state: &State, premise: &Premise) -> bool {
 fn told(receipt: &Receipt, refused: &Refused) -> Replayed {
     let refusal = Outcome::Refused.name();
     if receipt.outcome == refusal && receipt.code == refused.code && receipt.gates.is_empty() {
-        return Replayed::Told("a refusal that was told from outside");
+        return Replayed::Told(FROM_OUTSIDE);
     }
     Replayed::Differs(Difference::told(receipt, refused))
 }

@@ -84,6 +84,9 @@ mod tests {
         assert!(!kept.offer(4, note(4, 3, 8)), "older");
         assert!(kept.offer(5, note(5, 3, 8)));
         assert_eq!(kept.0.lock().note.as_ref().unwrap().1.signatures().len(), 3);
+        // However often one planner signs, it has one line.
+        (10..100).for_each(|time| assert!(kept.offer(5, note(5, 3, time))));
+        assert_eq!(kept.0.lock().note.as_ref().unwrap().1.signatures().len(), 3);
         assert!(kept.offer(6, note(6, 2, 9)));
         assert_eq!(kept.0.lock().note.as_ref().unwrap().1.signatures().len(), 2);
     }

@@ -19,6 +19,7 @@ pub(super) fn differs(action: &Action) -> Option<String> {
         ("receipt_id", action.receipt_id.as_str()),
         ("action_id", action.action_id.as_str()),
         ("outcome", outcome),
+        ("code", action.code.as_str()),
     ];
     told.into_iter().find_map(|(name, told)| {
         let said = receipt.get(name).and_then(Json::as_str).unwrap_or_default();
@@ -44,6 +45,9 @@ mod tests {
         action.set_outcome(Outcome::Applied);
         assert!(differs(&action).is_some_and(|what| what.starts_with("outcome")));
         action.set_outcome(Outcome::Unknown);
+        action.code = "REPLY_LOST".to_owned();
+        assert!(differs(&action).is_some_and(|what| what.starts_with("code")));
+        action.code = String::new();
         action.action_id = "act_2".to_owned();
         assert!(differs(&action).is_some_and(|what| what.starts_with("action_id")));
     }

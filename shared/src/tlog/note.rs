@@ -104,19 +104,23 @@ impl Note {
     }
 
     /// Adds a signature line, such as a witness's, made by a key or read by
-    /// [`SignatureLine::parse`]. One that is there already is not added again.
+    /// [`SignatureLine::parse`]. It takes the place of an earlier one of the same key, so that
+    /// nobody fills a note.
     pub fn push(&mut self, line: SignatureLine) {
-        if !self.signatures.contains(&line) {
-            self.signatures.push(line);
+        let same = |other: &&mut SignatureLine| (&other.name, other.id) == (&line.name, line.id);
+        match self.signatures.iter_mut().find(same) {
+            Some(earlier) => *earlier = line,
+            None => self.signatures.push(line),
         }
     }
 
-    /// The same note with no lines but those that name one of `keys`.
+    /// The same note with no lines but those that name one of `keys`, one each.
     #[must_use]
     pub fn only_by(&self, keys: &[VerifierKey]) -> Self {
+        let mut only = Self { text: self.text.clone(), signatures: Vec::new() };
         let named = |line: &&SignatureLine| keys.iter().any(|key| key.names(line));
-        let signatures = self.signatures.iter().filter(named).cloned().collect();
-        Self { text: self.text.clone(), signatures }
+        self.signatures.iter().filter(named).cloned().for_each(|line| only.push(line));
+        only
     }
 
     /// Checks the signatures by `keys`; lines by other keys are ignored, as the format demands.

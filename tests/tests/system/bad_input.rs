@@ -379,7 +379,7 @@ async fn good(pair: &Pair) {
 
 /// Every entry of the log is a receipt, and all of them are published.
 /// The executor writes on.
-const LIVE: Also<'_> = Also { earlier: None, cosigners: &[], live: true };
+const LIVE: Also<'_> = Also { earlier: None, cosigners: &[], live: true, whole: false };
 
 async fn log_is_whole(pair: &Pair) {
     let key = VerifierKey::parse(&pair.log_key()).unwrap();

@@ -69,7 +69,14 @@ enum Decided {
     Before,
     Other,
     Unfit(String),
-    Both(String, Compared),
+    Both(Of, Compared),
+}
+
+/// Which receipt of which action it is.
+struct Of {
+    receipt: String,
+    action: String,
+    at: Timestamp,
 }
 
 pub(super) async fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<bool> {
@@ -120,7 +127,10 @@ fn decide(body: &[u8], since: Option<Timestamp>, shelf: &Shelf, candidate: &Cand
     }
     match compare(&past, shelf, candidate) {
         Ok(None) => Decided::Other,
-        Ok(Some(both)) => Decided::Both(past.receipt_id, both),
+        Ok(Some(both)) => {
+            let Past { receipt_id: receipt, action_id: action, sealed_at: at, .. } = past;
+            Decided::Both(Of { receipt, action, at }, both)
+        }
         Err(unfit) => Decided::Unfit(unfit.to_string()),
     }
 }
@@ -128,15 +138,19 @@ fn decide(body: &[u8], since: Option<Timestamp>, shelf: &Shelf, candidate: &Cand
 impl Outcome {
     fn of(all: Vec<Decided>) -> Self {
         let mut outcome = Self::default();
+        let last = last(&all);
         for one in all {
             match one {
+                Decided::Both(of, _) if last.get(&of.action).is_some_and(|at| *at > of.at) => {
+                    outcome.others += 1;
+                }
                 Decided::Before => {}
                 Decided::Other => outcome.others += 1,
                 Decided::Unfit(why) => *outcome.unfit.entry(why).or_default() += 1,
                 Decided::Both(_, both) if both.was == both.would => outcome.same += 1,
-                Decided::Both(id, both) => {
+                Decided::Both(of, both) => {
                     let side = outcome.sides.entry((both.was, both.would)).or_default();
-                    side.receipts.push(id);
+                    side.receipts.push(of.receipt);
                     if let Some(money) = both.money {
                         let sum = side.money.entry(money.currency()).or_default();
                         *sum = sum.saturating_add(money.minor());
@@ -184,6 +198,20 @@ impl Outcome {
                 "changed": self.changed(), "same": self.same, "others": self.others,
                 "unfit": self.unfit })
     }
+}
+
+/// When the last receipt of each action was sealed.
+fn last(all: &[Decided]) -> BTreeMap<String, Timestamp> {
+    let mut last = BTreeMap::new();
+    for one in all {
+        if let Decided::Both(Of { action, at, .. }, _) = one
+            && !action.is_empty()
+        {
+            let newest = last.entry(action.clone()).or_insert(*at);
+            *newest = (*newest).max(*at);
+        }
+    }
+    last
 }
 
 impl Side {

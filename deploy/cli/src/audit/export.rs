@@ -23,7 +23,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use super::kit::{Disclosed, EXPORT, Extent, RECEIPTS, VERSION};
 use super::tar;
 use crate::command::OK;
-use crate::remote::{refused, timed};
+use crate::remote::{LARGEST, refused, timed};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -266,7 +266,7 @@ async fn disclosed(
     range: &Range<u64>,
 ) -> anyhow::Result<(String, usize)> {
     let channel = channel(address, Material::open(MaterialFiles::in_dir(tls))?, id)?;
-    let mut client = AuditClient::new(channel);
+    let mut client = AuditClient::new(channel).max_decoding_message_size(LARGEST);
     let (mut newest_first, mut before) = (Vec::new(), range.end);
     while before > range.start {
         let request = ListReceiptsRequest {

@@ -8,7 +8,7 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Lines};
+use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,8 @@ pub(super) const EXPORT: &str = "export.json";
 pub(super) const RECEIPTS: &str = "receipts.jsonl";
 /// The layout of an export.
 pub(super) const VERSION: u32 = 1;
+/// Longest line that is read, in bytes: a receipt with its openings has a tenth of it.
+const LONGEST_LINE: u64 = 1 << 20;
 
 /// What `export.json` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +70,14 @@ impl Kit {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let unpacked = if path.is_file() { Some(unpack(path)?) } else { None };
         let dir = unpacked.as_ref().map_or(path, |dir| dir.path()).to_owned();
-        let only = match fs::read(dir.join(EXPORT)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(FailureCode::Unreadable.because(error).at(EXPORT)),
-            Ok(text) => Some(extent(&text)?),
+        let only = match plain(&dir, EXPORT)? {
+            None => None,
+            Some(file) => {
+                let mut text = Vec::new();
+                let read = file.take(LONGEST_LINE).read_to_end(&mut text);
+                read.map_err(|error| FailureCode::Unreadable.because(error).at(EXPORT))?;
+                Some(extent(&text)?)
+            }
         };
         let disclosed = only.is_some() && dir.join(RECEIPTS).exists();
         Ok(Self { dir, _unpacked: unpacked, only, disclosed })
@@ -95,23 +101,38 @@ impl Kit {
         }
     }
 
+    /// Whether the executor was asked to disclose anything.
+    pub(super) fn shows(&self) -> bool {
+        self.disclosed
+    }
+
     /// What was disclosed, to be held against the entries.
     pub(super) fn disclosures(&self) -> Result<Disclosures, Failure> {
         if !self.disclosed {
-            return Ok(Disclosures { lines: None, next: None });
+            return Ok(Disclosures::default());
         }
-        let file = File::open(self.dir.join(RECEIPTS))
-            .map_err(|error| FailureCode::Unreadable.because(error).at(RECEIPTS))?;
-        let mut all = Disclosures { lines: Some(BufReader::new(file).lines()), next: None };
+        let lines = plain(&self.dir, RECEIPTS)?.map(BufReader::new);
+        let mut all = Disclosures { lines, ..Disclosures::default() };
         all.step(None)?;
         Ok(all)
     }
 }
 
 /// Disclosed receipts, read beside the entries that they belong to.
+#[derive(Default)]
 pub(super) struct Disclosures {
-    lines: Option<Lines<BufReader<File>>>,
+    lines: Option<BufReader<File>>,
     next: Option<Disclosed>,
+    found: Shown,
+}
+
+/// How many entries were disclosed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// With what opens them.
+    pub opened: u64,
+    /// Without, because what is personal of them is erased.
+    pub erased: u64,
 }
 
 impl Disclosures {
@@ -125,12 +146,16 @@ impl Disclosures {
         }
         // Each commitment is checked by opening it.
         opened(entry, shown.openings.as_bytes()).map_err(|why| wrong(why.to_string()))?;
+        match shown.openings.is_empty() {
+            true => self.found.erased += 1,
+            false => self.found.opened += 1,
+        }
         self.step(Some(index))
     }
 
-    /// Whether something was disclosed of an entry that is not there.
-    pub(super) fn end(self) -> Result<(), Failure> {
-        let Some(left) = self.next else { return Ok(()) };
+    /// How many there were; none of an entry that is not there.
+    pub(super) fn end(self) -> Result<Shown, Failure> {
+        let Some(left) = self.next else { return Ok(self.found) };
         let why = "it is disclosed, and no such entry is there";
         Err(FailureCode::OpeningMismatch.because(why).leaf(left.index).at(RECEIPTS))
     }
@@ -140,14 +165,30 @@ impl Disclosures {
             let failure = FailureCode::ExportMalformed.because(why).at(RECEIPTS);
             after.map_or(failure.clone(), |after| failure.leaf(after.saturating_add(1)))
         };
-        let Some(line) = self.lines.as_mut().and_then(Iterator::next) else { return Ok(()) };
-        let line = line.map_err(|error| wrong(&error))?;
-        let read: Disclosed = serde_json::from_str(&line).map_err(|error| wrong(&error))?;
+        let Some(lines) = self.lines.as_mut() else { return Ok(()) };
+        let mut line = Vec::new();
+        let read = lines.take(LONGEST_LINE).read_until(b'\n', &mut line);
+        if read.map_err(|error| wrong(&error))? == 0 {
+            return Ok(());
+        }
+        let read: Disclosed = serde_json::from_slice(&line).map_err(|error| wrong(&error))?;
         if after.is_some_and(|after| read.index <= after) {
             return Err(wrong(&"its lines are not in order"));
         }
         self.next = Some(read);
         Ok(())
+    }
+}
+
+/// A file that lies there itself: whoever made the folder may have put a link in its place.
+fn plain(dir: &Path, name: &str) -> Result<Option<File>, Failure> {
+    let path = dir.join(name);
+    let unreadable = |error: io::Error| FailureCode::Unreadable.because(error).at(name);
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(error)),
+        Ok(of) if of.is_file() => File::open(path).map(Some).map_err(unreadable),
+        Ok(_) => Err(unreadable(io::Error::other("it is no plain file"))),
     }
 }
 
@@ -170,7 +211,7 @@ fn unpack(path: &Path) -> Result<TempDir, Failure> {
     let known = |name: &str| {
         [CHECKPOINT, COSIGNED, EXPORT, RECEIPTS].contains(&name) || Tile::parse(name).is_some()
     };
-    tar::each(&mut BufReader::new(file), |name, bytes| {
+    tar::each(&mut BufReader::new(file), |name, content| {
         let to = dir.path().join(name);
         if !known(name) || to.exists() {
             return Err(io::Error::other(format!("{name:?} has no place in an export")));
@@ -178,7 +219,7 @@ fn unpack(path: &Path) -> Result<TempDir, Failure> {
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(to, bytes)
+        io::copy(content, &mut File::create(to)?).map(|_| ())
     })
     .map_err(wrong)?;
     if !dir.path().join(EXPORT).exists() {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign_shared::tlog::failure::Failure;
 use serde_json::{Value as Json, json};
 
+use super::kit::Shown;
 use super::{Checked, VerifyArgs};
 
 pub(super) fn print(
@@ -50,6 +51,10 @@ fn good(out: &mut impl Write, checked: &Checked, args: &VerifyArgs) -> io::Resul
             writeln!(out, "  entries  {from} to before {to} of {of}, every one a receipt")?;
         }
     }
+    if let (Some(Shown { opened, erased }), Some(only)) = (checked.shown, &checked.only) {
+        let absent = (only.end - only.start).saturating_sub(opened + erased);
+        writeln!(out, "  shown    {opened} opened, {erased} erased, {absent} not disclosed")?;
+    }
     writeln!(out, "  root     {}", STANDARD.encode(checkpoint.root()))?;
     for new in &verified.keys {
         writeln!(out, "  new key  by entry {}: {}", new.index, new.key)?;
@@ -73,7 +78,7 @@ fn good(out: &mut impl Write, checked: &Checked, args: &VerifyArgs) -> io::Resul
 
 fn to_json(found: &Result<Checked, Failure>) -> Json {
     match found {
-        Ok(Checked { log, only }) => json!({
+        Ok(Checked { log, only, shown }) => json!({
             "ok": true,
             "origin": log.checkpoint.origin(),
             "size": log.checkpoint.size(),
@@ -83,6 +88,7 @@ fn to_json(found: &Result<Checked, Failure>) -> Json {
             "keys": log.keys.iter().map(|new| new.key.to_string()).collect::<Vec<_>>(),
             "cosigned": log.cosigned.as_ref().map(|c| json!({ "size": c.size, "by": c.by })),
             "ahead": log.ahead,
+            "shown": shown.map(|s| json!({ "opened": s.opened, "erased": s.erased })),
         }),
         Err(failure) => json!({
             "ok": false,

@@ -39,13 +39,13 @@ pub(super) fn end(to: &mut impl Write) -> io::Result<()> {
     to.write_all(&[0; 2 * BLOCK])
 }
 
-/// Shows each file of an archive.
+/// Shows each file of an archive, as it is read.
 ///
 /// # Errors
 /// When it is not one that [`add`] and [`end`] wrote.
 pub(super) fn each(
     from: &mut impl Read,
-    mut see: impl FnMut(&str, Vec<u8>) -> io::Result<()>,
+    mut see: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
 ) -> io::Result<()> {
     loop {
         let mut header = [0; BLOCK];
@@ -62,14 +62,15 @@ pub(super) fn each(
         else {
             return Err(io::Error::other("not a plain archive of regular files"));
         };
-        let mut bytes = Vec::new();
-        from.by_ref().take(size).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).ok() != Some(size) {
+        let mut file = from.by_ref().take(size);
+        see(&name, &mut file)?;
+        io::copy(&mut file, &mut io::sink())?;
+        if file.limit() > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let rest = bytes.len().next_multiple_of(BLOCK) - bytes.len();
-        from.read_exact(&mut vec![0; rest])?;
-        see(&name, bytes)?;
+        let past = usize::try_from(size % BLOCK as u64).unwrap_or_default();
+        let rest = (BLOCK - past) % BLOCK;
+        from.read_exact([0; BLOCK].get_mut(..rest).unwrap_or_default())?;
     }
 }
 
@@ -104,8 +105,9 @@ mod tests {
     #[test]
     fn files_come_out_as_they_went_in() {
         let mut seen = Vec::new();
-        each(&mut archive().as_slice(), |name, bytes| {
-            seen.push((name.to_owned(), bytes.len()));
+        each(&mut archive().as_slice(), |name, content| {
+            let mut bytes = Vec::new();
+            seen.push((name.to_owned(), content.read_to_end(&mut bytes)?));
             Ok(())
         })
         .unwrap();

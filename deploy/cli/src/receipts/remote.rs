@@ -17,10 +17,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::{Filter, Logged};
-use crate::remote::{refused, timed};
-
-/// Largest answer: a page of receipts, or a pack.
-const LARGEST: usize = 64 * 1024 * 1024;
+use crate::remote::{LARGEST, refused, timed};
 /// The service's own limit.
 const PAGE: u32 = 500;
 

@@ -205,7 +205,12 @@ impl Log {
 
     pub fn check_by(&self, key: &VerifierKey) -> Result<Checked, Failure> {
         let cosigners = [self.cosigner.clone()];
-        let also = Also { earlier: Some(&self.earlier.1), cosigners: &cosigners, live: false };
+        let also = Also {
+            earlier: Some(&self.earlier.1),
+            cosigners: &cosigners,
+            live: false,
+            whole: false,
+        };
         check(self.dir.path(), key, also)
     }
 

@@ -13,6 +13,10 @@ pub(super) const VERDICT: &[&str] = &["outcome", "code", "gates"];
 /// The same, and everything else that follows from the premises. What an engineer is
 /// told may name what came later, and is not among them.
 pub(super) const ALL: &[&str] = &[
+    "tenant",
+    "tool",
+    "asked",
+    "performed_by",
     "outcome",
     "code",
     "gates",

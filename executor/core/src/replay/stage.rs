@@ -25,7 +25,7 @@ use crate::premise::{Books, Premise};
 use crate::retry;
 use crate::signed::Keyring;
 use crate::value::Value;
-use crate::verify::{self, Look};
+use crate::verify::{self, Look, Sight};
 
 /// Where premises are heard.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +88,7 @@ impl<'s> Court<'s> {
             (Premise::Send(sending), Some(State::Cleared(cleared))) => self.sent(sending, cleared),
             (Premise::Look(looks), Some(state)) => self.looked(looks, state, receipt),
             (Premise::Finish(word), Some(State::Settled(_))) => self.finished(word, state, receipt),
-            (Premise::Told(refused), state) => Ok(told(refused, state)),
+            (Premise::Told(refused), state) => told(refused, state),
             (premise, state) => {
                 let (name, at) = (premise.name(), state.map_or("nothing", State::name));
                 Err(Unfit::Disorder(format!("`{name}` after `{at}`")))
@@ -252,8 +252,12 @@ impl<'s> Court<'s> {
         };
         let mut events = Vec::new();
         let mut state = state.clone();
-        for look in looks {
-            let looked = Event::Looked(Box::new(judged(look, &state, contract)));
+        // A person's word took the place of what the last one read.
+        let word = receipt.grants.iter().any(|grant| grant.kind == "finish");
+        let last = looks.len().saturating_sub(1);
+        for (at, look) in looks.iter().enumerate() {
+            let seen = judged(look, &state, contract, at == last && !word, word)?;
+            let looked = Event::Looked(Box::new(seen));
             events.push(looked.clone());
             state = follow(Some(state), vec![looked])?;
         }
@@ -297,7 +301,8 @@ impl<'s> Court<'s> {
             Err(refused) => return Ok(Step::Stop(Box::new(refused))),
         };
         let Some(seen) = &word.seen else { return Ok(Step::Open("the backend is looked at")) };
-        let look = judged(&seen.look, &State::Settled(settled.clone()), Some(contract));
+        let state = State::Settled(settled.clone());
+        let look = judged(&seen.look, &state, Some(contract), true, false)?;
         let finish = match finish::decide(settled, statement, look, seen.untouched, contract) {
             Ok(finish) => finish,
             Err(refused) => return Ok(Step::Stop(Box::new(refused))),
@@ -321,8 +326,15 @@ fn left(attempt: &Attempt) -> bool {
     !attempt.result.as_ref().is_some_and(held)
 }
 
-/// A look with what it saw, judged again; only the last one keeps what it read.
-fn judged(look: &Look, state: &State, contract: Option<&Contract>) -> Look {
+/// A look with what it saw, judged again. Only the last one keeps what it read; what is
+/// said of those before it must end nothing.
+fn judged(
+    look: &Look,
+    state: &State,
+    contract: Option<&Contract>,
+    last: bool,
+    word: bool,
+) -> Result<Look, Unfit> {
     let dispatch = match state {
         State::Answered(dispatch) | State::Looking(dispatch, _) => dispatch,
         State::Settled(settled) | State::Sealed(settled, _) => &settled.dispatch,
@@ -332,16 +344,27 @@ fn judged(look: &Look, state: &State, contract: Option<&Contract>) -> Look {
         | State::Cleared(_)
         | State::Sent(_)
         | State::Refused(_)
-        | State::SealedRefusal(..) => return look.clone(),
+        | State::SealedRefusal(..) => return Ok(look.clone()),
     };
     let Some(Body::Write(write)) = contract.map(|contract| &contract.body) else {
-        return look.clone();
+        return Ok(look.clone());
     };
-    if look.looked == Value::Null {
-        return look.clone();
+    if look.looked != Value::Null {
+        let scope = dispatch.cleared().scope().with("response", dispatch.response());
+        return Ok(Look { sight: verify::judge(write, scope, &look.looked), ..look.clone() });
     }
-    let scope = dispatch.cleared().scope().with("response", dispatch.response());
-    Look { sight: verify::judge(write, scope, &look.looked), ..look.clone() }
+    let bare = match look.sight {
+        Sight::Unreadable { .. } => true,
+        Sight::Pending { .. } | Sight::Absent { .. } | Sight::Wrong { .. } => !last,
+        // What a person ended may have been any of these before.
+        Sight::Failed { .. } | Sight::Many { .. } => word,
+        Sight::Right { .. } => false,
+    };
+    if bare {
+        Ok(look.clone())
+    } else {
+        Err(Unfit::Disorder("a look that read nothing".to_owned()))
+    }
 }
 
 fn rejected(parked: &Parked) -> Step {
@@ -357,10 +380,13 @@ fn expired(parked: &Parked, at: Timestamp) -> Step {
 }
 
 /// Told from outside; it shows what the gates saw, where they saw anything.
-fn told(refused: &Refused, state: Option<&State>) -> Step {
+fn told(refused: &Refused, state: Option<&State>) -> Result<Step, Unfit> {
+    if !refused.findings.is_empty() || refused.state.is_some() {
+        return Err(Unfit::Unreadable("what was told has gates of its own".to_owned()));
+    }
     let refused = refused.clone();
-    Step::Stop(Box::new(match state {
+    Ok(Step::Stop(Box::new(match state {
         Some(State::Cleared(cleared)) => cleared.passed().refuse(refused),
         Some(_) | None => refused,
-    }))
+    })))
 }

@@ -2,6 +2,7 @@
 //! anything.
 
 use countersign_core::replay::{Replayed, replay};
+use countersign_core::value::Value;
 use countersign_shared::receipt::Receipt;
 use serde_json::{Value as Json, json};
 
@@ -48,6 +49,10 @@ fn decision_replay_finds_an_altered_verdict() {
         ("/said", json!("Done twice."), "said"),
         ("/policy", json!("sha256:0"), "policy"),
         ("/grants/0/by", json!("bob"), "grants[0].by"),
+        ("/tool", json!("till.other"), "tool"),
+        ("/tenant", json!("another"), "tenant"),
+        ("/asked/subject", json!("bob"), "asked.subject"),
+        ("/performed_by", json!("human"), "performed_by"),
     ] {
         if applied.grants.is_empty() && pointer.starts_with("/grants") {
             continue;
@@ -81,6 +86,34 @@ fn decision_replay_finds_an_altered_fact() {
     // read of the claim's sums that no limit comes near, and of people's time.
     assert!(missed.iter().all(|at| !at.starts_with("/facts/0/")), "{missed:#?}");
     assert!(missed.len() * 4 < facts.len(), "{missed:#?}");
+}
+
+#[test]
+fn decision_replay_believes_no_look_that_read_nothing() {
+    let books = Books::three();
+    let applied = some(&books, |r| r.outcome == "applied" && looks(r).is_some());
+    let at = format!("/facts/{}/look", looks(&applied).unwrap());
+    let mut look = json!(&applied).pointer(&at).unwrap()[0].clone();
+    look["looked"] = json!(Value::Null);
+    let none = altered(&applied, &at, json!([look]));
+    let told = found(&books, &none).unwrap();
+    assert!(told.contains("a look that read nothing"), "{told}");
+}
+
+fn looks(receipt: &Receipt) -> Option<usize> {
+    receipt.facts.as_array()?.iter().position(|premise| premise.get("look").is_some())
+}
+
+#[test]
+fn decision_replay_derives_nothing_that_was_told_from_outside() {
+    let books = Books::three();
+    let last = |r: &Receipt| r.facts.as_array().and_then(|all| all.last().cloned());
+    let told = some(&books, |r| last(r).is_some_and(|premise| premise.get("told").is_some()));
+    assert!(matches!(replay(&told, &books.shelf), Ok(Replayed::Told(_))));
+    let at = format!("/facts/{}/told/findings", told.facts.as_array().unwrap().len() - 1);
+    let gate = json!([{ "gate": "owner", "passed": false, "facts": {} }]);
+    let forged = altered(&told, &at, gate);
+    assert!(found(&books, &forged).unwrap().contains("gates of its own"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an export lacks, changed or has twice, seen from the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use countersign_executor::siem::event::{self, Place};
@@ -38,7 +38,9 @@ pub(super) struct Found {
     pub(super) missing: Vec<Range<u64>>,
     /// Rows that do not say what the log says, or name a checkpoint that never was.
     pub(super) altered: Vec<Wrong>,
-    /// Rows that are there a second time without saying that they were sent again.
+    /// Rows of a mapping that this program does not know: nobody looked at what they say.
+    pub(super) unmapped: Vec<Wrong>,
+    /// Rows that are there a second time as the same sending.
     pub(super) doubled: Vec<Wrong>,
     /// Rows of entries that the log does not have.
     pub(super) beyond: Vec<Wrong>,
@@ -49,6 +51,7 @@ impl Found {
     pub(super) fn is_whole(&self) -> bool {
         self.missing.is_empty()
             && self.altered.is_empty()
+            && self.unmapped.is_empty()
             && self.doubled.is_empty()
             && self.beyond.is_empty()
     }
@@ -64,6 +67,7 @@ pub(super) struct Walk {
     /// The next row to be looked at.
     at: usize,
     altered: Vec<Wrong>,
+    unmapped: Vec<Wrong>,
 }
 
 impl Walk {
@@ -72,8 +76,8 @@ impl Walk {
         let roots = rows.iter().map(|row| (row.size, None)).collect();
         // Heartbeats come first: they have no index.
         let at = rows.partition_point(|row| row.index.is_none());
-        let (tree, altered) = (Tree::default(), Vec::new());
-        Self { rows, origin: origin.to_owned(), tree, roots, at, altered }
+        let (tree, origin) = (Tree::default(), origin.to_owned());
+        Self { rows, origin, tree, roots, at, altered: Vec::new(), unmapped: Vec::new() }
     }
 
     /// Compares an entry with each of its rows.
@@ -92,14 +96,12 @@ impl Walk {
             .map_err(|error| error.to_string())?;
         let right = event::of(leaf, Place { index, checkpoint: &checkpoint }, 1)
             .map_err(|error| format!("not a receipt: {error}"))?;
-        let (whole, hash) = (digest(&right.body), event::hash(leaf));
+        let whole = digest(&right.body);
         for row in rows.iter().take(own) {
-            let same = match &row.content {
-                Content::Digest(digest) => *digest == whole,
-                Content::Leaf(leaf) => *leaf == hash,
-            };
-            if !same {
-                self.altered.push(wrong(row));
+            match &row.content {
+                Content::Digest(digest) if *digest == whole => {}
+                Content::Digest(_) => self.altered.push(wrong(row)),
+                Content::OtherMapping => self.unmapped.push(wrong(row)),
             }
         }
         self.at += own;
@@ -110,6 +112,7 @@ impl Walk {
     pub(super) fn end(self, size: u64, within: Range<u64>, found: &mut Found) {
         found.size = size;
         found.altered = self.altered;
+        found.unmapped = self.unmapped;
         for row in &self.rows {
             let there = row.index.is_none_or(|index| index < size);
             let before = row.index.is_none_or(|index| index < row.size);
@@ -133,11 +136,11 @@ fn wrong(row: &Row) -> Wrong {
     Wrong { index: row.index, line: row.line }
 }
 
-/// Rows of an entry that has one already, and that do not say that they were sent again.
+/// Rows of a sending that has one already: the executor counts each before it leaves.
 fn doubled(rows: &[Row]) -> Vec<Wrong> {
-    let mut seen = std::collections::BTreeSet::new();
-    let first = rows.iter().filter(|row| row.index.is_some() && row.attempt <= 1);
-    first.filter(|row| !seen.insert(row.index)).map(wrong).collect()
+    let mut seen = BTreeSet::new();
+    let events = rows.iter().filter(|row| row.index.is_some());
+    events.filter(|row| !seen.insert((row.index, row.attempt.max(1)))).map(wrong).collect()
 }
 
 fn missing(rows: &[Row], within: Range<u64>) -> Vec<Range<u64>> {

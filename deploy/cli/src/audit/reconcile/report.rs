@@ -29,6 +29,7 @@ pub(super) fn print(out: &mut impl Write, found: &Found, args: &Args) -> io::Res
     for (name, list) in [
         ("missing", found.missing.iter().map(range).collect::<Vec<_>>()),
         ("altered", found.altered.iter().map(row).collect()),
+        ("unmapped", found.unmapped.iter().map(row).collect()),
         ("doubled", found.doubled.iter().map(row).collect()),
         ("beyond", found.beyond.iter().map(row).collect()),
     ] {
@@ -87,6 +88,7 @@ fn to_json(found: &Found) -> Json {
         "newer": found.newer,
         "missing": missing,
         "altered": rows(&found.altered),
+        "unmapped": rows(&found.unmapped),
         "doubled": rows(&found.doubled),
         "beyond": rows(&found.beyond),
         "other_logs": found.other_logs,

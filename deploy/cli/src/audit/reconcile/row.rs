@@ -37,8 +37,8 @@ pub(super) struct Row {
 pub(super) enum Content {
     /// Made by the mapping that this program knows: all of it.
     Digest([u8; 32]),
-    /// Made by another: the leaf's hash.
-    Leaf(String),
+    /// It says that another made it, and nothing of it can be held against the log.
+    OtherMapping,
 }
 
 /// Reads a line.
@@ -55,7 +55,6 @@ pub(super) fn read(text: &[u8], line: u64, origin: &str) -> Said {
     }
     let Some(size) = log("size").and_then(Json::as_u64) else { return Said::Unreadable };
     let index = log("index").and_then(Json::as_u64);
-    let leaf = log("leaf_hash").and_then(Json::as_str).unwrap_or_default().to_owned();
     let known = own.get("mapping").and_then(Json::as_u64) == Some(u64::from(MAPPING));
     let row = Row {
         line,
@@ -63,7 +62,7 @@ pub(super) fn read(text: &[u8], line: u64, origin: &str) -> Said {
         attempt: own.get("attempt").and_then(Json::as_u64).unwrap_or(1),
         size,
         root: log("root").and_then(Json::as_str).and_then(root),
-        content: if known { Content::Digest(digest(&event)) } else { Content::Leaf(leaf) },
+        content: if known { Content::Digest(digest(&event)) } else { Content::OtherMapping },
     };
     if index.is_some() { Said::Event(row) } else { Said::Heartbeat(row) }
 }

@@ -121,8 +121,26 @@ fn only_a_row_that_says_so_is_sent_again() {
     lines.push(again.to_string());
     let found = house.found(&lines);
     assert!(found.is_whole() && found.resent == 1, "{found:?}");
-    lines.push(house.rows[3].to_string());
-    assert_eq!(house.found(&lines).doubled, [Wrong { index: Some(3), line: 8 }]);
+    // A copy of either is none of them.
+    for copied in [house.rows[3].to_string(), again.to_string()] {
+        let mut lines = lines.clone();
+        lines.push(copied);
+        assert_eq!(house.found(&lines).doubled, [Wrong { index: Some(3), line: 8 }]);
+    }
+}
+
+#[test]
+fn a_row_of_a_mapping_that_nobody_knows_is_not_believed() {
+    let house = House::new();
+    for mapping in [json!(2), json!("1"), Json::Null] {
+        let mut rows = house.rows.clone();
+        rows[2]["status"] = json!("refused");
+        rows[2]["unmapped"]["countersign"]["mapping"] = mapping;
+        let lines: Vec<_> = rows.iter().map(Json::to_string).collect();
+        let found = house.found(&lines);
+        assert_eq!(found.unmapped, [Wrong { index: Some(2), line: 3 }]);
+        assert!(!found.is_whole());
+    }
 }
 
 #[test]
