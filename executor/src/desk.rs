@@ -209,8 +209,8 @@ impl Desk {
             tokio::spawn(async move {
                 let life = desk.parked(Named::Action(action.clone()));
                 if let Err(turned) = async { desk.known(life.await?).await }.await {
-                    let why = turned.refused;
-                    tracing::error!(%action, %why, "an action in doubt is taken up again later");
+                    let code = turned.refused.code;
+                    tracing::error!(%action, code, "an action in doubt is taken up again later");
                 }
             });
         }

@@ -4,11 +4,11 @@
 use countersign_core::error::Refused;
 use countersign_core::person::Person;
 use countersign_core::seal::{self, Leaf};
+use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::{Change, Changer};
 
 use crate::pipeline::Pipeline;
-use crate::ports::StoreError;
 use crate::turned::unavailable;
 
 /// Who wants it, and why.
@@ -24,12 +24,14 @@ impl Pipeline {
     /// Erases everybody of these, or nobody. Answers with the receipts.
     ///
     /// # Errors
-    /// `ERASURE_WAITS`, or when the store fails: then it has to be asked for again.
+    /// `NOT_FOUND` where nothing is kept of any of them, `ERASURE_WAITS`, or when the store
+    /// fails: then it has to be asked for again.
     pub async fn erase(
         &self,
         persons: &[Person],
         order: &Order,
     ) -> Result<Vec<ReceiptId>, Refused> {
+        self.known(persons).await?;
         let each = persons.iter().map(|person| {
             let digest = self.store.person(person);
             let (id, leaf) = self.says(&digest, ["kept", "erased"], order);
@@ -45,23 +47,36 @@ impl Pipeline {
     /// Begins or ends a legal hold on the data of these. Answers with the receipts.
     ///
     /// # Errors
-    /// When the store fails.
+    /// `NOT_FOUND` where nothing is kept of any of them, or when the store fails.
     pub async fn hold(
         &self,
         persons: &[Person],
         holds: bool,
         order: &Order,
-    ) -> Result<Vec<ReceiptId>, StoreError> {
+    ) -> Result<Vec<ReceiptId>, Refused> {
+        self.known(persons).await?;
         let steps = if holds { ["kept", "held"] } else { ["held", "kept"] };
         let mut ids = Vec::with_capacity(persons.len());
         for person in persons {
             let digest = self.store.person(person);
             let (id, leaf) = self.says(&digest, steps, order);
-            self.store.hold(digest, holds, leaf).await?;
+            self.store.hold(digest, holds, leaf).await.map_err(|e| unavailable(&e))?;
             ids.push(id);
         }
         self.sealed.notify_one();
         Ok(ids)
+    }
+
+    /// A mistyped name would be believed to be erased, or held.
+    async fn known(&self, persons: &[Person]) -> Result<(), Refused> {
+        for person in persons {
+            let known = self.store.knows(&self.store.person(person)).await;
+            if known.map_err(|e| unavailable(&e))? {
+                return Ok(());
+            }
+        }
+        let why = "nothing is kept of anybody of this name: check tenant, issuer and spelling";
+        Err(Refused::new(Code::NotFound, why))
     }
 
     fn says(&self, digest: &str, [old, new]: [&str; 2], order: &Order) -> (ReceiptId, Leaf) {

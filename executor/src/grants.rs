@@ -304,7 +304,8 @@ impl Desk {
                     None => desk.granted(life).await,
                 };
                 if let Err(turned) = step {
-                    tracing::info!(%action, why = %turned.refused, "a waiting action");
+                    // The message may hold what is personal; the receipt has it.
+                    tracing::info!(%action, code = turned.refused.code, "a waiting action");
                 }
             });
         }

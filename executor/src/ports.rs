@@ -200,6 +200,9 @@ pub trait Store: Send + Sync + 'static {
     /// How receipts name a person: a keyed digest.
     fn person(&self, person: &Person) -> String;
 
+    /// Whether anything personal of them was ever kept and not erased.
+    async fn knows(&self, person: &str) -> Result<bool, StoreError>;
+
     /// A legal hold on a person's data begins or ends, with its receipt in the same commit.
     /// Answers with the receipt's index in the log.
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError>;
@@ -272,6 +275,8 @@ pub enum Named {
 /// What may go.
 #[derive(Debug, Clone, Copy)]
 pub struct Old {
+    /// Matches of guests made before.
+    pub matched: Timestamp,
     /// Observations made before, unless an unfinished action points into them.
     pub observed: Timestamp,
     /// Proposals made before and never carried out.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_core::subject::MATCH_LIVES;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::{Clock, Old, Store, StoreError};
@@ -50,6 +51,7 @@ pub async fn round(store: &dyn Store, now: Timestamp, keep: Keep) -> Result<usiz
     let plaintext = SignedDuration::from_hours(i64::from(keep.plaintext) * MONTH_HOURS);
     let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
     let old = Old {
+        matched: now.checked_sub(MATCH_LIVES).unwrap_or(Timestamp::MIN),
         observed: before(OBSERVATIONS),
         proposed: before(lives + VOID),
         sealed: before(plaintext),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use countersign_core::person::Person;
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use zeroize::Zeroizing;
 
 use crate::keys::{Kek, KeyId, Keys, Wrapped};
@@ -35,6 +35,8 @@ struct Inner {
     kek: Kek,
     index: hmac::Key,
     cache: Mutex<Cache>,
+    /// Whoever finds keys and holds them does so before or after a destruction, not across it.
+    finding: RwLock<()>,
 }
 
 impl Veil {
@@ -47,7 +49,13 @@ impl Veil {
         let offered = kek.wrap(INDEX, &*random()?)?;
         let index = kek.unwrap(INDEX, &keys.index(offered)?)?;
         let index = hmac::Key::new(hmac::HMAC_SHA256, &*index);
-        Ok(Self(Arc::new(Inner { keys, kek, index, cache: Mutex::default() })))
+        Ok(Self(Arc::new(Inner {
+            keys,
+            kek,
+            index,
+            cache: Mutex::default(),
+            finding: RwLock::default(),
+        })))
     }
 
     /// A keyed digest: the same for the same, and nobody without the key can guess it.
@@ -103,6 +111,7 @@ impl Veil {
                 return Err(erasing());
             }
         }
+        let _found = self.0.finding.read();
         let kept = match self.0.keys.current(person)? {
             Some(kept) => kept,
             None => self.0.keys.keep(self.fresh(person)?)?,
@@ -150,16 +159,26 @@ impl Veil {
         found.ok_or_else(missing)?.map(|key| key.open(row, sealed)).transpose()
     }
 
-    /// Destroys a person's keys that were made until then. Nothing under them opens any
-    /// more, here at once, in other executors as soon as they follow.
+    /// Whether the person has a key: something of theirs was sealed.
+    ///
+    /// # Errors
+    /// When the store of keys fails.
+    pub async fn knows(&self, person: &str) -> Result<bool, StoreError> {
+        let (veil, person) = (self.clone(), person.to_owned());
+        beside(move || Ok(veil.0.keys.current(&person)?.is_some())).await
+    }
+
+    /// Destroys a person's keys, whatever the clocks say when they were made. Nothing under
+    /// them opens any more, here at once, in other executors as soon as they follow.
     ///
     /// # Errors
     /// When the store of keys fails: what is personal of them may still open then.
-    pub async fn destroy(&self, person: &str, until: Timestamp) -> Result<(), StoreError> {
+    pub async fn destroy(&self, person: &str) -> Result<(), StoreError> {
         self.end(person);
         let (veil, person) = (self.clone(), person.to_owned());
         beside(move || {
-            veil.0.keys.destroy(&person, until)?;
+            let _alone = veil.0.finding.write();
+            veil.0.keys.destroy(&person, Timestamp::MAX)?;
             veil.erased(&person);
             Ok(())
         })
@@ -213,6 +232,7 @@ impl Veil {
         if ids.is_empty() {
             return Ok(());
         }
+        let _found = self.0.finding.read();
         let found = self.0.keys.find(ids)?;
         if let Some(lost) = ids.iter().find(|id| !found.iter().any(|w| w.id == **id)) {
             // Not the same as erased: a lost store of keys must not look like one.

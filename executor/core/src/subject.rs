@@ -179,6 +179,14 @@ pub fn still_valid(subject: &Subject, valid_for: Duration, now: Timestamp) -> Re
     Err(Refused::new(Code::SubjectStale, message))
 }
 
+/// The name of a guest: what the backend calls them. Their e-mail only proved it.
+#[must_use]
+pub fn matched_as(claims: &BTreeMap<String, String>) -> String {
+    let known: BTreeMap<_, _> = claims.iter().filter(|(name, _)| *name != "email").collect();
+    let known = if known.is_empty() { json!(claims) } else { json!(known) };
+    format!("{MATCHED}{known}")
+}
+
 impl Subject {
     /// A claim; `None` where it is absent or empty (SUBJECT OWNS IT refuses both).
     #[must_use]
@@ -198,7 +206,7 @@ impl Subject {
         };
         match matched.filter(lives) {
             Some(Matched { claims, at }) if self.strength == Strength::Asserted => {
-                let id = format!("{MATCHED}{}", json!(claims));
+                let id = matched_as(&claims);
                 Self { id, claims, strength: Strength::Matched, verified_at: at, ..self }
             }
             Some(_) | None => self,
@@ -241,6 +249,18 @@ mod tests {
             strength,
             verified_at: "2026-01-01T12:00:00Z".parse().unwrap(),
         }
+    }
+
+    /// Whoever erases a guest knows them by the backend's name.
+    #[test]
+    fn a_guest_goes_by_what_the_backend_calls_them() {
+        let claims = |all: &[(&str, &str)]| {
+            all.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        };
+        let named = matched_as(&claims(&[("customer_id", "7")]));
+        assert_eq!(named, r#"matched:{"customer_id":"7"}"#);
+        assert_eq!(matched_as(&claims(&[("customer_id", "7"), ("email", "a@b.c")])), named);
+        assert_eq!(matched_as(&claims(&[("email", "a@b.c")])), r#"matched:{"email":"a@b.c"}"#);
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub(super) async fn answer(
     };
     match trouble {
         Some(turned) if customers.still_waits(&id).await => {
-            tracing::info!(proposal = %id, why = %turned.refused, "a customer's yes did not count");
+            tracing::info!(proposal = %id, code = turned.refused.code, "a customer's yes did not count");
             page(&Page::only(Told::not_counted(&turned.refused)))
         }
         Some(_) | None => Redirect::to(&customers.confirm.path(&id)).into_response(),

@@ -38,7 +38,7 @@ impl Kek {
         let text =
             read.map_err(|error| anyhow!("cannot read key file {shown}: {error}; {lost}"))?;
         let mode = fs::metadata(path).map_or(0, |meta| meta.mode());
-        ensure!(mode & 0o022 == 0, "others may change {shown}: give it mode 0600");
+        ensure!(mode & 0o027 == 0, "others may read or change {shown}: give it mode 0600");
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim(), &mut *bytes)
             .map_err(|_| anyhow!("{shown} does not hold 64 hex digits: {lost}"))?;

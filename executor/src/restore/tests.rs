@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_core::lifecycle::{self, Event, State};
+use countersign_core::person::Person;
+use countersign_core::seal::{self, Leaf};
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::kept::Kept;
+use countersign_shared::receipt::Change;
 use countersign_shared::tlog::folder::Publisher;
 use countersign_shared::tlog::note::Note;
 use countersign_shared::tlog::proof::LogProof;
@@ -268,6 +271,45 @@ async fn a_backup_from_before_an_epoch_goes_on_in_it() {
     assert!(plan.complete && plan.epoch == 2, "{plan:?}");
     let (_, store) = house.recover(&["log2"]);
     assert!(store.known("i6").await.unwrap().is_some());
+}
+
+/// The receipt of a change of what is kept of a person.
+fn says(n: u32, person: &str, new: &str) -> Leaf {
+    let change = Change {
+        what: format!("person/{person}"),
+        old: "kept".into(),
+        new: new.into(),
+        reason: "r".into(),
+        by: Vec::new(),
+        note: String::new(),
+    };
+    seal::changed(change, &id("rcp", n).parse().unwrap(), Timestamp::now())
+}
+
+#[tokio::test]
+async fn whoever_was_erased_or_held_since_the_backup_is_so_again() {
+    let (house, live) = since_the_backup().await;
+    fs::copy(house.path("keys.db"), house.path("keys.then")).unwrap();
+    finish(&live, 3, 5, "applied").await;
+    let state = lifecycle::fold(journal(1, "applied")).unwrap();
+    let person = live.person(&Person::about(state.proposal()));
+    live.hold("d".into(), true, says(20, "d", "held")).await.unwrap();
+    let gone = vec![(person.clone(), says(21, &person, "erased"))];
+    live.erase(gone, Timestamp::now()).await.unwrap().unwrap();
+    house.publish(&live, "log");
+    drop(live);
+    // The keys were brought back with the store.
+    fs::copy(house.path("keys.then"), house.path("keys.db")).unwrap();
+    let (done, store) = house.recover(&["log"]);
+    assert_eq!(done.keys, 1);
+    assert!(!store.knows(&person).await.unwrap());
+    let all = crate::ports::ReceiptQuery { limit: 99, ..Default::default() };
+    let all = store.receipts(all).await.unwrap();
+    let first = all.iter().find(|sealed| sealed.index == 0).unwrap();
+    assert!(first.is_erased());
+    assert!(store.waiting().await.unwrap().is_empty(), "and nobody else's queue suffers");
+    let held = store.erase(vec![("d".into(), says(22, "d", "erased"))], Timestamp::now()).await;
+    assert_eq!(held.unwrap().unwrap_err().code, "ERASURE_WAITS");
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! `countersign.v1.Operator`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_core::error::Refused;
 use countersign_core::person::Person;
-use countersign_core::subject::MATCHED;
+use countersign_core::subject::matched_as;
 use countersign_core::switch::{Off, Reach};
 use countersign_proto::v1::{self, operator_server::Operator};
 use countersign_shared::codes::Code;
@@ -48,7 +48,7 @@ impl OperatorService {
         let mut persons: Vec<_> = owner.into_iter().collect();
         // A guest goes by what was matched.
         if let Some((claim, value)) = who.owner.split_once('=') {
-            let id = format!("{MATCHED}{}", serde_json::json!({ claim: value }));
+            let id = matched_as(&BTreeMap::from([(claim.to_owned(), value.to_owned())]));
             let guest = |(tenant, issuer): &(String, String)| Person::Named {
                 tenant: tenant.clone(),
                 issuer: issuer.clone(),
@@ -148,7 +148,7 @@ impl Operator for OperatorService {
         tracing::warn!(%by, holds = asked.holds, "a legal hold changes");
         let order = Order { by, reason };
         let done = self.desk.pipeline.hold(&persons, asked.holds, &order).await;
-        let ids = done.map_err(|e| Turned::only(unavailable(&e)))?;
+        let ids = done.map_err(Turned::only)?;
         let receipt_ids = ids.iter().map(ToString::to_string).collect();
         Ok(Response::new(v1::SetHoldResponse { receipt_ids }))
     }

@@ -485,6 +485,11 @@ impl Store for Memory {
         log::named(person)
     }
 
+    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
+        let person = person.to_owned();
+        self.read(move |tables| Ok(tables.knows(&person))).await
+    }
+
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
         self.act(|tables, _| {
             if holds {

@@ -554,6 +554,10 @@ impl Store for Postgres {
         self.veil.person(person)
     }
 
+    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
+        self.veil.knows(person).await
+    }
+
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
         let leaves = self.covered(&[leaf]).await?;
         let held = Some((person, holds));

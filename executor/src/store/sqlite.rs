@@ -190,6 +190,8 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     safety::check(&connection, path)?;
+    // What is deleted is overwritten.
+    connection.pragma_update(None, "secure_delete", true)?;
     // What a savepoint may have to undo stays in memory, and off the disk.
     connection.pragma_update(None, "temp_store", "memory")?;
     plan_once(&connection)?;
@@ -518,6 +520,10 @@ impl Store for Sqlite {
         self.veil.person(person)
     }
 
+    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
+        self.veil.knows(person).await
+    }
+
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
         let leaf = veiled::leaf(&self.veil, &leaf).await?;
         self.act(move |batch| {
@@ -551,7 +557,7 @@ impl Store for Sqlite {
         let done = done.await;
         for one in &gone {
             if matches!(done, Ok(Ok(()))) {
-                self.veil.destroy(&one.person, one.at).await?;
+                self.veil.destroy(&one.person).await?;
             } else {
                 self.veil.erased(&one.person);
             }

@@ -9,10 +9,16 @@ use crate::keys::KeyId;
 /// Most keys at hand; those that nobody uses go first.
 const MOST: usize = 10_000;
 
-/// By id, destroyed ones as `None`, and by person the one to seal with.
+/// A key and whose it is; destroyed, it is `None`.
+struct Held {
+    person: String,
+    key: Option<Arc<PersonKey>>,
+}
+
+/// By id, and by person the one to seal with.
 #[derive(Default)]
 pub(super) struct Cache {
-    keys: HashMap<KeyId, Option<Arc<PersonKey>>>,
+    keys: HashMap<KeyId, Held>,
     current: HashMap<String, KeyId>,
     /// Whose key is about to be destroyed.
     erasing: HashSet<String>,
@@ -22,15 +28,15 @@ impl Cache {
     /// `None` where it is not known here; inside, `None` where it is destroyed.
     #[expect(clippy::option_option, reason = "unknown and destroyed are not the same")]
     pub(super) fn get(&self, id: &KeyId) -> Option<Option<Arc<PersonKey>>> {
-        self.keys.get(id).cloned()
+        self.keys.get(id).map(|held| held.key.clone())
     }
 
     pub(super) fn of(&self, person: &str) -> Option<Arc<PersonKey>> {
-        self.keys.get(self.current.get(person)?).cloned().flatten()
+        self.keys.get(self.current.get(person)?)?.key.clone()
     }
 
     pub(super) fn ids(&self) -> Vec<KeyId> {
-        self.keys.iter().filter(|(_, key)| key.is_some()).map(|(id, _)| *id).collect()
+        self.keys.iter().filter(|(_, held)| held.key.is_some()).map(|(id, _)| *id).collect()
     }
 
     /// Keeps a key, unless it is at hand already.
@@ -41,38 +47,47 @@ impl Cache {
         key: Option<Arc<PersonKey>>,
     ) -> Option<Arc<PersonKey>> {
         if self.keys.len() >= MOST {
-            self.keys.retain(|_, key| key.as_ref().is_some_and(|k| Arc::strong_count(k) > 1));
+            let used = |key: &Arc<PersonKey>| Arc::strong_count(key) > 1;
+            self.keys.retain(|_, held| held.key.as_ref().is_some_and(used));
             let keys = &self.keys;
             self.current.retain(|_, id| keys.contains_key(id));
         }
-        let held = self.keys.entry(id).or_insert(key).clone();
-        if held.is_some() {
-            self.current.insert(person, id);
+        let erasing = self.is_erasing(&person);
+        let held = self.keys.entry(id).or_insert_with(|| Held { person: person.clone(), key });
+        let key = held.key.clone();
+        match &key {
+            // Found before the erasure began: it opens for now, and seals nothing.
+            Some(key) if erasing => key.end(),
+            Some(_) => drop(self.current.insert(person, id)),
+            None => {}
         }
-        held
+        key
     }
 
     pub(super) fn is_erasing(&self, person: &str) -> bool {
         self.erasing.contains(person)
     }
 
-    /// The person's key is destroyed, or stays.
+    /// The person's keys may have been destroyed, or stay: the store of keys is asked again.
     pub(super) fn erased(&mut self, person: &str) {
+        self.forget(person);
         self.erasing.remove(person);
     }
 
     /// Nothing more is sealed with the person's key.
     pub(super) fn end(&mut self, person: &str) {
         self.erasing.insert(person.to_owned());
-        if let Some(id) = self.current.remove(person)
-            && let Some(Some(key)) = self.keys.remove(&id)
-        {
-            key.end();
-        }
+        self.forget(person);
+    }
+
+    fn forget(&mut self, person: &str) {
+        self.current.remove(person);
+        let theirs = self.keys.extract_if(|_, held| held.person == person);
+        theirs.filter_map(|(_, held)| held.key).for_each(|key| key.end());
     }
 
     pub(super) fn destroyed(&mut self, id: &KeyId) {
-        if let Some(Some(key)) = self.keys.insert(*id, None) {
+        if let Some(key) = self.keys.get_mut(id).and_then(|held| held.key.take()) {
             key.end();
         }
         self.current.retain(|_, current| current != id);

@@ -24,7 +24,7 @@ async fn what_is_sealed_opens_in_its_own_row_until_the_key_is_destroyed() {
     assert_eq!(&**other.open("row 1", &sealed).unwrap().unwrap(), b"100 Main Street");
     assert!(matches!(other.open("row 2", &sealed), Err(StoreError::Damaged(_))));
     let follows = tokio::spawn(other.clone().follow());
-    one.destroy(&person, Timestamp::now()).await.unwrap();
+    one.destroy(&person).await.unwrap();
     assert!(key.stands().is_err(), "what is begun now would be lost");
     one.ready([sealed.as_slice()].into_iter()).await.unwrap();
     assert!(one.open("row 1", &sealed).unwrap().is_none());
@@ -37,6 +37,20 @@ async fn what_is_sealed_opens_in_its_own_row_until_the_key_is_destroyed() {
     assert_ne!(again.id(), key.id());
     one.ready([sealed.as_slice()].into_iter()).await.unwrap();
     assert!(one.open("row 1", &sealed).unwrap().is_none());
+}
+
+#[test]
+fn a_key_that_is_found_while_it_is_erased_opens_and_seals_nothing() {
+    let mut cache = Cache::default();
+    let key = |id| Some(Arc::new(PersonKey::new(id, &[7; 32]).unwrap()));
+    let (first, second) = (KeyId::from([1; 16]), KeyId::from([2; 16]));
+    cache.hold(first, "jane".into(), key(first));
+    cache.end("jane");
+    let found = cache.hold(second, "jane".into(), key(second)).unwrap();
+    assert!(found.stands().is_err() && cache.of("jane").is_none());
+    cache.erased("jane");
+    assert!(cache.get(&first).is_none() && cache.get(&second).is_none());
+    assert!(cache.hold(second, "jane".into(), key(second)).unwrap().stands().is_ok());
 }
 
 #[tokio::test]

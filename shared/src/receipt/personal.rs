@@ -55,9 +55,10 @@ pub(super) fn personal(receipt: &mut Receipt) -> Vec<(String, Slot<'_>)> {
     for (n, grant) in receipt.grants.iter_mut().enumerate() {
         all.push((format!("grants[{n}].text"), Text(&mut grant.text)));
         all.push((format!("grants[{n}].reason"), Text(&mut grant.reason)));
+        // What is signed repeats the reason.
+        all.push((format!("grants[{n}].signature"), Json(&mut grant.signature)));
         if grant.kind == CUSTOMER {
             all.push((format!("grants[{n}].by"), Text(&mut grant.by)));
-            all.push((format!("grants[{n}].signature"), Json(&mut grant.signature)));
         }
     }
     for (n, attempt) in receipt.attempts.iter_mut().enumerate() {

@@ -73,10 +73,10 @@ async fn lives(
     (cancelled, [cancel, refund], yes)
 }
 
-fn approve(pair: &Pair, proposal: &Proposal) {
+fn approve(pair: &Pair, proposal: &Proposal, reason: &str) {
     let words = ["approvals", "approve", &proposal.proposal_id, "--as", "alice"];
     let more = ["--issuer", DIRECTORY, "--key", "alice.key", "--kid", "alice"];
-    let last = ["--reason", "looked at it", "--yes"];
+    let last = ["--reason", reason, "--yes"];
     let (done, said) = command(pair, &[&words[..], &more, &last].concat(), Role::Approver);
     assert!(done, "{said}");
 }
@@ -145,8 +145,14 @@ async fn erasure() {
     // Nothing goes while something of hers waits.
     let (done, said) = erase(&pair, &["--reason", "request 118"]);
     assert!(!done && said.contains("ERASURE_WAITS"), "{said}");
-    approve(&pair, &hers);
-    approve(&pair, &his);
+    // What staff write names people, too.
+    approve(&pair, &hers, &format!("called about `{}`", JANE[1]));
+    approve(&pair, &his, "looked at it");
+    // Whoever mistypes a name erases nobody, and hears so.
+    let nobody = ["erase", "--tenant", "demo-shop", "--subject", "customer11@example.com"];
+    let (done, said) =
+        command(&pair, &[&nobody[..], &["--reason", "118"]].concat(), Role::Operator);
+    assert!(!done && said.contains("NOT_FOUND"), "{said}");
     // Nor under a hold.
     let (done, said) = erase(&pair, &["--hold", "case 9"]);
     assert!(done && said.contains("Held"), "{said}");

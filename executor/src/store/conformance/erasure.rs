@@ -2,8 +2,10 @@
 
 use countersign_core::person::Person;
 use countersign_core::resolve::Observation;
+use countersign_core::subject::{Matched, Strength};
 use countersign_shared::codes::Code;
 use countersign_shared::receipt::{Change, ERASED};
+use jiff::SignedDuration;
 
 use super::*;
 use crate::ports::{EscalationQuery, ReceiptQuery};
@@ -67,9 +69,13 @@ pub(crate) async fn whoever_is_erased_is_unreadable_and_nothing_else_changes(bed
     store.observe(&owner(), "c", seen.clone()).await.unwrap();
     let body = receipt(&*store, 1).await.body;
     assert!(!receipt(&*store, 1).await.is_erased());
+    assert!(store.knows(&store.person(&Person::of(&owner()))).await.unwrap());
+    let nobody = Person::of(&Subject { id: "nobody".into(), ..owner() });
+    assert!(!store.knows(&store.person(&nobody)).await.unwrap());
 
     erase(&*store, &owner(), 3).await.unwrap();
 
+    assert!(!store.knows(&store.person(&Person::of(&owner()))).await.unwrap());
     let gone = receipt(&*store, 1).await;
     assert!(gone.is_erased());
     assert_eq!(gone.body, body, "the leaf stays as it is");
@@ -133,7 +139,14 @@ pub(crate) async fn plaintext_ends_with_its_time_and_a_hold_keeps_it(bed: &impl 
         seal::changed(change(), &ReceiptId::from_uuid(uuid::Uuid::now_v7()), Timestamp::now());
     store.hold(held, true, now).await.unwrap();
     let keep = crate::purge::Keep { proposals: Duration::from_secs(3600), plaintext: 13 };
+    // A match is over after an hour, whether or not there is another.
+    let guest = Subject { strength: Strength::Asserted, ..owner() };
+    let at = Timestamp::now() - SignedDuration::from_mins(61);
+    let matched = Matched { claims: [("email".to_owned(), "e".to_owned())].into(), at };
+    store.remember_match(&guest, "c", matched).await.unwrap();
+    assert!(store.matched(&guest, "c").await.unwrap().is_some());
     assert!(crate::purge::round(&*store, Timestamp::now(), keep).await.unwrap() > 0);
+    assert!(store.matched(&guest, "c").await.unwrap().is_none());
     assert!(receipt(&*store, 1).await.is_erased());
     assert!(!receipt(&*store, 2).await.is_erased(), "held");
     assert_eq!(crate::purge::round(&*store, Timestamp::now(), keep).await.unwrap(), 0);

@@ -162,6 +162,11 @@ impl Tables {
         self.escalations.retain(|_, matter| named(&matter.case.person) != person);
     }
 
+    /// Whether a leaf of theirs still opens.
+    pub(super) fn opens(&self, person: &str) -> bool {
+        self.stored.iter().any(|stored| !stored.openings.0.is_empty() && stored.person == person)
+    }
+
     /// What opened leaves from before this one is gone, but for persons on hold.
     pub(super) fn forget(&mut self, first: &ReceiptId, holds: &BTreeSet<String>) -> usize {
         let mut gone = 0;

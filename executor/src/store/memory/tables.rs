@@ -268,7 +268,10 @@ impl Tables {
         let seen = self.seen.keys().filter(|id| **id < oldest && !needed(id));
         let seen: Vec<_> = seen.take(most).cloned().collect();
         seen.iter().for_each(|id| drop(self.seen.remove(id)));
-        proposed.len() + seen.len() + self.plaintext(old)
+        let matches = self.matches.len();
+        self.matches.retain(|_, matched| matched.at > old.matched);
+        let matches = matches - self.matches.len();
+        matches + proposed.len() + seen.len() + self.plaintext(old)
     }
 
     /// What is personal of what was done long ago.
@@ -292,6 +295,12 @@ impl Tables {
 }
 
 impl Tables {
+    /// Whether anything of theirs is there.
+    pub(super) fn knows(&self, person: &str) -> bool {
+        let acted = self.actions.values().any(|a| !a.journal.is_empty() && a.person() == person);
+        acted || self.opens(person)
+    }
+
     /// Why an erasure has to wait.
     pub(super) fn waits(&self, person: &str) -> Option<Refused> {
         let of_theirs = |action: &Action| {

@@ -39,7 +39,7 @@ pub(super) async fn hold(db: &Transaction<'_>, person: &str, holds: bool) -> Res
 /// Removes every row that holds something of theirs, and their key; refuses where it has
 /// to wait.
 pub(super) async fn erase(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fault> {
-    let (person, until) = (gone.person.as_str(), gone.at.as_millisecond());
+    let person = gone.person.as_str();
     run(db, "SELECT 1 FROM person_keys WHERE person = $1 FOR UPDATE", &[&person]).await?;
     waits(db, person).await?;
     for sql in [
@@ -54,8 +54,9 @@ pub(super) async fn erase(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fa
     ] {
         run(db, sql, &[&person]).await?;
     }
-    let sql = "UPDATE person_keys SET key = NULL WHERE person = $1 AND made <= $2";
-    run(db, sql, &[&person, &until]).await.map(drop)
+    // Whatever the clocks of other executors said when they were made.
+    let sql = "UPDATE person_keys SET key = NULL WHERE person = $1";
+    run(db, sql, &[&person]).await.map(drop)
 }
 
 async fn waits(db: &Transaction<'_>, person: &str) -> Result<(), Fault> {

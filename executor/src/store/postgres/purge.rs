@@ -54,7 +54,10 @@ pub(super) async fn purge(db: &Transaction<'_>, old: Old, most: u32) -> Result<u
     let observations = run(db, OBSERVATIONS, &[&observed.as_str(), &most]).await?;
     let proposals = super::database::first(db, PROPOSALS, &[&proposed.as_str(), &most]).await?;
     let proposals = proposals.map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
-    let gone = observations.saturating_add(u64::try_from(proposals).unwrap_or(0));
+    let matched = old.matched.as_second();
+    let matches = run(db, "DELETE FROM matches WHERE at <= $1", &[&matched]).await?;
+    let gone =
+        observations.saturating_add(matches).saturating_add(u64::try_from(proposals).unwrap_or(0));
     let gone = gone.saturating_add(plaintext(db, old, most).await?);
     usize::try_from(gone).map_err(|e| StoreError::Damaged(e.to_string()).into())
 }

@@ -187,6 +187,7 @@ impl Offline {
                 restored::take(db, veil, &leaf.receipt, outcome)?;
                 done.keys += 1;
             }
+            restored::person(db, &leaf.receipt)?;
         }
         if back.leads_to.is_some_and(|to| to != (batch.size(), batch.root())) {
             let message = "the receipts do not lead to the checkpoint".to_owned();

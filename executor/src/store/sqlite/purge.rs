@@ -36,7 +36,10 @@ pub(super) fn purge(db: &Connection, old: Old, most: u32) -> Result<usize, Store
     // The journal first: afterwards nothing says which rows of it were these.
     remove("journal")?;
     let proposals = remove("actions")?;
-    Ok(observations + proposals + plaintext(db, old, most)?)
+    let matches = db
+        .prepare_cached("DELETE FROM matches WHERE at <= ?1")?
+        .execute(params![old.matched.as_second()])?;
+    Ok(matches + observations + proposals + plaintext(db, old, most)?)
 }
 
 fn plaintext(db: &Connection, old: Old, most: u32) -> Result<usize, StoreError> {

@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::rows;
+use super::{erase, rows};
 use crate::ports::StoreError;
 use crate::store::known::damaged;
-use crate::store::veiled::{self, Append, LeafRow};
+use crate::store::veiled::{self, Append, Erasure, LeafRow};
 use crate::veil::Veil;
 
 /// Takes the key of a receipt's action again (AT MOST ONE EFFECT), as it ended. A journal
@@ -149,6 +149,16 @@ pub(super) struct Ended {
 impl Ended {
     pub(super) fn write(&self, db: &Connection) -> Result<(), StoreError> {
         rows::append(db, &self.append)
+    }
+}
+
+/// Whoever was erased or held since is so again; their keys go when the store is opened.
+pub(super) fn person(db: &Connection, receipt: &Receipt) -> Result<(), StoreError> {
+    let Some(change) = &receipt.change else { return Ok(()) };
+    let Some(person) = change.what.strip_prefix("person/") else { return Ok(()) };
+    match change.new.as_str() {
+        "erased" => erase::erase(db, &Erasure { person: person.to_owned(), at: receipt.sealed_at }),
+        state => erase::hold(db, person, state == "held"),
     }
 }
 

@@ -50,7 +50,9 @@ pub(in crate::store) async fn journals(
     let each =
         all.iter().flat_map(|journal| journal.events.iter().map(|(_, event)| event.as_slice()));
     veil.ready(each).await?;
-    all.iter().map(|journal| opened(veil, journal)).collect()
+    // A copy that was brought back may hold what is erased: the others go on.
+    let opened = all.iter().map(|journal| opened(veil, journal));
+    opened.filter(|journal| !matches!(journal, Err(StoreError::Erased))).collect()
 }
 
 pub(in crate::store) async fn receipts(
@@ -141,7 +143,13 @@ fn read<T: DeserializeOwned>(
     sealed: &[u8],
 ) -> Result<Option<T>, StoreError> {
     let clear = veil.open(name, sealed)?;
-    clear.map(|clear| serde_json::from_slice(&clear).map_err(damaged)).transpose()
+    clear.map(|clear| serde_json::from_slice(&clear).map_err(|e| malformed(&e))).transpose()
+}
+
+/// Where it is wrong, and nothing of what stands there.
+fn malformed(error: &serde_json::Error) -> StoreError {
+    let (kind, line, column) = (error.classify(), error.line(), error.column());
+    damaged(format!("what was sealed is {kind:?} at line {line}, column {column}"))
 }
 
 /// The same, read.

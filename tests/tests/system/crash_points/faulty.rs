@@ -388,6 +388,10 @@ impl Store for Faulty {
         self.inner.person(person)
     }
 
+    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
+        self.inner.knows(person).await
+    }
+
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
         self.durable(self.inner.hold(person, holds, leaf)).await
     }

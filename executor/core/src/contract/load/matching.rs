@@ -37,6 +37,10 @@ pub(super) fn matching(file: &File, yaml: &Yaml, context: &Context<'_>) -> Optio
         let message = "`claims` has no `email`: it is compared with what the guest said";
         return file.error(section.at, ProblemKind::Missing, message, None);
     }
+    if entries.len() > 2 {
+        let message = "`claims` has more than one beside `email`: a guest goes by one";
+        return file.error(section.at, ProblemKind::Rule, message, None);
+    }
     (claims.len() == entries.len()).then_some(Matching {
         tool: given.tool,
         with: given.with,
