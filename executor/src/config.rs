@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use countersign_shared::mtls::SpiffePattern;
+use countersign_shared::span::Telemetry;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -61,6 +62,9 @@ pub struct Config {
     /// Where every receipt goes as an event, for the security team's own systems.
     #[serde(default)]
     pub siem: Vec<SinkConfig>,
+    /// Where spans go; absent for nowhere.
+    #[serde(default)]
+    pub telemetry: Option<Telemetry>,
     /// The file as it is written: what is activated is a digest over sections of it.
     #[serde(skip)]
     pub written: Json,

@@ -23,6 +23,8 @@ use countersign_core::resolve::{Arguments, Evidence, Message, Observation, resol
 use countersign_core::subject::{self, Kind, Strength, Subject};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ObservationId, ProposalId};
+use countersign_shared::span::within;
+use countersign_shared::trace;
 use tokio::sync::Notify;
 
 use crate::confirm::Confirm;
@@ -99,7 +101,7 @@ impl Desk {
     /// # Errors
     /// The first refusal, receipted.
     pub async fn propose(&self, request: &Request, plan: &Plan) -> Result<Proposal, Turned> {
-        let (proposal, _place) = match self.make(request, plan).await {
+        let (proposal, _place) = match within("propose", self.make(request, plan)).await {
             Ok(made) => made,
             Err(refused) => return Err(self.turn_away(request, plan, refused).await),
         };
@@ -277,10 +279,11 @@ impl Desk {
             }
         }
         let desk = self.clone();
-        let task = tokio::spawn(async move {
+        let trace = trace::rejoined(&life.state().proposal().asked().trace);
+        let task = tokio::spawn(trace::inside(trace, async move {
             let _work = work;
-            desk.pipeline.run(life, &progress).await
-        });
+            within("action", desk.pipeline.run(life, &progress)).await
+        }));
         let life = match task.await {
             Ok(Ok(life)) => life,
             // Somebody was faster: theirs is the truth.
@@ -585,5 +588,6 @@ fn asked(request: &Request, plan: &Plan, now: jiff::Timestamp) -> Asked {
         confidence: plan.confidence.clone(),
         model: plan.model.clone(),
         after_receipt: plan.after_receipt.clone(),
+        trace: trace::current_id(),
     }
 }

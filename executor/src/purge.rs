@@ -11,6 +11,8 @@ use crate::ports::{Clock, Old, Store, StoreError};
 const OBSERVATIONS: SignedDuration = SignedDuration::from_hours(24);
 /// How long a proposal is kept after it is void.
 const VOID: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long planners' words on their turns are kept: 13 months.
+const TURNS: SignedDuration = SignedDuration::from_hours(396 * 24);
 /// Most rows of a kind that one commit removes.
 const BATCH: u32 = 500;
 /// Between two rounds.
@@ -21,7 +23,7 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lives: Duration) 
     loop {
         match round(&*store, clock.now(), lives).await {
             Ok(0) => {}
-            Ok(gone) => tracing::info!(gone, "old observations and proposals are removed"),
+            Ok(gone) => tracing::info!(gone, "old observations, proposals and turns are removed"),
             Err(error) => tracing::warn!(%error, "old rows stay until the next round"),
         }
         tokio::time::sleep(EVERY).await;
@@ -39,7 +41,8 @@ pub async fn round(
 ) -> Result<usize, StoreError> {
     let lives = SignedDuration::try_from(lives).unwrap_or(SignedDuration::ZERO);
     let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
-    let old = Old { observed: before(OBSERVATIONS), proposed: before(lives + VOID) };
+    let old =
+        Old { observed: before(OBSERVATIONS), proposed: before(lives + VOID), told: before(TURNS) };
     let mut gone = 0;
     loop {
         match store.purge(old, BATCH).await? {

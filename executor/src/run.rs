@@ -18,6 +18,8 @@ use countersign_shared::mtls::{
 };
 use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
+use countersign_shared::span;
+use countersign_shared::trace::Traced;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +70,9 @@ pub async fn run(
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    if let Some(telemetry) = &config.telemetry {
+        span::start(telemetry, "countersign-executor")?;
+    }
     let material = Material::open(MaterialFiles {
         cert: config.tls.cert.clone(),
         key: config.tls.key.clone(),
@@ -118,6 +123,7 @@ pub async fn run(
     let tenants = config.issuers.iter().map(|issuer| issuer.tenant.clone()).collect();
     let router = server(ConnectionLimits::default())
         .layer(Guard::new(Authorize::new(config.callers)))
+        .layer(Traced)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(executor.max_decoding_message_size(LARGEST_REQUEST))
@@ -148,6 +154,7 @@ pub async fn run(
     if tokio::time::timeout(GRACE, publisher).await.is_err() {
         tracing::warn!("the log folder lags behind; the next start brings it up to date");
     }
+    span::flush().await;
     tracing::info!("executor stopped");
     ensure!(
         !fenced.is_cancelled(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_shared::mtls::{MaterialFiles, SpiffeId, SpiffePattern};
+use countersign_shared::span::Telemetry;
 use serde::Deserialize;
 
 use url::Url;
@@ -38,6 +39,9 @@ pub struct Config {
     /// HTTP for chat frontends that speak OpenAI's Chat Completions. Absent: gRPC only.
     #[serde(default)]
     pub chat: Option<ChatConfig>,
+    /// Where spans go; absent for nowhere.
+    #[serde(default)]
+    pub telemetry: Option<Telemetry>,
 }
 
 /// Where the executor is and who it must be.
@@ -139,6 +143,13 @@ pub struct OpenaiConfig {
     /// Longest wait for one answer, such as `30s`.
     #[serde(default = "thirty_seconds", deserialize_with = "duration")]
     pub timeout: Duration,
+    /// What it costs, so that each turn's record says it. Absent: records say nothing.
+    #[serde(default)]
+    pub price: Option<crate::price::Price>,
+    /// Whether requests and answers, customers' words included, are part of each turn's
+    /// record at the executor.
+    #[serde(default)]
+    pub record_bodies: bool,
 }
 
 fn thirty_seconds() -> Duration {

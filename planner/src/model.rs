@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use countersign_proto::v1;
+use countersign_shared::turn::Exchange;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -64,6 +65,8 @@ pub struct Decided {
     pub decision: Decision,
     /// Tokens and time.
     pub usage: v1::ModelUse,
+    /// What went to the server and came back, where that is to be recorded.
+    pub bodies: Vec<Exchange>,
 }
 
 /// What a message wants.
@@ -134,4 +137,6 @@ pub struct Unusable {
     pub reason: String,
     /// What was spent on it.
     pub usage: Box<v1::ModelUse>,
+    /// What went to the server and came back, where that is to be recorded.
+    pub bodies: Vec<Exchange>,
 }

@@ -3,7 +3,9 @@
 //! which credentials there are, who may do what.
 
 mod access;
+pub(crate) mod chain;
 mod credentials;
+mod find;
 mod key;
 mod reconcile;
 mod report;
@@ -27,7 +29,7 @@ pub use key::read_key;
 /// Publications that may come in the way of one check of a log in use.
 const TRIES: u32 = 5;
 
-/// Check a log, and what stands around it.
+/// Check a log and what stands around it, and find out what happened.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check that a log folder holds exactly the log that its signed checkpoint states, and that
@@ -44,6 +46,12 @@ pub enum Command {
     /// Say who may do what, from the policy that is active and the contracts.
     #[command(after_help = access::EXAMPLES)]
     Access(access::Args),
+    /// Find turns and receipts by what a complaint says: an address and a day, an order, a ticket.
+    #[command(after_help = find::EXAMPLES)]
+    Find(Box<find::Args>),
+    /// Show one receipt's whole chain, from the words to the proof, and its cause.
+    #[command(after_help = chain::EXAMPLES)]
+    Chain(chain::Args),
 }
 
 const VERIFY_EXAMPLES: &str = "\
@@ -77,14 +85,17 @@ pub struct VerifyArgs {
 /// Does what the command says.
 ///
 /// # Errors
-/// When key or checkpoint cannot be read. A log that does not verify is no error: it is reported,
-/// and the exit code says so.
+/// When key or checkpoint cannot be read, or an executor cannot be asked. A log that does not verify
+/// is no error: it is reported, and the exit code says so.
 pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    let calling = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     match command {
         Command::Verify(args) => verify(args),
         Command::ReconcileSiem(args) => reconcile::run(args),
         Command::Credentials(args) => credentials::run(args),
         Command::Access(args) => access::run(args),
+        Command::Find(args) => calling()?.block_on(find::run(args)),
+        Command::Chain(args) => calling()?.block_on(chain::run(args)),
     }
 }
 

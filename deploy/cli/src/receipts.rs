@@ -4,9 +4,9 @@ mod folder;
 mod remote;
 pub(crate) mod source;
 
-mod flat;
-mod page;
-mod proof;
+pub(crate) mod flat;
+pub(crate) mod page;
+pub(crate) mod proof;
 mod table;
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ pub(crate) struct Logged {
 
 impl Logged {
     /// Reads an entry.
-    fn read(index: u64, body: Vec<u8>) -> anyhow::Result<Self> {
+    pub(crate) fn read(index: u64, body: Vec<u8>) -> anyhow::Result<Self> {
         let receipt = crate::audit::parse(&body)
             .map_err(|why| anyhow::anyhow!("entry {index} of the log is {why}"))?;
         Ok(Self { index, body, receipt })

@@ -11,7 +11,9 @@ use countersign_shared::tlog::note::Note;
 use countersign_shared::tlog::proof::LogProof;
 use tonic::{Request, Response, Status};
 
+use super::chain::chain;
 use super::executor::caller;
+use super::find::find;
 use crate::desk::Desk;
 use crate::peer::{Caller, Role};
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
@@ -82,7 +84,7 @@ pub(super) async fn proved(
     Ok((sealed, proof))
 }
 
-async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
+pub(super) async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
     let (note, checkpoint) = checkpoint(desk).await?;
     let path = desk.pipeline.store.inclusion(index, checkpoint.size()).await;
     let path = path.map_err(|e| failed(&e))?;
@@ -100,7 +102,7 @@ async fn checkpoint(desk: &Desk) -> Result<(Note, Checkpoint), Status> {
     Ok((note, checkpoint))
 }
 
-fn failed(error: &StoreError) -> Status {
+pub(super) fn failed(error: &StoreError) -> Status {
     tracing::error!(%error, "the history cannot be read");
     match error {
         StoreError::OutOfRange => {
@@ -115,7 +117,7 @@ fn failed(error: &StoreError) -> Status {
     }
 }
 
-fn receipt(sealed: SealedReceipt) -> v1::Receipt {
+pub(super) fn receipt(sealed: SealedReceipt) -> v1::Receipt {
     v1::Receipt { receipt_id: sealed.id.to_string(), leaf_index: sealed.index, body: sealed.body }
 }
 
@@ -163,6 +165,21 @@ impl Audit for AuditService {
             receipts: found.into_iter().map(receipt).collect(),
             next_page_token: last.unwrap_or_default(),
         }))
+    }
+
+    async fn get_chain(
+        &self,
+        request: Request<v1::GetChainRequest>,
+    ) -> Result<Response<v1::GetChainResponse>, Status> {
+        let sealed = self.one(ReceiptQuery::default(), &request.into_inner().receipt_id).await?;
+        Ok(Response::new(chain(&self.desk, sealed).await?))
+    }
+
+    async fn find(
+        &self,
+        request: Request<v1::FindRequest>,
+    ) -> Result<Response<v1::FindResponse>, Status> {
+        Ok(Response::new(find(&self.desk, request.into_inner()).await?))
     }
 
     async fn get_checkpoint(

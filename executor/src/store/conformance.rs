@@ -10,6 +10,7 @@
 mod controls;
 mod history;
 mod people;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use jiff::Timestamp;
 pub(crate) use controls::*;
 pub(crate) use history::*;
 pub(crate) use people::*;
+pub(crate) use turns::*;
 
 use crate::grants::tests::shop::PACK;
 use crate::ports::{Named, Store, StoreError};
@@ -75,7 +77,10 @@ macro_rules! conform {
             evidence_is_of_its_subject_and_conversation,
             text_that_no_database_likes_is_kept_apart,
             proposals_that_wait_are_counted,
-            a_sink_is_fed_by_one_and_remembers_how_far
+            a_sink_is_fed_by_one_and_remembers_how_far,
+            turns_are_found_by_whose_and_when_and_go_when_they_are_old,
+            an_address_leads_to_whoever_asked_with_it,
+            receipts_are_found_by_their_time
         );
     };
     ($bed:path: $($case:ident),*) => {

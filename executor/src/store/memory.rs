@@ -13,6 +13,7 @@ mod claims;
 mod executors;
 mod log;
 mod tables;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -39,8 +40,8 @@ use parking_lot::Mutex;
 use super::row::Row;
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
-    Store, StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, Owner, ReceiptQuery,
+    SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use crate::standing::{Quarantine, Standing};
 use tables::Tables;
@@ -462,6 +463,18 @@ impl Store for Memory {
 
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         self.act(|tables, me| tables.feed(me, sink, fed)).await
+    }
+
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        self.write(|tables, _| tables.record(owner, turn)).await
+    }
+
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        self.read(|tables| Ok(tables.told(&query))).await
+    }
+
+    async fn subjects_of(&self, email: &str) -> Result<Vec<Owner>, StoreError> {
+        self.read(|tables| Ok(tables.subjects_of(email))).await
     }
 }
 

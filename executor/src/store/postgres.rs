@@ -28,6 +28,7 @@ mod safety;
 mod seat;
 mod sinks;
 mod standing;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -57,8 +58,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
-    Store, StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, Owner, ReceiptQuery,
+    SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
@@ -480,6 +481,23 @@ impl Store for Postgres {
             .boxed()
         });
         Ok(done.await?)
+    }
+
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        let told = Arc::new((owner.clone(), turn));
+        let done = self.write(move |db| {
+            let told = Arc::clone(&told);
+            async move { turns::insert(db, &told.0, &told.1).await }.boxed()
+        });
+        Ok(done.await?)
+    }
+
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        Ok(turns::list(&self.db.client().await?, &query).await?)
+    }
+
+    async fn subjects_of(&self, email: &str) -> Result<Vec<Owner>, StoreError> {
+        Ok(turns::subjects_of(&self.db.client().await?, email).await?)
     }
 }
 

@@ -24,6 +24,7 @@ mod safety;
 mod sinks;
 mod spending;
 mod standing;
+mod turns;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -52,8 +53,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::lease::Lease;
 use crate::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
-    Store, StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, Owner, ReceiptQuery,
+    SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
@@ -447,6 +448,20 @@ impl Store for Sqlite {
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         let sink = sink.to_owned();
         self.act(move |batch| sinks::feed(batch.db(), &sink, &fed)).await
+    }
+
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        let owner = owner.clone();
+        self.writer.write(move |batch| turns::insert(batch.db(), &owner, &turn)).await
+    }
+
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        self.read(move |db| turns::list(db, &query)).await
+    }
+
+    async fn subjects_of(&self, email: &str) -> Result<Vec<Owner>, StoreError> {
+        let email = email.to_owned();
+        self.read(move |db| turns::subjects_of(db, &email)).await
     }
 }
 

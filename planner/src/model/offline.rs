@@ -33,7 +33,7 @@ pub const NAME: &str = "offline";
 impl Model for Offline {
     async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
         let usage = ModelUse { model: NAME.to_owned(), ..ModelUse::default() };
-        Ok(Decided { decision: read(view.text, view.toolbox), usage })
+        Ok(Decided { decision: read(view.text, view.toolbox), usage, bodies: Vec::new() })
     }
 
     fn name(&self) -> &str {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use async_openai::Client;
 use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
+use countersign_shared::turn::Exchange;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -28,6 +29,7 @@ pub struct Openai {
     client: Client<Endpoint>,
     name: String,
     timeout: Duration,
+    record_bodies: bool,
 }
 
 impl Openai {
@@ -40,7 +42,12 @@ impl Openai {
         // The service is set last: an http client set after it would bring hidden retries back.
         let client =
             Client::build(call.client().clone(), Endpoint::new(config)?).with_http_service(call);
-        Ok(Self { client, name: config.name.clone(), timeout: config.timeout })
+        Ok(Self {
+            client,
+            name: config.name.clone(),
+            timeout: config.timeout,
+            record_bodies: config.record_bodies,
+        })
     }
 
     async fn ask(
@@ -80,11 +87,15 @@ impl Openai {
 impl Model for Openai {
     async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
         let mut usage = ModelUse { model: self.name.clone(), ..ModelUse::default() };
-        let unusable =
-            |reason: String, usage: ModelUse| Unusable { reason, usage: Box::new(usage) };
+        let mut bodies = Vec::new();
+        let unusable = |reason: String, usage: ModelUse, bodies| Unusable {
+            reason,
+            usage: Box::new(usage),
+            bodies,
+        };
         let answer = match prompt::Answer::of(view.toolbox) {
             Ok(answer) => answer,
-            Err(reason) => return Err(unusable(reason, usage)),
+            Err(reason) => return Err(unusable(reason, usage, bodies)),
         };
         let mut messages = vec![
             json!({ "role": "system", "content": prompt::system(view.toolbox) }),
@@ -94,12 +105,17 @@ impl Model for Openai {
             messages.push(json!({ "role": "user", "content": prompt::repair(view.objections) }));
         }
         loop {
-            let text = match self.ask(&messages, &answer.schema, &mut usage).await {
+            let answered = self.ask(&messages, &answer.schema, &mut usage).await;
+            if self.record_bodies {
+                let answer = answered.clone().unwrap_or_default();
+                bodies.push(Exchange { request: json!(messages), answer });
+            }
+            let text = match answered {
                 Ok(text) => text,
-                Err(reason) => return Err(unusable(reason, usage)),
+                Err(reason) => return Err(unusable(reason, usage, bodies)),
             };
             match parse::read(&text, &answer, view.toolbox) {
-                Ok(decision) => return Ok(Decided { decision, usage }),
+                Ok(decision) => return Ok(Decided { decision, usage, bodies }),
                 // One repair in all: none is left where the objections came from outside.
                 Err(objections) if usage.repairs == 0 && view.objections.is_empty() => {
                     usage.repairs = 1;
@@ -107,7 +123,7 @@ impl Model for Openai {
                     messages
                         .push(json!({ "role": "user", "content": prompt::repair(&objections) }));
                 }
-                Err(objections) => return Err(unusable(told(&objections), usage)),
+                Err(objections) => return Err(unusable(told(&objections), usage, bodies)),
             }
         }
     }

@@ -92,7 +92,7 @@ impl Routed {
         let (tier, breaker) = tier;
         let unasked = |reason: String| {
             let usage = ModelUse { model: tier.model.name().to_owned(), ..ModelUse::default() };
-            Unusable { reason, usage: Box::new(usage) }
+            Unusable { reason, usage: Box::new(usage), bodies: Vec::new() }
         };
         if !breaker.lets_through() {
             return Err(unasked(format!("{} failed and is left alone", tier.model.name())));
@@ -182,7 +182,7 @@ fn settled(answered: Result<Decided, Unusable>, plain: Decided) -> Result<Decide
     }
     let usage =
         ModelUse { model: offline::NAME.to_owned(), fallback: unusable.reason, ..*unusable.usage };
-    Ok(Decided { decision: plain.decision, usage })
+    Ok(Decided { decision: plain.decision, usage, bodies: unusable.bodies })
 }
 
 fn usage(answered: &Result<Decided, Unusable>) -> &ModelUse {

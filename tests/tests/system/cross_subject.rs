@@ -84,9 +84,11 @@ async fn cross_subject_same_object_in_two_tenants_are_two_intents() {
 async fn cross_subject_roles_per_rpc() {
     let pair = Pair::executor_only().await;
     // The role is judged first, so that an empty request tells it apart.
-    for (role, planner, auditor) in
-        [(Role::Planner, true, true), (Role::Auditor, false, true), (Role::Frontend, false, false)]
-    {
+    for (role, planner, auditor, own) in [
+        (Role::Planner, true, true, false),
+        (Role::Auditor, false, true, true),
+        (Role::Frontend, false, false, false),
+    ] {
         let mut executor = ExecutorClient::new(pair.channel(role));
         let mut audit = AuditClient::new(pair.channel(role));
         let answers = [
@@ -94,10 +96,13 @@ async fn cross_subject_roles_per_rpc() {
             (planner, executor.propose(v1::ProposeRequest::default()).await.map(drop)),
             (planner, executor.execute(v1::ExecuteRequest::default()).await.map(drop)),
             (planner, executor.get_action(v1::GetActionRequest::default()).await.map(drop)),
+            (planner, executor.record_turn(v1::RecordTurnRequest::default()).await.map(drop)),
             (planner, executor.watch_action(v1::WatchActionRequest::default()).await.map(drop)),
             (auditor, audit.get_receipt(v1::GetReceiptRequest::default()).await.map(drop)),
             (auditor, audit.list_receipts(v1::ListReceiptsRequest::default()).await.map(drop)),
             (auditor, audit.get_checkpoint(v1::GetCheckpointRequest::default()).await.map(drop)),
+            (own, audit.get_chain(v1::GetChainRequest::default()).await.map(drop)),
+            (own, audit.find(v1::FindRequest::default()).await.map(drop)),
             (
                 auditor,
                 audit.get_inclusion_proof(v1::GetInclusionProofRequest::default()).await.map(drop),

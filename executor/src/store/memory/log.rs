@@ -163,6 +163,9 @@ impl Stored {
             && is(&query.tenant, &r.tenant)
             && is(&query.external_ref, &r.asked.external_ref)
             && is(&query.tool, &r.tool)
+            && is(&query.subject, &r.asked.subject)
+            && query.from.is_none_or(|from| r.sealed_at >= from)
+            && query.to.is_none_or(|to| r.sealed_at < to)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tables, and what is done to them. A copy is cheap: what is large is shared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use countersign_core::activation::{Active, Part};
@@ -9,14 +9,14 @@ use countersign_core::planted::Bug;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach};
-use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
+use countersign_shared::ids::{ActionId, ObservationId, ReceiptId, TurnId};
 use countersign_shared::tlog::merkle::Tree;
 use jiff::Timestamp;
 
 use super::claims::Claim;
 use super::executors::Executor;
 use super::log::Stored;
-use crate::ports::{Escalation, Fed, Named, Old, Open, StoreError};
+use crate::ports::{Escalation, Fed, Named, Old, Open, Owner, StoreError, Turn};
 use crate::standing::Standing;
 use crate::store::known::damaged;
 use crate::store::old::first_id;
@@ -53,6 +53,8 @@ pub(super) struct Tables {
     /// Who feeds each sink, and how far.
     pub(super) sinks: BTreeMap<String, (u64, Fed)>,
     pub(super) matches: BTreeMap<[String; 4], Matched>,
+    pub(super) turns: BTreeMap<TurnId, Arc<Turn>>,
+    pub(super) emails: BTreeSet<(String, Owner)>,
     /// By the transaction under way.
     pub(super) written: Vec<Written>,
     seen: BTreeMap<ObservationId, Arc<Seen>>,
@@ -118,6 +120,9 @@ impl Tables {
         }
         self.claims.remove(&id);
         self.lock(&row)?;
+        if seq == 0 {
+            self.known_by(&row.proposal.asked().subject);
+        }
         self.actions.insert(id, Action { row: Arc::new(row), journal, holder });
         Ok(())
     }
@@ -252,7 +257,8 @@ impl Tables {
         let seen = self.seen.keys().filter(|id| **id < oldest && !needed(id));
         let seen: Vec<_> = seen.take(most).cloned().collect();
         seen.iter().for_each(|id| drop(self.seen.remove(id)));
-        proposed.len() + seen.len()
+        let told = self.forget_turns(&TurnId::from_uuid(first_id(old.told)), most);
+        proposed.len() + seen.len() + told
     }
 }
 

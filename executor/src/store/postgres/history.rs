@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use countersign_core::gates::Gate;
 use countersign_core::seal::Leaf;
+use countersign_shared::ids::ReceiptId;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::folder::Source;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
@@ -21,6 +22,7 @@ use super::database::{Database, With, all, first, plain, run};
 use super::fault::Fault;
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
 use crate::store::known::damaged;
+use crate::store::old::first_id;
 
 const LEAVES: &str = "
     INSERT INTO leaves (idx, receipt_id, tenant, issuer, subject, tool, external_ref, body)
@@ -231,6 +233,14 @@ pub(super) async fn receipts(
     ] {
         if let Some(value) = value {
             narrow(column, text(value));
+        }
+    }
+    if let Some(subject) = &query.subject {
+        narrow("subject =", text(subject));
+    }
+    for (bound, at) in [("receipt_id >=", query.from), ("receipt_id <", query.to)] {
+        if let Some(at) = at {
+            narrow(bound, text(ReceiptId::from_uuid(first_id(at)).as_str()));
         }
     }
     if let Some(before) = query.before {

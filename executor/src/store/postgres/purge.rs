@@ -1,6 +1,6 @@
 //! Removes rows that nobody needs any more. Ids sort by the time they were made.
 
-use countersign_shared::ids::{ActionId, ObservationId};
+use countersign_shared::ids::{ActionId, ObservationId, TurnId};
 use deadpool_postgres::Transaction;
 
 use super::database::run;
@@ -26,6 +26,10 @@ const PROPOSALS: &str = "
     journals AS (DELETE FROM journal WHERE action_id IN (SELECT action_id FROM gone))
     SELECT count(*) FROM gone";
 
+const TURNS: &str = "
+    DELETE FROM turns WHERE turn_id IN (
+        SELECT turn_id FROM turns WHERE turn_id < $1 ORDER BY turn_id LIMIT $2)";
+
 pub(super) async fn purge(db: &Transaction<'_>, old: Old, most: u32) -> Result<usize, Fault> {
     let (observed, proposed) = (
         ObservationId::from_uuid(first_id(old.observed)),
@@ -35,6 +39,9 @@ pub(super) async fn purge(db: &Transaction<'_>, old: Old, most: u32) -> Result<u
     let observations = run(db, OBSERVATIONS, &[&observed.as_str(), &most]).await?;
     let proposals = super::database::first(db, PROPOSALS, &[&proposed.as_str(), &most]).await?;
     let proposals = proposals.map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
-    let gone = observations.saturating_add(u64::try_from(proposals).unwrap_or(0));
+    let told = TurnId::from_uuid(first_id(old.told));
+    let turns = run(db, TURNS, &[&told.as_str(), &most]).await?;
+    let gone =
+        observations.saturating_add(turns).saturating_add(u64::try_from(proposals).unwrap_or(0));
     usize::try_from(gone).map_err(|e| StoreError::Damaged(e.to_string()).into())
 }

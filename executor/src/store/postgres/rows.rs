@@ -14,6 +14,7 @@ use tokio_postgres::Row as Found;
 
 use super::database::{all, first, plain, run};
 use super::fault::Fault;
+use super::turns;
 use crate::ports::{Named, Open, StoreError};
 use crate::store::known::damaged;
 use crate::store::row::Row;
@@ -78,8 +79,14 @@ impl Append {
             }
             Ok(())
         };
-        let (changed, _, (), ()) =
-            tokio::try_join!(biased; self.columns(db, me), events, unlock, unbook)?;
+        let known = async {
+            if self.seq == 0 {
+                turns::known_by(db, &row.proposal.asked().subject).await?;
+            }
+            Ok(())
+        };
+        let (changed, _, (), (), ()) =
+            tokio::try_join!(biased; self.columns(db, me), events, unlock, unbook, known)?;
         if changed == 1 { Ok(()) } else { Err(StoreError::Conflict.into()) }
     }
 

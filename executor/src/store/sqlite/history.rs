@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use countersign_core::gates::Gate;
 use countersign_core::seal::Leaf;
+use countersign_shared::ids::ReceiptId;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::folder::Source;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
@@ -16,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::Readers;
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
 use crate::store::known::damaged;
+use crate::store::old::first_id;
 
 /// The tree's right edge as the file has it, checked against its own checkpoint.
 pub(super) fn load(db: &Connection, log: &LogKey) -> Result<Tree, StoreError> {
@@ -131,6 +133,14 @@ pub(super) fn receipts(
     }
     if let Some(tool) = &query.tool {
         narrow("tool =", tool.clone().into());
+    }
+    if let Some(subject) = &query.subject {
+        narrow("subject =", subject.clone().into());
+    }
+    for (bound, at) in [("receipt_id >=", query.from), ("receipt_id <", query.to)] {
+        if let Some(at) = at {
+            narrow(bound, ReceiptId::from_uuid(first_id(at)).to_string().into());
+        }
     }
     if let Some(before) = query.before {
         narrow("idx <", i64::try_from(before).map_err(damaged)?.into());

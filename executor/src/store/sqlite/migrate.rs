@@ -7,10 +7,11 @@ use crate::ports::StoreError;
 use crate::store::migration::{Migration, pending};
 
 /// Five layouts came before the first file.
-const KNOWN: [Migration; 3] = [
+const KNOWN: [Migration; 4] = [
     Migration { number: 5, name: "schema", sql: include_str!("migrations/0005_schema.sql") },
     Migration { number: 6, name: "standing", sql: include_str!("migrations/0006_standing.sql") },
     Migration { number: 12, name: "sinks", sql: include_str!("migrations/0012_sinks.sql") },
+    Migration { number: 14, name: "turns", sql: include_str!("migrations/0014_turns.sql") },
 ];
 
 const TABLE: &str = "
@@ -101,7 +102,7 @@ mod tests {
         done.unwrap();
         assert_eq!(applied(&new).unwrap(), applied(&db).unwrap());
         let layout: i64 = new.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
-        assert_eq!(layout, 12, "older executors refuse newer files by it");
+        assert_eq!(layout, 14, "older executors refuse newer files by it");
     }
 
     #[test]

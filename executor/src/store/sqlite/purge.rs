@@ -1,6 +1,6 @@
 //! Removes rows that nobody needs any more. Ids sort by the time they were made.
 
-use countersign_shared::ids::{ActionId, ObservationId};
+use countersign_shared::ids::{ActionId, ObservationId, TurnId};
 use rusqlite::{Connection, params};
 
 use crate::ports::{Old, StoreError};
@@ -18,6 +18,10 @@ const WAITING: &str = "
     SELECT action_id FROM actions WHERE state = 'proposed' AND action_id < ?1
     ORDER BY action_id LIMIT ?2";
 
+const TURNS: &str = "
+    DELETE FROM turns WHERE turn_id IN (
+        SELECT turn_id FROM turns WHERE turn_id < ?1 ORDER BY turn_id LIMIT ?2)";
+
 pub(super) fn purge(db: &Connection, old: Old, most: u32) -> Result<usize, StoreError> {
     let observed = ObservationId::from_uuid(first_id(old.observed));
     let observations =
@@ -30,5 +34,7 @@ pub(super) fn purge(db: &Connection, old: Old, most: u32) -> Result<usize, Store
     // The journal first: afterwards nothing says which rows of it were these.
     remove("journal")?;
     let proposals = remove("actions")?;
-    Ok(observations + proposals)
+    let told = TurnId::from_uuid(first_id(old.told));
+    let turns = db.prepare_cached(TURNS)?.execute(params![told.as_str(), most])?;
+    Ok(observations + proposals + turns)
 }

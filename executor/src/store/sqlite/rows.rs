@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value as Json;
 
-use super::spending;
+use super::{spending, turns};
 use crate::ports::{Named, Open, StoreError};
 use crate::store::known::damaged;
 use crate::store::row::Row;
@@ -22,6 +22,9 @@ pub(super) fn append(
     events: &[Event],
 ) -> Result<(), StoreError> {
     upsert(db, row)?;
+    if seq == 0 {
+        turns::known_by(db, &row.proposal.asked().subject)?;
+    }
     let action = row.proposal.action().as_str();
     let mut insert =
         db.prepare_cached("INSERT INTO journal (action_id, seq, event) VALUES (?1, ?2, ?3)")?;

@@ -32,9 +32,13 @@ impl Model for Scripted {
             Some(score) => {
                 let call = Call { tool: "shopify.cancel_order".to_owned(), ..Call::default() };
                 let decision = Decision { want: Want::Tool(call), score, doubt: String::new() };
-                Ok(Decided { decision, usage })
+                Ok(Decided { decision, usage, bodies: Vec::new() })
             }
-            None => Err(Unusable { reason: "503".to_owned(), usage: Box::default() }),
+            None => Err(Unusable {
+                reason: "503".to_owned(),
+                usage: Box::default(),
+                bodies: Vec::new(),
+            }),
         }
     }
 

@@ -17,8 +17,8 @@ use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
 use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, ReceiptQuery, SealedReceipt,
-    Store, StoreError,
+    Activation, Escalation, EscalationQuery, Fed, Named, Old, Open, Owner, ReceiptQuery,
+    SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use countersign_executor::standing::{Quarantine, Standing};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
@@ -369,5 +369,17 @@ impl Store for Faulty {
 
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         self.durable(self.inner.feed(sink, fed)).await
+    }
+
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        self.inner.record(owner, turn).await
+    }
+
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        self.reads(self.inner.turns(query)).await
+    }
+
+    async fn subjects_of(&self, email: &str) -> Result<Vec<Owner>, StoreError> {
+        self.reads(self.inner.subjects_of(email)).await
     }
 }
