@@ -89,12 +89,12 @@ impl EscalationId {
 }
 
 impl TurnId {
-    /// When it was made, seconds since 1970: the first 48 of its bits are milliseconds.
+    /// When it was made, milliseconds since 1970: the first 48 of its bits.
     #[must_use]
     pub fn made_at(&self) -> i64 {
         let digits = self.0.bytes().skip(4).filter_map(|c| ALPHABET.iter().position(|a| *a == c));
         let bits = digits.fold(0_u128, |bits, digit| (bits << 5) | (digit as u128));
-        i64::try_from((bits >> 80) / 1000).unwrap_or_default()
+        i64::try_from(bits >> 80).unwrap_or_default()
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_turn_tells_when_it_was_made() {
         let id = TurnId::from_uuid(Uuid::from_u128((1_764_111_600_123 << 80) | 7));
-        assert_eq!(id.made_at(), 1_764_111_600);
+        assert_eq!(id.made_at(), 1_764_111_600_123);
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Recorded {
     /// Reads a turn of the executor's answer.
     pub(crate) fn read(turn: v1::RecordedTurn) -> anyhow::Result<Self> {
         Ok(Self {
-            at: Timestamp::from_second(turn.at)?,
+            at: Timestamp::from_millisecond(turn.at)?,
             subject: turn.subject,
             conversation: turn.conversation_id,
             external_ref: turn.external_ref,
