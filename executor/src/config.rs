@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use countersign_shared::mtls::SpiffePattern;
+use countersign_shared::span::Telemetry;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -68,6 +69,9 @@ pub struct Config {
     /// How many months what is personal of a finished action is kept. The log stays.
     #[serde(default = "a_year_and_a_month")]
     pub keep_personal_months: u32,
+    /// Where spans go; absent for nowhere.
+    #[serde(default)]
+    pub telemetry: Option<Telemetry>,
     /// The file as it is written: what is activated is a digest over sections of it.
     #[serde(skip)]
     pub written: Json,

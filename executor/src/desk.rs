@@ -22,6 +22,8 @@ use countersign_core::subject::{Strength, Subject};
 use countersign_core::value::Value;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ObservationId, ProposalId, ReceiptId};
+use countersign_shared::span::within;
+use countersign_shared::trace;
 use tokio::sync::Notify;
 
 use crate::confirm::Confirm;
@@ -98,7 +100,8 @@ impl Desk {
     /// # Errors
     /// The first refusal, receipted.
     pub async fn propose(&self, request: &Request, plan: &Plan) -> Result<Proposal, Turned> {
-        let (proposal, _place) = match self.make(request, plan, Purpose::Propose).await {
+        let made = within("propose", self.make(request, plan, Purpose::Propose)).await;
+        let (proposal, _place) = match made {
             Ok(made) => made,
             Err(refused) => return Err(self.turn_away(request, plan, refused).await),
         };
@@ -261,10 +264,11 @@ impl Desk {
             }
         }
         let desk = self.clone();
-        let task = tokio::spawn(async move {
+        let trace = trace::rejoined(&life.state().proposal().asked().trace);
+        let task = tokio::spawn(trace::inside(trace, async move {
             let _work = work;
-            desk.pipeline.run(life, &progress).await
-        });
+            within("action", desk.pipeline.run(life, &progress)).await
+        }));
         let life = match task.await {
             Ok(Ok(life)) => life,
             // Somebody was faster: theirs is the truth.
@@ -430,10 +434,8 @@ impl Desk {
 
     fn brief(&self, request: &Request, plan: &Plan, purpose: Purpose) -> Brief {
         let Pipeline { catalog, policy, clock, .. } = &self.pipeline;
-        let now = clock.now();
-        let Request { caller, subject, messages } = request;
-        let asked = Asked::of(caller, subject, messages, plan, now);
-        Brief::new(purpose, (asked, &plan.steps), (catalog, policy), self.fresh(), now)
+        let asked = (self.asked(request, plan), plan.steps.as_slice());
+        Brief::new(purpose, asked, (catalog, policy), self.fresh(), clock.now())
     }
 
     fn fresh(&self) -> Fresh {
@@ -446,7 +448,8 @@ impl Desk {
 
     pub(crate) fn asked(&self, request: &Request, plan: &Plan) -> Asked {
         let Request { caller, subject, messages } = request;
-        Asked::of(caller, subject, messages, plan, self.pipeline.clock.now())
+        let asked = Asked::of(caller, subject, messages, plan, self.pipeline.clock.now());
+        Asked { trace: trace::current_id(), ..asked }
     }
 
     /// Proposals that nobody answers are bounded, per subject and per planner.

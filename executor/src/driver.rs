@@ -25,6 +25,8 @@ use crate::ports::{Backends, Clock};
 
 /// Tries of one read.
 const TRIES: u32 = 3;
+/// Most of an answer to a write that is kept as it came, in bytes.
+const RAW: usize = 8 * 1024;
 /// Longest wait between two tries of a read.
 const LONGEST: Duration = Duration::from_secs(2);
 
@@ -166,11 +168,11 @@ impl Driver {
                 Sent::NotSent { barrier: Barrier::Unreachable, why: refused.to_string() }
             }
         };
-        let status = match &sent {
-            Sent::Answered { status, .. } => Some(*status),
-            Sent::NotSent { .. } | Sent::Lost { .. } => None,
+        let (status, raw) = match &sent {
+            Sent::Answered { status, body, .. } => (Some(*status), kept(body)),
+            Sent::NotSent { .. } | Sent::Lost { .. } => (None, String::new()),
         };
-        AttemptResult { at: self.clock.now(), status, verdict: answer::judge(contract, &sent) }
+        AttemptResult { at: self.clock.now(), status, verdict: answer::judge(contract, &sent), raw }
     }
 
     /// Looks for the effect once.
@@ -242,6 +244,12 @@ impl Driver {
         let tool = self.catalog.tools.get(name).map(AsRef::as_ref);
         tool.ok_or_else(|| rule(&of.tool, &format!("no contract named {name}")))
     }
+}
+
+/// As much of an answer as the journal keeps.
+fn kept(body: &[u8]) -> String {
+    let most = body.len().min(RAW);
+    String::from_utf8_lossy(body.get(..most).unwrap_or_default()).into_owned()
 }
 
 /// A refusal of the backend is the read's own; everything else is unreadable.

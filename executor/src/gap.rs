@@ -54,7 +54,7 @@ impl Pipeline {
                     "not sent: an effect with this key is there, and its receipt is missing"
                         .to_owned();
                 let verdict = Verdict::Guard { code, message };
-                let result = AttemptResult { at: now, status: None, verdict };
+                let result = AttemptResult { at: now, status: None, verdict, raw: String::new() };
                 vec![intended, Event::Answered(Box::new(result))]
             }
             Found::Early(until) => {

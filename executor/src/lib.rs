@@ -27,6 +27,8 @@ pub mod desk;
 
 pub mod turned;
 
+mod turns;
+
 pub mod matching;
 
 pub mod grants;

@@ -30,6 +30,7 @@ use countersign_core::retry;
 use countersign_core::seal::{self, Leaf, Queue};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ActionId;
+use countersign_shared::span::within;
 use jiff::Timestamp;
 
 use crate::driver::Driver;
@@ -110,20 +111,20 @@ impl Pipeline {
             }
             match ask(&life.state, &contract, now) {
                 Ask::AwaitGrants | Ask::Nothing => return Ok(()),
-                Ask::Claim => self.claim(life, &contract, now).await?,
-                Ask::Gate => self.gate(life, &contract).await?,
+                Ask::Claim => within("claim", self.claim(life, &contract, now)).await?,
+                Ask::Gate => within("gate", self.gate(life, &contract)).await?,
                 Ask::Prepare => self.prepare(life, &contract).await,
-                Ask::Send => self.send(life, &contract).await?,
+                Ask::Send => within("dispatch", self.send(life, &contract)).await?,
                 Ask::Resend(at) => {
                     self.wait(life, at, now).await;
                     life.take(Event::Resent(self.clock.now()));
                 }
                 Ask::Look(at) => {
                     self.wait(life, at, now).await;
-                    self.look(life, &contract).await;
+                    within("verify", self.look(life, &contract)).await;
                 }
                 Ask::Settle(settlement) => life.take(Event::Settled(settlement)),
-                Ask::Seal => self.seal(life, Some(&contract)).await?,
+                Ask::Seal => within("seal", self.seal(life, Some(&contract))).await?,
             }
         }
     }
@@ -240,7 +241,12 @@ impl Pipeline {
         if let State::Sent(dispatch) = life.state() {
             // The commit may have taken long: whether a resend is safe is asked again.
             let tenant = &dispatch.proposal().asked().subject.tenant;
-            let held = |verdict| AttemptResult { at: self.clock.now(), status: None, verdict };
+            let held = |verdict| AttemptResult {
+                at: self.clock.now(),
+                status: None,
+                verdict,
+                raw: String::new(),
+            };
             let result = match self.switches.send(tenant, &contract.tool) {
                 Err(off) => held(Verdict::SwitchedOff { why: off.message }),
                 Ok(_sending) if first || retry::may_send(dispatch, contract, self.clock.now()) => {
@@ -259,7 +265,12 @@ impl Pipeline {
     /// Who has lost the lease sends nothing, and stops sending: the action may be
     /// somebody else's by now.
     async fn reach(&self, dispatch: &Dispatch, contract: &Contract) -> AttemptResult {
-        let held = |verdict| AttemptResult { at: self.clock.now(), status: None, verdict };
+        let held = |verdict| AttemptResult {
+            at: self.clock.now(),
+            status: None,
+            verdict,
+            raw: String::new(),
+        };
         if let Err(no) = self.leased(contract) {
             return held(Verdict::NotSent { why: no.message });
         }

@@ -22,9 +22,12 @@ use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
-use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ProposalId, ReceiptId};
+use countersign_shared::ids::{
+    ActionId, EscalationId, ObservationId, ProposalId, ReceiptId, TurnId,
+};
 use countersign_shared::receipt::{self, Openings, Receipt};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -234,6 +237,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps how far a sink is fed. `Conflict` where this executor does not have it.
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError>;
+
+    /// Keeps what a planner told of a turn.
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError>;
+
+    /// Turns that match, newest first.
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError>;
+
+    /// Digests of the persons that asked for something with this e-mail address in their
+    /// token.
+    async fn persons_of(&self, email: &str) -> Result<Vec<String>, StoreError>;
 }
 
 /// How far a sink of events is fed.
@@ -251,6 +264,58 @@ pub struct Fed {
 
 /// A folder's files: path inside it, and text.
 pub type Files = BTreeMap<String, String>;
+/// A turn as a planner told it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Its id, which sorts by the time it was told.
+    pub id: TurnId,
+    /// The tenant.
+    pub tenant: String,
+    /// Who vouches for the subject.
+    pub issuer: String,
+    /// The subject.
+    pub subject: String,
+    /// The conversation.
+    pub conversation: String,
+    /// The caller's ticket; may be empty.
+    pub external_ref: String,
+    /// The W3C trace id; may be empty.
+    pub trace: String,
+    /// JSON text of a [`countersign_shared::turn::Turn`].
+    pub body: String,
+}
+
+/// Which turns.
+#[derive(Debug, Clone, Default)]
+pub struct TurnQuery {
+    /// Only this person's, by digest; empty means any.
+    pub person: String,
+    /// Only this tenant's; empty means any.
+    pub tenant: String,
+    /// Only of this conversation; empty means any.
+    pub conversation: String,
+    /// Only with this ticket; empty means any.
+    pub external_ref: String,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub to: Option<Timestamp>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+impl TurnQuery {
+    /// Columns that have to be as asked.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let asked = [
+            ("tenant", &self.tenant),
+            ("person", &self.person),
+            ("conversation", &self.conversation),
+            ("external_ref", &self.external_ref),
+        ];
+        asked.into_iter().filter(|(_, v)| !v.is_empty()).map(|(column, v)| (column, v.as_str()))
+    }
+}
 
 /// Proposals that wait for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -281,7 +346,8 @@ pub struct Old {
     pub observed: Timestamp,
     /// Proposals made before and never carried out.
     pub proposed: Timestamp,
-    /// Plaintext of what was sealed before: openings, journals, settled matters.
+    /// Plaintext of what was sealed or told before: openings, journals, settled matters,
+    /// turns.
     pub sealed: Timestamp,
 }
 
@@ -339,6 +405,12 @@ pub struct ReceiptQuery {
     pub external_ref: Option<String>,
     /// Only of this tool.
     pub tool: Option<String>,
+    /// Only what this person, by digest, asked for or is about.
+    pub person: Option<String>,
+    /// Only sealed not before.
+    pub from: Option<Timestamp>,
+    /// Only sealed before.
+    pub to: Option<Timestamp>,
     /// Only below this index.
     pub before: Option<u64>,
     /// At most this many.

@@ -14,7 +14,12 @@ use crate::pipeline::Life;
 pub fn mend(life: &mut Life, now: Timestamp) {
     if matches!(life.state(), State::Sent(_)) {
         let why = "the executor stopped while the request was under way".to_owned();
-        let result = AttemptResult { at: now, status: None, verdict: Verdict::Lost { why } };
+        let result = AttemptResult {
+            at: now,
+            status: None,
+            verdict: Verdict::Lost { why },
+            raw: String::new(),
+        };
         life.take(Event::Answered(Box::new(result)));
     }
 }

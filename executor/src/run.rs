@@ -1,5 +1,6 @@
 //! Puts the executor together and serves until told to stop.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -18,7 +19,9 @@ use countersign_shared::mtls::{
 };
 use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
+use countersign_shared::span;
 use countersign_shared::tlog::key::Signer as _;
+use countersign_shared::trace::Traced;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +72,9 @@ pub async fn run(
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    if let Some(telemetry) = &config.telemetry {
+        span::start(telemetry, "countersign-executor")?;
+    }
     let material = Material::open(MaterialFiles {
         cert: config.tls.cert.clone(),
         key: config.tls.key.clone(),
@@ -120,16 +126,18 @@ pub async fn run(
         .register_encoded_file_descriptor_set(countersign_proto::DESCRIPTORS)
         .build_v1()?;
     let executor = ExecutorServer::new(ExecutorService::new(desk.clone()).hearing(witness));
-    let names = config.issuers.iter().map(|i| (i.tenant.clone(), i.issuer.clone())).collect();
+    let names = config.issuers.iter().map(|i| (i.tenant.clone(), i.issuer.clone()));
+    let names: BTreeSet<_> = names.collect();
     let router = server(ConnectionLimits::default())
         .layer(Guard::new(Authorize::new(config.callers)))
+        .layer(Traced)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(executor.max_decoding_message_size(LARGEST_REQUEST))
         .add_service(ApprovalsServer::new(ApprovalsService::new(desk.clone())))
-        .add_service(OperatorServer::new(OperatorService::new(desk.clone(), names)))
+        .add_service(OperatorServer::new(OperatorService::new(desk.clone(), names.clone())))
         .add_service(EscalationsServer::new(EscalationsService::new(desk.clone())))
-        .add_service(AuditServer::new(AuditService::new(desk.clone())));
+        .add_service(AuditServer::new(AuditService::new(desk.clone(), names)));
     let over = fenced.clone();
     let stop = async move {
         tokio::select! {
@@ -153,6 +161,7 @@ pub async fn run(
     if tokio::time::timeout(GRACE, publisher).await.is_err() {
         tracing::warn!("the log folder lags behind; the next start brings it up to date");
     }
+    span::flush().await;
     tracing::info!("executor stopped");
     ensure!(
         !fenced.is_cancelled(),

@@ -3,6 +3,8 @@
 
 pub mod approvals;
 pub mod audit;
+mod chain;
 pub mod escalations;
 pub mod executor;
+mod find;
 pub mod operator;

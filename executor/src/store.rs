@@ -4,6 +4,7 @@
 mod booking;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod email;
 mod erasing;
 mod known;
 mod migration;

@@ -12,6 +12,7 @@ use countersign_core::proposal::{Asked, Proposal};
 use countersign_proto::v1;
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
+use countersign_shared::trace;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
@@ -151,6 +152,7 @@ pub fn handing_over(request: &Request, wire: &v1::EscalateRequest) -> Asked {
         confidence: Confidence::default(),
         model: ModelUse::default(),
         after_receipt: None,
+        trace: trace::current_id(),
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
+use countersign_shared::trace::Traced;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -107,10 +108,10 @@ pub async fn serve(
         turns,
     });
     let router = Router::new()
-        .route("/v1/chat/completions", post(openai::completions))
+        .route("/v1/chat/completions", post(openai::completions).layer(Traced))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{model}", get(openai::model))
-        .route("/agui", post(agui::run))
+        .route("/agui", post(agui::run).layer(Traced))
         .fallback(openai::nowhere)
         .method_not_allowed_fallback(openai::nowhere)
         .layer(middleware::from_fn_with_state(Arc::clone(&chat), origins::answer))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use countersign_shared::mtls::{MaterialFiles, SpiffeId, SpiffePattern};
+use countersign_shared::span::Telemetry;
 use countersign_shared::tlog::key::{VerifierKey, WitnessKey};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::budget::Caps;
+use crate::price::Price;
 
 /// The planner's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,6 +47,9 @@ pub struct Config {
     /// HTTP for chat frontends that speak OpenAI's Chat Completions. Absent: gRPC only.
     #[serde(default)]
     pub chat: Option<ChatConfig>,
+    /// Where spans go; absent for nowhere.
+    #[serde(default)]
+    pub telemetry: Option<Telemetry>,
 }
 
 /// Whose history is kept, and with which key it is countersigned.
@@ -124,34 +129,13 @@ pub enum ModelConfig {
 #[serde(deny_unknown_fields)]
 pub struct RoutedConfig {
     /// Asked where the built-in reader is not sure.
-    pub cheap: PricedConfig,
+    pub cheap: OpenaiConfig,
     /// Asked where the cheap one is not sure, fails, or a plan has to be repaired.
     #[serde(default)]
-    pub strong: Option<PricedConfig>,
+    pub strong: Option<OpenaiConfig>,
     /// What they may cost. Absent: unbounded.
     #[serde(default)]
     pub budgets: Caps,
-}
-
-/// A server and its prices.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PricedConfig {
-    /// The server.
-    pub server: OpenaiConfig,
-    /// What it costs. Absent: nothing.
-    #[serde(default)]
-    pub price: Price,
-}
-
-/// Money for a million tokens, in whatever currency the budgets are in.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// Tokens read.
-    pub input: f64,
-    /// Tokens written.
-    pub output: f64,
 }
 
 impl ModelConfig {
@@ -161,11 +145,15 @@ impl ModelConfig {
         match self {
             Self::Offline => vec![],
             Self::Openai(server) => vec![server],
-            Self::Routed(routed) => {
-                let strong = routed.strong.iter().map(|strong| &strong.server);
-                std::iter::once(&routed.cheap.server).chain(strong).collect()
-            }
+            Self::Routed(routed) => std::iter::once(&routed.cheap).chain(&routed.strong).collect(),
         }
+    }
+
+    fn has_one_currency(&self) -> bool {
+        let servers = self.servers();
+        let mut used = servers.iter().filter_map(|server| server.price.as_ref());
+        let first = used.next().map(Price::currency);
+        used.all(|price| Some(price.currency()) == first)
     }
 
     fn servers_mut(&mut self) -> Vec<&mut OpenaiConfig> {
@@ -173,8 +161,7 @@ impl ModelConfig {
             Self::Offline => vec![],
             Self::Openai(server) => vec![server],
             Self::Routed(routed) => {
-                let strong = routed.strong.iter_mut().map(|strong| &mut strong.server);
-                std::iter::once(&mut routed.cheap.server).chain(strong).collect()
+                std::iter::once(&mut routed.cheap).chain(&mut routed.strong).collect()
             }
         }
     }
@@ -195,6 +182,13 @@ pub struct OpenaiConfig {
     /// Longest wait for one answer, such as `30s`.
     #[serde(default = "thirty_seconds", deserialize_with = "duration")]
     pub timeout: Duration,
+    /// What it costs: budgets count it, and each turn's record says it. Absent: nothing.
+    #[serde(default)]
+    pub price: Option<Price>,
+    /// Whether requests and answers, customers' words included, are part of each turn's
+    /// record at the executor.
+    #[serde(default)]
+    pub record_bodies: bool,
 }
 
 fn thirty_seconds() -> Duration {
@@ -354,6 +348,11 @@ impl Config {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         config.resolve(&folder);
+        if !config.model.has_one_currency() {
+            let error = "`model`: prices are in two currencies, and budgets are in one: write \
+                         both prices in that one";
+            return Err(ConfigError::Parse { path: path.to_owned(), error: error.to_owned() });
+        }
         if config.state.is_some() != config.log.is_some() {
             let error = "`state` and `log` go together: what is kept is checked with the log's \
                          key, see `countersign init`";

@@ -72,6 +72,9 @@ impl Needs {
             read.extend(AUTHORITIES.iter().map(PathBuf::from));
             ports.extend(search.url.port_or_known_default());
         }
+        if let Some(telemetry) = &config.telemetry {
+            ports.extend(port(telemetry.otlp.trim_end_matches('/')));
+        }
         let folder = |file: &Path| {
             std::path::absolute(file).ok().and_then(|f| f.parent().map(Path::to_owned))
         };

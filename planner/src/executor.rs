@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::{
     Action, ActionState, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
-    GetActionRequest, ListToolsRequest, MatchSubjectRequest, Proposal, ProposeRequest, Tool,
-    WatchActionRequest,
+    GetActionRequest, ListToolsRequest, MatchSubjectRequest, Proposal, ProposeRequest,
+    RecordTurnRequest, Tool, WatchActionRequest,
 };
 use countersign_shared::refusal::Refusal;
+use countersign_shared::span::{Kind, Span};
+use countersign_shared::trace;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -37,6 +39,8 @@ pub trait Executor: Send + Sync {
     async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError>;
     /// Hands a matter to a person.
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError>;
+    /// Tells what happened in a turn.
+    async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError>;
     /// One action as it stands.
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError>;
     /// The action when it is sealed, or as it was last seen after `patience`.
@@ -130,9 +134,26 @@ impl GrpcExecutor {
     }
 }
 
+/// A call as a span of its own.
+async fn called<T>(
+    method: &str,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let mut span = Span::begin(Kind::Client, format!("countersign.v1.Executor/{method}"));
+    span.set("rpc.system", "grpc");
+    span.set("rpc.method", method);
+    let answer = span.run(call).await;
+    if let Err(status) = &answer {
+        span.set("error.type", Refusal::from_status(status).map_or("grpc", |_| "refused"));
+        span.fail();
+    }
+    answer
+}
+
 fn timed<T>(message: T, patience: Duration) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(patience);
+    trace::carry(&mut request);
     request
 }
 
@@ -143,7 +164,10 @@ impl Executor for GrpcExecutor {
     async fn list_tools(&self, token: &str) -> Result<Vec<Tool>, CallError> {
         self.history.trusted()?;
         let request = ListToolsRequest { subject_token: token.to_owned() };
-        let answer = self.client.clone().list_tools(timed(request, ADVISORY_PATIENCE)).await;
+        let answer = called("ListTools", async {
+            self.client.clone().list_tools(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?;
         self.history.look().await?;
         Ok(answer.into_inner().tools)
@@ -151,14 +175,20 @@ impl Executor for GrpcExecutor {
 
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {
         self.history.trusted()?;
-        let answer = self.client.clone().propose(timed(request, ADVISORY_PATIENCE)).await;
+        let answer = called("Propose", async {
+            self.client.clone().propose(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
         answer.proposal.ok_or_else(|| CallError::Lost("the answer holds no proposal".to_owned()))
     }
 
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError> {
         self.history.trusted()?;
-        let answer = self.client.clone().execute(timed(request, EXECUTE_PATIENCE)).await;
+        let answer = called("Execute", async {
+            self.client.clone().execute(timed(request, EXECUTE_PATIENCE)).await
+        })
+        .await;
         let mut answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
         if let Some(action) = answer.action.take() {
             answer.action = Some(self.history.proved(action).await?);
@@ -168,21 +198,39 @@ impl Executor for GrpcExecutor {
 
     async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
         self.history.trusted()?;
-        let answer = self.client.clone().match_subject(timed(request, ADVISORY_PATIENCE)).await;
+        let answer = called("MatchSubject", async {
+            self.client.clone().match_subject(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
         answer.map(drop).map_err(|s| CallError::from_status(&s))
     }
 
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {
         self.history.trusted()?;
-        let answer = self.client.clone().escalate(timed(request, ADVISORY_PATIENCE)).await;
+        let answer = called("Escalate", async {
+            self.client.clone().escalate(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
         answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
+    }
+
+    async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError> {
+        self.history.trusted()?;
+        let answer = called("RecordTurn", async {
+            self.client.clone().record_turn(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
+        answer.map(drop).map_err(|s| CallError::from_status(&s))
     }
 
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {
         self.history.trusted()?;
         let request =
             GetActionRequest { subject_token: token.to_owned(), action_id: action_id.to_owned() };
-        let answer = self.client.clone().get_action(timed(request, ADVISORY_PATIENCE)).await;
+        let answer = called("GetAction", async {
+            self.client.clone().get_action(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
         let lost = || CallError::Lost("the answer holds no action".to_owned());
         self.history.proved(answer.action.ok_or_else(lost)?).await
@@ -197,6 +245,8 @@ impl Executor for GrpcExecutor {
         self.history.trusted()?;
         let request =
             WatchActionRequest { subject_token: token.to_owned(), action_id: action_id.to_owned() };
+        let mut request = Request::new(request);
+        trace::carry(&mut request);
         let mut seen = None;
         let mut client = self.client.clone();
         let watching = async {

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use countersign_proto::v1;
+use countersign_shared::turn::ModelCall;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -64,6 +65,8 @@ pub struct Decided {
     pub decision: Decision,
     /// Tokens and time.
     pub usage: v1::ModelUse,
+    /// What was asked of models, in order.
+    pub calls: Vec<ModelCall>,
 }
 
 /// What a message wants.
@@ -90,6 +93,23 @@ pub enum Want {
     Clarify,
     /// For a person.
     Escalate,
+}
+
+impl Want {
+    /// In a few words, for records.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Tool(call) => format!("tool {}", call.tool),
+            Self::Reads(calls) => {
+                let tools: Vec<_> = calls.iter().map(|call| call.tool.as_str()).collect();
+                format!("reads {}", tools.join(", "))
+            }
+            Self::Question => "question".to_owned(),
+            Self::Clarify => "clarify".to_owned(),
+            Self::Escalate => "escalate".to_owned(),
+        }
+    }
 }
 
 /// A tool with what the message says about its arguments. Whatever is missing
@@ -134,4 +154,6 @@ pub struct Unusable {
     pub reason: String,
     /// What was spent on it.
     pub usage: Box<v1::ModelUse>,
+    /// What was asked of models, in order.
+    pub calls: Vec<ModelCall>,
 }

@@ -12,6 +12,8 @@ use countersign_shared::mtls::{
 };
 use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
+use countersign_shared::span;
+use countersign_shared::trace::Traced;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,7 +22,7 @@ use crate::chat;
 use crate::config::{Config, ModelConfig};
 use crate::conversation::Limits;
 use crate::conversation::turn::Engine;
-use crate::executor::GrpcExecutor;
+use crate::executor::{Executor, GrpcExecutor};
 use crate::keep::Keep;
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
@@ -29,6 +31,7 @@ use crate::model::offline::Offline;
 use crate::model::openai::Openai;
 use crate::model::routed::{Routed, Tier};
 use crate::peer::Authorize;
+use crate::record::Recorder;
 use crate::service::PlannerService;
 use crate::status;
 
@@ -105,6 +108,9 @@ pub async fn run(
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    if let Some(telemetry) = &config.telemetry {
+        span::start(telemetry, "countersign-planner")?;
+    }
     let material = Material::open(config.tls.clone())?;
     let executor =
         channel(&config.executor.address, Arc::clone(&material), config.executor.id.clone())?;
@@ -116,12 +122,11 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;
     let turns = TaskTracker::new();
-    let engine = Engine::new(
-        Arc::new(GrpcExecutor::new(executor, keep)),
-        Arc::clone(&model),
-        Limits::default(),
-        (memory.clone(), knowledge),
-    );
+    let executor: Arc<dyn Executor> = Arc::new(GrpcExecutor::new(executor, keep));
+    let recorder = Recorder::new(Arc::clone(&executor), turns.clone());
+    let others = (memory.clone(), knowledge);
+    let engine =
+        Engine::new(executor, Arc::clone(&model), Limits::default(), others).recording(recorder);
     let engine = Arc::new(engine);
     let over = CancellationToken::new();
     let chat = match chat {
@@ -145,6 +150,7 @@ pub async fn run(
     tracing::info!(%grpc, %admin, chat = http, model = model.name(), "planner ready");
     let router = server(ConnectionLimits::default())
         .layer(Guard::new(Authorize::new(config.callers)))
+        .layer(Traced)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(planner.max_decoding_message_size(LARGEST_REQUEST));
@@ -154,6 +160,7 @@ pub async fn run(
     if tokio::time::timeout(GRACE, turns.wait()).await.is_err() {
         tracing::warn!("stopped with turns under way: their actions go on in the executor");
     }
+    span::flush().await;
     tracing::info!("planner stopped");
     Ok(())
 }

@@ -7,6 +7,7 @@ use countersign_proto::v1::planner_server::Planner;
 use countersign_proto::v1::{ConverseRequest, ConverseResponse};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
+use countersign_shared::span::{Kind, Span};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -54,8 +55,9 @@ impl Planner for PlannerService {
         let place = Arc::clone(&self.room).try_acquire_owned().map_err(overloaded)?;
         let (events, stream) = mpsc::unbounded_channel();
         let engine = Arc::clone(&self.engine);
+        let span = Span::begin(Kind::Internal, "turn");
         self.turns.spawn(async move {
-            engine.turn(request, &events).await;
+            span.run(engine.turn(request, &events)).await;
             drop(place);
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(stream).map(Ok))))

@@ -28,6 +28,22 @@ pub enum Heard {
     Unclear,
 }
 
+impl Heard {
+    /// Its name in records.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Picked(_) => "picked",
+            Self::Detail => "detail",
+            Self::Drop => "drop",
+            Self::UnsignedYes => "unsigned_yes",
+            Self::Again => "again",
+            Self::Unclear => "unclear",
+        }
+    }
+}
+
 /// A reading this sure counts as a new wish while we wait for something else.
 const NEW_WISH: f64 = 0.6;
 

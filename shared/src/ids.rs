@@ -74,6 +74,9 @@ id!(
     /// The record of a finished or refused action.
     ReceiptId, "rcp");
 id!(
+    /// A turn of a conversation, as a planner told it.
+    TurnId, "trn");
+id!(
     /// A matter that waits for a person.
     EscalationId, "esc");
 
@@ -82,6 +85,16 @@ impl EscalationId {
     #[must_use]
     pub fn of(receipt: &ReceiptId) -> Self {
         Self(format!("esc_{}", receipt.0.trim_start_matches("rcp_")))
+    }
+}
+
+impl TurnId {
+    /// When it was made, milliseconds since 1970: the first 48 of its bits.
+    #[must_use]
+    pub fn made_at(&self) -> i64 {
+        let digits = self.0.bytes().skip(4).filter_map(|c| ALPHABET.iter().position(|a| *a == c));
+        let bits = digits.fold(0_u128, |bits, digit| (bits << 5) | (digit as u128));
+        i64::try_from(bits >> 80).unwrap_or_default()
     }
 }
 
@@ -124,6 +137,12 @@ mod tests {
         let escalation = EscalationId::of(&receipt);
         assert_eq!(escalation.to_string().parse::<EscalationId>().unwrap(), escalation);
         assert_eq!(escalation.as_str().get(4..), receipt.as_str().get(4..));
+    }
+
+    #[test]
+    fn a_turn_tells_when_it_was_made() {
+        let id = TurnId::from_uuid(Uuid::from_u128((1_764_111_600_123 << 80) | 7));
+        assert_eq!(id.made_at(), 1_764_111_600_123);
     }
 
     #[test]

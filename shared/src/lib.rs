@@ -17,5 +17,10 @@ pub mod receipt;
 #[cfg(feature = "net")]
 pub mod refusal;
 #[cfg(feature = "net")]
+pub mod span;
+#[cfg(feature = "net")]
 pub mod telemetry;
 pub mod tlog;
+#[cfg(feature = "net")]
+pub mod trace;
+pub mod turn;

@@ -212,6 +212,9 @@ pub struct Asked {
     pub repairs: u32,
     /// Why another model answered; may be empty.
     pub fallback: String,
+    /// The W3C trace id, 32 hex digits; empty where the planner named no trace.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace: String,
 }
 
 /// An attested message.

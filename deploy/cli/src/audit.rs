@@ -11,9 +11,11 @@
 mod access;
 mod backtest;
 mod bundles;
+pub(crate) mod chain;
 mod consistency;
 mod credentials;
 mod export;
+mod find;
 mod key;
 mod kit;
 mod many;
@@ -51,7 +53,7 @@ pub use rotate::RotateArgs;
 /// Publications that may come in the way of one check of a log in use.
 const TRIES: u32 = 5;
 
-/// Check a log, and what stands around it.
+/// Check a log and what stands around it, and find out what happened.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check that a log folder holds exactly the log that its signed checkpoint states, and that
@@ -89,6 +91,12 @@ pub enum Command {
     /// Fetch every policy and pack that was ever active, for deciding receipts again offline.
     #[command(after_help = BUNDLES_EXAMPLES)]
     Bundles(bundles::Args),
+    /// Find turns and receipts by what a complaint says: an address and a day, an order, a ticket.
+    #[command(after_help = find::EXAMPLES)]
+    Find(Box<find::Args>),
+    /// Show one receipt's whole chain, from the words to the proof, and its cause.
+    #[command(after_help = chain::EXAMPLES)]
+    Chain(chain::Args),
 }
 
 const REPLAY_EXAMPLES: &str = "\
@@ -172,6 +180,8 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Access(args) => return access::run(&args),
         Command::Replay(args) => runtime.block_on(replay::run(args, out))?,
         Command::Backtest(args) => runtime.block_on(backtest::run(args, out))?,
+        Command::Find(args) => return runtime.block_on(find::run(&args)),
+        Command::Chain(args) => return runtime.block_on(chain::run(&args)),
         Command::Bundles(args) => runtime.block_on(bundles::run(args, out))?,
     };
     Ok(ExitCode::from(if good { OK } else { FAILED }))

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::{
     activate, approvals, audit, backup, bench, chat, completions, contracts, demo, doctor, erase,
-    escalations, explain, guard, init, pki, policy, receipts, recover, switch,
+    escalations, explain, guard, init, pki, policy, receipts, recover, replay, switch,
 };
 
 /// A verb did what it was asked, and what it looked at is right.
@@ -93,9 +93,12 @@ enum Verb {
     /// List and show receipts, from an executor or from a log folder.
     #[command(subcommand)]
     Receipts(receipts::Command),
-    /// Check the log and every verdict in it, offline; try a policy on the past.
+    /// Check the log and every verdict in it, offline; try a policy on the past; find what happened
+    /// and why.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Show a whole conversation step by step, as it was told and as it was done.
+    Replay(replay::Args),
     /// Print a completion script for a shell.
     ///
     /// For bash: `countersign completions bash > ~/.local/share/bash-completion/completions/countersign`
@@ -147,6 +150,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Escalations(command) => escalations::run(command),
         Verb::Receipts(command) => receipts::run(command),
         Verb::Audit(command) => audit::run(command),
+        Verb::Replay(args) => replay::run(&args),
         Verb::Completions { shell } => completions::run(shell, &mut Line::command()),
         Verb::Guard(args) => guard::guard(&args),
         Verb::BenchForwarder(args) => bench::forward(&args),

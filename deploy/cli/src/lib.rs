@@ -38,12 +38,14 @@ pub mod switch;
 
 pub mod audit;
 pub mod receipts;
+pub mod replay;
 
 mod binaries;
 mod completions;
 mod ed25519;
 mod guard;
 mod logkey;
+mod page;
 mod remote;
 mod signatures;
 mod signer;

@@ -6,9 +6,9 @@ mod remote;
 pub(crate) mod source;
 mod stopped;
 
-mod flat;
-mod page;
-mod proof;
+pub(crate) mod flat;
+pub(crate) mod page;
+pub(crate) mod proof;
 mod table;
 
 #[cfg(test)]
@@ -109,6 +109,11 @@ pub(crate) struct Logged {
 }
 
 impl Logged {
+    /// What an executor hands over; what is erased says so.
+    pub(crate) fn of(receipt: countersign_proto::v1::Receipt) -> anyhow::Result<Self> {
+        Self::opened(receipt.leaf_index, receipt.body, &receipt.openings)
+    }
+
     /// Reads an entry with what opens it; what is erased says so.
     fn opened(index: u64, body: Vec<u8>, openings: &[u8]) -> anyhow::Result<Self> {
         let receipt = countersign_shared::receipt::opened(&body, openings)

@@ -22,7 +22,12 @@ pub fn abandon(state: &State, now: Timestamp) -> Option<Event> {
         }
         State::Sent(_) => {
             let why = "the contract was gone while the request was under way".to_owned();
-            let result = AttemptResult { at: now, status: None, verdict: Verdict::Lost { why } };
+            let result = AttemptResult {
+                at: now,
+                status: None,
+                verdict: Verdict::Lost { why },
+                raw: String::new(),
+            };
             Some(Event::Answered(Box::new(result)))
         }
         State::Answered(_) | State::Looking(..) => {

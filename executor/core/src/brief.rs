@@ -132,6 +132,7 @@ impl Asked {
             confidence: Confidence { score, ..plan.confidence.clone() },
             model: plan.model.clone(),
             after_receipt: plan.after_receipt.clone(),
+            trace: String::new(),
         }
     }
 }

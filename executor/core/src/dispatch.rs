@@ -66,6 +66,9 @@ pub struct AttemptResult {
     pub status: Option<u16>,
     /// How it was judged.
     pub verdict: Verdict,
+    /// The answer as it came, cut, without credentials: for people; no rule sees it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub raw: String,
 }
 
 /// Where a request went, and what came back: facts, beside the request that follows

@@ -77,6 +77,9 @@ pub struct Asked {
     pub model: ModelUse,
     /// The earlier receipt that the customer has seen.
     pub after_receipt: Option<ReceiptId>,
+    /// The W3C trace id, 32 hex digits; may be empty. No rule sees it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace: String,
 }
 
 /// The frontend that all of these words were said through, just now; empty where there

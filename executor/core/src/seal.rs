@@ -307,6 +307,7 @@ fn asker(asked: &crate::proposal::Asked) -> Asked {
         latency_ms: asked.model.latency_ms,
         repairs: asked.model.repairs,
         fallback: asked.model.fallback.clone(),
+        trace: asked.trace.clone(),
     }
 }
 

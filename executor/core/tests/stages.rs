@@ -188,6 +188,7 @@ impl Shop {
             confidence: plan.confidence.clone(),
             model: plan.model.clone(),
             after_receipt: None,
+            trace: String::new(),
         }
     }
 
@@ -246,7 +247,12 @@ impl Shop {
 
     fn answered(&self, verdict: Verdict) -> Event {
         let status = (!matches!(verdict, Verdict::Lost { .. })).then_some(422);
-        Event::Answered(Box::new(AttemptResult { at: self.now, status, verdict }))
+        Event::Answered(Box::new(AttemptResult {
+            at: self.now,
+            status,
+            verdict,
+            raw: String::new(),
+        }))
     }
 
     fn looked(&self, sight: Sight, after: i64) -> Event {
@@ -461,7 +467,7 @@ fn a_guard_proves_nothing_until_our_effect_had_time_to_show() {
 fn an_effect_that_was_found_first_is_never_told_as_not_applied() {
     let (shop, mut journal) = (Shop::new(MARKER), Shop::new(MARKER).sent());
     let verdict = Verdict::Guard { code: "ALREADY_DONE".into(), message: "not sent".into() };
-    let found = AttemptResult { at: shop.now, status: None, verdict };
+    let found = AttemptResult { at: shop.now, status: None, verdict, raw: String::new() };
     journal.extend([Event::Answered(Box::new(found)), shop.looked(absent(), 0)]);
     assert!(matches!(shop.ask(&journal, 0), Ask::Look(_)));
     journal.push(shop.looked(absent(), 3600));

@@ -12,6 +12,8 @@ use countersign_core::answer::{Barrier, Sent};
 use countersign_core::contract::{CredentialUse, Pack};
 use countersign_core::request::WireRequest;
 use countersign_core::subject::Subject;
+use countersign_shared::span::{Kind, Span};
+use countersign_shared::trace;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use reqwest::{Client, Response};
@@ -178,7 +180,29 @@ impl Connection {
         Ok((presented.hiding(&secret), Some(token)))
     }
 
+    /// One exchange, as a span of its own: which server, and which status.
     async fn exchange(
+        &self,
+        request: &WireRequest,
+        presented: &Presented,
+        kept: Kept,
+        limit: u64,
+        deadline: Instant,
+    ) -> Sent {
+        let mut span = Span::begin(Kind::Client, request.method.as_str());
+        span.set("http.request.method", request.method.as_str());
+        span.set("server.address", self.config.base_url.host_str().unwrap_or_default());
+        let sent = span.run(self.exchanged(request, presented, kept, limit, deadline)).await;
+        match &sent {
+            Sent::Answered { status, .. } => {
+                span.set("http.response.status_code", u32::from(*status));
+            }
+            Sent::NotSent { .. } | Sent::Lost { .. } => span.fail(),
+        }
+        sent
+    }
+
+    async fn exchanged(
         &self,
         request: &WireRequest,
         presented: &Presented,
@@ -224,6 +248,10 @@ impl Connection {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| e.to_string())?;
             let value = HeaderValue::from_str(value).map_err(|e| format!("header {name}: {e}"))?;
             headers.insert(name, value);
+        }
+        // Beside the intent's bytes, and of no meaning to the effect.
+        if let Some(value) = trace::current().and_then(|trace| trace.header().ok()) {
+            headers.insert(trace::HEADER, value);
         }
         // Last, so that nothing of the contract replaces it.
         headers.extend(presented.header());

@@ -1,6 +1,8 @@
 //! `countersign.v1.Audit`. An auditor reads every tenant; a planner what belongs
 //! to the subject whose token it presents.
 
+use std::collections::BTreeSet;
+
 use countersign_core::subject::{Strength, Subject};
 use countersign_proto::v1::{self, audit_server::Audit};
 use countersign_shared::codes::Code;
@@ -12,7 +14,9 @@ use countersign_shared::tlog::note::Note;
 use countersign_shared::tlog::proof::LogProof;
 use tonic::{Request, Response, Status};
 
+use super::chain::chain;
 use super::executor::caller;
+use super::find::find;
 use crate::desk::Desk;
 use crate::peer::{Caller, Role};
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
@@ -26,13 +30,15 @@ const LARGEST_PAGE: u32 = 500;
 /// Serves auditors, and planners for their subjects.
 pub struct AuditService {
     desk: Desk,
+    /// Tenants with those who vouch for their subjects.
+    issuers: BTreeSet<(String, String)>,
 }
 
 impl AuditService {
-    /// In front of a desk.
+    /// In front of a desk, with every tenant that there is and its issuers.
     #[must_use]
-    pub fn new(desk: Desk) -> Self {
-        Self { desk }
+    pub fn new(desk: Desk, issuers: BTreeSet<(String, String)>) -> Self {
+        Self { desk, issuers }
     }
 
     /// What the caller may see at all.
@@ -83,7 +89,7 @@ pub(super) async fn proved(
     Ok((sealed, proof))
 }
 
-async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
+pub(super) async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
     let (note, checkpoint) = checkpoint(desk).await?;
     let path = desk.pipeline.store.inclusion(index, checkpoint.size()).await;
     let path = path.map_err(|e| failed(&e))?;
@@ -101,7 +107,7 @@ async fn checkpoint(desk: &Desk) -> Result<(Note, Checkpoint), Status> {
     Ok((note, checkpoint))
 }
 
-fn failed(error: &StoreError) -> Status {
+pub(super) fn failed(error: &StoreError) -> Status {
     tracing::error!(%error, "the history cannot be read");
     match error {
         StoreError::Erased => Refusal::new(Code::Erased, error.to_string()).into_status(),
@@ -119,7 +125,7 @@ fn failed(error: &StoreError) -> Status {
 
 /// A receipt as the caller may see it. What it was decided from holds more than the subject's
 /// own: whole messages, and what limits had summed up of a tenant. Only auditors open it.
-fn receipt(mut sealed: SealedReceipt, whole: bool) -> v1::Receipt {
+pub(super) fn receipt(mut sealed: SealedReceipt, whole: bool) -> v1::Receipt {
     if !whole {
         sealed.openings.0.remove(FACTS);
     }
@@ -181,6 +187,21 @@ impl Audit for AuditService {
             receipts: found.into_iter().map(|sealed| receipt(sealed, whole)).collect(),
             next_page_token: last.unwrap_or_default(),
         }))
+    }
+
+    async fn get_chain(
+        &self,
+        request: Request<v1::GetChainRequest>,
+    ) -> Result<Response<v1::GetChainResponse>, Status> {
+        let sealed = self.one(ReceiptQuery::default(), &request.into_inner().receipt_id).await?;
+        Ok(Response::new(chain(&self.desk, sealed).await?))
+    }
+
+    async fn find(
+        &self,
+        request: Request<v1::FindRequest>,
+    ) -> Result<Response<v1::FindResponse>, Status> {
+        Ok(Response::new(find(&self.desk, &self.issuers, request.into_inner()).await?))
     }
 
     async fn get_checkpoint(

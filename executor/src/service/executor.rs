@@ -258,6 +258,31 @@ impl Executor for ExecutorService {
         Ok(Response::new(v1::EscalateResponse { receipt_id: receipt.to_string(), said }))
     }
 
+    async fn record_turn(
+        &self,
+        request: Request<v1::RecordTurnRequest>,
+    ) -> Result<Response<v1::RecordTurnResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let wire = request.into_inner();
+        let conversation = wire.conversation_id;
+        let words: Vec<_> = wire.message.into_iter().collect();
+        let heard = self.request(&caller, &wire.subject_token, words.clone(), &conversation).await;
+        let request = match heard {
+            Ok(request) => request,
+            // A signature that does not hold makes the words the planner's own.
+            Err(turned) if turned.refused.is(Code::MessageUnattested) => {
+                let bare = |m| v1::AttestedMessage { attestation: String::new(), ..m };
+                let words = words.into_iter().map(bare).collect();
+                self.request(&caller, &wire.subject_token, words, &conversation).await?
+            }
+            Err(turned) => return Err(turned.into()),
+        };
+        let told =
+            self.desk.record_turn(&request, &conversation, &wire.external_ref, &wire.told_json);
+        told.await.map_err(Turned::from)?;
+        Ok(Response::new(v1::RecordTurnResponse {}))
+    }
+
     async fn get_action(
         &self,
         request: Request<v1::GetActionRequest>,

@@ -11,6 +11,7 @@ mod controls;
 mod erasure;
 mod history;
 mod people;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(crate) use controls::*;
 pub(crate) use erasure::*;
 pub(crate) use history::*;
 pub(crate) use people::*;
+pub(crate) use turns::*;
 
 use crate::grants::tests::shop::PACK;
 use crate::ports::{Named, Store, StoreError};
@@ -81,7 +83,10 @@ macro_rules! conform {
             a_sink_is_fed_by_one_and_remembers_how_far,
             whoever_is_erased_is_unreadable_and_nothing_else_changes,
             an_erasure_waits_for_what_is_under_way_and_for_a_hold,
-            plaintext_ends_with_its_time_and_a_hold_keeps_it
+            plaintext_ends_with_its_time_and_a_hold_keeps_it,
+            turns_are_found_by_whose_and_when_and_go_when_they_are_old,
+            an_address_leads_to_whoever_asked_with_it,
+            receipts_are_found_by_their_time
         );
     };
     ($bed:path: $($case:ident),*) => {

@@ -13,6 +13,7 @@ mod claims;
 mod executors;
 mod log;
 mod tables;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -41,7 +42,7 @@ use super::row::Row;
 use crate::lease::Lease;
 use crate::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
-    SealedReceipt, Store, StoreError,
+    SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use crate::standing::{Quarantine, Standing};
 use tables::Tables;
@@ -518,6 +519,18 @@ impl Store for Memory {
             Ok(Ok(()))
         })
         .await
+    }
+
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        self.write(|tables, _| tables.record(owner, turn)).await
+    }
+
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        self.read(|tables| Ok(tables.told(&query))).await
+    }
+
+    async fn persons_of(&self, email: &str) -> Result<Vec<String>, StoreError> {
+        self.read(|tables| Ok(tables.persons_of(email))).await
     }
 }
 

@@ -31,6 +31,7 @@ mod safety;
 mod seat;
 mod sinks;
 mod standing;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -64,7 +65,7 @@ use crate::keys::Kek;
 use crate::lease::Lease;
 use crate::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
-    SealedReceipt, Store, StoreError,
+    SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
@@ -584,6 +585,26 @@ impl Store for Postgres {
             Err(Refusal::No(refused)) => Ok(Err(*refused)),
             Err(Refusal::Failed(error)) => Err(error),
         }
+    }
+
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        let row = Arc::new(veiled::turn(&self.veil, owner, &turn).await?);
+        let done = self.write(move |db| {
+            let row = Arc::clone(&row);
+            async move { turns::insert(db, &row).await }.boxed()
+        });
+        Ok(done.await?)
+    }
+
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        let query = veiled::turn_query(&self.veil, query);
+        let found = turns::list(&self.db.client().await?, &query).await?;
+        veiled::turns(&self.veil, found).await
+    }
+
+    async fn persons_of(&self, email: &str) -> Result<Vec<String>, StoreError> {
+        let email = veiled::email(&self.veil, email);
+        Ok(turns::persons_of(&self.db.client().await?, &email).await?)
     }
 }
 

@@ -27,6 +27,7 @@ mod safety;
 mod sinks;
 mod spending;
 mod standing;
+mod turns;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -58,7 +59,7 @@ use crate::keys::{Kek, Keys as _};
 use crate::lease::Lease;
 use crate::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
-    SealedReceipt, Store, StoreError,
+    SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use crate::standing::{Quarantine, Standing};
 use crate::store::Activated;
@@ -563,6 +564,22 @@ impl Store for Sqlite {
             }
         }
         done
+    }
+
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        let row = veiled::turn(&self.veil, owner, &turn).await?;
+        self.writer.write(move |batch| turns::insert(batch.db(), &row)).await
+    }
+
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        let query = veiled::turn_query(&self.veil, query);
+        let found = self.read(move |db| turns::list(db, &query)).await?;
+        veiled::turns(&self.veil, found).await
+    }
+
+    async fn persons_of(&self, email: &str) -> Result<Vec<String>, StoreError> {
+        let email = veiled::email(&self.veil, email);
+        self.read(move |db| turns::persons_of(db, &email)).await
     }
 }
 

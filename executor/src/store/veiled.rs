@@ -12,14 +12,15 @@ use countersign_core::subject::Subject;
 use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 
+use super::email;
 use super::row::Row;
-use crate::ports::ReceiptQuery;
+use crate::ports::{ReceiptQuery, TurnQuery};
 use crate::veil::{PersonKey, Veil};
 pub(super) use read::{
-    evidence, journal, journal_now, journals, match_of, matters, receipts, seen_rows,
+    evidence, journal, journal_now, journals, match_of, matters, receipts, seen_rows, turns,
 };
 pub(super) use written::{
-    append, append_now, leaf, leaf_now, logged, matched, observation, seen_text,
+    append, append_now, leaf, leaf_now, logged, matched, observation, seen_text, turn,
 };
 
 /// Whose a row is, by digests.
@@ -36,6 +37,8 @@ pub(super) struct Append {
     pub(super) row: Row,
     pub(super) whose: Whose,
     pub(super) person: String,
+    /// The asker's address, where there is one.
+    pub(super) email: Option<String>,
     /// Observations that it points into, for the purge.
     pub(super) rests_on: String,
     pub(super) seq: u64,
@@ -77,6 +80,16 @@ pub(super) struct CaseRow {
 pub(super) struct SeenRow {
     pub(super) whose: Whose,
     pub(super) person: String,
+    pub(super) body: Vec<u8>,
+    pub(super) key: Arc<PersonKey>,
+}
+
+/// A turn as a planner told it.
+pub(super) struct TurnRow {
+    pub(super) id: String,
+    pub(super) whose: Whose,
+    pub(super) email: Option<String>,
+    pub(super) external_ref: String,
     pub(super) body: Vec<u8>,
     pub(super) key: Arc<PersonKey>,
 }
@@ -132,6 +145,10 @@ fn openings_name(receipt: &str) -> String {
     format!("openings of {receipt}")
 }
 
+fn turn_name(id: &str) -> String {
+    format!("turn {id}")
+}
+
 /// Binds a match to its person and its conversation once more than the row's own key does.
 fn match_name(whose: &Whose) -> String {
     let subject = Some(&*whose.subject).filter(|_| Gate::MatchPerson.is_on());
@@ -175,6 +192,24 @@ pub(super) fn matter(veil: &Veil, matter: &str) -> String {
 /// What tries to match are counted against: an address can be guessed by its digest.
 pub(super) fn tries(veil: &Veil, against: [String; 2]) -> [String; 2] {
     against.map(|what| veil.digest("try v1", &what))
+}
+
+/// An address, as persons are found by it.
+pub(super) fn email(veil: &Veil, address: &str) -> String {
+    veil.digest("email v1", &email::normal(address))
+}
+
+fn email_of(veil: &Veil, subject: &Subject) -> Option<String> {
+    email::of(subject).map(|address| email(veil, &address))
+}
+
+/// The same question with digests in it.
+pub(super) fn turn_query(veil: &Veil, query: TurnQuery) -> TurnQuery {
+    TurnQuery {
+        conversation: veil.digest("conversation v1", &query.conversation),
+        external_ref: veil.digest("external ref v1", &query.external_ref),
+        ..query
+    }
 }
 
 /// The same question with digests in it.

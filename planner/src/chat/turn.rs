@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_proto::v1::{AttestedMessage, ConverseRequest};
+use countersign_shared::span::within;
+use countersign_shared::trace::{self, Traceparent};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::mpsc;
 
@@ -108,11 +110,13 @@ pub(super) async fn taken(
     let tape = Arc::clone(&new.tape);
     let request = request(frontend, caller, wish, &new);
     let (own, recorder) = (Arc::clone(chat), Arc::clone(&tape));
+    let trace = trace::current().unwrap_or_else(Traceparent::begin);
     // In tasks of their own: a frontend that hangs up stops no turn midway.
     chat.turns.spawn(async move {
         let (events, said) = mpsc::unbounded_channel();
         let engine = Arc::clone(&own.engine);
-        let turn = tokio::spawn(async move { engine.turn(request, &events).await });
+        let taken = async move { within("turn", engine.turn(request, &events)).await };
+        let turn = tokio::spawn(trace.scope(taken));
         recorder.record(said, |turn, card| own.threads.keep(&name, &new, turn, card)).await;
         if let Err(error) = turn.await {
             tracing::error!(%error, "a turn broke off");

@@ -54,7 +54,11 @@ impl Engine {
             return ending;
         }
         unusable(
-            &Unusable { reason: "it kept asking for reads".to_owned(), usage: Box::default() },
+            &Unusable {
+                reason: "it kept asking for reads".to_owned(),
+                usage: Box::default(),
+                calls: Vec::new(),
+            },
             usage,
         )
     }

@@ -104,7 +104,7 @@ pub(super) fn objected(objections: &[Objection], usage: ModelUse) -> Ending {
         .collect::<Vec<_>>()
         .join("; ");
     tracing::warn!(%reason, "the plan does not hold");
-    unusable(&Unusable { reason, usage: Box::default() }, usage)
+    unusable(&Unusable { reason, usage: Box::default(), calls: Vec::new() }, usage)
 }
 
 pub(super) fn refused_action(tool: &str, refusal: &Refusal) -> TurnAction {

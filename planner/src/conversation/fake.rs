@@ -20,6 +20,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
+use tokio_util::task::TaskTracker;
 
 use super::Limits;
 use super::turn::Engine;
@@ -28,6 +29,7 @@ use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
 use crate::model::offline::Offline;
+use crate::record::Recorder;
 
 pub(crate) const TOKEN: &str = "e30.eyJpc3MiOiJpIiwic3ViIjoiYWRhIn0.c2ln";
 
@@ -58,6 +60,7 @@ pub(crate) struct Shop {
     /// Whether it serves the customer's page.
     pub(crate) sends_links: bool,
     pub(crate) escalated: Vec<EscalateRequest>,
+    pub(crate) recorded: Vec<RecordTurnRequest>,
     /// Whether reads ask for a match first, and what was matched.
     pub(crate) guest: bool,
     pub(crate) matched: Vec<(String, String)>,
@@ -263,6 +266,11 @@ impl Executor for FakeExecutor {
         Ok(())
     }
 
+    async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError> {
+        self.shop.lock().recorded.push(request);
+        Ok(())
+    }
+
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {
         let mut shop = self.shop.lock();
         if let Some(error) = shop.escalate_script.pop_front() {
@@ -389,12 +397,11 @@ impl Talk {
         model: Arc<dyn Model>,
         knowledge: Knowledge,
     ) -> Self {
-        let engine = Engine::new(
-            Arc::<FakeExecutor>::clone(executor),
-            model,
-            Limits::default(),
-            (Memory::default(), knowledge),
-        );
+        let executor: Arc<dyn Executor> = Arc::<FakeExecutor>::clone(executor);
+        let recorder = Recorder::new(Arc::clone(&executor), TaskTracker::new());
+        let others = (Memory::default(), knowledge);
+        let engine = Engine::new(executor, model, Limits::default(), others);
+        let engine = engine.recording(recorder);
         Self { engine, sent: 0, conversation: 1, by_link: false, edited: false, card: None }
     }
 

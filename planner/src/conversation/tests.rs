@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use countersign_proto::v1::{Action, ActionState, GrantKind, Intent, Outcome};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
+use countersign_shared::turn::Told;
 use serde_json::json;
 
 use super::fake::{FakeExecutor, Talk, refused, sealed, tools};
@@ -494,4 +495,29 @@ async fn a_question_about_the_house_is_answered_from_its_pages_and_a_wish_is_not
     assert!(turn.actions.is_empty());
     let turn = talk.say("what does the moon weigh").await;
     assert!(!turn.reply.contains("returns.md"), "{}", turn.reply);
+}
+
+#[tokio::test]
+async fn each_turn_is_told_as_it_was_and_nobody_waits_for_it() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let asked = talk.say("please cancel my order #1001").await;
+    let done = talk.confirm().await;
+    while executor.shop.lock().recorded.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let recorded = executor.shop.lock().recorded.clone();
+    let told = |at: usize| serde_json::from_str::<Told>(&recorded[at].told_json).unwrap();
+    let (first, second) = (told(0), told(1));
+    assert_eq!(recorded[0].message.as_ref().unwrap().text, "please cancel my order #1001");
+    assert_eq!((first.heard.as_str(), first.intent.as_str()), ("new", "action"));
+    assert_eq!((&first.reply, &second.reply), (&asked.reply, &done.reply));
+    assert_eq!(first.models[0].decided, "tool shopify.cancel_order");
+    let proposed = first.calls.iter().find(|call| call.what == "propose").unwrap();
+    let from = proposed.arguments["order_id"].as_str().unwrap();
+    let read = first.calls.iter().find(|call| call.what == "read").unwrap();
+    assert_eq!(from, format!("observation {} /orders/0/id", read.observation));
+    assert_eq!((second.confirmed.as_str(), proposed.proposal.as_str()), ("prp_1", "prp_1"));
+    let executed = second.calls.iter().find(|call| call.what == "execute").unwrap();
+    assert_eq!((executed.outcome.as_str(), executed.receipt.as_str()), ("applied", "rcp_1"));
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use countersign_proto::v1::{
     ConverseRequest, ConverseResponse, Intent, Progress, Turn, converse_response,
 };
+use countersign_shared::turn::Told;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::ending::{Ending, ask_once_more, awaiting, joined, refused_action};
@@ -19,6 +20,8 @@ use crate::executor::{CallError, Executor};
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
+use crate::notes::{Noted, Notes};
+use crate::record::Recorder;
 use crate::tools::{Toolbox, Toolboxes};
 use crate::triage::{Heard, triage};
 use crate::{reply, subject};
@@ -27,10 +30,13 @@ use crate::{reply, subject};
 pub struct Engine {
     pub(super) executor: Arc<dyn Executor>,
     pub(super) model: Arc<dyn Model>,
-    conversations: Conversations,
+    conversations: Arc<Conversations>,
     memory: Memory,
     pub(super) knowledge: Knowledge,
-    toolboxes: Toolboxes,
+    toolboxes: Arc<Toolboxes>,
+    recorder: Option<Recorder>,
+    /// Of the turn that is taken.
+    notes: Notes,
 }
 
 /// Where a turn's events go. A frontend that left is no reason to stop.
@@ -66,10 +72,35 @@ impl Engine {
         Self {
             executor,
             model,
-            conversations: Conversations::new(limits),
+            conversations: Arc::new(Conversations::new(limits)),
             memory,
             knowledge,
-            toolboxes: Toolboxes::default(),
+            toolboxes: Arc::default(),
+            recorder: None,
+            notes: Notes::default(),
+        }
+    }
+
+    /// The same, telling each turn to the executor.
+    #[must_use]
+    pub fn recording(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
+    /// The same for one turn, of which notes are taken.
+    fn noting(&self) -> Self {
+        let notes = Notes::default();
+        let executor = Noted::<dyn Executor>::new(Arc::clone(&self.executor), notes.clone());
+        let model = Noted::<dyn Model>::new(Arc::clone(&self.model), notes.clone());
+        Self {
+            executor: Arc::new(executor),
+            model: Arc::new(model),
+            conversations: Arc::clone(&self.conversations),
+            memory: self.memory.clone(),
+            knowledge: self.knowledge.clone(),
+            toolboxes: Arc::clone(&self.toolboxes),
+            recorder: self.recorder.clone(),
+            notes,
         }
     }
 
@@ -83,6 +114,10 @@ impl Engine {
 
     /// Takes one turn and sends its events; the last one is the turn's result.
     pub async fn turn(&self, request: ConverseRequest, events: &Events) {
+        self.noting().take(request, events).await;
+    }
+
+    async fn take(&self, request: ConverseRequest, events: &Events) {
         let own = subject::key(&request.subject_token);
         let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
         let conversation = self.conversations.enter(&key, Instant::now());
@@ -90,6 +125,7 @@ impl Engine {
         conversation.recall(&self.memory, &key);
         let ending = self.answer(&request, &mut conversation, events).await;
         conversation.keep(&self.memory, &key);
+        self.tell(&request, &ending);
         if let Some(card) = ending.card {
             let _ =
                 events.send(ConverseResponse { event: Some(converse_response::Event::Card(card)) });
@@ -103,6 +139,17 @@ impl Engine {
             passing: ending.passing,
         };
         let _ = events.send(ConverseResponse { event: Some(converse_response::Event::Turn(turn)) });
+    }
+
+    /// A token that nobody vouches for has no turns.
+    fn tell(&self, request: &ConverseRequest, ending: &Ending) {
+        let Some(recorder) = &self.recorder else { return };
+        if ending.intent == Intent::Unspecified {
+            return;
+        }
+        let intent = ending.intent.as_str_name().trim_start_matches("INTENT_").to_lowercase();
+        let told = Told { intent, reply: ending.reply.clone(), ..self.notes.taken() };
+        recorder.record(request, told);
     }
 
     /// The executor verifies the token first: nothing of a conversation is shown
@@ -166,6 +213,7 @@ impl Engine {
         text: &str,
     ) -> Ending {
         let heard = triage(&conversation.stage, text, scene.toolbox);
+        self.notes.heard(heard.name());
         let stage = std::mem::take(&mut conversation.stage);
         match (heard, stage) {
             (Heard::Picked(indexes), Stage::Choosing(waiting)) => {

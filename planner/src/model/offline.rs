@@ -4,8 +4,11 @@
 
 use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
+use countersign_shared::span::{Kind, Span};
+use countersign_shared::turn::ModelCall;
 
 use super::{Call, Decided, Decision, Model, Unusable, View, Want};
+use crate::genai;
 use crate::tools::Toolbox;
 use hear::{Clause, Heard, hear};
 use lexicon::Notion;
@@ -32,8 +35,13 @@ pub const NAME: &str = "offline";
 #[async_trait]
 impl Model for Offline {
     async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
+        let mut span = Span::begin(Kind::Internal, format!("chat {NAME}"));
+        let decision = read(view.text, view.toolbox);
+        let (model, decided) = (NAME.to_owned(), decision.want.in_short());
+        let call = ModelCall { model, decided, ..ModelCall::default() };
+        genai::describe(&mut span, &call, true);
         let usage = ModelUse { model: NAME.to_owned(), ..ModelUse::default() };
-        Ok(Decided { decision: read(view.text, view.toolbox), usage })
+        Ok(Decided { decision, usage, calls: vec![call] })
     }
 
     fn name(&self) -> &str {

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 use async_openai::Client;
 use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
+use countersign_shared::span::{Kind, Span};
+use countersign_shared::turn::{Exchange, ModelCall};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{Decided, Model, Objection, Unusable, View};
+use super::{Decided, Decision, Model, Objection, Unusable, View};
 use crate::config::OpenaiConfig;
-use crate::{parse, prompt};
+use crate::price::Price;
+use crate::{genai, parse, prompt};
 use endpoint::{Endpoint, OneCall};
 
 mod endpoint;
@@ -28,6 +31,8 @@ pub struct Openai {
     client: Client<Endpoint>,
     name: String,
     timeout: Duration,
+    price: Option<Price>,
+    record_bodies: bool,
 }
 
 impl Openai {
@@ -40,7 +45,13 @@ impl Openai {
         // The service is set last: an http client set after it would bring hidden retries back.
         let client =
             Client::build(call.client().clone(), Endpoint::new(config)?).with_http_service(call);
-        Ok(Self { client, name: config.name.clone(), timeout: config.timeout })
+        Ok(Self {
+            client,
+            name: config.name.clone(),
+            timeout: config.timeout,
+            price: config.price.clone(),
+            record_bodies: config.record_bodies,
+        })
     }
 
     async fn ask(
@@ -74,18 +85,15 @@ impl Openai {
             usage.output_tokens.saturating_add(completion.usage.completion_tokens);
         completion.text().ok_or_else(|| "the answer holds no text".to_owned())
     }
-}
 
-#[async_trait]
-impl Model for Openai {
-    async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
-        let mut usage = ModelUse { model: self.name.clone(), ..ModelUse::default() };
-        let unusable =
-            |reason: String, usage: ModelUse| Unusable { reason, usage: Box::new(usage) };
-        let answer = match prompt::Answer::of(view.toolbox) {
-            Ok(answer) => answer,
-            Err(reason) => return Err(unusable(reason, usage)),
-        };
+    /// The call, and perhaps its repair; the reason where no answer could be used.
+    async fn tried(
+        &self,
+        view: &View<'_>,
+        usage: &mut ModelUse,
+        bodies: &mut Vec<Exchange>,
+    ) -> Result<Decision, String> {
+        let answer = prompt::Answer::of(view.toolbox)?;
         let mut messages = vec![
             json!({ "role": "system", "content": prompt::system(view.toolbox) }),
             json!({ "role": "user", "content": prompt::data(view) }),
@@ -94,12 +102,14 @@ impl Model for Openai {
             messages.push(json!({ "role": "user", "content": prompt::repair(view.objections) }));
         }
         loop {
-            let text = match self.ask(&messages, &answer.schema, &mut usage).await {
-                Ok(text) => text,
-                Err(reason) => return Err(unusable(reason, usage)),
-            };
+            let answered = self.ask(&messages, &answer.schema, usage).await;
+            if self.record_bodies {
+                let answer = answered.clone().unwrap_or_default();
+                bodies.push(Exchange { request: json!(messages), answer });
+            }
+            let text = answered?;
             match parse::read(&text, &answer, view.toolbox) {
-                Ok(decision) => return Ok(Decided { decision, usage }),
+                Ok(decision) => return Ok(decision),
                 // One repair in all: none is left where the objections came from outside.
                 Err(objections) if usage.repairs == 0 && view.objections.is_empty() => {
                     usage.repairs = 1;
@@ -107,8 +117,45 @@ impl Model for Openai {
                     messages
                         .push(json!({ "role": "user", "content": prompt::repair(&objections) }));
                 }
-                Err(objections) => return Err(unusable(told(&objections), usage)),
+                Err(objections) => return Err(told(&objections)),
             }
+        }
+    }
+
+    fn call(&self, usage: &ModelUse, bodies: Vec<Exchange>, decided: String) -> ModelCall {
+        let price = self.price.as_ref();
+        let cost = price.map(|price| price.of(usage.input_tokens, usage.output_tokens));
+        ModelCall {
+            model: self.name.clone(),
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            latency_ms: usage.latency_ms,
+            cost: cost.unwrap_or_default(),
+            repairs: usage.repairs,
+            decided,
+            bodies,
+            ..ModelCall::default()
+        }
+    }
+}
+
+#[async_trait]
+impl Model for Openai {
+    async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
+        let mut span = Span::begin(Kind::Client, format!("chat {}", self.name));
+        let mut usage = ModelUse { model: self.name.clone(), ..ModelUse::default() };
+        let mut bodies = Vec::new();
+        let answered = span.run(self.tried(view, &mut usage, &mut bodies)).await;
+        let decided = match &answered {
+            Ok(decision) => decision.want.in_short(),
+            Err(reason) => format!("unusable: {reason}"),
+        };
+        let call = self.call(&usage, bodies, decided);
+        genai::describe(&mut span, &call, answered.is_ok());
+        let calls = vec![call];
+        match answered {
+            Ok(decision) => Ok(Decided { decision, usage, calls }),
+            Err(reason) => Err(Unusable { reason, usage: Box::new(usage), calls }),
         }
     }
 

@@ -15,13 +15,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
+use countersign_shared::span::{Kind, Span};
+use countersign_shared::turn::ModelCall;
 use jiff::Timestamp;
 
 use super::offline::{self, Offline};
 use super::openai::{EndpointError, MAX_ANSWER_TOKENS, Openai};
 use super::{Decided, Decision, Model, Unusable, View, Want};
-use crate::budget::{Amount, Budgets, micros};
-use crate::config::PricedConfig;
+use crate::budget::{Amount, Budgets};
+use crate::config::OpenaiConfig;
+use crate::price::Price;
 use crate::prompt;
 
 mod breaker;
@@ -45,10 +48,8 @@ const REPAIR: u64 = 16 * 1024;
 pub struct Tier {
     /// The model.
     pub model: Arc<dyn Model>,
-    /// Millionths of the currency for a million tokens read.
-    pub input_price: u64,
-    /// The same for tokens written.
-    pub output_price: u64,
+    /// What it costs.
+    pub price: Option<Price>,
     /// Longest answer, in tokens.
     pub longest: u64,
 }
@@ -60,9 +61,10 @@ pub struct Routed {
     budgets: Budgets,
 }
 
-/// Why the strong model is asked.
+/// Why a model is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
+    Unsure,
     Repair,
     Ambiguity,
     Consequence,
@@ -72,6 +74,7 @@ enum Why {
 impl Why {
     const fn told(self) -> &'static str {
         match self {
+            Self::Unsure => "the built-in reader was not sure",
             Self::Repair => "a plan had to be repaired",
             Self::Ambiguity => "the cheap model was not sure",
             Self::Consequence => "the cheap model was not sure enough of something weighty",
@@ -88,11 +91,39 @@ impl Routed {
         Self { cheap: tier(cheap), strong: strong.map(tier), budgets }
     }
 
-    async fn ask(&self, tier: &(Tier, Breaker), view: &View<'_>) -> Result<Decided, Unusable> {
-        let (tier, breaker) = tier;
+    /// Asks one of them, and says in its calls and its span why.
+    async fn ask(
+        &self,
+        (name, why): (&str, Why),
+        tier: &(Tier, Breaker),
+        view: &View<'_>,
+    ) -> Result<Decided, Unusable> {
+        let mut span = Span::begin(Kind::Internal, "route");
+        span.set("countersign.model.tier", name);
+        span.set("countersign.model.why", why.told());
+        let mut answered = span.run(self.within_budget(tier, view)).await;
+        let calls = match &mut answered {
+            Ok(decided) => &mut decided.calls,
+            Err(unusable) => &mut unusable.calls,
+        };
+        for call in calls {
+            name.clone_into(&mut call.tier);
+            why.told().clone_into(&mut call.why);
+        }
+        answered
+    }
+
+    async fn within_budget(
+        &self,
+        (tier, breaker): &(Tier, Breaker),
+        view: &View<'_>,
+    ) -> Result<Decided, Unusable> {
         let unasked = |reason: String| {
-            let usage = ModelUse { model: tier.model.name().to_owned(), ..ModelUse::default() };
-            Unusable { reason, usage: Box::new(usage) }
+            let model = tier.model.name().to_owned();
+            let usage = ModelUse { model: model.clone(), ..ModelUse::default() };
+            let decided = format!("not asked: {reason}");
+            let call = ModelCall { model, decided, ..ModelCall::default() };
+            Unusable { reason, usage: Box::new(usage), calls: vec![call] }
         };
         if !breaker.lets_through() {
             return Err(unasked(format!("{} failed and is left alone", tier.model.name())));
@@ -144,24 +175,22 @@ impl Model for Routed {
         if view.objections.is_empty() && is_plain(&plain.decision) {
             return Ok(plain);
         }
-        let cheap = self.ask(&self.cheap, view).await;
+        let first = if view.objections.is_empty() { Why::Unsure } else { Why::Repair };
+        let cheap = self.ask(("cheap", first), &self.cheap, view).await;
         let why = Self::wants_more(view, &cheap);
-        let (Some(strong), Some(why)) = (&self.strong, why) else { return settled(cheap, plain) };
-        match self.ask(strong, view).await {
+        let (Some(strong), Some(why)) = (&self.strong, why) else {
+            return settled(cheap, plain, Vec::new());
+        };
+        match self.ask(("strong", why), strong, view).await {
             Ok(mut decided) => {
-                let spent = usage(&cheap);
-                decided.usage.input_tokens =
-                    decided.usage.input_tokens.saturating_add(spent.input_tokens);
-                decided.usage.output_tokens =
-                    decided.usage.output_tokens.saturating_add(spent.output_tokens);
-                decided.usage.latency_ms =
-                    decided.usage.latency_ms.saturating_add(spent.latency_ms);
+                add(&mut decided.usage, usage(&cheap));
                 why.told().clone_into(&mut decided.usage.fallback);
+                decided.calls = [plain.calls, calls(&cheap).to_vec(), decided.calls].concat();
                 Ok(decided)
             }
             Err(unusable) => {
                 tracing::warn!(reason = %unusable.reason, "the strong model did not help");
-                settled(cheap, plain)
+                settled(cheap, plain, unusable.calls)
             }
         }
     }
@@ -171,24 +200,42 @@ impl Model for Routed {
     }
 }
 
+fn add(usage: &mut ModelUse, spent: &ModelUse) {
+    usage.input_tokens = usage.input_tokens.saturating_add(spent.input_tokens);
+    usage.output_tokens = usage.output_tokens.saturating_add(spent.output_tokens);
+    usage.latency_ms = usage.latency_ms.saturating_add(spent.latency_ms);
+}
+
 /// The answer of the model, or, where there is none, what was understood without one.
-fn settled(answered: Result<Decided, Unusable>, plain: Decided) -> Result<Decided, Unusable> {
+fn settled(
+    answered: Result<Decided, Unusable>,
+    plain: Decided,
+    more: Vec<ModelCall>,
+) -> Result<Decided, Unusable> {
+    let all = [plain.calls, calls(&answered).to_vec(), more].concat();
     let unusable = match answered {
-        Ok(decided) => return Ok(decided),
+        Ok(decided) => return Ok(Decided { calls: all, ..decided }),
         Err(unusable) => unusable,
     };
     if plain.decision.score < BETTER_THAN_NOTHING {
-        return Err(unusable);
+        return Err(Unusable { calls: all, ..unusable });
     }
     let usage =
         ModelUse { model: offline::NAME.to_owned(), fallback: unusable.reason, ..*unusable.usage };
-    Ok(Decided { decision: plain.decision, usage })
+    Ok(Decided { decision: plain.decision, usage, calls: all })
 }
 
 fn usage(answered: &Result<Decided, Unusable>) -> &ModelUse {
     match answered {
         Ok(decided) => &decided.usage,
         Err(unusable) => &unusable.usage,
+    }
+}
+
+fn calls(answered: &Result<Decided, Unusable>) -> &[ModelCall] {
+    match answered {
+        Ok(decided) => &decided.calls,
+        Err(unusable) => &unusable.calls,
     }
 }
 
@@ -205,11 +252,10 @@ impl Tier {
     ///
     /// # Errors
     /// When its key's file cannot be read or no TLS client can be made.
-    pub fn new(config: &PricedConfig) -> Result<Self, EndpointError> {
+    pub fn new(config: &OpenaiConfig) -> Result<Self, EndpointError> {
         Ok(Self {
-            model: Arc::new(Openai::new(&config.server)?),
-            input_price: micros(config.price.input),
-            output_price: micros(config.price.output),
+            model: Arc::new(Openai::new(config)?),
+            price: config.price.clone(),
             longest: MAX_ANSWER_TOKENS.into(),
         })
     }
@@ -235,11 +281,7 @@ impl Tier {
         }
     }
 
-    /// Rounded up: nothing is for free.
     fn price(&self, input: u64, output: u64) -> u64 {
-        let all = input
-            .saturating_mul(self.input_price)
-            .saturating_add(output.saturating_mul(self.output_price));
-        all.div_ceil(1_000_000)
+        self.price.as_ref().map_or(0, |price| price.micros(input, output))
     }
 }

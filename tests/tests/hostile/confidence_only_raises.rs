@@ -77,6 +77,7 @@ fn verdict(
         confidence: Confidence { score, ..Confidence::default() },
         model: ModelUse::default(),
         after_receipt: None,
+        trace: String::new(),
     };
     let facts =
         Facts { contract, policy, write, arguments: &arguments, state: &state, asked: &asked, now };

@@ -72,7 +72,7 @@ impl Door {
     pub fn here(desk: &Desk) -> Self {
         Self::Here(Box::new(Here {
             executor: ExecutorService::new(desk.clone()),
-            audit: AuditService::new(desk.clone()),
+            audit: AuditService::new(desk.clone(), std::collections::BTreeSet::new()),
             approvals: ApprovalsService::new(desk.clone()),
             table: Authorize::new(callers()),
         }))

@@ -1,5 +1,6 @@
 //! The same over real mutual TLS, with the table of callers in front.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ impl Port {
             .layer(Guard::new(Authorize::new(callers())))
             .add_service(ExecutorServer::new(ExecutorService::new(desk.clone())))
             .add_service(ApprovalsServer::new(ApprovalsService::new(desk.clone())))
-            .add_service(AuditServer::new(AuditService::new(desk)));
+            .add_service(AuditServer::new(AuditService::new(desk, BTreeSet::new())));
         tokio::spawn(serve_until(std::future::pending(), Duration::from_secs(1), |stop| {
             router.serve_with_incoming_shutdown(incoming, stop)
         }));

@@ -340,7 +340,7 @@ impl Told {
     }
 
     fn ended(&self, status: Option<u16>, verdict: Verdict, now: u8) -> Self {
-        let result = AttemptResult { at: at(now), status, verdict };
+        let result = AttemptResult { at: at(now), status, verdict, raw: String::new() };
         self.and(Event::Answered(Box::new(result)))
     }
 

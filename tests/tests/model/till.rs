@@ -222,6 +222,7 @@ impl Till {
             confidence: plan.confidence.clone(),
             model: plan.model.clone(),
             after_receipt: None,
+            trace: String::new(),
         }
     }
 }

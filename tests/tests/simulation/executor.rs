@@ -1,5 +1,6 @@
 //! An executor: the real desk behind the real services, on the database in memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -73,7 +74,7 @@ pub async fn run(world: Arc<World>, host: &'static str, switches: Switches) -> t
     server(wire::limits())
         .layer(Guard::new(Authorize::new(callers)))
         .add_service(ExecutorServer::new(ExecutorService::new(desk.clone())))
-        .add_service(AuditServer::new(AuditService::new(desk)))
+        .add_service(AuditServer::new(AuditService::new(desk, BTreeSet::new())))
         .serve_with_incoming(incoming)
         .await?;
     Ok(())

@@ -39,7 +39,7 @@ fn name(pair: &Pair, who: &[&str]) {
     pair.change_policy(edit, &keys);
 }
 
-fn sign(pair: &Pair, part: &str, who: &str) -> (bool, String) {
+pub fn sign(pair: &Pair, part: &str, who: &str) -> (bool, String) {
     let key = format!("{who}.key");
     let words = ["activate", "--config", "executor.yaml", "--part", part, "--by", who];
     pair.command(&[&words[..], &["--key", &key, "--reason", "reviewed"]].concat())

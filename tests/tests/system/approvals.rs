@@ -57,7 +57,7 @@ fn staff(pair: &Pair, people: &str) {
 }
 
 /// What one of the staff says to a request, by the command line.
-fn answer(pair: &Pair, verb: &str, who: &str, id: &str) -> (bool, String) {
+pub fn answer(pair: &Pair, verb: &str, who: &str, id: &str) -> (bool, String) {
     answer_each(pair, verb, who, &[id])
 }
 

@@ -95,10 +95,13 @@ async fn cross_subject_roles_per_rpc() {
             (planner, executor.propose(v1::ProposeRequest::default()).await.map(drop)),
             (planner, executor.execute(v1::ExecuteRequest::default()).await.map(drop)),
             (planner, executor.get_action(v1::GetActionRequest::default()).await.map(drop)),
+            (planner, executor.record_turn(v1::RecordTurnRequest::default()).await.map(drop)),
             (planner, executor.watch_action(v1::WatchActionRequest::default()).await.map(drop)),
             (auditor, audit.get_receipt(v1::GetReceiptRequest::default()).await.map(drop)),
             (auditor, audit.list_receipts(v1::ListReceiptsRequest::default()).await.map(drop)),
             (auditor, audit.get_checkpoint(v1::GetCheckpointRequest::default()).await.map(drop)),
+            (only_auditor, audit.get_chain(v1::GetChainRequest::default()).await.map(drop)),
+            (only_auditor, audit.find(v1::FindRequest::default()).await.map(drop)),
             (
                 auditor,
                 audit.get_inclusion_proof(v1::GetInclusionProofRequest::default()).await.map(drop),

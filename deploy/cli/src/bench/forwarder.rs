@@ -171,6 +171,13 @@ impl Executor for Forwarder {
         Err(not_here())
     }
 
+    async fn record_turn(
+        &self,
+        _request: Request<v1::RecordTurnRequest>,
+    ) -> Result<Response<v1::RecordTurnResponse>, Status> {
+        Err(not_here())
+    }
+
     async fn get_action(
         &self,
         _request: Request<v1::GetActionRequest>,

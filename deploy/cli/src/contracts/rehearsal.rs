@@ -199,6 +199,7 @@ fn asked(subject: &Subject) -> Asked {
         confidence: Confidence { score: 1.0, ..Confidence::default() },
         model: ModelUse::default(),
         after_receipt: None,
+        trace: String::new(),
     }
 }
 

@@ -8,14 +8,14 @@ use crate::text::one_line;
 const LONGEST: usize = 200;
 
 /// Each leaf of `value` with its path; nothing for an empty value.
-pub(super) fn lines(value: &Json) -> Vec<(String, String)> {
+pub(crate) fn lines(value: &Json) -> Vec<(String, String)> {
     let mut found = Vec::new();
     walk(String::new(), value, &mut found);
     found
 }
 
 /// [`lines`] in one: `a = 1, b = 2`. A leaf alone is just its value.
-pub(super) fn sentence(value: &Json) -> String {
+pub(crate) fn sentence(value: &Json) -> String {
     let pair = |(path, value): (String, String)| match path.as_str() {
         "" => value,
         path => format!("{path} = {value}"),

@@ -8,11 +8,9 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::{Logged, flat};
-use crate::text::{one_line, printable, wrap};
+use crate::page::Page;
+use crate::text::one_line;
 
-/// Characters of the left column, and of a line beside it.
-const NAME: usize = 26;
-const WIDTH: usize = 78;
 /// Lines of state shown on each side.
 const STATE_LINES: usize = 30;
 
@@ -29,10 +27,6 @@ pub(super) fn write(out: &mut impl Write, logged: &Logged, standing: &str) -> io
     }
     page.head("Proof")?;
     page.line("in the log", standing)
-}
-
-struct Page<'w, W> {
-    out: &'w mut W,
 }
 
 impl<W: Write> Page<'_, W> {
@@ -227,24 +221,10 @@ impl<W: Write> Page<'_, W> {
             more => self.line("…", &format!("{more} more; --json shows all")),
         }
     }
-
-    fn head(&mut self, title: &str) -> io::Result<()> {
-        writeln!(self.out, "\n{title}")
-    }
-
-    /// A named line; nothing where there is nothing to say.
-    fn line(&mut self, name: &str, text: &str) -> io::Result<()> {
-        let mut lines = wrap(printable(text).trim_end(), WIDTH).into_iter();
-        let Some(first) = lines.next().filter(|first| !first.is_empty()) else {
-            return Ok(());
-        };
-        writeln!(self.out, "  {:<NAME$} {first}", one_line(name))?;
-        lines.try_for_each(|line| writeln!(self.out, "  {:<NAME$} {line}", ""))
-    }
 }
 
 /// A rule, and what it saw.
-fn ruled(facts: &Json) -> String {
+pub(crate) fn ruled(facts: &Json) -> String {
     let mut facts = facts.clone();
     let rule = facts.as_object_mut().and_then(|facts| facts.shift_remove("rule"));
     let rule = rule.as_ref().and_then(Json::as_str).map(|rule| format!("; {rule}"));

@@ -10,7 +10,7 @@ use super::Logged;
 ///
 /// # Errors
 /// When there is no key, or the proof does not hold.
-pub(super) fn check(
+pub(crate) fn check(
     proof: &str,
     key: Option<&VerifierKey>,
     logged: &Logged,
@@ -35,6 +35,6 @@ pub(super) fn check(
 }
 
 /// What to say where no key is known.
-pub(super) fn unchecked(logged: &Logged) -> String {
+pub(crate) fn unchecked(logged: &Logged) -> String {
     format!("entry {}, NOT checked: give the log's public key with --key", logged.index)
 }

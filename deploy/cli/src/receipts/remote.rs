@@ -8,7 +8,7 @@ use countersign_executor::ports::Files;
 use countersign_proto::v1::audit_client::AuditClient;
 use countersign_proto::v1::{
     GetBundleRequest, GetCheckpointRequest, GetInclusionProofRequest, GetReceiptRequest,
-    ListBundlesRequest, ListReceiptsRequest, Receipt,
+    ListBundlesRequest, ListReceiptsRequest,
 };
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
@@ -69,7 +69,7 @@ impl Remote {
             let page = self.client.clone().list_receipts(timed(request)).await;
             let page = page.map_err(|status| self.refused(&status))?.into_inner();
             for receipt in page.receipts {
-                found.push(logged(receipt)?);
+                found.push(Logged::of(receipt)?);
             }
             page_token = page.next_page_token;
             if page_token.is_empty() || found.len() >= limit as usize {
@@ -85,7 +85,7 @@ impl Remote {
         let answer = answer.map_err(|status| self.refused(&status))?.into_inner();
         let receipt =
             answer.receipt.ok_or_else(|| anyhow!("the executor's answer holds no receipt"))?;
-        logged(receipt)
+        Logged::of(receipt)
     }
 
     /// Every policy and pack that it keeps, by digest.
@@ -112,8 +112,4 @@ impl Remote {
     fn refused(&self, status: &Status) -> anyhow::Error {
         refused(&self.address, status)
     }
-}
-
-fn logged(receipt: Receipt) -> anyhow::Result<Logged> {
-    Logged::opened(receipt.leaf_index, receipt.body, &receipt.openings)
 }

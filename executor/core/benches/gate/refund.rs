@@ -208,6 +208,7 @@ impl Refund {
             confidence: self.plan.confidence.clone(),
             model: self.plan.model.clone(),
             after_receipt: None,
+            trace: String::new(),
         }
     }
 
@@ -220,7 +221,7 @@ impl Refund {
         };
         let verdict = answer::judge(self.tool(TOOL), &sent);
         assert!(matches!(verdict, Verdict::Accepted { .. }), "{verdict:?}");
-        AttemptResult { at: self.now, status: Some(200), verdict }
+        AttemptResult { at: self.now, status: Some(200), verdict, raw: String::new() }
     }
 
     /// The refund is found by the id that the answer gave.

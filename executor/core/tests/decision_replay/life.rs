@@ -409,7 +409,7 @@ impl Life<'_> {
         };
         let status = (!matches!(verdict, Verdict::Lost { .. })).then_some(201);
         let at = self.later(1);
-        Event::Answered(Box::new(AttemptResult { at, status, verdict }))
+        Event::Answered(Box::new(AttemptResult { at, status, verdict, raw: String::new() }))
     }
 
     fn looked(&mut self, state: &State) -> Event {

@@ -8,7 +8,7 @@ use countersign_shared::receipt::{Change, ERASED};
 use jiff::SignedDuration;
 
 use super::*;
-use crate::ports::{EscalationQuery, ReceiptQuery};
+use crate::ports::{EscalationQuery, ReceiptQuery, TurnQuery};
 
 fn change() -> Change {
     let text = |text: &str| text.to_owned();
@@ -23,7 +23,7 @@ fn change() -> Change {
 }
 
 /// A receipt of the erasure itself.
-fn says(n: u32) -> Leaf {
+pub(super) fn says(n: u32) -> Leaf {
     seal::changed(change(), &id("rcp", n).parse().unwrap(), Timestamp::now())
 }
 
@@ -67,6 +67,9 @@ pub(crate) async fn whoever_is_erased_is_unreadable_and_nothing_else_changes(bed
     };
     let ids = vec![seen.id.clone()];
     store.observe(&owner(), "c", seen.clone()).await.unwrap();
+    let told = turn(&owner(), "c", 0);
+    store.record(&owner(), told).await.unwrap();
+    store.record(&ada(), turn(&ada(), "c", 1)).await.unwrap();
     let body = receipt(&*store, 1).await.body;
     assert!(!receipt(&*store, 1).await.is_erased());
     assert!(store.knows(&store.person(&Person::of(&owner()))).await.unwrap());
@@ -88,6 +91,9 @@ pub(crate) async fn whoever_is_erased_is_unreadable_and_nothing_else_changes(bed
     let evidence = store.evidence(&owner(), "c", ids, vec![id("rcp", 1).parse().unwrap()]).await;
     let evidence = evidence.unwrap();
     assert!(evidence.observations.is_empty() && evidence.receipts.is_empty());
+    let turns = store.turns(TurnQuery { limit: 9, ..TurnQuery::default() }).await.unwrap();
+    let turns: Vec<_> = turns.into_iter().map(|turn| turn.subject).collect();
+    assert_eq!(turns, ["ada"], "what they said is gone");
     assert!(!receipt(&*store, 2).await.is_erased(), "somebody else");
     assert_eq!(receipt(&*store, 2).await.open().unwrap().asked.subject, "other");
     // AT MOST ONE EFFECT: what was done is not done again.

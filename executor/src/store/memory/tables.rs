@@ -11,13 +11,14 @@ use countersign_core::planted::Bug;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach};
-use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
+use countersign_shared::ids::{ActionId, ObservationId, ReceiptId, TurnId};
 use countersign_shared::tlog::merkle::Tree;
 use jiff::Timestamp;
 
 use super::claims::Claim;
 use super::executors::Executor;
 use super::log::{Stored, named};
+use super::turns::Told;
 use crate::ports::{Escalation, Fed, Named, Old, Open, StoreError};
 use crate::standing::Standing;
 use crate::store::erasing::{held, in_flight};
@@ -57,6 +58,8 @@ pub(super) struct Tables {
     /// Who feeds each sink, and how far.
     pub(super) sinks: BTreeMap<String, (u64, Fed)>,
     pub(super) matches: BTreeMap<[String; 4], Matched>,
+    pub(super) turns: BTreeMap<TurnId, Arc<Told>>,
+    pub(super) emails: BTreeSet<(String, String)>,
     /// By the transaction under way.
     pub(super) written: Vec<Written>,
     pub(super) holds: BTreeSet<String>,
@@ -132,6 +135,9 @@ impl Tables {
         }
         self.claims.remove(&id);
         self.lock(&row)?;
+        if seq == 0 {
+            self.known_by(&row.proposal.asked().subject);
+        }
         self.actions.insert(id, Action { row: Arc::new(row), journal, holder });
         Ok(())
     }
@@ -290,7 +296,9 @@ impl Tables {
                 gone += 1;
             }
         }
-        gone + self.forget(&ReceiptId::from_uuid(first_id(old.sealed)), &holds)
+        let first = first_id(old.sealed);
+        gone += self.forget(&ReceiptId::from_uuid(first), &holds);
+        gone + self.forget_turns(&TurnId::from_uuid(first))
     }
 }
 
@@ -321,6 +329,7 @@ impl Tables {
             action.journal.clear();
         }
         self.seen.retain(|_, seen| seen.person != person);
+        self.erase_turns(person);
         self.close(person);
     }
 }

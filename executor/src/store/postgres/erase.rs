@@ -50,6 +50,8 @@ pub(super) async fn erase(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fa
         "DELETE FROM matches WHERE person = $1",
         "DELETE FROM escalations WHERE person = $1",
         "DELETE FROM openings WHERE person = $1",
+        "DELETE FROM turns WHERE person = $1",
+        "DELETE FROM persons_by_email WHERE person = $1",
         "UPDATE leaves SET external_ref = '' WHERE person = $1",
     ] {
         run(db, sql, &[&person]).await?;

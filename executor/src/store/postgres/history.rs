@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use countersign_core::gates::Gate;
+use countersign_shared::ids::ReceiptId;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::folder::Source;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
@@ -20,6 +21,7 @@ use super::database::{Database, With, all, first, plain, run};
 use super::fault::Fault;
 use crate::ports::{ReceiptQuery, StoreError};
 use crate::store::known::damaged;
+use crate::store::old::first_id;
 use crate::store::veiled::{LeafRow, ReceiptRow};
 
 const LEAVES: &str = "
@@ -252,8 +254,18 @@ pub(super) async fn receipts(
             narrow(column, text(value));
         }
     }
+    for (bound, at) in [("receipt_id >=", query.from), ("receipt_id <", query.to)] {
+        if let Some(at) = at {
+            narrow(bound, text(ReceiptId::from_uuid(first_id(at)).as_str()));
+        }
+    }
     if let Some(before) = query.before {
         narrow("idx <", Box::new(i64::try_from(before).map_err(damaged)?));
+    }
+    if let Some(person) = &query.person {
+        values.push(text(person));
+        let n = values.len();
+        sql.push_str(&format!(" AND (l.subject = ${n} OR l.person = ${n})"));
     }
     sql.push_str(&format!(" ORDER BY l.idx DESC LIMIT {}", query.limit));
     let with: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as _).collect();

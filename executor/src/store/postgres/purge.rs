@@ -1,6 +1,6 @@
 //! Removes rows that nobody needs any more. Ids sort by the time they were made.
 
-use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
+use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId, TurnId};
 use deadpool_postgres::Transaction;
 
 use super::database::run;
@@ -44,6 +44,10 @@ const MATTERS: &str = "
         SELECT escalation_id FROM escalations WHERE escalation_id < $1
         AND closed_by IS NOT NULL AND person NOT IN (SELECT person FROM holds)
         ORDER BY escalation_id LIMIT $2)";
+const TURNS: &str = "
+    DELETE FROM turns WHERE turn_id IN (
+        SELECT turn_id FROM turns WHERE turn_id < $1
+        AND person NOT IN (SELECT person FROM holds) ORDER BY turn_id LIMIT $2)";
 
 pub(super) async fn purge(db: &Transaction<'_>, old: Old, most: u32) -> Result<usize, Fault> {
     let (observed, proposed) = (
@@ -70,5 +74,7 @@ async fn plaintext(db: &Transaction<'_>, old: Old, most: i64) -> Result<u64, Fau
     let receipt = ReceiptId::from_uuid(first);
     let openings = run(db, OPENINGS, &[&receipt.as_str(), &most]).await?;
     let matters = run(db, MATTERS, &[&EscalationId::from_uuid(first).as_str(), &most]).await?;
-    Ok(u64::try_from(journals).unwrap_or(0).saturating_add(openings).saturating_add(matters))
+    let turns = run(db, TURNS, &[&TurnId::from_uuid(first).as_str(), &most]).await?;
+    let rows = openings.saturating_add(matters).saturating_add(turns);
+    Ok(u64::try_from(journals).unwrap_or(0).saturating_add(rows))
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::database::{all, first, plain, run};
 use super::erase;
 use super::fault::Fault;
+use super::turns;
 use crate::ports::{Named, Open, StoreError};
 use crate::store::known::damaged;
 use crate::store::veiled::{Append, JournalRows, ReceiptRow, SeenRow, Whose};
@@ -60,9 +61,16 @@ impl Append {
             }
             Ok(())
         };
+        let known = async {
+            if self.seq == 0 {
+                turns::known_by(db, self.email.as_deref(), &self.whose).await?;
+            }
+            Ok(())
+        };
         let stands = erase::stands(db, &self.key);
-        let ((), changed, written, (), ()) =
-            tokio::try_join!(biased; stands, self.columns(db, me), events, unlock, unbook)?;
+        let ((), changed, written, (), (), ()) = tokio::try_join!(
+            biased; stands, self.columns(db, me), events, unlock, unbook, known
+        )?;
         // Nothing follows on what was erased meanwhile.
         let all = u64::try_from(self.events.len()).is_ok_and(|events| events == written);
         if changed == 1 && all { Ok(()) } else { Err(StoreError::Conflict.into()) }

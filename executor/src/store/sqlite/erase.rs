@@ -44,6 +44,8 @@ pub(super) fn erase(db: &Connection, gone: &Erasure) -> Result<(), StoreError> {
         "DELETE FROM matches WHERE person = ?1",
         "DELETE FROM escalations WHERE person = ?1",
         "DELETE FROM openings WHERE person = ?1",
+        "DELETE FROM turns WHERE person = ?1",
+        "DELETE FROM persons_by_email WHERE person = ?1",
         "UPDATE leaves SET external_ref = '' WHERE person = ?1",
     ] {
         db.execute(sql, params![person])?;

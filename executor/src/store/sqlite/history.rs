@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use countersign_core::gates::Gate;
+use countersign_shared::ids::ReceiptId;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::folder::Source;
 use countersign_shared::tlog::key::VerifierKey;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::Readers;
 use crate::ports::{ReceiptQuery, StoreError};
 use crate::store::known::damaged;
+use crate::store::old::first_id;
 use crate::store::veiled::{LeafRow, ReceiptRow};
 
 /// The tree's right edge as the file has it, checked against its own checkpoint.
@@ -141,8 +143,18 @@ pub(super) fn receipts(
     if let Some(tool) = &query.tool {
         narrow("tool =", tool.clone().into());
     }
+    for (bound, at) in [("receipt_id >=", query.from), ("receipt_id <", query.to)] {
+        if let Some(at) = at {
+            narrow(bound, ReceiptId::from_uuid(first_id(at)).to_string().into());
+        }
+    }
     if let Some(before) = query.before {
         narrow("idx <", i64::try_from(before).map_err(damaged)?.into());
+    }
+    if let Some(person) = &query.person {
+        values.push(person.clone().into());
+        let n = values.len();
+        sql.push_str(&format!(" AND (l.subject = ?{n} OR l.person = ?{n})"));
     }
     sql.push_str(&format!(" ORDER BY l.idx DESC LIMIT {}", query.limit));
     let mut select = db.prepare_cached(&sql)?;

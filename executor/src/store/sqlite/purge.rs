@@ -1,6 +1,6 @@
 //! Removes rows that nobody needs any more. Ids sort by the time they were made.
 
-use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
+use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId, TurnId};
 use rusqlite::{Connection, params};
 
 use crate::ports::{Old, StoreError};
@@ -62,5 +62,11 @@ fn plaintext(db: &Connection, old: Old, most: u32) -> Result<usize, StoreError> 
              AND closed_by IS NOT NULL AND NOT {HELD} ORDER BY escalation_id LIMIT ?2)"
     );
     let matters = run(&sql, EscalationId::from_uuid(first).as_str())?;
-    Ok(actions + openings + matters)
+    let sql = format!(
+        "DELETE FROM turns WHERE turn_id IN (
+             SELECT turn_id FROM turns WHERE turn_id < ?1 AND NOT {HELD}
+             ORDER BY turn_id LIMIT ?2)"
+    );
+    let turns = run(&sql, TurnId::from_uuid(first).as_str())?;
+    Ok(actions + openings + matters + turns)
 }

@@ -65,8 +65,12 @@ fn end(
     let seq = u64::try_from(journal.len()).map_err(damaged)?;
     let Ok(mut state) = lifecycle::fold(journal) else { return Ok(false) };
     let why = "the store was restored from a backup".to_owned();
-    let lost =
-        AttemptResult { at: receipt.sealed_at, status: None, verdict: Verdict::Lost { why } };
+    let lost = AttemptResult {
+        at: receipt.sealed_at,
+        status: None,
+        verdict: Verdict::Lost { why },
+        raw: String::new(),
+    };
     let settled = Settlement::new(outcome, &receipt.code, &receipt.message);
     let steps = match &state {
         State::Sent(_) => vec![Event::Answered(Box::new(lost)), Event::Settled(settled)],

@@ -6,7 +6,7 @@ use countersign_shared::ids::{ActionId, ObservationId, ReceiptId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::spending;
+use super::{spending, turns};
 use crate::ports::{Named, Open, StoreError};
 use crate::store::known::damaged;
 use crate::store::row::Row;
@@ -17,6 +17,9 @@ pub(super) fn append(db: &Connection, append: &Append) -> Result<(), StoreError>
     append.key.stands()?;
     upsert(db, append)?;
     let row = &append.row;
+    if append.seq == 0 {
+        turns::known_by(db, append.email.as_deref(), &append.whose)?;
+    }
     let action = row.proposal.action().as_str();
     // Nothing follows on what was erased meanwhile.
     let mut insert = db.prepare_cached(

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::{
     JournalRows, MatterRow, ReceiptRow, Whose, event_name, match_name, matter_name,
-    observation_name, openings_name,
+    observation_name, openings_name, turn_name,
 };
-use crate::ports::{Escalation, SealedReceipt, StoreError};
+use crate::ports::{Escalation, SealedReceipt, StoreError, Turn};
 use crate::store::known::damaged;
 use crate::veil::Veil;
 
@@ -135,6 +135,17 @@ pub(in crate::store) async fn matters(
         });
     }
     Ok(found)
+}
+
+/// Turns that were found, by id and body; one that is erased is there no more.
+pub(in crate::store) async fn turns(
+    veil: &Veil,
+    rows: Vec<(String, Vec<u8>)>,
+) -> Result<Vec<Turn>, StoreError> {
+    veil.ready(rows.iter().map(|(_, body)| body.as_slice())).await?;
+    let each = rows.iter().map(|(id, body)| read(veil, &turn_name(id), body));
+    let found: Vec<Option<Turn>> = each.collect::<Result<_, _>>()?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 fn read<T: DeserializeOwned>(

@@ -14,10 +14,10 @@ use countersign_shared::receipt::{self, Receipt};
 use serde::Serialize;
 
 use super::{
-    Append, CaseRow, LeafRow, QueueRow, SeenRow, Whose, event_name, match_name, matter,
-    matter_name, observation_name, openings_name,
+    Append, CaseRow, LeafRow, QueueRow, SeenRow, TurnRow, Whose, email_of, event_name, match_name,
+    matter, matter_name, observation_name, openings_name, turn_name,
 };
-use crate::ports::StoreError;
+use crate::ports::{StoreError, Turn};
 use crate::store::known::damaged;
 use crate::store::row::Row;
 use crate::veil::{PersonKey, Veil};
@@ -68,6 +68,7 @@ fn appended(
         events: sealed.collect::<Result<_, _>>()?,
         whose: Whose::of(veil, &asked.subject, &asked.conversation),
         person: veil.person(&Person::about(proposal)),
+        email: email_of(veil, &asked.subject),
         rests_on: rests_on.into_iter().collect::<Vec<_>>().join(" "),
         row,
         seq,
@@ -189,6 +190,23 @@ pub(in crate::store) async fn matched(
     let whose = Whose::guest(veil, owner, conversation);
     let name = match_name(&whose);
     seal_seen(veil, whose, &name, &text(matched)?).await
+}
+
+pub(in crate::store) async fn turn(
+    veil: &Veil,
+    owner: &Subject,
+    turn: &Turn,
+) -> Result<TurnRow, StoreError> {
+    let whose = Whose::of(veil, owner, &turn.conversation);
+    let key = veil.sealing(&whose.subject).await?;
+    Ok(TurnRow {
+        body: key.seal(&turn_name(turn.id.as_str()), &text(turn)?)?,
+        id: turn.id.to_string(),
+        email: email_of(veil, owner),
+        external_ref: veil.digest("external ref v1", &turn.external_ref),
+        whose,
+        key,
+    })
 }
 
 async fn seal_seen(

@@ -76,6 +76,8 @@ impl Scene {
             name: "test-model".into(),
             api_key_file: None,
             timeout: Duration::from_millis(700),
+            price: None,
+            record_bodies: true,
         };
         let executor = FakeExecutor::new(&[
             (1001, &[("Rain jacket", 1), ("Wool scarf", 1)]),

@@ -32,9 +32,12 @@ impl Model for Scripted {
             Some(score) => {
                 let call = Call { tool: "shopify.cancel_order".to_owned(), ..Call::default() };
                 let decision = Decision { want: Want::Tool(call), score, doubt: String::new() };
-                Ok(Decided { decision, usage })
+                let call = ModelCall { model: self.name.to_owned(), ..ModelCall::default() };
+                Ok(Decided { decision, usage, calls: vec![call] })
             }
-            None => Err(Unusable { reason: "503".to_owned(), usage: Box::default() }),
+            None => {
+                Err(Unusable { reason: "503".to_owned(), usage: Box::default(), calls: Vec::new() })
+            }
         }
     }
 
@@ -43,10 +46,15 @@ impl Model for Scripted {
     }
 }
 
+fn price(input: &str, output: &str) -> Price {
+    let json = serde_json::json!({ "input": input, "output": output, "currency": "USD" });
+    serde_json::from_value(json).unwrap()
+}
+
 fn tier(name: &'static str, answers: &[Option<f64>]) -> Tier {
     let answers = Mutex::new(answers.iter().copied().collect());
     let model = Arc::new(Scripted { name, answers });
-    Tier { model, input_price: 1_000_000, output_price: 2_000_000, longest: 1_200 }
+    Tier { model, price: Some(price("1", "2")), longest: 1_200 }
 }
 
 fn routed(cheap: &[Option<f64>], strong: Option<&[Option<f64>]>, cap: Cap) -> Routed {
@@ -103,8 +111,13 @@ async fn routing_asks_the_strong_model_only_where_it_is_called_for() {
 #[tokio::test]
 async fn routing_counts_what_both_cost() {
     let model = routed(&[Some(0.5)], Some(&[Some(0.9)]), Cap::default());
-    let used = asked(&model, MURKY, &[]).await.unwrap().usage;
+    let decided = asked(&model, MURKY, &[]).await.unwrap();
+    let used = decided.usage;
     assert_eq!((used.input_tokens, used.output_tokens), (200, 20));
+    let calls = decided.calls.iter().map(|c| (c.model.as_str(), c.tier.as_str(), c.why.as_str()));
+    let why = [Why::Unsure.told(), Why::Ambiguity.told()];
+    let all = [(offline::NAME, "", ""), ("cheap", "cheap", why[0]), ("strong", "strong", why[1])];
+    assert_eq!(calls.collect::<Vec<_>>(), all, "each is told, with its reason");
 }
 
 #[tokio::test]
@@ -139,7 +152,7 @@ fn prices_are_by_the_million_tokens_and_rounded_up() {
     let tier = tier("cheap", &[]);
     assert_eq!(tier.price(1_000_000, 0), 1_000_000);
     assert_eq!(tier.price(1, 1), 3);
-    let cheap = Tier { input_price: 150_000, output_price: 600_000, ..tier };
+    let cheap = Tier { price: Some(price("0.15", "0.6")), ..tier };
     assert_eq!(cheap.price(1, 0), 1);
     assert_eq!(cheap.price(10_000, 1_000), 2_100);
 }

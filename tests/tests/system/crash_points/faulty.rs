@@ -19,7 +19,7 @@ use countersign_core::switch::{Off, Reach, Switches};
 use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
-    SealedReceipt, Store, StoreError,
+    SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use countersign_executor::standing::{Quarantine, Standing};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
@@ -402,5 +402,17 @@ impl Store for Faulty {
         now: Timestamp,
     ) -> Result<Result<(), Refused>, StoreError> {
         self.durable(self.inner.erase(persons, now)).await
+    }
+
+    async fn record(&self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        self.inner.record(owner, turn).await
+    }
+
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        self.reads(self.inner.turns(query)).await
+    }
+
+    async fn persons_of(&self, email: &str) -> Result<Vec<String>, StoreError> {
+        self.reads(self.inner.persons_of(email)).await
     }
 }

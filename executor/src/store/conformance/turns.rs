@@ -1,0 +1,107 @@
+//! What planners told of their turns, and whose address is whose.
+
+use super::*;
+
+use countersign_core::person::Person;
+use countersign_shared::ids::TurnId;
+use jiff::SignedDuration;
+
+use crate::ports::{ReceiptQuery, Turn, TurnQuery};
+use crate::store::old::first_id;
+
+/// A turn that was told so many days ago.
+pub(super) fn turn(who: &Subject, conversation: &str, days: i64) -> Turn {
+    let at = Timestamp::now() - SignedDuration::from_hours(24 * days);
+    let [tenant, issuer, subject] = [&who.tenant, &who.issuer, &who.id].map(Clone::clone);
+    Turn {
+        id: TurnId::from_uuid(first_id(at)),
+        tenant,
+        issuer,
+        subject,
+        conversation: conversation.into(),
+        external_ref: "T-1".into(),
+        trace: days.to_string(),
+        body: "{\"told\":{}}".into(),
+    }
+}
+
+pub(super) fn ada() -> Subject {
+    let claims = BTreeMap::from([("email".to_owned(), "Ada@Example.com".to_owned())]);
+    Subject { id: "ada".into(), claims, ..owner() }
+}
+
+pub(crate) async fn turns_are_found_by_whose_and_when_and_go_when_they_are_old(bed: &impl Bed) {
+    let store = bed.open().await;
+    let (old, week, today) =
+        (turn(&owner(), "c", 400), turn(&ada(), "c", 7), turn(&owner(), "d", 0));
+    for (who, turn) in [(owner(), &today), (owner(), &old), (ada(), &week)] {
+        store.record(&who, turn.clone()).await.unwrap();
+    }
+    assert!(store.record(&owner(), today.clone()).await.is_err(), "each is told once");
+    let one = TurnQuery { limit: 1, ..TurnQuery::default() };
+    assert_eq!(store.turns(one).await.unwrap(), [today], "as it was told, the newest first");
+    let found = async |query: TurnQuery| {
+        let found = store.turns(TurnQuery { limit: 9, ..query }).await.unwrap();
+        found.into_iter().map(|turn| turn.trace).collect::<Vec<_>>()
+    };
+    let all = TurnQuery::default;
+    assert_eq!(found(all()).await, ["0", "7", "400"]);
+    let person = store.person(&Person::of(&ada()));
+    assert_eq!(found(TurnQuery { person, ..all() }).await, ["7"]);
+    let conversation = TurnQuery { conversation: "c".into(), tenant: "t".into(), ..all() };
+    assert_eq!(found(conversation).await, ["7", "400"]);
+    assert_eq!(found(TurnQuery { external_ref: "T-1".into(), ..all() }).await.len(), 3);
+    assert!(found(TurnQuery { tenant: "u".into(), ..all() }).await.is_empty());
+    let now = Timestamp::now();
+    let yesterday = Some(now - SignedDuration::from_hours(24));
+    assert_eq!(found(TurnQuery { from: yesterday, ..all() }).await, ["0"]);
+    let month = Some(now - SignedDuration::from_hours(24 * 30));
+    assert_eq!(found(TurnQuery { from: month, to: yesterday, ..all() }).await, ["7"]);
+    let keep = crate::purge::Keep { proposals: Duration::from_secs(3600), plaintext: 13 };
+    let held = store.person(&Person::of(&owner()));
+    store.hold(held.clone(), true, says(1)).await.unwrap();
+    assert_eq!(crate::purge::round(&*store, now, keep).await.unwrap(), 0, "held");
+    store.hold(held, false, says(2)).await.unwrap();
+    assert_eq!(crate::purge::round(&*store, now, keep).await.unwrap(), 1);
+    assert_eq!(found(all()).await, ["0", "7"]);
+}
+
+pub(crate) async fn an_address_leads_to_whoever_asked_with_it(bed: &impl Bed) {
+    let store = bed.open().await;
+    let [ada_is, owner_is] = [ada(), owner()].map(|who| store.person(&Person::of(&who)));
+    assert!(store.persons_of("ada@example.com").await.unwrap().is_empty());
+    store.record(&ada(), turn(&ada(), "c", 0)).await.unwrap();
+    store.record(&owner(), turn(&owner(), "c", 1)).await.unwrap();
+    assert_eq!(store.persons_of(" ADA@example.com").await.unwrap(), [ada_is]);
+    // Asking for something is enough.
+    let json = serde_json::to_string(&proposed(7, "i7", "o7")).unwrap();
+    let json = json.replacen("\"claims\":{}", "\"claims\":{\"email\":\"b@example.com\"}", 1);
+    let asked: Event = serde_json::from_str(&json).unwrap();
+    store.append(0, vec![asked.clone()], &lifecycle(&[asked])).await.unwrap();
+    assert_eq!(store.persons_of("b@example.com").await.unwrap(), [owner_is]);
+}
+
+pub(crate) async fn receipts_are_found_by_their_time(bed: &impl Bed) {
+    let store = bed.open().await;
+    let at = |day: i64| Timestamp::from_second(86_400 * (20_000 + day)).unwrap();
+    for day in 0..3 {
+        let mut one = leaf(u32::try_from(day).unwrap());
+        one.receipt.receipt_id = ReceiptId::from_uuid(first_id(at(day))).to_string();
+        one.receipt.sealed_at = at(day);
+        store.seal(one, None).await.unwrap();
+    }
+    let found = async |from, to| {
+        let query = ReceiptQuery { from, to, limit: 9, ..ReceiptQuery::default() };
+        let found = store.receipts(query).await.unwrap();
+        found.into_iter().map(|one| one.index).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None, None).await, [2, 1, 0]);
+    assert_eq!(found(Some(at(1)), None).await, [2, 1]);
+    assert_eq!(found(Some(at(1)), Some(at(2))).await, [1]);
+    let of = async |who: &Subject| {
+        let person = Some(store.person(&Person::of(who)));
+        let query = ReceiptQuery { person, limit: 9, ..ReceiptQuery::default() };
+        store.receipts(query).await.unwrap().len()
+    };
+    assert_eq!((of(&owner()).await, of(&ada()).await), (3, 0));
+}

@@ -1,0 +1,74 @@
+//! Turns as planners told them, and whose address is whose.
+
+use std::sync::Arc;
+
+use countersign_core::person::Person;
+use countersign_core::subject::Subject;
+use countersign_shared::ids::TurnId;
+
+use super::log::named;
+use super::tables::Tables;
+use crate::ports::{StoreError, Turn, TurnQuery};
+use crate::store::email;
+use crate::store::old::first_id;
+
+/// A turn, and whose it is.
+pub(super) struct Told {
+    person: String,
+    turn: Turn,
+}
+
+impl Tables {
+    pub(super) fn record(&mut self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
+        let person = named(&Person::of(owner));
+        let told = Told { person, turn };
+        if self.turns.insert(told.turn.id.clone(), Arc::new(told)).is_some() {
+            return Err(StoreError::Conflict);
+        }
+        self.known_by(owner);
+        Ok(())
+    }
+
+    /// Keeps by which address this subject may be asked for.
+    pub(super) fn known_by(&mut self, who: &Subject) {
+        if let Some(email) = email::of(who) {
+            self.emails.insert((email, named(&Person::of(who))));
+        }
+    }
+
+    pub(super) fn persons_of(&self, address: &str) -> Vec<String> {
+        let email = email::normal(address);
+        let of = self.emails.iter().filter(|(known, _)| *known == email);
+        of.map(|(_, person)| person.clone()).collect()
+    }
+
+    pub(super) fn told(&self, query: &TurnQuery) -> Vec<Turn> {
+        let bound = |at: Option<_>| at.map(|at| TurnId::from_uuid(first_id(at)));
+        let (from, to) = (bound(query.from), bound(query.to));
+        let asked = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        let matches = |told: &&Arc<Told>| {
+            asked(&query.person, &told.person)
+                && asked(&query.tenant, &told.turn.tenant)
+                && asked(&query.conversation, &told.turn.conversation)
+                && asked(&query.external_ref, &told.turn.external_ref)
+                && from.as_ref().is_none_or(|from| told.turn.id >= *from)
+                && to.as_ref().is_none_or(|to| told.turn.id < *to)
+        };
+        let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let found = self.turns.values().rev().filter(matches).take(most);
+        found.map(|told| told.turn.clone()).collect()
+    }
+
+    /// What was told long ago is gone, but for persons on hold.
+    pub(super) fn forget_turns(&mut self, before: &TurnId) -> usize {
+        let old = self.turns.range(..before.clone());
+        let old = old.filter(|(_, told)| !self.holds.contains(&told.person));
+        let old: Vec<_> = old.map(|(id, _)| id.clone()).collect();
+        old.iter().filter(|id| self.turns.remove(*id).is_some()).count()
+    }
+
+    pub(super) fn erase_turns(&mut self, person: &str) {
+        self.turns.retain(|_, told| told.person != person);
+        self.emails.retain(|(_, of)| of != person);
+    }
+}

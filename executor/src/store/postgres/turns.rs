@@ -1,0 +1,67 @@
+//! Turns as planners told them, and whose address is whose, as rows.
+
+use countersign_shared::ids::TurnId;
+use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::types::ToSql;
+
+use super::database::{all, plain, run};
+use super::erase;
+use super::fault::Fault;
+use crate::ports::TurnQuery;
+use crate::store::old::first_id;
+use crate::store::veiled::{TurnRow, Whose};
+
+const TURN: &str = "
+    INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const EMAIL: &str = "
+    INSERT INTO persons_by_email (email, person) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
+pub(super) async fn insert(db: &Transaction<'_>, turn: &TurnRow) -> Result<(), Fault> {
+    erase::stands(db, &turn.key).await?;
+    let (who, tenant) = (&turn.whose, plain(&turn.whose.tenant));
+    let with: super::database::With<'_> =
+        &[&turn.id, &tenant, &who.subject, &who.conversation, &turn.external_ref, &turn.body];
+    run(db, TURN, with).await?;
+    known_by(db, turn.email.as_deref(), who).await
+}
+
+/// Keeps by which address this person may be asked for.
+pub(super) async fn known_by(
+    db: &Transaction<'_>,
+    email: Option<&str>,
+    who: &Whose,
+) -> Result<(), Fault> {
+    let Some(email) = email else { return Ok(()) };
+    run(db, EMAIL, &[&email, &who.subject]).await.map(drop)
+}
+
+pub(super) async fn persons_of(db: &impl GenericClient, email: &str) -> Result<Vec<String>, Fault> {
+    let rows = all(db, "SELECT person FROM persons_by_email WHERE email = $1", &[&email]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Ids and bodies of those that match, newest first.
+pub(super) async fn list(
+    db: &impl GenericClient,
+    query: &TurnQuery,
+) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+    let mut sql = "SELECT turn_id, body FROM turns WHERE TRUE".to_owned();
+    let mut values: Vec<String> = Vec::new();
+    let mut narrow = |condition: &str, value: &str| {
+        values.push(plain(value).into_owned());
+        sql.push_str(&format!(" AND {condition} ${}", values.len()));
+    };
+    for (column, wanted) in query.texts() {
+        narrow(&format!("{column} ="), wanted);
+    }
+    for (bound, at) in [("turn_id >=", query.from), ("turn_id <", query.to)] {
+        if let Some(at) = at {
+            narrow(bound, TurnId::from_uuid(first_id(at)).as_str());
+        }
+    }
+    sql.push_str(&format!(" ORDER BY turn_id DESC LIMIT {}", query.limit));
+    let with: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+    let rows = all(db, &sql, &with).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}

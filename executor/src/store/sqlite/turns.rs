@@ -1,0 +1,72 @@
+//! Turns as planners told them, and whose address is whose, as rows.
+
+use countersign_shared::ids::TurnId;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params, params_from_iter};
+
+use crate::ports::{StoreError, TurnQuery};
+use crate::store::old::first_id;
+use crate::store::veiled::{TurnRow, Whose};
+
+pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> {
+    turn.key.stands()?;
+    let who = &turn.whose;
+    db.prepare_cached(
+        "INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        turn.id,
+        who.tenant,
+        who.subject,
+        who.conversation,
+        turn.external_ref,
+        turn.body,
+    ])?;
+    known_by(db, turn.email.as_deref(), who)
+}
+
+/// Keeps by which address this person may be asked for.
+pub(super) fn known_by(
+    db: &Connection,
+    email: Option<&str>,
+    who: &Whose,
+) -> Result<(), StoreError> {
+    let Some(email) = email else { return Ok(()) };
+    db.prepare_cached(
+        "INSERT INTO persons_by_email (email, person) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![email, who.subject])?;
+    Ok(())
+}
+
+pub(super) fn persons_of(db: &Connection, email: &str) -> Result<Vec<String>, StoreError> {
+    let mut select = db.prepare_cached("SELECT person FROM persons_by_email WHERE email = ?1")?;
+    let rows = select.query_map(params![email], |row| row.get(0))?;
+    rows.collect::<Result<_, _>>().map_err(Into::into)
+}
+
+/// Ids and bodies of those that match, newest first.
+pub(super) fn list(
+    db: &Connection,
+    query: &TurnQuery,
+) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let mut sql = "SELECT turn_id, body FROM turns WHERE 1".to_owned();
+    let mut values: Vec<Value> = Vec::new();
+    let mut narrow = |condition: &str, value: &str| {
+        values.push(value.to_owned().into());
+        sql.push_str(&format!(" AND {condition} ?{}", values.len()));
+    };
+    for (column, wanted) in query.texts() {
+        narrow(&format!("{column} ="), wanted);
+    }
+    for (bound, at) in [("turn_id >=", query.from), ("turn_id <", query.to)] {
+        if let Some(at) = at {
+            narrow(bound, TurnId::from_uuid(first_id(at)).as_str());
+        }
+    }
+    sql.push_str(&format!(" ORDER BY turn_id DESC LIMIT {}", query.limit));
+    let mut select = db.prepare_cached(&sql)?;
+    let rows = select.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect::<Result<_, _>>().map_err(Into::into)
+}

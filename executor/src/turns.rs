@@ -1,0 +1,66 @@
+//! Turns as planners tell them: kept for whoever looks into a complaint, believed by nobody.
+
+use countersign_core::error::Refused;
+use countersign_core::resolve::Message;
+use countersign_shared::attest::text_digest;
+use countersign_shared::codes::Code;
+use countersign_shared::ids::TurnId;
+use countersign_shared::trace;
+use countersign_shared::turn::{self, LARGEST, Said, Told};
+
+use crate::desk::{Desk, Request};
+use crate::ports::Turn;
+use crate::turned::unavailable;
+
+impl Desk {
+    /// Keeps a turn. Its message is the request's, attested or not.
+    ///
+    /// # Errors
+    /// `ARGUMENT_INVALID` for what is no turn, or too large; a store that takes nothing.
+    pub async fn record_turn(
+        &self,
+        request: &Request,
+        conversation: &str,
+        external_ref: &str,
+        told_json: &str,
+    ) -> Result<(), Refused> {
+        let told = told(told_json)?;
+        let message = request.messages.first().map(said);
+        let body = turn::Turn { caller: request.caller.clone(), message, told };
+        let body = serde_json::to_string(&body).map_err(|e| invalid(&e.to_string()))?;
+        let who = &request.subject;
+        let [tenant, issuer, subject] = [&who.tenant, &who.issuer, &who.id].map(Clone::clone);
+        let brief = |text: &str| text.chars().take(128).collect::<String>();
+        let turn = Turn {
+            id: TurnId::from_uuid(self.pipeline.clock.fresh_id()),
+            tenant,
+            issuer,
+            subject,
+            conversation: brief(conversation),
+            external_ref: brief(external_ref),
+            trace: trace::current_id(),
+            body,
+        };
+        self.pipeline.store.record(who, turn).await.map_err(|e| unavailable(&e))
+    }
+}
+
+fn told(json: &str) -> Result<Told, Refused> {
+    if json.len() > LARGEST {
+        return Err(invalid(&format!("more than {LARGEST} bytes")));
+    }
+    serde_json::from_str(json).map_err(|e| invalid(&e.to_string()))
+}
+
+fn invalid(why: &str) -> Refused {
+    Refused::new(Code::ArgumentInvalid, format!("told_json is no turn: {why}"))
+}
+
+fn said(message: &Message) -> Said {
+    Said {
+        id: message.id.clone(),
+        sha256: text_digest(&message.text),
+        text: message.text.clone(),
+        attested_by: message.frontend.clone(),
+    }
+}
