@@ -276,6 +276,7 @@ pub fn action(state: &State, said: String, leaf_index: u64) -> v1::Action {
         external_ref: proposal.asked().external_ref.clone(),
         needs: missing(state),
         receipt: Vec::new(),
+        said_opening: Vec::new(),
         tlog_proof: String::new(),
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use crate::money::Money;
 
 pub use cover::{OpenError, Opening, Openings, added, cover, open, opened};
-pub use personal::{ERASED, FACTS};
+pub use personal::{ERASED, FACTS, SAID};
 
 /// Version of the layout below.
 pub const VERSION: u32 = 2;

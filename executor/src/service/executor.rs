@@ -11,7 +11,7 @@ use countersign_proto::v1::{self, execute_request::Target, executor_server::Exec
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::kept::HEADER;
-use countersign_shared::receipt::Receipt;
+use countersign_shared::receipt::{Receipt, SAID};
 use countersign_shared::refusal::Refusal;
 use futures_util::{Stream, stream};
 use tokio_stream::StreamExt as _;
@@ -21,7 +21,7 @@ use super::audit;
 use crate::desk::{self, Desk};
 use crate::kill;
 use crate::peer::Caller;
-use crate::ports::{Named, ReceiptQuery, StoreError};
+use crate::ports::{Named, ReceiptQuery, SealedReceipt, StoreError};
 use crate::quarantine::Witness;
 use crate::running::Step;
 use crate::turned::Turned;
@@ -97,15 +97,18 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 /// An action with the words of its receipt (NO CLAIM WITHOUT A RECEIPT).
 pub(super) async fn action(desk: &Desk, step: &Step) -> Result<v1::Action, Status> {
     let (mut said, mut index) = (String::new(), step.leaf.unwrap_or_default());
+    let mut said_opening = Vec::new();
     if let Some(id) = step.state.receipt() {
-        let (receipt, at) = receipt(desk, &step.state.proposal().asked().subject, id).await?;
-        (said, index) = (receipt.said, at);
+        let sealed = receipt(desk, &step.state.proposal().asked().subject, id).await?;
+        index = sealed.index;
+        said_opening = serde_json::to_vec(&sealed.openings.only(SAID)).unwrap_or_default();
+        said = opened(&sealed)?.said;
     } else if matches!(&*step.state, State::Proposed(p) if p.waits_for_staff()) {
         Code::ApprovalRequired.page().say.clone_into(&mut said);
     } else if !matches!(*step.state, State::Proposed(_)) {
         "I've started on that and I'm still checking that it worked.".clone_into(&mut said);
     }
-    Ok(wire::action(&step.state, said, index))
+    Ok(v1::Action { said_opening, ..wire::action(&step.state, said, index) })
 }
 
 /// What a customer is told of an action that ended.
@@ -113,28 +116,32 @@ pub(super) async fn action(desk: &Desk, step: &Step) -> Result<v1::Action, Statu
 /// # Errors
 /// A receipt that cannot be read.
 pub(crate) async fn words(desk: &Desk, owner: &Subject, id: &ReceiptId) -> Result<String, Status> {
-    Ok(receipt(desk, owner, id).await?.0.said)
+    Ok(opened(&receipt(desk, owner, id).await?)?.said)
 }
 
-async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<(Receipt, u64), Status> {
+async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<SealedReceipt, Status> {
     let query = ReceiptQuery {
         id: Some(id.clone()),
         owner: Some((who.tenant.clone(), who.issuer.clone(), who.id.clone())),
         limit: 1,
         ..ReceiptQuery::default()
     };
-    let unreadable = |message: String| {
-        tracing::error!(%message, receipt = %id, "a receipt cannot be read");
-        Refusal::new(Code::StoreUnavailable, "the receipt cannot be read now").into_status()
-    };
-    let found = desk.pipeline.store.receipts(query).await.map_err(|e| unreadable(e.to_string()))?;
-    let sealed = found.into_iter().next().ok_or_else(|| unreadable("not found".to_owned()))?;
+    let found = desk.pipeline.store.receipts(query).await.map_err(|e| unreadable(id, &e))?;
+    let sealed = found.into_iter().next().ok_or_else(|| unreadable(id, &"not found"))?;
     if sealed.is_erased() {
         let erased = StoreError::Erased.to_string();
         return Err(Refusal::new(Code::Erased, erased).into_status());
     }
-    let receipt = sealed.open().map_err(|e| unreadable(e.to_string()))?;
-    Ok((receipt, sealed.index))
+    Ok(sealed)
+}
+
+fn opened(sealed: &SealedReceipt) -> Result<Receipt, Status> {
+    sealed.open().map_err(|e| unreadable(&sealed.id, &e))
+}
+
+fn unreadable(id: &ReceiptId, why: &dyn std::fmt::Display) -> Status {
+    tracing::error!(%why, receipt = %id, "a receipt cannot be read");
+    Refusal::new(Code::StoreUnavailable, "the receipt cannot be read now").into_status()
 }
 
 #[tonic::async_trait]

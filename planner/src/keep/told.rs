@@ -1,6 +1,7 @@
 //! Whether what is told of an action is what its receipt says (NO CLAIM WITHOUT A RECEIPT).
 
 use countersign_proto::v1::{Action, Outcome};
+use countersign_shared::receipt;
 use serde_json::Value as Json;
 
 /// The first thing that differs, if any.
@@ -21,10 +22,23 @@ pub(super) fn differs(action: &Action) -> Option<String> {
         ("outcome", outcome),
         ("code", action.code.as_str()),
     ];
-    told.into_iter().find_map(|(name, told)| {
+    let differs = told.into_iter().find_map(|(name, told)| {
         let said = receipt.get(name).and_then(Json::as_str).unwrap_or_default();
         (said != told).then(|| format!("{name} is {said:?}, told was {told:?}"))
-    })
+    });
+    differs.or_else(|| misquoted(action))
+}
+
+/// Whether the words for the customer are others than the receipt commits to.
+fn misquoted(action: &Action) -> Option<String> {
+    if action.said.is_empty() {
+        return None;
+    }
+    match receipt::opened(&action.receipt, &action.said_opening) {
+        Ok(receipt) if receipt.said == action.said => None,
+        Ok(_) => Some("said is something else".to_owned()),
+        Err(why) => Some(format!("said: {why}")),
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +59,9 @@ mod tests {
         action.set_outcome(Outcome::Applied);
         assert!(differs(&action).is_some_and(|what| what.starts_with("outcome")));
         action.set_outcome(Outcome::Unknown);
+        action.said = "It is done.".to_owned();
+        assert!(differs(&action).is_some_and(|what| what.starts_with("said")));
+        action.said = String::new();
         action.code = "REPLY_LOST".to_owned();
         assert!(differs(&action).is_some_and(|what| what.starts_with("code")));
         action.code = String::new();

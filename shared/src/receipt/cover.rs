@@ -34,6 +34,16 @@ pub struct Opening {
 #[serde(transparent)]
 pub struct Openings(pub BTreeMap<String, Opening>);
 
+impl Openings {
+    /// What opens this one path.
+    #[must_use]
+    pub fn only(&self, path: &str) -> Self {
+        Self(
+            self.0.get_key_value(path).map(|(at, o)| (at.clone(), o.clone())).into_iter().collect(),
+        )
+    }
+}
+
 /// Why a leaf does not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {

@@ -8,6 +8,8 @@ use super::Receipt;
 pub const ERASED: &str = "ERASED";
 /// Where a receipt holds what it was decided from.
 pub const FACTS: &str = "facts";
+/// The path of what a customer is told.
+pub const SAID: &str = "said";
 /// The kind of a customer's own yes. Members of staff who answer stay named.
 const CUSTOMER: &str = "customer";
 
@@ -27,7 +29,7 @@ pub(super) fn personal(receipt: &mut Receipt) -> Vec<(String, Slot<'_>)> {
     let own = receipt.change.is_some() || receipt.counted.is_some();
     let asked = &mut receipt.asked;
     let mut all = vec![
-        ("said".to_owned(), Text(&mut receipt.said)),
+        (SAID.to_owned(), Text(&mut receipt.said)),
         ("asked.subject".to_owned(), Text(&mut asked.subject)),
         ("asked.conversation".to_owned(), Text(&mut asked.conversation)),
         ("asked.external_ref".to_owned(), Text(&mut asked.external_ref)),
