@@ -8,11 +8,13 @@ use std::sync::Arc;
 use countersign::pki::Role;
 use countersign_executor::ports::{ReceiptQuery, SealedReceipt, Store as _};
 use countersign_executor::store::sqlite::Sqlite;
-use countersign_proto::v1::{Action, Outcome, Proposal};
+use countersign_proto::v1::{self, Action, Outcome, Proposal};
 use countersign_shared::receipt::{ERASED, Receipt};
 use countersign_shared::tlog::key::LogKey;
+use countersign_shared::turn::{Exchange, ModelCall, Told};
 use countersign_tests::sandbox::Fault;
 use regex::bytes::{Regex, RegexBuilder};
+use serde_json::json;
 
 use super::support::books;
 use super::support::leaks::{files, forms};
@@ -70,7 +72,41 @@ async fn lives(
     let refund = desk.propose_refund(orders[0]).await.unwrap();
     let word = desk.yes(&refund);
     desk.execute(&refund, &word).await.unwrap();
+    tell(&mut desk, orders[1]).await;
     (cancelled, [cancel, refund], yes)
+}
+
+/// The planner tells of the turn, with prompts, answers and all that was said in it.
+async fn tell(desk: &mut Desk<'_>, order: &str) {
+    let id = format!("gid://shopify/Order/{order}");
+    let prompt = desk.words.last().map(|word| word.text.clone());
+    let bodies = vec![Exchange { request: json!({ "said": prompt }), answer: id.clone() }];
+    let told = Told {
+        models: vec![ModelCall { bodies, ..ModelCall::default() }],
+        reply: format!("{id} is cancelled, {}.", desk.who.email),
+        ..Told::default()
+    };
+    let request = v1::RecordTurnRequest {
+        subject_token: desk.who.token.clone(),
+        conversation_id: desk.conversation.clone(),
+        external_ref: "T-1".into(),
+        message: desk.words.last().cloned(),
+        told_json: serde_json::to_string(&told).unwrap(),
+    };
+    desk.client.record_turn(request).await.unwrap();
+}
+
+/// How many turns and receipts an auditor finds by an address.
+async fn found(pair: &Pair, email: &str) -> (usize, usize) {
+    let asked = v1::FindRequest { email: email.into(), page_size: 500, ..Default::default() };
+    let found = pair.audit(Role::Auditor).find(asked).await.unwrap().into_inner();
+    (found.turns.len(), found.receipts.len())
+}
+
+/// The turns of a receipt's chain.
+async fn chain(pair: &Pair, receipt_id: &str) -> Result<Vec<v1::RecordedTurn>, tonic::Status> {
+    let asked = v1::GetChainRequest { receipt_id: receipt_id.into() };
+    Ok(pair.audit(Role::Auditor).get_chain(asked).await?.into_inner().turns)
 }
 
 fn approve(pair: &Pair, proposal: &Proposal, reason: &str) {
@@ -164,12 +200,20 @@ async fn erasure() {
     let her_count = of(&before, "customer1@example.com").len();
     let his_count = of(&before, "customer2@example.com").len();
     assert!(her_count >= 3 && his_count >= 3, "{her_count} {his_count}");
+    assert_eq!(found(&pair, JANE[0]).await, (1, her_count));
+    let turns = chain(&pair, &cancelled.receipt_id).await.unwrap();
+    assert!(turns[0].body_json.contains(JANE[1]), "{turns:?}");
     let (copied, said) = pair.command(&["backup", "--executor", "executor.yaml", "before.db"]);
     assert!(copied, "{said}");
     fs::copy(pair.path("state/keys.db"), pair.path("keys.before")).unwrap();
 
     let (done, said) = erase(&pair, &["--reason", "request 118"]);
     assert!(done && said.contains("Erased"), "{said}");
+
+    // Nobody finds her, and what she said is gone from every chain; he is found as before.
+    assert_eq!(found(&pair, JANE[0]).await, (0, 0));
+    assert_eq!(refusal(chain(&pair, &cancelled.receipt_id).await).code, "ERASED");
+    assert_eq!(found(&pair, "customer2@example.com").await, (1, his_count));
 
     // Her receipts say so; his, and all that is not personal, are as they were.
     let after = books::receipts(&pair).await;

@@ -7,12 +7,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::pki::Role;
 use countersign_proto::v1;
 use parking_lot::Mutex;
 use prost::Message;
+use serde_json::json;
 use tonic::server::UnaryService;
 
 use super::action_flow::receipt;
+use super::chat::{SIGNING, with_chat};
 use super::support::pair::Pair;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -214,4 +217,32 @@ async fn one_trace_that_is_malformed_is_replaced_and_no_collector_stops_nothing(
     let receipt = receipt(&pair, &done.turn.actions[0].receipt_id).await;
     assert_eq!(receipt.asked.trace.len(), 32, "{}", receipt.asked.trace);
     assert!(receipt.asked.trace.bytes().all(|b| b.is_ascii_hexdigit()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_begins_at_the_http_face_too() {
+    let pair = with_chat().await;
+    let who = pair.customer(1);
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = http
+        .post(format!("{}/v1/chat/completions", pair.chat()))
+        .bearer_auth(SIGNING)
+        .header("x-subject-token", &who.token)
+        .header("x-openwebui-chat-id", "c1")
+        .header("traceparent", format!("00-{TRACE}-{PARENT}-01"))
+        .json(&json!({ "model": "countersign", "messages": [{ "role": "user", "content": "which orders do I have?" }] }));
+    let answered = asked.send().await.unwrap();
+    assert!(answered.status().is_success(), "{}", answered.text().await.unwrap());
+    let find = v1::FindRequest { email: who.email.clone(), ..v1::FindRequest::default() };
+    let mut audit = pair.audit(Role::Auditor);
+    for _ in 0..200 {
+        let found = audit.find(find.clone()).await.unwrap().into_inner();
+        if let Some(told) = found.turns.first() {
+            assert_eq!(told.trace, TRACE);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the turn was not told");
 }

@@ -306,7 +306,7 @@ impl Tables {
     /// Whether anything of theirs is there.
     pub(super) fn knows(&self, person: &str) -> bool {
         let acted = self.actions.values().any(|a| !a.journal.is_empty() && a.person() == person);
-        acted || self.opens(person)
+        acted || self.opens(person) || self.has_told(person)
     }
 
     /// Why an erasure has to wait.

@@ -67,6 +67,10 @@ impl Tables {
         old.iter().filter(|id| self.turns.remove(*id).is_some()).count()
     }
 
+    pub(super) fn has_told(&self, person: &str) -> bool {
+        self.turns.values().any(|told| told.person == person)
+    }
+
     pub(super) fn erase_turns(&mut self, person: &str) {
         self.turns.retain(|_, told| told.person != person);
         self.emails.retain(|(_, of)| of != person);
