@@ -18,6 +18,12 @@ pub(super) enum Place {
     Approvals,
     /// What was left to people.
     Escalations,
+    /// What was asked for and how it ended.
+    Actions,
+    /// Whether it is worth it.
+    Analytics,
+    /// What was out of the ordinary in a week.
+    Review,
     /// How far each tool goes by itself, and what is switched off.
     Switches,
     /// What the executor runs with, and who changed it.
@@ -49,12 +55,23 @@ pub(super) struct Banner {
 }
 
 impl Place {
-    const ALL: [Self; 4] = [Self::Approvals, Self::Escalations, Self::Switches, Self::Activations];
+    const ALL: [Self; 7] = [
+        Self::Approvals,
+        Self::Actions,
+        Self::Escalations,
+        Self::Analytics,
+        Self::Review,
+        Self::Switches,
+        Self::Activations,
+    ];
 
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::Approvals => "/approvals",
             Self::Escalations => "/escalations",
+            Self::Actions => "/actions",
+            Self::Analytics => "/analytics",
+            Self::Review => "/review",
             Self::Switches => "/switches",
             Self::Activations => "/activations",
         }
@@ -64,6 +81,9 @@ impl Place {
         match self {
             Self::Approvals => "Approvals",
             Self::Escalations => "Escalations",
+            Self::Actions => "Actions",
+            Self::Analytics => "Analytics",
+            Self::Review => "Review",
             Self::Switches => "Modes & switches",
             Self::Activations => "Activations",
         }
@@ -73,6 +93,7 @@ impl Place {
     pub(super) const fn open_to(self) -> &'static [Duty] {
         match self {
             Self::Approvals | Self::Escalations => &[Duty::Approver, Duty::Auditor],
+            Self::Actions | Self::Analytics | Self::Review => &[Duty::Auditor],
             Self::Switches => &[Duty::Approver, Duty::Auditor, Duty::Operator],
             Self::Activations => &[Duty::Auditor, Duty::Operator],
         }
