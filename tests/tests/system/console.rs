@@ -116,17 +116,14 @@ async fn console_turns_a_switch_by_an_operators_passkey() {
         assert!(read[0].contains("Olga Example, signed by passkey"), "{read:?}");
         assert!(read[0].contains("Refunds go wrong"), "{read:?}");
     } else {
-        let signed = house.olga.answer(
-            &order(&house.olga, "tool/shopify.refund_lines", true),
-            &house.origin,
-        );
+        let signed = house
+            .olga
+            .answer(&order(&house.olga, "tool/shopify.refund_lines", true), &house.origin);
         assert_eq!(olga.post("/switches/answer", &signed).await.status(), StatusCode::OK);
     }
     assert_eq!(refusal(house.desk().propose_refund("1001").await).code, "SWITCHED_OFF");
-    let on = house.olga.answer(
-        &order(&house.olga, "tool/shopify.refund_lines", false),
-        &house.origin,
-    );
+    let on =
+        house.olga.answer(&order(&house.olga, "tool/shopify.refund_lines", false), &house.origin);
     assert_eq!(olga.post("/switches/answer", &on).await.status(), StatusCode::OK);
     house.desk().propose_refund("1001").await.unwrap();
 }
