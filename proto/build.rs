@@ -3,8 +3,17 @@
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["plan", "executor", "approvals", "escalations", "operator", "audit", "planner"]
-        .map(|name| format!("countersign/v1/{name}.proto"));
+    let files = [
+        "plan",
+        "executor",
+        "approvals",
+        "escalations",
+        "operator",
+        "register",
+        "audit",
+        "planner",
+    ]
+    .map(|name| format!("countersign/v1/{name}.proto"));
     for file in &files {
         println!("cargo:rerun-if-changed={file}");
     }

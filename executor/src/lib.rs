@@ -79,6 +79,14 @@ pub mod driver;
 
 pub mod ports;
 
+pub mod register;
+
+pub mod analytics;
+
+pub mod timeline;
+
+pub mod review;
+
 pub mod lease;
 
 pub mod store;

@@ -33,11 +33,12 @@ use uuid::Uuid;
 
 use crate::connector::Connections;
 use crate::lease::Lease;
+use crate::register::Register;
 use crate::standing::{Quarantine, Standing};
 
 /// Durable memory of the executor. A write is durable when its call returns `Ok`.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Register + 'static {
     /// Takes key and locks for an action, or says what is known of them: one
     /// decision, whoever else asks at the same time (AT MOST ONE EFFECT). The
     /// inner result is the answer; it becomes durable with the next `append`.

@@ -7,4 +7,6 @@ mod chain;
 pub mod escalations;
 pub mod executor;
 mod find;
+mod numbers;
 pub mod operator;
+pub(crate) mod search;

@@ -10,6 +10,7 @@ mod known;
 mod migration;
 mod old;
 mod open;
+mod register;
 mod row;
 mod tries;
 mod veiled;

@@ -92,10 +92,19 @@ impl TurnId {
     /// When it was made, milliseconds since 1970: the first 48 of its bits.
     #[must_use]
     pub fn made_at(&self) -> i64 {
-        let digits = self.0.bytes().skip(4).filter_map(|c| ALPHABET.iter().position(|a| *a == c));
-        let bits = digits.fold(0_u128, |bits, digit| (bits << 5) | (digit as u128));
-        i64::try_from(bits >> 80).unwrap_or_default()
+        made_at(&self.0).unwrap_or_default()
     }
+}
+
+/// When an id of any kind was made, milliseconds since 1970: the first 48 of its bits.
+/// `None` where it is no id.
+#[must_use]
+pub fn made_at(id: &str) -> Option<i64> {
+    let body = id.get(4..).filter(|body| body.len() == 26)?;
+    let digits = body.bytes().map(|c| ALPHABET.iter().position(|letter| *letter == c));
+    let bits =
+        digits.into_iter().try_fold(0_u128, |bits, digit| Some((bits << 5) | digit? as u128));
+    i64::try_from(bits? >> 80).ok()
 }
 
 /// A string that is not the id it should be.
@@ -122,6 +131,14 @@ fn encode(bits: u128) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn an_id_tells_when_it_was_made() {
+        let id = ProposalId::from_uuid(Uuid::from_u128((1_764_111_600_123 << 80) | 7));
+        assert_eq!(made_at(id.as_str()), Some(1_764_111_600_123));
+        assert_eq!(made_at("prp_1"), None);
+        assert_eq!(made_at(""), None);
+    }
 
     #[test]
     fn ids_sort_by_time_and_parse_back() {

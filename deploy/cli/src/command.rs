@@ -8,8 +8,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    activate, approvals, audit, backup, bench, chat, completions, contracts, demo, doctor, erase,
-    escalations, explain, guard, init, pki, policy, receipts, recover, replay, switch,
+    actions, activate, analytics, approvals, audit, backup, bench, chat, completions, contracts,
+    demo, doctor, erase, escalations, explain, guard, init, pki, policy, receipts, recover, replay,
+    switch,
 };
 
 /// A verb did what it was asked, and what it looked at is right.
@@ -93,6 +94,12 @@ enum Verb {
     /// List and show receipts, from an executor or from a log folder.
     #[command(subcommand)]
     Receipts(receipts::Command),
+    /// Search for actions: by customer, order, ticket, tool, outcome, amount and time.
+    Actions(actions::Args),
+    /// Add actions up: how many without a person, how long people took, what money moved.
+    Analytics(analytics::Args),
+    /// Say what was out of the ordinary in a week, as Markdown.
+    Review(analytics::ReviewArgs),
     /// Check the log and every verdict in it, offline; try a policy on the past; find what happened
     /// and why.
     #[command(subcommand)]
@@ -149,6 +156,9 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Approvals(command) => approvals::run(command),
         Verb::Escalations(command) => escalations::run(command),
         Verb::Receipts(command) => receipts::run(command),
+        Verb::Actions(args) => actions::run(args),
+        Verb::Analytics(args) => analytics::run(args),
+        Verb::Review(args) => analytics::review(args),
         Verb::Audit(command) => audit::run(command),
         Verb::Replay(args) => replay::run(&args),
         Verb::Completions { shell } => completions::run(shell, &mut Line::command()),

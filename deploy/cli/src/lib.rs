@@ -36,10 +36,13 @@ pub mod escalations;
 pub mod recover;
 pub mod switch;
 
+pub mod actions;
+pub mod analytics;
 pub mod audit;
 pub mod receipts;
 pub mod replay;
 
+mod auditor;
 mod binaries;
 mod completions;
 mod ed25519;

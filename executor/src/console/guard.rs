@@ -98,6 +98,14 @@ mod tests {
             include_str!("pages/list.html"),
             include_str!("pages/request.html"),
             include_str!("pages/customer.html"),
+            include_str!("pages/switches.html"),
+            include_str!("pages/escalations.html"),
+            include_str!("pages/escalation.html"),
+            include_str!("pages/activations.html"),
+            include_str!("pages/actions.html"),
+            include_str!("pages/action.html"),
+            include_str!("pages/analytics.html"),
+            include_str!("pages/review.html"),
         ] {
             assert!(!page.contains("style=") && !page.contains("onclick"), "{page}");
             assert!(!page.contains("|safe") && !page.contains("| safe"), "{page}");

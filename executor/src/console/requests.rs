@@ -1,9 +1,9 @@
-//! The list of what waits for a person, and the page of one request.
+//! The page of one request.
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header::REFRESH;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use countersign_core::error::Refused;
 use countersign_core::grant::{Parked, approval};
@@ -14,7 +14,9 @@ use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ProposalId};
 
 use super::Console;
-use super::view::{Headline, Seen, View, left, words};
+use super::frame::{Frame, Place};
+use super::view::{Headline, Seen, View, words};
+use super::visitor::{Duty, Visitor};
 use crate::desk::Desk;
 use crate::grants::Afresh;
 use crate::pipeline::Life;
@@ -22,24 +24,9 @@ use crate::ports::Named;
 use crate::turned::Turned;
 
 #[derive(Template)]
-#[template(path = "list.html")]
-struct List<'a> {
-    who: &'a str,
-    items: Vec<Item>,
-}
-
-struct Item {
-    id: String,
-    card: String,
-    amount: String,
-    left: String,
-    card_digest: String,
-}
-
-#[derive(Template)]
 #[template(path = "request.html")]
-struct Request<'a> {
-    who: &'a str,
+struct Request {
+    frame: Frame,
     headline: Headline,
     view: Option<View>,
     changes: Vec<(String, String, String)>,
@@ -60,63 +47,37 @@ pub(super) fn page(template: &impl Template) -> Response {
     }
 }
 
-/// `GET /approvals`.
-pub(super) async fn list(State(console): State<Console>, headers: HeaderMap) -> Response {
-    let Some(person) = console.person(&headers) else {
-        return Redirect::to("/sign-in?to=/approvals").into_response();
-    };
-    let journals = match console.desk.pipeline.store.waiting().await {
-        Ok(journals) => journals,
-        Err(error) => return notice(&person, Headline::unreadable(&error.to_string())),
-    };
-    let now = console.desk.pipeline.clock.now();
-    let lives = journals.into_iter().filter_map(|journal| Life::resume(journal).ok());
-    let items = lives.filter_map(|life| {
-        let Standing::Proposed(parked) = life.state() else { return None };
-        console.role(parked, &person).ok()?;
-        let proposal = parked.proposal();
-        Some(Item {
-            id: proposal.id().to_string(),
-            card: proposal.card().to_owned(),
-            amount: proposal.money().map(|money| money.to_string()).unwrap_or_default(),
-            left: left(proposal.expires_at(), now),
-            card_digest: proposal.card_digest(),
-        })
-    });
-    page(&List { who: &person.name, items: items.collect() })
-}
-
 /// `GET /approve/ID`.
 pub(super) async fn show(
     State(console): State<Console>,
+    visitor: Visitor,
     Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Response {
+    let frame = console.frame(&visitor, Some(Place::Approvals));
+    let person = &visitor.person;
     let Ok(id) = id.parse::<ProposalId>() else {
         return Redirect::to("/approvals").into_response();
     };
-    let Some(person) = console.person(&headers) else {
-        return Redirect::to(&format!("/sign-in?to=/approve/{id}")).into_response();
-    };
-    let life = match console.found(&id, &person).await {
+    let life = match console.found(&id, person).await {
         Ok(life) => life,
         Err(turned) if turned.refused.is(Code::NotFound) => {
-            let mut answer = notice(&person, Headline::absent());
+            let mut answer = notice(frame, Headline::absent());
             *answer.status_mut() = StatusCode::NOT_FOUND;
             return answer;
         }
-        Err(turned) => return notice(&person, Headline::unreadable(&turned.refused.message)),
+        Err(turned) => return notice(frame, Headline::unreadable(&turned.refused.message)),
     };
-    let (life, trouble) = match console.again(life, &person).await {
+    let (life, trouble) = match console.again(life, person).await {
         Ok(found) => found,
-        Err(headline) => return notice(&person, headline),
+        Err(headline) => return notice(frame, headline),
     };
-    console.render(&life, &person, trouble).await
+    console.render(frame, &life, &visitor, trouble).await
 }
 
-fn notice(person: &Person, headline: Headline) -> Response {
+/// A page that says one thing.
+pub(super) fn notice(frame: Frame, headline: Headline) -> Response {
     page(&Request {
-        who: &person.name,
+        frame,
         headline,
         view: None,
         changes: Vec::new(),
@@ -168,7 +129,14 @@ impl Console {
         Ok((now, trouble.filter(|_| waits)))
     }
 
-    async fn render(&self, life: &Life, person: &Person, trouble: Option<String>) -> Response {
+    async fn render(
+        &self,
+        frame: Frame,
+        life: &Life,
+        visitor: &Visitor,
+        trouble: Option<String>,
+    ) -> Response {
+        let person = &visitor.person;
         let now = self.desk.pipeline.clock.now();
         let signers = self.desk.signers();
         let people = signers.policy.people();
@@ -183,9 +151,11 @@ impl Console {
         let role = open.and_then(|parked| self.role(parked, person).ok());
         let (changes, renewed) = self.instead(life.state()).await;
         let busy = headline.busy;
-        let view = seen.concerns(person, people, now).then(|| View::of(&seen, people, now));
+        let reads = visitor.may(&[Duty::Auditor], &seen.proposal.asked().subject.tenant);
+        let concerned = reads || seen.concerns(person, people, now);
+        let view = concerned.then(|| View::of(&seen, people, now));
         let mut answer = page(&Request {
-            who: &person.name,
+            frame,
             headline,
             changes: if view.is_some() { changes } else { Vec::new() },
             view,

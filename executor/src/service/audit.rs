@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 use super::chain::chain;
 use super::executor::caller;
 use super::find::find;
+use super::{numbers, search};
 use crate::desk::Desk;
 use crate::peer::{Caller, Role};
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
@@ -89,7 +90,7 @@ pub(super) async fn proved(
     Ok((sealed, proof))
 }
 
-pub(super) async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
+pub(crate) async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
     let (note, checkpoint) = checkpoint(desk).await?;
     let path = desk.pipeline.store.inclusion(index, checkpoint.size()).await;
     let path = path.map_err(|e| failed(&e))?;
@@ -240,6 +241,35 @@ impl Audit for AuditService {
         let hashes = store.consistency(wire.from_size, to_size).await.map_err(|e| failed(&e))?;
         let hashes = hashes.into_iter().map(Vec::from).collect();
         Ok(Response::new(v1::GetConsistencyProofResponse { to_size, hashes }))
+    }
+
+    async fn search_actions(
+        &self,
+        request: Request<v1::SearchActionsRequest>,
+    ) -> Result<Response<v1::SearchActionsResponse>, Status> {
+        Ok(Response::new(search::search(&self.desk, request.into_inner()).await?))
+    }
+
+    async fn get_timeline(
+        &self,
+        request: Request<v1::GetTimelineRequest>,
+    ) -> Result<Response<v1::GetTimelineResponse>, Status> {
+        let sealed = self.one(ReceiptQuery::default(), &request.into_inner().receipt_id).await?;
+        Ok(Response::new(numbers::timeline(&self.desk, sealed).await?))
+    }
+
+    async fn analytics(
+        &self,
+        request: Request<v1::AnalyticsRequest>,
+    ) -> Result<Response<v1::AnalyticsResponse>, Status> {
+        Ok(Response::new(numbers::analytics(&self.desk, request.into_inner()).await?))
+    }
+
+    async fn review(
+        &self,
+        request: Request<v1::ReviewRequest>,
+    ) -> Result<Response<v1::ReviewResponse>, Status> {
+        Ok(Response::new(numbers::review(&self.desk, request.into_inner()).await?))
     }
 
     async fn list_bundles(

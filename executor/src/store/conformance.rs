@@ -11,6 +11,7 @@ mod controls;
 mod erasure;
 mod history;
 mod people;
+mod register;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub(crate) use controls::*;
 pub(crate) use erasure::*;
 pub(crate) use history::*;
 pub(crate) use people::*;
+pub(crate) use register::*;
 pub(crate) use turns::*;
 
 use crate::grants::tests::shop::PACK;
@@ -86,7 +88,11 @@ macro_rules! conform {
             plaintext_ends_with_its_time_and_a_hold_keeps_it,
             turns_are_found_by_whose_and_when_and_go_when_they_are_old,
             an_address_leads_to_whoever_asked_with_it,
-            receipts_are_found_by_their_time
+            receipts_are_found_by_their_time,
+            actions_are_found_by_each_filter,
+            pages_of_actions_follow_each_other,
+            days_are_summed_with_the_receipts,
+            whoever_is_erased_is_not_found_and_still_counted
         );
     };
     ($bed:path: $($case:ident),*) => {

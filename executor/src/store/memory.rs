@@ -12,6 +12,7 @@
 mod claims;
 mod executors;
 mod log;
+mod register;
 mod tables;
 mod turns;
 

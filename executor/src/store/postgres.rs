@@ -22,9 +22,11 @@ mod fault;
 mod history;
 mod instance;
 mod keys;
+mod looks;
 mod matches;
 mod migrate;
 mod purge;
+mod register;
 mod reserved;
 mod rows;
 mod safety;
@@ -68,7 +70,6 @@ use crate::ports::{
     SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use crate::standing::{Quarantine, Standing};
-use crate::store::Activated;
 use crate::store::veiled::{self, Erasure, LeafRow, Whose};
 use crate::vault::Vault;
 use crate::veil::Veil;
@@ -79,6 +80,7 @@ pub(crate) use connect::Login;
 use database::Database;
 use fault::Fault;
 use instance::{Instance, fence};
+pub use looks::{activated, standing};
 use reserved::Reserved;
 use seat::{Entry, Refusal, Seat};
 
@@ -124,6 +126,7 @@ impl Postgres {
         let kek = kek.map_err(|e| StoreError::Unavailable(format!("{e:#}")))?;
         let opened = tokio::task::spawn_blocking(move || Veil::over(Arc::new(keys), kek)).await;
         let veil = opened.map_err(|e| StoreError::Unavailable(e.to_string()))??;
+        register::fill(&db, &veil).await?;
         let instance = Instance::register(&own, name, lease).await?;
         let reserved = Arc::new(Reserved::default());
         let keep = instance.clone().keep(own.clone(), db.clone(), Arc::clone(&reserved));
@@ -200,24 +203,6 @@ impl Postgres {
         }
         Ok(rows)
     }
-}
-
-/// How a database stands towards its own history, without joining its executors.
-///
-/// # Errors
-/// When it cannot be read.
-pub async fn standing(config: &PostgresConfig, vault: &Vault) -> Result<Standing, StoreError> {
-    let db = Database::new(Connector::new(config, vault, "looks")?, 1)?.client().await?;
-    Ok(standing::of_any(&db).await?)
-}
-
-/// What is activated in a database, without joining its executors.
-///
-/// # Errors
-/// When it cannot be read.
-pub async fn activated(config: &PostgresConfig, vault: &Vault) -> Result<Activated, StoreError> {
-    let db = Database::new(Connector::new(config, vault, "looks")?, 1)?.client().await?;
-    Ok((controls::activated(&db).await?, controls::bundle(&db).await?))
 }
 
 #[async_trait]

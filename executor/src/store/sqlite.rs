@@ -21,6 +21,7 @@ mod migrate;
 mod offline;
 mod probe;
 mod purge;
+mod register;
 mod restored;
 mod rows;
 mod safety;
@@ -97,6 +98,7 @@ impl Sqlite {
     pub fn open(path: &Path, kek: Option<&Path>, log: Arc<LogKey>) -> Result<Self, StoreError> {
         let connection = open_for_writing(path)?;
         let veil = open_veil(path, kek, &connection)?;
+        register::fill(&connection, &veil)?;
         let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() });
         let quarantined = standing::read(&connection)?.quarantine.is_some();
         Ok(Self {

@@ -13,11 +13,13 @@ use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 
 use super::email;
+use super::register::EntryRow;
 use super::row::Row;
 use crate::ports::{ReceiptQuery, TurnQuery};
 use crate::veil::{PersonKey, Veil};
 pub(super) use read::{
-    evidence, journal, journal_now, journals, match_of, matters, receipts, seen_rows, turns,
+    entries, entries_now, evidence, journal, journal_now, journals, match_of, matters, receipts,
+    seen_rows, turns,
 };
 pub(super) use written::{
     append, append_now, leaf, leaf_now, logged, matched, observation, seen_text, turn,
@@ -56,6 +58,7 @@ pub(super) struct LeafRow {
     pub(super) bytes: Vec<u8>,
     pub(super) openings: Option<Vec<u8>>,
     pub(super) queue: QueueRow,
+    pub(super) entry: EntryRow,
     pub(super) key: Option<Arc<PersonKey>>,
 }
 

@@ -17,9 +17,11 @@ use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
+use super::register::digest;
 use super::tables::Tables;
 use crate::ports::{Escalation, EscalationQuery, ReceiptQuery, SealedReceipt, StoreError};
 use crate::store::known::damaged;
+use crate::store::register::EntryRow;
 
 /// A receipt, its exact bytes, and what opens them until it is erased.
 #[derive(Clone)]
@@ -69,6 +71,8 @@ impl Tables {
             issuer: receipt.asked.issuer.clone(),
             id: receipt.asked.subject.clone(),
         });
+        let row = EntryRow::opened(&receipt, &leaf.queue, &person, &digest);
+        self.register.push(Arc::new(row));
         self.stored.push(Arc::new(Stored { receipt, bytes, openings, person, asker }));
         Ok(index)
     }

@@ -24,6 +24,7 @@ use crate::standing::Standing;
 use crate::store::erasing::{held, in_flight};
 use crate::store::known::damaged;
 use crate::store::old::first_id;
+use crate::store::register::EntryRow;
 use crate::store::row::Row;
 use crate::store::tries;
 
@@ -46,6 +47,7 @@ pub(super) struct Tables {
     pub(super) claims: BTreeMap<ActionId, Claim>,
     pub(super) locks: BTreeMap<String, ActionId>,
     pub(super) stored: Vec<Arc<Stored>>,
+    pub(super) register: Vec<Arc<EntryRow>>,
     pub(super) tree: Tree,
     pub(super) nodes: BTreeMap<(u8, u64), [u8; 32]>,
     pub(super) note: String,
@@ -330,6 +332,7 @@ impl Tables {
         }
         self.seen.retain(|_, seen| seen.person != person);
         self.erase_turns(person);
+        super::register::erase(&mut self.register, person);
         self.close(person);
     }
 }

@@ -42,6 +42,7 @@ pub(super) async fn erase(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fa
     let person = gone.person.as_str();
     run(db, "SELECT 1 FROM person_keys WHERE person = $1 FOR UPDATE", &[&person]).await?;
     waits(db, person).await?;
+    super::register::erase(db, person).await?;
     for sql in [
         "DELETE FROM journal WHERE action_id IN (SELECT action_id FROM actions WHERE person = $1)",
         "DELETE FROM actions WHERE person = $1 AND state = 'proposed'",

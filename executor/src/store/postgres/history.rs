@@ -105,10 +105,16 @@ pub(super) async fn insert_leaves(
     let refs: Vec<_> = column(|leaf| &leaf.external_ref);
     let persons: Vec<_> = column(|leaf| &leaf.person);
     let bodies: Vec<_> = leaves.iter().map(|leaf| leaf.bytes.as_slice()).collect();
-    let from = i64::try_from(from).map_err(damaged)?;
+    let (index, from) = (from, i64::try_from(from).map_err(damaged)?);
     let with: With<'_> =
         &[&from, &ids, &tenants, &issuers, &subjects, &tools, &refs, &bodies, &persons];
-    tokio::try_join!(biased; run(db, LEAVES, with), insert_openings(db, leaves)).map(drop)
+    tokio::try_join!(
+        biased;
+        run(db, LEAVES, with),
+        insert_openings(db, leaves),
+        super::register::insert_leaves(db, index, leaves),
+    )
+    .map(drop)
 }
 
 async fn insert_openings(db: &Transaction<'_>, leaves: &[&LeafRow]) -> Result<u64, Fault> {

@@ -36,6 +36,7 @@ pub(super) fn waits(db: &Connection, person: &str) -> Result<Option<Refused>, St
 /// Removes every row that holds something of theirs.
 pub(super) fn erase(db: &Connection, gone: &Erasure) -> Result<(), StoreError> {
     let person = &gone.person;
+    super::register::erase(db, person)?;
     for sql in [
         "DELETE FROM journal WHERE action_id IN (SELECT action_id FROM actions WHERE person = ?1)",
         "DELETE FROM actions WHERE person = ?1 AND state = 'proposed'",

@@ -66,6 +66,7 @@ pub(super) fn insert(
         db.prepare_cached("INSERT INTO openings (receipt_id, person, body) VALUES (?1, ?2, ?3)")?
             .execute(params![leaf.receipt_id, leaf.person, openings])?;
     }
+    super::register::insert(db, index, &leaf.entry)?;
     let mut insert =
         db.prepare_cached("INSERT INTO nodes (level, idx, hash) VALUES (?1, ?2, ?3)")?;
     for node in nodes {

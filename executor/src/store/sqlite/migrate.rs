@@ -7,13 +7,14 @@ use crate::ports::StoreError;
 use crate::store::migration::{Migration, pending};
 
 /// Five layouts came before the first file.
-const KNOWN: [Migration; 6] = [
+const KNOWN: [Migration; 7] = [
     Migration { number: 5, name: "schema", sql: include_str!("migrations/0005_schema.sql") },
     Migration { number: 6, name: "standing", sql: include_str!("migrations/0006_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
     Migration { number: 11, name: "bundles", sql: include_str!("migrations/0011_bundles.sql") },
     Migration { number: 12, name: "sinks", sql: include_str!("migrations/0012_sinks.sql") },
     Migration { number: 14, name: "turns", sql: include_str!("migrations/0014_turns.sql") },
+    Migration { number: 15, name: "register", sql: include_str!("migrations/0015_register.sql") },
 ];
 
 const TABLE: &str = "

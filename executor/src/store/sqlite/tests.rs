@@ -7,6 +7,7 @@ use ed25519_dalek::SigningKey;
 use tempfile::TempDir;
 
 use super::*;
+use crate::register::{Mark, Register as _, Search};
 use crate::store::conformance::{Bed, conform, key, lifecycle, refused};
 use crate::testing::proposed;
 
@@ -52,6 +53,28 @@ async fn an_edited_leaf_is_noticed_at_the_next_start() {
     drop(db);
     let error = Sqlite::open(&dir.path().join("executor.db"), None, key()).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+}
+
+#[tokio::test]
+async fn receipts_from_before_there_were_rows_are_entered_at_the_next_start() {
+    let dir = TempDir::new().unwrap();
+    let search =
+        || Search { marks: vec![(Mark::Customer, "s".to_owned())], limit: 5, ..Search::default() };
+    let store = open(&dir);
+    let state = lifecycle(&[proposed(1, "i1", "o1")]);
+    store.seal(refused(state, 1).2, None).await.unwrap();
+    let before = store.search(search()).await.unwrap();
+    let days = store.days(None, 0..i64::MAX).await.unwrap();
+    assert_eq!((before.len(), days.len()), (1, 1));
+    drop(store);
+    let db = Connection::open(dir.path().join("executor.db")).unwrap();
+    db.execute_batch("DELETE FROM register; DELETE FROM marks; DELETE FROM days").unwrap();
+    drop(db);
+    for _ in 0..2 {
+        let store = open(&dir);
+        assert_eq!(store.search(search()).await.unwrap(), before);
+        assert_eq!(store.days(None, 0..i64::MAX).await.unwrap(), days, "each once");
+    }
 }
 
 #[tokio::test]

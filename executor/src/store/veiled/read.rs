@@ -2,6 +2,7 @@
 
 use countersign_core::lifecycle::Event;
 use countersign_core::resolve::{Evidence, Observation};
+use countersign_core::seal;
 use countersign_core::subject::Matched;
 use countersign_shared::ids::{ObservationId, ReceiptId};
 use countersign_shared::receipt::{self, Openings};
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::ports::{Escalation, SealedReceipt, StoreError, Turn};
 use crate::store::known::damaged;
+use crate::store::register::EntryRow;
 use crate::veil::Veil;
 
 /// Events that were read; `Erased` where they were there once.
@@ -71,6 +73,35 @@ pub(in crate::store) async fn receipts(
 fn openings(veil: &Veil, id: &str, sealed: Option<&[u8]>) -> Result<Openings, StoreError> {
     let found = sealed.map(|sealed| read(veil, &openings_name(id), sealed)).transpose()?;
     Ok(found.flatten().unwrap_or_default())
+}
+
+/// The rows of receipts from before there were any, by index.
+pub(in crate::store) async fn entries(
+    veil: &Veil,
+    rows: Vec<ReceiptRow>,
+) -> Result<Vec<(u64, EntryRow)>, StoreError> {
+    veil.ready(rows.iter().filter_map(|row| row.openings.as_deref())).await?;
+    rows.into_iter().map(|row| entry(veil, row)).collect()
+}
+
+/// The same from a thread that may wait.
+pub(in crate::store) fn entries_now(
+    veil: &Veil,
+    rows: Vec<ReceiptRow>,
+) -> Result<Vec<(u64, EntryRow)>, StoreError> {
+    veil.ready_now(rows.iter().filter_map(|row| row.openings.as_deref()))?;
+    rows.into_iter().map(|row| entry(veil, row)).collect()
+}
+
+fn entry(veil: &Veil, row: ReceiptRow) -> Result<(u64, EntryRow), StoreError> {
+    let openings = openings(veil, &row.id, row.openings.as_deref())?;
+    let receipt = receipt::open(&row.body, &openings).map_err(damaged)?;
+    let queue = seal::restored(row.body).map_err(damaged)?.queue;
+    if openings.0.is_empty() {
+        return Ok((row.index, EntryRow::closed(&receipt, &queue)));
+    }
+    let digest = |domain: &str, text: &str| veil.digest(domain, text);
+    Ok((row.index, EntryRow::opened(&receipt, &queue, &receipt.asked.person, &digest)))
 }
 
 /// Evidence that was found: observations as id and body, and receipts. What is erased

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::ports::{StoreError, Turn};
 use crate::store::known::damaged;
+use crate::store::register::EntryRow;
 use crate::store::row::Row;
 use crate::veil::{PersonKey, Veil};
 
@@ -110,7 +111,9 @@ fn covered(
         None => return Err(damaged(format!("{id} is of nobody and holds personal values"))),
     };
     let asked = &receipt.asked;
+    let digest = |domain: &str, text: &str| veil.digest(domain, text);
     Ok(LeafRow {
+        entry: EntryRow::opened(receipt, &leaf.queue, &person, &digest),
         receipt_id: id.clone(),
         whose: Whose::new(veil, &receipt.tenant, &asked.issuer, &asked.subject, ""),
         tool: receipt.tool.clone(),
@@ -145,6 +148,7 @@ pub(in crate::store) fn logged(veil: &Veil, leaf: &Logged) -> Result<LeafRow, St
         bytes: leaf.bytes.clone(),
         openings: None,
         queue: queue(veil, &leaf.queue, key.as_deref())?,
+        entry: EntryRow::closed(receipt, &leaf.queue),
         person,
         key,
     })

@@ -1,6 +1,7 @@
 //! A store that fails, or takes its process with it, at one durable step.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -21,6 +22,7 @@ use countersign_executor::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
     SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
+use countersign_executor::register::{Day, Found, Register, Search};
 use countersign_executor::standing::{Quarantine, Standing};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
 use jiff::Timestamp;
@@ -172,6 +174,25 @@ impl Faulty {
 
 fn failed<T>() -> Result<T, StoreError> {
     Err(StoreError::Unavailable("as the test wants it".to_owned()))
+}
+
+#[async_trait]
+impl Register for Faulty {
+    async fn search(&self, search: Search) -> Result<Vec<Found>, StoreError> {
+        self.reads(self.inner.search(search)).await
+    }
+
+    async fn days(&self, tenant: Option<String>, days: Range<i64>) -> Result<Vec<Day>, StoreError> {
+        self.reads(self.inner.days(tenant, days)).await
+    }
+
+    async fn waits(
+        &self,
+        tenant: Option<String>,
+        within: Range<Timestamp>,
+    ) -> Result<Vec<i64>, StoreError> {
+        self.reads(self.inner.waits(tenant, within)).await
+    }
 }
 
 #[async_trait]
@@ -372,7 +393,7 @@ impl Store for Faulty {
         self.reads(self.inner.kept_bundles()).await
     }
 
-    async fn leaves(&self, range: std::ops::Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+    async fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
         self.reads(self.inner.leaves(range)).await
     }
 

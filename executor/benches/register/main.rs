@@ -1,0 +1,113 @@
+//! Search and analytics over a store that has lived: `cargo bench -p countersign-executor
+//! --bench register [-- RECEIPTS]`, a million where nothing is said. Each receipt goes through
+//! the store's own writing path. Prints the median and the 95th percentile of each question,
+//! of all of them, and of a bare count over the same rows.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark"
+)]
+
+mod world;
+
+use std::time::{Duration, Instant};
+
+use countersign_executor::analytics::{self, Asked, Width};
+use countersign_executor::register::{Amounts, Mark, Register as _, Search, begin_of, day_of};
+use countersign_executor::store::sqlite::Sqlite;
+use world::{CODES, CUSTOMERS, TOOLS, World};
+
+/// How often each question is asked, each time another one of its kind.
+const TIMES: u32 = 40;
+
+#[tokio::main]
+async fn main() {
+    let asked = std::env::args().skip(1).find_map(|text| text.parse().ok());
+    let world = World::fill(asked.unwrap_or(1_000_000)).await;
+    let mut all = Vec::new();
+    for (name, question) in SEARCHES {
+        let mut took = Vec::new();
+        for n in 0..TIMES {
+            let search = Search { tenant: Some("big".into()), limit: 50, ..question(n) };
+            let began = Instant::now();
+            let found = world.store.search(search).await.unwrap();
+            took.push(began.elapsed());
+            std::hint::black_box(found);
+        }
+        tell(name, &mut took);
+        all.append(&mut took);
+    }
+    for days in [7, 30, 90, 365] {
+        let mut took = Vec::new();
+        for _ in 0..TIMES {
+            took.push(numbers(&world.store, days).await);
+        }
+        tell(&format!("analytics of {days} days"), &mut took);
+        all.append(&mut took);
+    }
+    let p95 = tell("all of them", &mut all);
+    let mut counts: Vec<_> = (0..TIMES).map(|_| world.count()).collect();
+    let count = tell("SELECT count(*)", &mut counts);
+    println!("ratio of the 95th percentiles: {:.2}", p95.as_secs_f64() / count.as_secs_f64());
+}
+
+async fn numbers(store: &Sqlite, days: i64) -> Duration {
+    let end = day_of(World::end()).saturating_add(1);
+    let asked = Asked {
+        tenant: Some("big".into()),
+        days: end.saturating_sub(days)..end,
+        width: Width::Day,
+    };
+    let began = Instant::now();
+    std::hint::black_box(analytics::read(store, &asked).await.unwrap());
+    began.elapsed()
+}
+
+type Question = fn(u32) -> Search;
+
+const SEARCHES: [(&str, Question); 11] = [
+    ("the newest", |_| Search::default()),
+    ("a month", |n| {
+        let last = day_of(World::end()).saturating_sub(i64::from(n) * 7);
+        let (from, to) = (begin_of(last.saturating_sub(30)), begin_of(last));
+        Search { from: Some(from), to: Some(to), ..Search::default() }
+    }),
+    ("a customer", |n| marked(Mark::Customer, world::email(n * 7_919 % CUSTOMERS))),
+    ("an order", |n| marked(Mark::Value, format!("#{}", 1_000 + n * 101))),
+    ("a tool", |n| Search {
+        tool: Some(TOOLS[n as usize % TOOLS.len()].into()),
+        ..Search::default()
+    }),
+    ("an outcome", |_| Search { outcome: Some("unknown".into()), ..Search::default() }),
+    ("a code", |n| Search {
+        code: Some(CODES[n as usize % CODES.len()].into()),
+        ..Search::default()
+    }),
+    ("a tool and an outcome", |n| Search {
+        tool: Some(TOOLS[n as usize % TOOLS.len()].into()),
+        outcome: Some("unknown".into()),
+        ..Search::default()
+    }),
+    ("an amount that many have", |_| amount(1)),
+    ("an amount that few have", |_| amount(900_000)),
+    ("an amount that none has", |_| amount(i64::MAX)),
+];
+
+fn marked(mark: Mark, text: String) -> Search {
+    Search { marks: vec![(mark, text)], ..Search::default() }
+}
+
+fn amount(least: i64) -> Search {
+    let currency = "USD".parse().unwrap();
+    Search { amount: Some(Amounts { currency, least, most: i64::MAX }), ..Search::default() }
+}
+
+/// Prints the median and the 95th percentile; answers with the latter.
+fn tell(name: &str, took: &mut [Duration]) -> Duration {
+    took.sort_unstable();
+    let at = |percent: usize| took[(took.len() * percent).div_ceil(100).saturating_sub(1)];
+    println!("{name:28} p50 {:>10.1?}  p95 {:>10.1?}", at(50), at(95));
+    at(95)
+}

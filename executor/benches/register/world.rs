@@ -1,0 +1,144 @@
+//! A year of one large tenant and twenty small ones.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign_core::error::Refused;
+use countersign_core::person::Person;
+use countersign_core::proposal::Asked;
+use countersign_core::seal::{self, Leaf, Queue};
+use countersign_executor::ports::Store as _;
+use countersign_executor::store::sqlite::Sqlite;
+use countersign_shared::codes::Code;
+use countersign_shared::ids::ReceiptId;
+use countersign_shared::money::Money;
+use countersign_shared::receipt::{Argument, Grant};
+use countersign_shared::tlog::key::LogKey;
+use ed25519_dalek::SigningKey;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::Connection;
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub(crate) const TOOLS: [&str; 5] =
+    ["shop.refund", "shop.cancel", "stripe.refund", "shop.address", "desk.reply"];
+pub(crate) const CODES: [&str; 4] =
+    ["STATE_CHANGED", "ORDER_NOT_PAID", "LIMIT_EXCEEDED", "POLICY_FORBIDS"];
+pub(crate) const CUSTOMERS: u32 = 100_000;
+/// Receipts that wait for the store at once.
+const WAITING: usize = 512;
+
+/// A filled store.
+pub(crate) struct World {
+    pub(crate) store: Sqlite,
+    folder: TempDir,
+}
+
+impl World {
+    /// Seals so many receipts.
+    pub(crate) async fn fill(count: u32) -> Self {
+        let folder = TempDir::new().unwrap();
+        let key = LogKey::new("bench/log", SigningKey::from_bytes(&[7; 32])).unwrap();
+        let store = Sqlite::open(&folder.path().join("executor.db"), None, Arc::new(key)).unwrap();
+        let began = Instant::now();
+        let seals = stream::iter(0..count).map(|n| store.seal(leaf(n, count), None));
+        seals.buffered(WAITING).try_for_each(async |_| Ok(())).await.unwrap();
+        let took = began.elapsed();
+        let each = took.as_micros() / u128::from(count.max(1));
+        println!("{count} receipts sealed in {took:.1?}, {each} µs each");
+        Self { store, folder }
+    }
+
+    /// When the year ends.
+    pub(crate) fn end() -> Timestamp {
+        "2026-11-16T00:00:00Z".parse().unwrap()
+    }
+
+    /// How long a bare count over the same rows takes.
+    pub(crate) fn count(&self) -> Duration {
+        let db = Connection::open(self.folder.path().join("executor.db")).unwrap();
+        let began = Instant::now();
+        let _: i64 = db.query_row("SELECT count(*) FROM register", [], |r| r.get(0)).unwrap();
+        began.elapsed()
+    }
+}
+
+pub(crate) fn email(customer: u32) -> String {
+    format!("customer{customer}@example.com")
+}
+
+/// The n-th receipt of the year.
+fn leaf(n: u32, count: u32) -> Leaf {
+    let mut dice = n.wrapping_mul(2_654_435_761) | 1;
+    let mut roll = |sides: u32| {
+        dice ^= dice << 13;
+        dice ^= dice >> 17;
+        dice ^= dice << 5;
+        dice % sides
+    };
+    let customer = roll(CUSTOMERS);
+    let tenant = if roll(10) > 0 { "big".to_owned() } else { format!("small{}", roll(20)) };
+    let asked: Asked = serde_json::from_value(json!({
+        "caller": "spiffe://t/planner", "channel": "web",
+        "subject": { "tenant": tenant, "issuer": "i", "id": format!("c{customer}"),
+                     "signs_as": "s", "claims": {}, "kind": "customer", "scopes": [],
+                     "segment": "", "strength": "signed_in", "verified_at": "2026-01-01T00:00:00Z" },
+        "conversation": format!("conversation {}", n / 3), "external_ref": "", "messages": [],
+        "confidence": { "score": 0.9, "uncertainty_reason": "", "recommended_action": "" },
+        "model": { "model": "m", "input_tokens": 900, "output_tokens": 90, "latency_ms": 1,
+                   "repairs": 0, "fallback": "" },
+        "after_receipt": null,
+    }))
+    .unwrap();
+    let id = ReceiptId::from_uuid(Uuid::now_v7());
+    let left = SignedDuration::from_secs(i64::from(count - n) * 31_536_000 / i64::from(count));
+    let refused = Refused::new(Code::StateChanged, "changed");
+    let at = World::end() - left;
+    let mut leaf = seal::refusal(&asked, TOOLS[roll(5) as usize], None, &refused, &id, at);
+    leaf.queue = Queue::Stays;
+    leaf.person = Person::of(&asked.subject);
+    let receipt = &mut leaf.receipt;
+    let currency = if roll(5) > 0 { "USD" } else { "EUR" }.parse().unwrap();
+    receipt.money = Some(Money::from_minor(i64::from(1 + roll(1_000) * roll(1_000)), currency));
+    match roll(100) {
+        0..70 => "applied".clone_into(&mut receipt.outcome),
+        70 => "unknown".clone_into(&mut receipt.outcome),
+        71..75 => "not_applied".clone_into(&mut receipt.outcome),
+        _ => CODES[roll(4) as usize].clone_into(&mut receipt.code),
+    }
+    if receipt.outcome != "refused" {
+        receipt.code.clear();
+    }
+    receipt.arguments = vec![argument(&format!("gid://shopify/Order/{n}"))];
+    receipt.before = json!({ "order": { "name": format!("#{n}"), "email": email(customer) } });
+    if roll(10) == 0 {
+        receipt.grants = vec![approval(at - SignedDuration::from_secs(5))];
+        receipt.proposal_id = format!("prp_{}", &id.as_str()[4..]);
+    }
+    leaf
+}
+
+fn argument(value: &str) -> Argument {
+    Argument {
+        path: "order".to_owned(),
+        value: value.into(),
+        from: "observation".to_owned(),
+        at: "obs".to_owned(),
+    }
+}
+
+fn approval(at: Timestamp) -> Grant {
+    Grant {
+        kind: "approval".to_owned(),
+        by: "anna".to_owned(),
+        issuer: String::new(),
+        role: "lead".to_owned(),
+        reason: String::new(),
+        at,
+        card: String::new(),
+        text: "Refund?".to_owned(),
+        signature: Json::Null,
+    }
+}

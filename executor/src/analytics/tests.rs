@@ -1,0 +1,75 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use super::*;
+
+/// 2026-11-16, a Monday.
+const MONDAY: i64 = 20_773;
+
+fn day(day: i64, outcome: &str, code: &str, actions: i64) -> Day {
+    Day {
+        tenant: "t".into(),
+        day,
+        tool: "shopify.refund".into(),
+        outcome: outcome.into(),
+        code: code.into(),
+        actions,
+        contained: actions,
+        ..Day::default()
+    }
+}
+
+#[test]
+fn a_world_counted_by_hand() {
+    let usd = |day: Day, minor: i64| Day { currency: "USD".into(), minor, ..day };
+    let days = [
+        usd(day(MONDAY, "applied", "", 6), 60_000),
+        usd(Day { approvals: 2, contained: 0, ..day(MONDAY, "applied", "", 2) }, 90_000),
+        day(MONDAY + 1, "refused", "ORDER_NOT_PAID", 3),
+        Day { rejections: 1, contained: 0, ..day(MONDAY + 1, "refused", "REJECTED", 1) },
+        Day { reason: "in_doubt".into(), contained: 0, ..day(MONDAY + 2, "unknown", "", 1) },
+        // The same action, settled by a person: no further one.
+        usd(Day { settles: true, contained: 0, ..day(MONDAY + 8, "applied", "", 1) }, 500),
+        Day { tool: "stripe.refund".into(), ..day(MONDAY + 8, "not_applied", "X", 2) },
+    ];
+    let waits = vec![60_000, 10_000, 600_000];
+    let all = of(&days, waits, &(MONDAY..MONDAY + 14), Width::Week);
+    let sums = Sums {
+        actions: 15,
+        contained: 11,
+        applied: 8,
+        not_applied: 2,
+        unknown: 1,
+        refused: 4,
+        approvals: 2,
+        rejections: 1,
+        by_hand: 1,
+        tokens: 0,
+    };
+    assert_eq!(all.total, sums);
+    assert_eq!((all.total.containment(), all.total.success()), (Some(73), Some(53)));
+    assert_eq!(all.total.overrides(), 2);
+    let weeks: Vec<_> = all.buckets.iter().map(|(day, sums)| (*day, sums.actions)).collect();
+    assert_eq!(weeks, [(MONDAY, 13), (MONDAY + 7, 2)]);
+    assert_eq!(all.reasons, [("in_doubt".to_owned(), 1)]);
+    assert_eq!(all.refusals, [("ORDER_NOT_PAID".to_owned(), 3), ("REJECTED".to_owned(), 1)]);
+    assert_eq!(all.errors[0], Errors { connector: "stripe".into(), unknown: 0, not_applied: 2 });
+    assert_eq!(all.errors[1].unknown, 1);
+    assert_eq!(all.moved[0].sum.to_string(), "USD 1505.00");
+    assert_eq!(all.moved[0].actions, 9);
+    assert_eq!(all.waits, Waits { actions: 3, median: 60_000, p90: 600_000 });
+}
+
+#[test]
+fn nothing_is_no_share() {
+    let all = of(&[], vec![], &(MONDAY..MONDAY + 2), Width::Day);
+    assert_eq!(all.total.containment(), None);
+    assert_eq!(all.buckets.len(), 2, "empty days are there");
+    assert_eq!(all.waits, Waits::default());
+}
+
+#[test]
+fn weeks_begin_on_monday() {
+    for (at, begins) in [(0, 0), (6, 0), (7, 7), (-1, -7)] {
+        assert_eq!(Width::Week.begin(MONDAY + at), MONDAY + begins, "{at}");
+    }
+}

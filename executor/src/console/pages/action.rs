@@ -1,0 +1,140 @@
+//! One action from what was said to its receipt, and the proof that it is in the log.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use countersign_shared::receipt::Receipt;
+
+use super::actions::{to_actions, tone};
+use crate::console::Console;
+use crate::console::frame::{Frame, Place};
+use crate::console::requests::{notice, page};
+use crate::console::view::Headline;
+use crate::console::visitor::{Duty, Visitor};
+use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
+use crate::service::audit::proof;
+use crate::timeline::{self, clock};
+
+#[derive(Template)]
+#[template(path = "action.html")]
+struct Action {
+    frame: Frame,
+    receipt: String,
+    tool: String,
+    outcome: String,
+    tone: &'static str,
+    code: String,
+    amount: String,
+    erased: bool,
+    steps: Vec<Step>,
+    /// The address of what else the conversation led to; empty where there is none.
+    conversation: String,
+}
+
+struct Step {
+    name: &'static str,
+    at: String,
+    lines: Vec<(String, String)>,
+}
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/actions/{receipt}", get(show))
+        .route("/actions/{receipt}/proof", get(download))
+}
+
+/// `GET /actions/{receipt}`.
+async fn show(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Path(receipt): Path<String>,
+) -> Response {
+    let frame = match console.enter(&visitor, Place::Actions) {
+        Ok(frame) => frame,
+        Err(no) => return no,
+    };
+    match found(&console, &visitor, &receipt).await {
+        Ok(Some((sealed, receipt))) => page(&view(frame, &sealed, &receipt)),
+        Ok(None) => absent(frame),
+        Err(error) => notice(frame, Headline::unreadable(&error.to_string())),
+    }
+}
+
+/// `GET /actions/{receipt}/proof`: a `.tlog-proof` file.
+async fn download(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Path(receipt): Path<String>,
+) -> Response {
+    let frame = match console.enter(&visitor, Place::Actions) {
+        Ok(frame) => frame,
+        Err(no) => return no,
+    };
+    let sealed = match found(&console, &visitor, &receipt).await {
+        Ok(Some((sealed, _))) => sealed,
+        Ok(None) => return absent(frame),
+        Err(error) => return notice(frame, Headline::unreadable(&error.to_string())),
+    };
+    match proof(&console.desk, sealed.index).await {
+        Ok(text) => {
+            let file = format!("attachment; filename=\"{}.tlog-proof\"", sealed.id);
+            let headers = [
+                (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+                (CONTENT_DISPOSITION, file),
+            ];
+            (headers, text).into_response()
+        }
+        Err(status) => notice(frame, Headline::unreadable(status.message())),
+    }
+}
+
+fn absent(frame: Frame) -> Response {
+    let mut no = notice(frame, Headline::absent());
+    *no.status_mut() = StatusCode::NOT_FOUND;
+    no
+}
+
+/// A receipt of a tenant that somebody audits.
+async fn found(
+    console: &Console,
+    visitor: &Visitor,
+    id: &str,
+) -> Result<Option<(SealedReceipt, Receipt)>, StoreError> {
+    let Ok(id) = id.parse() else { return Ok(None) };
+    let query = ReceiptQuery { id: Some(id), limit: 1, ..ReceiptQuery::default() };
+    let found = console.desk.pipeline.store.receipts(query).await?;
+    let Some(sealed) = found.into_iter().next() else { return Ok(None) };
+    let receipt = sealed.open()?;
+    let theirs = visitor.may(&[Duty::Auditor], &receipt.tenant);
+    Ok(theirs.then_some((sealed, receipt)))
+}
+
+fn view(frame: Frame, sealed: &SealedReceipt, receipt: &Receipt) -> Action {
+    let steps = timeline::of(receipt, sealed.index).into_iter().map(|moment| Step {
+        name: moment.step.name(),
+        at: moment.at.map_or_else(String::new, clock),
+        lines: moment.lines,
+    });
+    let conversation = &receipt.asked.conversation;
+    let like = to_actions()
+        .append_pair("tenant", &receipt.tenant)
+        .append_pair("conversation", conversation)
+        .finish();
+    let linked = !conversation.is_empty() && !sealed.is_erased();
+    Action {
+        frame,
+        receipt: receipt.receipt_id.clone(),
+        tool: receipt.tool.clone(),
+        outcome: receipt.outcome.replace('_', " "),
+        tone: tone(&receipt.outcome),
+        code: receipt.code.clone(),
+        amount: receipt.money.map_or_else(String::new, |money| money.to_string()),
+        erased: sealed.is_erased(),
+        steps: steps.collect(),
+        conversation: if linked { like } else { String::new() },
+    }
+}

@@ -1,0 +1,246 @@
+//! Is it worth it? Numbers of a time, each of which leads to its actions.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::actions::{date, tenants, to_actions};
+use super::plot::{Plot, Series};
+use crate::analytics::{self, Analytics, Sums, Width, duration};
+use crate::console::Console;
+use crate::console::frame::{Frame, Place};
+use crate::console::requests::{notice, page};
+use crate::console::view::Headline;
+use crate::console::visitor::Visitor;
+use crate::register::begin_of;
+
+/// Days that are shown where nobody says from when, and the most.
+const DAYS: i64 = 14;
+const MOST: i64 = 2 * 366;
+
+#[derive(Template)]
+#[template(path = "analytics.html")]
+struct Numbers {
+    frame: Frame,
+    tenants: Vec<(String, bool)>,
+    from: String,
+    to: String,
+    weekly: bool,
+    tiles: Vec<Tile>,
+    plot: Plot,
+    rows: Vec<Row>,
+    tables: Vec<Table>,
+}
+
+struct Tile {
+    name: &'static str,
+    value: String,
+    note: String,
+    link: String,
+}
+
+struct Row {
+    name: String,
+    link: String,
+    cells: Vec<String>,
+}
+
+struct Table {
+    name: &'static str,
+    none: &'static str,
+    rows: Vec<(String, String, String)>,
+}
+
+/// What the address asks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    tenant: String,
+    from: String,
+    to: String,
+    by: String,
+}
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new().route("/analytics", get(show))
+}
+
+/// `GET /analytics`.
+async fn show(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let frame = match console.enter(&visitor, Place::Analytics) {
+        Ok(frame) => frame,
+        Err(no) => return no,
+    };
+    let (tenant, choices) = tenants(&visitor, &asked.tenant);
+    let now = console.desk.pipeline.clock.now();
+    let days = asked.days(now);
+    let width = if asked.by == "week" { Width::Week } else { Width::Day };
+    let wanted = analytics::Asked { tenant: Some(tenant.clone()), days: days.clone(), width };
+    match analytics::read(&*console.desk.pipeline.store, &wanted).await {
+        Ok(all) => page(&view(frame, choices, &Links { tenant, wanted: &wanted }, &all)),
+        Err(error) => notice(frame, Headline::unreadable(&error.to_string())),
+    }
+}
+
+impl Asked {
+    /// Whole days; what cannot be read is as if it were not said.
+    fn days(&self, now: Timestamp) -> std::ops::Range<i64> {
+        let to = date(&self.to).ok().flatten().unwrap_or(now);
+        let back = SignedDuration::from_hours(24 * (DAYS - 1));
+        let from = date(&self.from).ok().flatten();
+        let from = from.unwrap_or_else(|| to.saturating_sub(back).unwrap_or(to));
+        let days = analytics::days(from, to);
+        if days.is_empty() {
+            analytics::days(to, to)
+        } else {
+            days.start.max(days.end - MOST)..days.end
+        }
+    }
+}
+
+/// The way from a number to its actions.
+struct Links<'a> {
+    tenant: String,
+    wanted: &'a analytics::Asked,
+}
+
+impl Links<'_> {
+    fn of(&self, days: &std::ops::Range<i64>, condition: &[(&str, &str)]) -> String {
+        let mut query = to_actions();
+        query.append_pair("tenant", &self.tenant);
+        query.extend_pairs(condition);
+        query.append_pair("from", &day(days.start));
+        query.append_pair("to", &day(days.end));
+        query.finish()
+    }
+
+    fn all(&self, condition: &[(&str, &str)]) -> String {
+        self.of(&self.wanted.days, condition)
+    }
+
+    /// The days of a bucket, as far as they are asked for.
+    fn bucket(&self, begins: i64) -> std::ops::Range<i64> {
+        let days = match self.wanted.width {
+            Width::Day => 1,
+            Width::Week => 7,
+        };
+        let asked = &self.wanted.days;
+        begins.max(asked.start)..begins.saturating_add(days).min(asked.end)
+    }
+}
+
+fn day(day: i64) -> String {
+    begin_of(day).strftime("%Y-%m-%d").to_string()
+}
+
+fn share(percent: Option<i64>) -> String {
+    percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent} %"))
+}
+
+fn view(frame: Frame, tenants: Vec<(String, bool)>, links: &Links<'_>, all: &Analytics) -> Numbers {
+    let days = &links.wanted.days;
+    Numbers {
+        frame,
+        tenants,
+        from: day(days.start),
+        to: day(days.end.saturating_sub(1)),
+        weekly: links.wanted.width == Width::Week,
+        tiles: tiles(links, all),
+        plot: plot(links, all),
+        rows: all.buckets.iter().map(|(begins, sums)| row(links, *begins, sums)).collect(),
+        tables: tables(links, all),
+    }
+}
+
+fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
+    let total = &all.total;
+    let tile = |name, value: String, note: String, link| Tile { name, value, note, link };
+    let contained = format!("{} of {} without a person", total.contained, total.actions);
+    let applied = format!("{} of {} applied", total.applied, total.actions);
+    let nine =
+        format!("nine in ten within {}; {} answered", duration(all.waits.p90), all.waits.actions);
+    let said = format!("{} said no, {} settled by hand", total.rejections, total.by_hand);
+    let median = if all.waits.actions == 0 { "-".to_owned() } else { duration(all.waits.median) };
+    vec![
+        tile("Containment", share(total.containment()), contained, links.all(&[])),
+        tile("Success", share(total.success()), applied, links.all(&[("outcome", "applied")])),
+        tile("Time to a yes or no", median, nine, String::new()),
+        tile("Overrides", total.overrides().to_string(), said, String::new()),
+    ]
+}
+
+fn plot(links: &Links<'_>, all: &Analytics) -> Plot {
+    let series = [
+        Series::new("applied", "good"),
+        Series::new("refused", "bad"),
+        Series::new("not applied", "waits"),
+        Series::new("unknown", "doubt"),
+    ];
+    let outcomes = ["applied", "refused", "not_applied", "unknown"];
+    let stacks = all.buckets.iter().map(|(begins, sums)| {
+        let days = links.bucket(*begins);
+        let parts =
+            [sums.applied, sums.refused, sums.not_applied, sums.unknown].into_iter().zip(outcomes);
+        let each = parts.map(|(count, outcome)| (count, links.of(&days, &[("outcome", outcome)])));
+        (day(*begins), each.collect())
+    });
+    Plot::stacked("Actions by outcome", &series, stacks.collect())
+}
+
+fn row(links: &Links<'_>, begins: i64, sums: &Sums) -> Row {
+    let counts = [sums.applied, sums.not_applied, sums.unknown, sums.refused, sums.overrides()];
+    let mut cells = vec![sums.actions.to_string(), share(sums.containment())];
+    cells.extend(counts.map(|count| count.to_string()));
+    Row { name: day(begins), link: links.of(&links.bucket(begins), &[]), cells }
+}
+
+fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
+    let counted = |counts: &[(String, i64)], by: &str| {
+        let row = |(name, count): &(String, i64)| {
+            (name.replace('_', " "), count.to_string(), links.all(&[(by, name.as_str())]))
+        };
+        let plain = |(name, count): &(String, i64)| {
+            (name.clone(), count.to_string(), links.all(&[(by, name.as_str())]))
+        };
+        if by == "code" {
+            counts.iter().map(plain).collect()
+        } else {
+            counts.iter().map(row).collect::<Vec<_>>()
+        }
+    };
+    let errors = all.errors.iter().map(|e| {
+        let text = format!("{} not applied, {} unknown", e.not_applied, e.unknown);
+        (e.connector.clone(), text, links.all(&[("outcome", "unknown")]))
+    });
+    let moved = all.moved.iter().map(|m| {
+        let text = format!("{} in {} actions", m.sum, m.actions);
+        let currency = m.sum.currency().code();
+        (
+            m.tool.clone(),
+            text,
+            links.all(&[("tool", m.tool.as_str()), ("outcome", "applied"), ("currency", currency)]),
+        )
+    });
+    vec![
+        Table { name: "Money that was moved", none: "No money was moved.", rows: moved.collect() },
+        Table {
+            name: "Refusals by code",
+            none: "Nothing was refused.",
+            rows: counted(&all.refusals, "code"),
+        },
+        Table {
+            name: "Why a person had to look",
+            none: "Nobody had to.",
+            rows: counted(&all.reasons, "reason"),
+        },
+        Table { name: "Failures by connector", none: "Nothing failed.", rows: errors.collect() },
+    ]
+}

@@ -1,0 +1,157 @@
+//! The pages of auditors, over a store with a few receipts in it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CONTENT_DISPOSITION, COOKIE};
+use axum::http::{Request, StatusCode};
+use countersign_core::seal::{self, Leaf};
+use countersign_shared::receipt::Argument;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePublicKey as _;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use crate::console::challenge::Challenges;
+use crate::console::{Console, Site};
+use crate::grants::tests::shop::{PACK, Shop};
+use crate::ports::SystemClock;
+use crate::testing::{catalog, desk, id, proposed, with_people};
+
+const NASTY: &str = "<script>alert(1)</script>\"'><svg onload=alert(2)>";
+
+struct House {
+    console: Console,
+    _folder: TempDir,
+}
+
+/// An auditor of tenant `t`, and an approver.
+fn house() -> House {
+    let key = SigningKey::from_bytes(&[3; 32]).verifying_key();
+    let pem = key.to_public_key_pem(LineEnding::LF).unwrap();
+    let people: String = [("eve", "auditor"), ("fin", "finance")]
+        .map(|(who, role)| {
+            format!(
+                "  - {{ id: {who}, issuer: d, name: {who}, roles: [{role}], tenants: [t], \
+                 keys: [{{ kid: {who}, file: keys/{who}.pem }}] }}\n"
+            )
+        })
+        .concat();
+    let keys = ["eve", "fin"].map(|who| (format!("keys/{who}.pem"), pem.clone()));
+    let policy = with_people(&format!("people:\n{people}"), keys.to_vec());
+    let folder = TempDir::new().unwrap();
+    let shop = Arc::<Shop>::default();
+    let desk = desk(folder.path(), (catalog(&PACK), policy), shop, Arc::new(SystemClock));
+    let console = Console {
+        desk,
+        site: Arc::new(Site::new("http://localhost:8445").unwrap()),
+        sessions: Arc::default(),
+        challenges: Arc::new(Challenges::new().unwrap()),
+    };
+    House { console, _folder: folder }
+}
+
+/// A refusal an hour ago, changed.
+fn leaf(n: u32, change: impl FnOnce(&mut Leaf)) -> Leaf {
+    let events = vec![proposed(n, &format!("i{n}"), "o"), crate::testing::refused("no")];
+    let state = countersign_core::lifecycle::fold(events).unwrap();
+    let at = Timestamp::now() - SignedDuration::from_hours(1);
+    let mut leaf = seal::seal(&state, None, &id("rcp", n).parse().unwrap(), at).unwrap();
+    change(&mut leaf);
+    leaf
+}
+
+impl House {
+    async fn fill(&self) {
+        let nasty = |leaf: &mut Leaf| {
+            let text = |text: &str| text.to_owned();
+            leaf.receipt.said = text(NASTY);
+            leaf.receipt.asked.conversation = text(NASTY);
+            leaf.receipt.arguments = vec![Argument {
+                path: text(NASTY),
+                value: "order-1001".into(),
+                from: text("observation"),
+                at: text("obs"),
+            }];
+        };
+        let applied = |leaf: &mut Leaf| {
+            "applied".clone_into(&mut leaf.receipt.outcome);
+            leaf.receipt.code.clear();
+            let usd = "USD".parse().unwrap();
+            leaf.receipt.money = Some(countersign_shared::money::Money::from_minor(12_350, usd));
+        };
+        let others = |leaf: &mut Leaf| "u".clone_into(&mut leaf.receipt.tenant);
+        for leaf in [leaf(1, nasty), leaf(2, applied), leaf(3, others)] {
+            self.console.desk.pipeline.store.seal(leaf, None).await.unwrap();
+        }
+    }
+
+    async fn get(&self, who: &str, path: &str) -> (StatusCode, String) {
+        let token = self.console.sessions.begin(who, Timestamp::now()).unwrap();
+        let request = Request::get(path).header(COOKIE, format!("countersign={token}"));
+        let request = request.body(Body::empty()).unwrap();
+        let router = super::routes().with_state(self.console.clone());
+        let answer = router.oneshot(request).await.unwrap();
+        let (status, file) = (answer.status(), answer.headers().contains_key(CONTENT_DISPOSITION));
+        let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        (status, if file { format!("file: {text}") } else { text })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_finds_an_action_and_reads_it_and_nobody_else_does() {
+    let house = house();
+    house.fill().await;
+    let (status, list) = house.get("eve", "/actions").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(list.contains("USD 123.50") && list.contains("RULE_ERROR"), "{list}");
+    assert!(!list.contains(&id("rcp", 3)), "another tenant's");
+    let (_, found) = house.get("eve", "/actions?value=order-1001&outcome=refused").await;
+    assert!(found.contains(&id("rcp", 1)) && !found.contains(&id("rcp", 2)), "{found}");
+    let (_, others) = house.get("eve", "/actions?tenant=u").await;
+    assert!(!others.contains(&id("rcp", 3)), "another tenant's, asked for by name");
+    let (_, wrong) = house.get("eve", "/actions?from=soon").await;
+    assert!(wrong.contains("soon is no date"), "{wrong}");
+
+    let one = format!("/actions/{}", id("rcp", 1));
+    let (status, page) = house.get("eve", &one).await;
+    assert_eq!(status, StatusCode::OK);
+    for step in ["Said", "Planned", "Receipt"] {
+        assert!(page.contains(&format!("<h2>{step}</h2>")), "{step}: {page}");
+    }
+    assert!(!page.contains("<script>alert") && !page.contains("<svg onload"), "{page}");
+    let (_, proof) = house.get("eve", &format!("{one}/proof")).await;
+    assert!(proof.starts_with("file: c2sp.org/tlog-proof@v1"), "{proof}");
+    for hidden in [format!("/actions/{}", id("rcp", 3)), "/actions/x".to_owned()] {
+        assert_eq!(house.get("eve", &hidden).await.0, StatusCode::NOT_FOUND, "{hidden}");
+    }
+    for path in ["/actions", &one, "/analytics", "/review", "/review.md"] {
+        assert_eq!(house.get("fin", path).await.0, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_lead_to_their_actions() {
+    let house = house();
+    house.fill().await;
+    let (status, page) = house.get("eve", "/analytics").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("1 of 2 applied") && page.contains("50 %"), "{page}");
+    assert!(page.contains("aria-label=\"") && page.contains(": 1 refused"), "{page}");
+    assert!(page.contains("USD 123.50 in 1 actions"), "{page}");
+    // The bar of the refusal leads to it and to nothing else.
+    let bar = page.split("<a href=\"").find(|part| part.contains(": 1 refused")).unwrap();
+    let link = bar.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
+    let (_, found) = house.get("eve", &link).await;
+    assert!(found.contains(&id("rcp", 1)) && !found.contains(&id("rcp", 2)), "{link}: {found}");
+    let week = crate::review::Week::of(Timestamp::now() - SignedDuration::from_hours(1)).name();
+    let (status, page) = house.get("eve", &format!("/review?week={week}")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("RULE_ERROR") && page.contains(&week), "{page}");
+    let (_, file) = house.get("eve", &format!("/review.md?week={week}")).await;
+    assert!(file.starts_with(&format!("file: # Review of {week}")), "{file}");
+}

@@ -1,0 +1,88 @@
+//! What a receipt can be found by. The texts are digested before they are stored.
+
+use std::collections::BTreeSet;
+
+use countersign_shared::receipt::Receipt;
+use serde_json::Value as Json;
+
+use super::Mark;
+
+/// Most marks of one receipt.
+const MOST: usize = 64;
+/// Shortest and longest value that is worth a mark, in bytes.
+const LENGTHS: std::ops::RangeInclusive<usize> = 3..=128;
+
+impl Mark {
+    /// A text as it is compared: an address however it is written, an order with its sign
+    /// and without.
+    #[must_use]
+    pub fn normal(self, text: &str) -> String {
+        let text = text.trim();
+        match self {
+            Self::Customer => text.to_lowercase(),
+            Self::Value => text.trim_start_matches('#').to_owned(),
+            Self::Conversation | Self::Ticket | Self::Approver => text.to_owned(),
+        }
+    }
+}
+
+/// What an opened receipt can be found by, as it is compared.
+pub(crate) fn marks(receipt: &Receipt) -> BTreeSet<(Mark, String)> {
+    let mut all = BTreeSet::new();
+    let mut add = |mark: Mark, text: &str| {
+        if !text.is_empty() && all.len() < MOST {
+            all.insert((mark, mark.normal(text)));
+        }
+    };
+    let asked = &receipt.asked;
+    add(Mark::Conversation, &asked.conversation);
+    add(Mark::Ticket, &asked.external_ref);
+    add(Mark::Customer, &asked.subject);
+    claims(&receipt.facts, &mut |claim| add(Mark::Customer, claim));
+    for grant in receipt.grants.iter().filter(|grant| grant.kind != "customer") {
+        add(Mark::Approver, &grant.by);
+    }
+    for argument in &receipt.arguments {
+        texts(&argument.value, &mut |text| value(text, &mut add));
+    }
+    texts(&receipt.before, &mut |text| value(text, &mut add));
+    all
+}
+
+/// An address is a customer's, an id a value's. Anything else would find half the log.
+fn value(text: &str, add: &mut impl FnMut(Mark, &str)) {
+    let one_word = !text.contains(char::is_whitespace) && LENGTHS.contains(&text.len());
+    if one_word && text.contains('@') {
+        add(Mark::Customer, text);
+    } else if one_word && text.contains(|c: char| c.is_ascii_digit()) {
+        add(Mark::Value, text);
+    }
+}
+
+/// The verified claims of the subject, as the receipt's premises keep them.
+fn claims(facts: &Json, found: &mut impl FnMut(&str)) {
+    for premise in facts.as_array().into_iter().flatten() {
+        let subject = premise.pointer("/ask/asked/subject");
+        let claims = subject.and_then(|subject| subject.get("claims")).and_then(Json::as_object);
+        claims
+            .into_iter()
+            .flat_map(|all| all.values())
+            .filter_map(Json::as_str)
+            .for_each(&mut *found);
+        subject
+            .and_then(|s| s.get("signs_as"))
+            .and_then(Json::as_str)
+            .into_iter()
+            .for_each(&mut *found);
+    }
+}
+
+fn texts(json: &Json, found: &mut impl FnMut(&str)) {
+    match json {
+        Json::String(text) => found(text),
+        Json::Number(number) => found(&number.to_string()),
+        Json::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Json::Object(members) => members.values().for_each(|member| texts(member, found)),
+        Json::Null | Json::Bool(_) => {}
+    }
+}

@@ -1,0 +1,120 @@
+//! One action step by step, and all of them added up.
+
+use countersign_proto::v1;
+use countersign_shared::codes::Code;
+use countersign_shared::refusal::Refusal;
+use jiff::{SignedDuration, Timestamp};
+use tonic::Status;
+
+use super::audit::{failed, proof};
+use super::search::time;
+use crate::analytics::{self, Analytics, Asked, Sums, Width};
+use crate::desk::Desk;
+use crate::ports::SealedReceipt;
+use crate::register::begin_of;
+use crate::review;
+use crate::timeline::{self, Moment};
+
+/// Days that are added up where nobody says from when.
+const DAYS: i64 = 7;
+/// Most days that are added up at once.
+const MOST_DAYS: i64 = 3 * 366;
+
+pub(super) async fn timeline(
+    desk: &Desk,
+    sealed: SealedReceipt,
+) -> Result<v1::GetTimelineResponse, Status> {
+    let receipt = sealed.open().map_err(|e| failed(&e))?;
+    let moments = timeline::of(&receipt, sealed.index);
+    Ok(v1::GetTimelineResponse {
+        steps: moments.into_iter().map(step).collect(),
+        receipt_id: sealed.id.to_string(),
+        leaf_index: sealed.index,
+        tlog_proof: proof(desk, sealed.index).await?,
+    })
+}
+
+fn step(moment: Moment) -> v1::TimelineStep {
+    let line = |(name, text)| v1::TimelineLine { name, text };
+    v1::TimelineStep {
+        name: moment.step.name().to_owned(),
+        at: moment.at.map_or(0, Timestamp::as_millisecond),
+        lines: moment.lines.into_iter().map(line).collect(),
+    }
+}
+
+pub(super) async fn analytics(
+    desk: &Desk,
+    asked: v1::AnalyticsRequest,
+) -> Result<v1::AnalyticsResponse, Status> {
+    let now = desk.pipeline.clock.now();
+    let week = now.saturating_sub(SignedDuration::from_hours(24 * DAYS)).unwrap_or(now);
+    let from = time(asked.from)?.unwrap_or(week);
+    let days = analytics::days(from, time(asked.to)?.unwrap_or(now));
+    if days.is_empty() || days.end.saturating_sub(days.start) > MOST_DAYS {
+        let message = format!("name a time of one to {MOST_DAYS} days");
+        return Err(Refusal::new(Code::ArgumentInvalid, message).into_status());
+    }
+    let tenant = Some(asked.tenant).filter(|tenant| !tenant.is_empty());
+    let width = if asked.weekly { Width::Week } else { Width::Day };
+    let asked = Asked { tenant, days, width };
+    let all = analytics::read(&*desk.pipeline.store, &asked).await.map_err(|e| failed(&e))?;
+    Ok(shown(&all, asked.days.start))
+}
+
+fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
+    let count =
+        |(name, count): &(String, i64)| v1::AnalyticsCount { name: name.clone(), count: *count };
+    let error = |e: &analytics::Errors| v1::AnalyticsErrors {
+        connector: e.connector.clone(),
+        unknown: e.unknown,
+        not_applied: e.not_applied,
+    };
+    let moved = |m: &analytics::Moved| v1::AnalyticsMoved {
+        tool: m.tool.clone(),
+        currency: m.sum.currency().code().to_owned(),
+        amount: m.sum.amount().to_string(),
+        actions: m.actions,
+    };
+    v1::AnalyticsResponse {
+        total: Some(sums(begins, &all.total)),
+        buckets: all.buckets.iter().map(|(day, bucket)| sums(*day, bucket)).collect(),
+        reasons: all.reasons.iter().map(count).collect(),
+        refusals: all.refusals.iter().map(count).collect(),
+        errors: all.errors.iter().map(error).collect(),
+        moved: all.moved.iter().map(moved).collect(),
+        waited: u64::try_from(all.waits.actions).unwrap_or(u64::MAX),
+        wait_median_ms: all.waits.median,
+        wait_p90_ms: all.waits.p90,
+    }
+}
+
+fn sums(day: i64, sums: &Sums) -> v1::AnalyticsSums {
+    v1::AnalyticsSums {
+        begins: begin_of(day).as_second(),
+        actions: sums.actions,
+        contained: sums.contained,
+        applied: sums.applied,
+        not_applied: sums.not_applied,
+        unknown: sums.unknown,
+        refused: sums.refused,
+        approvals: sums.approvals,
+        rejections: sums.rejections,
+        by_hand: sums.by_hand,
+        tokens: sums.tokens,
+    }
+}
+
+pub(super) async fn review(
+    desk: &Desk,
+    asked: v1::ReviewRequest,
+) -> Result<v1::ReviewResponse, Status> {
+    let week = review::Week::read(&asked.week).ok_or_else(|| {
+        let message = "name the week as ISO 8601 does, such as 2026-W47";
+        Refusal::new(Code::ArgumentInvalid, message).into_status()
+    })?;
+    let tenant = Some(asked.tenant).filter(|tenant| !tenant.is_empty());
+    let read = review::read(&*desk.pipeline.store, tenant, week).await;
+    let review = read.map_err(|e| failed(&e))?;
+    Ok(v1::ReviewResponse { markdown: review::markdown(&review) })
+}

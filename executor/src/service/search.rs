@@ -1,0 +1,168 @@
+//! Actions by what somebody knows of them.
+
+use countersign_core::lifecycle::{State, fold};
+use countersign_proto::v1;
+use countersign_shared::codes::Code;
+use countersign_shared::money::{Currency, Money};
+use countersign_shared::refusal::Refusal;
+use jiff::Timestamp;
+use tonic::Status;
+
+use super::audit::failed;
+use crate::desk::Desk;
+use crate::register::{Amounts, Found, Mark, Place, Search};
+
+/// Actions of a page where the caller names no size, and the most of them.
+const PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 500;
+
+/// Finds a page.
+pub(super) async fn search(
+    desk: &Desk,
+    asked: v1::SearchActionsRequest,
+) -> Result<v1::SearchActionsResponse, Status> {
+    if asked.outcome == "waiting" {
+        return waiting(desk, &asked).await;
+    }
+    let limit = if asked.page_size == 0 { PAGE } else { asked.page_size.min(LARGEST_PAGE) };
+    let search = Search { limit, ..read(asked)? };
+    let found = desk.pipeline.store.search(search).await.map_err(|e| failed(&e))?;
+    let full = u32::try_from(found.len()).is_ok_and(|n| n == limit);
+    let next = found.last().filter(|_| full).map(|last| last.place().token());
+    Ok(v1::SearchActionsResponse {
+        actions: found.into_iter().map(shown).collect(),
+        next_page_token: next.unwrap_or_default(),
+    })
+}
+
+/// What waits for people of the house has no receipt and no row: there are few.
+async fn waiting(
+    desk: &Desk,
+    asked: &v1::SearchActionsRequest,
+) -> Result<v1::SearchActionsResponse, Status> {
+    let journals = desk.pipeline.store.waiting().await.map_err(|e| failed(&e))?;
+    let is = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+    let states = journals.into_iter().filter_map(|journal| fold(journal).ok());
+    let fits = |state: &State| {
+        let of = state.proposal().asked();
+        let subject = &of.subject;
+        let names = [&subject.id, &subject.signs_as].into_iter().chain(subject.claims.values());
+        let customer = Mark::Customer.normal(&asked.customer);
+        let named = names.map(|name| Mark::Customer.normal(name)).any(|name| name == customer);
+        is(&asked.tenant, &subject.tenant)
+            && is(&asked.tool, state.proposal().tool())
+            && is(&asked.conversation_id, &of.conversation)
+            && is(&asked.external_ref, &of.external_ref)
+            && (customer.is_empty() || named)
+    };
+    let mut actions: Vec<_> = states.filter(fits).map(|state| parked(&state)).collect();
+    actions.sort_by_key(|action| std::cmp::Reverse(action.at));
+    Ok(v1::SearchActionsResponse { actions, next_page_token: String::new() })
+}
+
+fn parked(state: &State) -> v1::ActionEntry {
+    let proposal = state.proposal();
+    let money = proposal.money();
+    v1::ActionEntry {
+        at: proposal.at().as_millisecond(),
+        tenant: proposal.asked().subject.tenant.clone(),
+        tool: proposal.tool().to_owned(),
+        outcome: "waiting".to_owned(),
+        amount: money.map_or_else(String::new, |money| money.amount().to_string()),
+        currency: money.map_or_else(String::new, |money| money.currency().code().to_owned()),
+        channel: proposal.asked().channel.clone(),
+        proposal_id: proposal.id().to_string(),
+        ..v1::ActionEntry::default()
+    }
+}
+
+/// What is asked for, checked.
+fn read(asked: v1::SearchActionsRequest) -> Result<Search, Status> {
+    let given = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+    let marks = [
+        (Mark::Customer, &asked.customer),
+        (Mark::Value, &asked.value),
+        (Mark::Conversation, &asked.conversation_id),
+        (Mark::Ticket, &asked.external_ref),
+        (Mark::Approver, &asked.approver),
+    ];
+    let marks = marks.into_iter().filter(|(_, text)| !text.trim().is_empty());
+    let after = match asked.page_token.as_str() {
+        "" => None,
+        token => Some(Place::read(token).ok_or_else(|| wrong("page_token is not one of ours"))?),
+    };
+    Ok(Search {
+        marks: marks.map(|(mark, text)| (mark, text.clone())).collect(),
+        amount: amounts(&asked.currency, &asked.least, &asked.most).map_err(|e| wrong(&e))?,
+        from: time(asked.from)?,
+        to: time(asked.to)?,
+        tenant: given(asked.tenant),
+        tool: given(asked.tool),
+        outcome: given(asked.outcome),
+        code: given(asked.code),
+        reason: given(asked.reason),
+        after,
+        ..Search::default()
+    })
+}
+
+/// A range of amounts as it is written.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub(crate) fn amounts(currency: &str, least: &str, most: &str) -> Result<Option<Amounts>, String> {
+    if currency.is_empty() {
+        let none = least.is_empty() && most.is_empty();
+        let say = "an amount needs its currency, such as USD";
+        return if none { Ok(None) } else { Err(say.to_owned()) };
+    }
+    let code = currency.trim().to_uppercase();
+    let currency: Currency = code.parse().map_err(|_| format!("`{code}` is no currency"))?;
+    let minor = |text: &str, without: i64| match text.trim() {
+        "" => Ok(without),
+        text => {
+            Money::parse(text, currency).map(Money::minor).map_err(|e| format!("`{text}`: {e}"))
+        }
+    };
+    Ok(Some(Amounts { currency, least: minor(least, i64::MIN)?, most: minor(most, i64::MAX)? }))
+}
+
+fn wrong(message: &str) -> Status {
+    Refusal::new(Code::ArgumentInvalid, message).into_status()
+}
+
+/// Seconds since 1970; 0 for none.
+pub(super) fn time(seconds: i64) -> Result<Option<Timestamp>, Status> {
+    if seconds == 0 {
+        return Ok(None);
+    }
+    Timestamp::from_second(seconds).map(Some).map_err(|_| wrong("no such time"))
+}
+
+fn shown(found: Found) -> v1::ActionEntry {
+    let e = found.entry;
+    let vote = |vote: crate::register::Vote| v1::ActionVote {
+        by: vote.by,
+        yes: vote.yes,
+        at: vote.at.as_millisecond(),
+    };
+    v1::ActionEntry {
+        amount: e.money.map_or_else(String::new, |money| money.amount().to_string()),
+        currency: e.currency().to_owned(),
+        receipt_id: e.receipt,
+        at: e.at.as_millisecond(),
+        tenant: e.tenant,
+        tool: e.tool,
+        outcome: e.outcome,
+        code: e.code,
+        reason: e.reason,
+        channel: e.channel,
+        mode: e.mode,
+        performed_by: e.performed_by,
+        votes: e.votes.into_iter().map(vote).collect(),
+        took_ms: e.took.unwrap_or(0),
+        waited_ms: e.waited.unwrap_or(0),
+        tokens: e.tokens,
+        proposal_id: String::new(),
+    }
+}

@@ -1,0 +1,100 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use countersign_core::lifecycle::fold;
+use countersign_core::seal;
+use countersign_shared::receipt::{ERASED, Grant, Message, cover, open};
+use serde_json::json;
+
+use super::*;
+use crate::testing::{applied, event, granted, id, proposed, refused};
+
+fn now() -> Timestamp {
+    "2026-11-16T12:00:00Z".parse().unwrap()
+}
+
+/// The receipt of an action that ended so; of one that was refused, without an end.
+fn receipt(outcome: Option<&str>) -> Receipt {
+    let mut events = vec![proposed(1, "i", "o")];
+    if let Some(outcome) = outcome {
+        events.push(granted());
+        events.extend(applied());
+        events.pop();
+        let settled = json!({ "outcome": outcome, "code": "", "message": "" });
+        events.push(event(json!({ "settled": settled })));
+    } else {
+        events.push(refused("no"));
+    }
+    let state = fold(events).unwrap();
+    seal::seal(&state, None, &id("rcp", 1).parse().unwrap(), now()).unwrap().receipt
+}
+
+fn steps(receipt: &Receipt) -> Vec<Step> {
+    of(receipt, 7).into_iter().map(|moment| moment.step).collect()
+}
+
+fn told(receipt: &Receipt, step: Step) -> String {
+    let found = of(receipt, 7).into_iter().find(|moment| moment.step == step).unwrap();
+    let lines = found.lines.iter().map(|(name, text)| format!("{name}: {text}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn an_applied_action_is_told_to_its_receipt() {
+    let mut receipt = receipt(Some("applied"));
+    receipt.before = json!({ "order": { "refunded": "0.00", "note": "old" } });
+    receipt.after = json!({ "order": { "refunded": "50.00" }, "refund": "r1" });
+    use Step::{Answered, Changed, Planned, Said, Sealed, Sent};
+    let steps = steps(&receipt);
+    for step in [Said, Planned, Sent, Answered, Changed, Sealed] {
+        assert!(steps.contains(&step), "{step:?} of {steps:?}");
+    }
+    assert!(steps.is_sorted());
+    let changed = told(&receipt, Changed);
+    assert_eq!(changed, "order.refunded: 0.00 → 50.00\nrefund: none → r1", "the note was not read");
+    assert!(told(&receipt, Answered).contains("HTTP 200"));
+    assert!(told(&receipt, Sealed).contains("In the log at: 7"));
+}
+
+#[test]
+fn a_refused_action_was_not_sent() {
+    let receipt = receipt(None);
+    let steps = steps(&receipt);
+    assert!(!steps.contains(&Step::Sent) && !steps.contains(&Step::Answered), "{steps:?}");
+    assert!(told(&receipt, Step::Sealed).contains("refused (RULE_ERROR)"));
+}
+
+#[test]
+fn whoever_approved_or_settled_it_is_named() {
+    let mut receipt = receipt(Some("unknown"));
+    let text = |text: &str| text.to_owned();
+    let grant = |kind: &str, by: &str| Grant {
+        kind: text(kind),
+        by: text(by),
+        issuer: String::new(),
+        role: text("lead"),
+        reason: text("looked it up"),
+        at: now(),
+        card: String::new(),
+        text: String::new(),
+        signature: Json::Null,
+    };
+    receipt.grants = vec![grant("approval", "anna"), grant("finish", "ben")];
+    let granted = told(&receipt, Step::Granted);
+    assert!(granted.contains("Approved: anna as lead, 2026-11-16 12:00:00 UTC: looked it up"));
+    assert!(granted.contains("Settled by a person: ben"));
+}
+
+#[test]
+fn words_are_shown_where_the_premises_have_them_and_nothing_once_they_are_erased() {
+    let mut receipt = receipt(None);
+    let message = Message { id: "m1".into(), frontend: "web".into(), sha256: "ab".into() };
+    receipt.asked.messages = vec![message];
+    assert!(told(&receipt, Step::Said).contains("m1 through web: SHA-256 ab"));
+    let messages = json!([{ "id": "m1", "text": "Refund my order" }]);
+    receipt.facts = json!([{ "ask": { "asked": { "messages": messages } } }]);
+    assert!(told(&receipt, Step::Said).contains("m1 through web: Refund my order"));
+    let (leaf, _) = cover(&receipt, &[1; 32]).unwrap();
+    let erased = open(&leaf, &Default::default()).unwrap();
+    let said = told(&erased, Step::Said);
+    assert!(said.contains(ERASED) && !said.contains("Refund"), "{said}");
+}
