@@ -16,7 +16,9 @@ mod answer;
 mod challenge;
 mod config;
 mod customer;
+mod frame;
 mod guard;
+mod pages;
 mod requests;
 mod session;
 mod sign_in;
@@ -24,6 +26,7 @@ mod site;
 mod tls;
 mod triage;
 mod view;
+mod visitor;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +39,6 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::serve::Listener;
-use countersign_core::policy::Person;
 use tokio::net::TcpListener;
 
 use crate::confirm::Confirm;
@@ -45,6 +47,7 @@ use challenge::Challenges;
 pub use config::{ConsoleConfig, ConsoleProblem, ConsoleTls, address};
 use session::Sessions;
 pub use site::Site;
+use visitor::Visitor;
 
 /// Largest request, in bytes: an assertion is far smaller.
 const LARGEST: usize = 256 * 1024;
@@ -129,7 +132,7 @@ fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
         challenges: Arc::new(Challenges::new()?),
     };
     Ok(Router::new()
-        .route("/", get(async || Redirect::to("/approvals")))
+        .route("/", get(home))
         .route("/approvals", get(requests::list))
         .route("/approvals/claims", post(triage::claims))
         .route("/approvals/answers", post(triage::answers))
@@ -141,6 +144,7 @@ fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/session", get(sign_in::session))
         .route("/enrol", get(sign_in::enrol))
+        .merge(pages::routes())
         .route("/page.js", get(guard::script))
         .route("/page.css", get(guard::style))
         .layer(DefaultBodyLimit::max(LARGEST))
@@ -148,11 +152,17 @@ fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
         .with_state(console))
 }
 
+/// `GET /`: the first page that is for one's role.
+async fn home(visitor: Visitor) -> Redirect {
+    Redirect::to(frame::Place::first(&visitor).path())
+}
+
 impl Console {
     /// Who asks, while the policy still knows them.
-    fn person(&self, headers: &HeaderMap) -> Option<Person> {
-        let token = self.site.token(headers)?;
-        let id = self.sessions.person(&token, self.desk.pipeline.clock.now())?;
-        self.desk.signers().policy.people().get(&id).cloned()
+    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
+        let (token, now) = (self.site.token(headers)?, self.desk.pipeline.clock.now());
+        let id = self.sessions.person(&token, now)?;
+        let people = self.desk.pipeline.policy.people();
+        people.get(&id).map(|person| Visitor::of(person, people, now))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use super::Console;
 use super::sign_in::Question;
+use super::visitor::Visitor;
 use crate::ports::Named;
 
 /// How long signed claims count, in seconds: a tap, and a look at the phone.
@@ -82,17 +83,17 @@ impl IntoResponse for Unsigned {
 /// `POST /approve/ID/claims`: what a passkey has to sign.
 pub(super) async fn claims(
     State(console): State<Console>,
+    visitor: Visitor,
     Path(id): Path<String>,
-    headers: HeaderMap,
     Json(wish): Json<Wish>,
 ) -> Response {
-    let Some(person) = console.person(&headers) else { return signed_out() };
+    let person = &visitor.person;
     let found = match id.parse::<ProposalId>() {
-        Ok(id) => console.waiting(&id, &person).await,
+        Ok(id) => console.waiting(&id, person).await,
         Err(_) => Err(Unsigned::unknown()),
     };
-    match found.and_then(|parked| console.drawn_up(&parked, &person, &wish)) {
-        Ok(claims) => question(&console, &person, claims),
+    match found.and_then(|parked| console.drawn_up(&parked, person, &wish)) {
+        Ok(claims) => question(&console, person, claims),
         Err(unsigned) => unsigned.into_response(),
     }
 }
@@ -162,11 +163,11 @@ pub(super) fn credentials(person: &Person) -> Vec<String> {
 /// the page is closed.
 pub(super) async fn answer(
     State(console): State<Console>,
+    visitor: Visitor,
     Path(id): Path<String>,
-    headers: HeaderMap,
     Json(assertion): Json<Assertion>,
 ) -> Response {
-    let Some(person) = console.person(&headers) else { return signed_out() };
+    let person = &visitor.person;
     let Ok(id) = id.parse::<ProposalId>() else {
         return Unsigned::unknown().into_response();
     };
@@ -174,7 +175,7 @@ pub(super) async fn answer(
     if !own.is_ok_and(|claims| claims.sub == person.id) {
         return said(StatusCode::FORBIDDEN, "This answer is not the signed-in person's.");
     }
-    if console.found(&id, &person).await.is_err() {
+    if console.found(&id, person).await.is_err() {
         return Unsigned::unknown().into_response();
     }
     let (desk, asked) = (console.desk.clone(), id.clone());

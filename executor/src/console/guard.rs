@@ -98,6 +98,7 @@ mod tests {
             include_str!("pages/list.html"),
             include_str!("pages/request.html"),
             include_str!("pages/customer.html"),
+            include_str!("pages/switches.html"),
         ] {
             assert!(!page.contains("style=") && !page.contains("onclick"), "{page}");
             assert!(!page.contains("|safe") && !page.contains("| safe"), "{page}");

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header::REFRESH;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use countersign_core::error::Refused;
 use countersign_core::grant::{Parked, approval};
@@ -14,7 +14,9 @@ use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ProposalId};
 
 use super::Console;
+use super::frame::{Frame, Place};
 use super::view::{Headline, Seen, View, left, words};
+use super::visitor::{Duty, Visitor};
 use crate::desk::Desk;
 use crate::grants::Afresh;
 use crate::pipeline::Life;
@@ -23,8 +25,8 @@ use crate::turned::Turned;
 
 #[derive(Template)]
 #[template(path = "list.html")]
-struct List<'a> {
-    who: &'a str,
+struct List {
+    frame: Frame,
     items: Vec<Item>,
 }
 
@@ -38,8 +40,8 @@ struct Item {
 
 #[derive(Template)]
 #[template(path = "request.html")]
-struct Request<'a> {
-    who: &'a str,
+struct Request {
+    frame: Frame,
     headline: Headline,
     view: Option<View>,
     changes: Vec<(String, String, String)>,
@@ -61,19 +63,20 @@ pub(super) fn page(template: &impl Template) -> Response {
 }
 
 /// `GET /approvals`.
-pub(super) async fn list(State(console): State<Console>, headers: HeaderMap) -> Response {
-    let Some(person) = console.person(&headers) else {
-        return Redirect::to("/sign-in?to=/approvals").into_response();
+pub(super) async fn list(State(console): State<Console>, visitor: Visitor) -> Response {
+    let frame = match console.enter(&visitor, Place::Approvals) {
+        Ok(frame) => frame,
+        Err(no) => return no,
     };
     let journals = match console.desk.pipeline.store.waiting().await {
         Ok(journals) => journals,
-        Err(error) => return notice(&person, Headline::unreadable(&error.to_string())),
+        Err(error) => return notice(frame, Headline::unreadable(&error.to_string())),
     };
     let now = console.desk.pipeline.clock.now();
     let lives = journals.into_iter().filter_map(|journal| Life::resume(journal).ok());
     let items = lives.filter_map(|life| {
         let Standing::Proposed(parked) = life.state() else { return None };
-        console.role(parked, &person).ok()?;
+        console.role(parked, &visitor.person).ok()?;
         let proposal = parked.proposal();
         Some(Item {
             id: proposal.id().to_string(),
@@ -83,40 +86,40 @@ pub(super) async fn list(State(console): State<Console>, headers: HeaderMap) -> 
             card_digest: proposal.card_digest(),
         })
     });
-    page(&List { who: &person.name, items: items.collect() })
+    page(&List { frame, items: items.collect() })
 }
 
 /// `GET /approve/ID`.
 pub(super) async fn show(
     State(console): State<Console>,
+    visitor: Visitor,
     Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Response {
+    let frame = console.frame(&visitor, Some(Place::Approvals));
+    let person = &visitor.person;
     let Ok(id) = id.parse::<ProposalId>() else {
         return Redirect::to("/approvals").into_response();
     };
-    let Some(person) = console.person(&headers) else {
-        return Redirect::to(&format!("/sign-in?to=/approve/{id}")).into_response();
-    };
-    let life = match console.found(&id, &person).await {
+    let life = match console.found(&id, person).await {
         Ok(life) => life,
         Err(turned) if turned.refused.is(Code::NotFound) => {
-            let mut answer = notice(&person, Headline::absent());
+            let mut answer = notice(frame, Headline::absent());
             *answer.status_mut() = StatusCode::NOT_FOUND;
             return answer;
         }
-        Err(turned) => return notice(&person, Headline::unreadable(&turned.refused.message)),
+        Err(turned) => return notice(frame, Headline::unreadable(&turned.refused.message)),
     };
-    let (life, trouble) = match console.again(life, &person).await {
+    let (life, trouble) = match console.again(life, person).await {
         Ok(found) => found,
-        Err(headline) => return notice(&person, headline),
+        Err(headline) => return notice(frame, headline),
     };
-    console.render(&life, &person, trouble).await
+    console.render(frame, &life, &visitor, trouble).await
 }
 
-fn notice(person: &Person, headline: Headline) -> Response {
+/// A page that says one thing.
+pub(super) fn notice(frame: Frame, headline: Headline) -> Response {
     page(&Request {
-        who: &person.name,
+        frame,
         headline,
         view: None,
         changes: Vec::new(),
@@ -168,7 +171,14 @@ impl Console {
         Ok((now, trouble.filter(|_| waits)))
     }
 
-    async fn render(&self, life: &Life, person: &Person, trouble: Option<String>) -> Response {
+    async fn render(
+        &self,
+        frame: Frame,
+        life: &Life,
+        visitor: &Visitor,
+        trouble: Option<String>,
+    ) -> Response {
+        let person = &visitor.person;
         let now = self.desk.pipeline.clock.now();
         let signers = self.desk.signers();
         let people = signers.policy.people();
@@ -183,9 +193,11 @@ impl Console {
         let role = open.and_then(|parked| self.role(parked, person).ok());
         let (changes, renewed) = self.instead(life.state()).await;
         let busy = headline.busy;
-        let view = seen.concerns(person, people, now).then(|| View::of(&seen, people, now));
+        let reads = visitor.may(&[Duty::Auditor], &seen.proposal.asked().subject.tenant);
+        let concerned = reads || seen.concerns(person, people, now);
+        let view = concerned.then(|| View::of(&seen, people, now));
         let mut answer = page(&Request {
-            who: &person.name,
+            frame,
             headline,
             changes: if view.is_some() { changes } else { Vec::new() },
             view,

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-/// How long a session lasts.
+/// How long a session lasts at most.
 pub(super) const LASTS: Duration = Duration::from_secs(8 * 3600);
+/// How long it lasts without a request.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Every session, by the digest of its token: a copy of this memory signs nobody in.
 #[derive(Default)]
@@ -19,7 +21,10 @@ pub(super) struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
 
 struct Session {
     person: String,
+    /// Ends in any case.
     until: Timestamp,
+    /// Ends unless there is a request before.
+    idle: Timestamp,
 }
 
 impl Sessions {
@@ -31,17 +36,19 @@ impl Sessions {
         let mut token = [0; 32];
         getrandom::fill(&mut token)?;
         let token = URL_SAFE_NO_PAD.encode(token);
-        let until = now.saturating_add(LASTS).unwrap_or(Timestamp::MAX);
+        let session =
+            Session { person: person.to_owned(), until: after(now, LASTS), idle: after(now, IDLE) };
         let mut open = self.0.lock();
-        open.retain(|_, session| now < session.until);
-        open.insert(digest(&token), Session { person: person.to_owned(), until });
+        open.retain(|_, session| session.lives(now));
+        open.insert(digest(&token), session);
         Ok(token)
     }
 
-    /// Whose it is.
+    /// Whose it is; asked for, it lasts longer.
     pub(super) fn person(&self, token: &str, now: Timestamp) -> Option<String> {
-        let open = self.0.lock();
-        let session = open.get(&digest(token)).filter(|session| now < session.until)?;
+        let mut open = self.0.lock();
+        let session = open.get_mut(&digest(token)).filter(|session| session.lives(now))?;
+        session.idle = session.idle.max(after(now, IDLE));
         Some(session.person.clone())
     }
 
@@ -49,6 +56,16 @@ impl Sessions {
     pub(super) fn end(&self, token: &str) {
         self.0.lock().remove(&digest(token));
     }
+}
+
+impl Session {
+    fn lives(&self, now: Timestamp) -> bool {
+        now < self.until && now < self.idle
+    }
+}
+
+fn after(now: Timestamp, time: Duration) -> Timestamp {
+    now.saturating_add(time).unwrap_or(Timestamp::MAX)
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -71,9 +88,22 @@ mod tests {
         assert_eq!(sessions.person("", now), None);
         sessions.end(&bob);
         assert_eq!(sessions.person(&bob, now), None);
-        let last = now + LASTS - Duration::from_secs(1);
-        assert!(sessions.person(&alice, last).is_some());
-        assert_eq!(sessions.person(&alice, now + LASTS), None);
+    }
+
+    #[test]
+    fn a_session_that_is_used_lasts_longer_but_not_for_ever() {
+        let (sessions, now, second) =
+            (Sessions::default(), Timestamp::UNIX_EPOCH, Duration::from_secs(1));
+        let (used, left) =
+            (sessions.begin("alice", now).unwrap(), sessions.begin("bob", now).unwrap());
+        let mut at = now;
+        while at + IDLE < now + LASTS {
+            at += IDLE - second;
+            assert!(sessions.person(&used, at).is_some(), "{at}");
+        }
+        assert_eq!(sessions.person(&left, now + IDLE), None);
+        assert!(sessions.person(&used, now + LASTS - second).is_some());
+        assert_eq!(sessions.person(&used, now + LASTS), None);
     }
 
     #[test]
@@ -82,6 +112,6 @@ mod tests {
         for hour in 0..100 {
             sessions.begin("alice", now + Duration::from_secs(hour * 3600)).unwrap();
         }
-        assert_eq!(sessions.0.lock().len(), 8);
+        assert_eq!(sessions.0.lock().len(), 1);
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Console;
 use super::answer::said;
+use super::frame::Frame;
 use super::requests::page as html;
 use super::site::local;
 
@@ -40,14 +41,14 @@ pub(super) struct Question {
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignIn<'a> {
-    who: &'a str,
+    frame: Frame,
     to: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "enrol.html")]
 struct Enrol<'a> {
-    who: &'a str,
+    frame: Frame,
     rp_id: &'a str,
 }
 
@@ -58,16 +59,16 @@ pub(super) async fn page(
     headers: HeaderMap,
 ) -> Response {
     let to = local(&way.to);
-    if console.person(&headers).is_some() {
+    if console.visitor(&headers).is_some() {
         return Redirect::to(to).into_response();
     }
-    html(&SignIn { who: "", to })
+    html(&SignIn { frame: Frame::outside(), to })
 }
 
 /// `GET /session`: whether this browser is signed in. A link from elsewhere comes
 /// without our cookie, and the page asks again from here.
 pub(super) async fn session(State(console): State<Console>, headers: HeaderMap) -> StatusCode {
-    match console.person(&headers) {
+    match console.visitor(&headers) {
         Some(_) => StatusCode::NO_CONTENT,
         None => StatusCode::UNAUTHORIZED,
     }
@@ -124,7 +125,7 @@ pub(super) async fn sign_out(State(console): State<Console>, headers: HeaderMap)
 /// `GET /enrol`: makes a passkey in the browser and shows the lines for `people.yaml`.
 /// The page itself changes nothing (NO ONE HOLDS THE WHOLE PEN).
 pub(super) async fn enrol(State(console): State<Console>) -> Response {
-    html(&Enrol { who: "", rp_id: console.site.host() })
+    html(&Enrol { frame: Frame::outside(), rp_id: console.site.host() })
 }
 
 fn no_randomness(error: getrandom::Error) -> Response {

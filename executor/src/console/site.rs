@@ -76,14 +76,19 @@ impl Site {
     }
 }
 
-/// A path on this site to go back to; anything else leads to the list.
+/// A path on this site to go back to, with its query; anything else leads to the start.
 pub(super) fn local(to: &str) -> &str {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-');
-    if to.starts_with('/') && !to.starts_with("//") && to.chars().all(plain) {
-        to
-    } else {
-        "/approvals"
-    }
+    let asked = |c: char| plain(c) || matches!(c, '=' | '&' | '%' | '+' | '.' | ':' | ',' | '@');
+    let (path, query) = to.split_once('?').unwrap_or((to, ""));
+    let here = path.starts_with('/') && !path.starts_with("//") && path.chars().all(plain);
+    if here && query.chars().all(asked) { to } else { "/" }
+}
+
+/// The way to the sign-in, and back to where somebody wanted to go.
+pub(super) fn sign_in(to: &str) -> String {
+    let to = local(to).replace('%', "%25").replace('&', "%26").replace('+', "%2B");
+    format!("/sign-in?to={to}")
 }
 
 #[cfg(test)]
@@ -126,17 +131,21 @@ mod tests {
     #[test]
     fn a_way_back_never_leaves_the_site() {
         assert_eq!(local("/approve/prp_1"), "/approve/prp_1");
+        assert_eq!(sign_in("/approve/prp_1"), "/sign-in?to=/approve/prp_1");
+        assert_eq!(sign_in("/a?b=c%20d&e=f"), "/sign-in?to=/a?b=c%2520d%26e=f");
         for wrong in [
             "//evil.example",
             "/\\evil.example",
             "https://evil.example",
             "javascript:alert(1)",
-            "/a?b=c",
+            "/a?b=<c>",
+            "/a?b=//c\\d",
+            "/a#b",
             "/%2F/evil.example",
             "/\t/evil.example",
             "",
         ] {
-            assert_eq!(local(wrong), "/approvals", "{wrong:?}");
+            assert_eq!(local(wrong), "/", "{wrong:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::Console;
-use super::answer::{PATIENCE, Unsigned, Wish, credentials, said, signed_out};
+use super::answer::{PATIENCE, Unsigned, Wish, credentials, said};
 use super::view::Headline;
+use super::visitor::Visitor;
 use crate::grants::Afresh;
 
 /// What somebody wants to answer to the cards that they selected.
@@ -81,15 +82,15 @@ pub(super) struct Signed {
 /// `POST /approvals/claims`: reads the state of each anew, and draws the list up.
 pub(super) async fn claims(
     State(console): State<Console>,
-    headers: HeaderMap,
+    visitor: Visitor,
     Json(wishes): Json<Wishes>,
 ) -> Response {
-    let Some(person) = console.person(&headers) else { return signed_out() };
+    let person = &visitor.person;
     if wishes.items.len() > MOST_AT_ONCE {
         let message = format!("Select at most {MOST_AT_ONCE} at once.");
         return said(StatusCode::BAD_REQUEST, &message);
     }
-    let each = wishes.items.iter().map(|one| console.drawn(one, &wishes, &person));
+    let each = wishes.items.iter().map(|one| console.drawn(one, &wishes, person));
     let (mut items, mut dropped) = (Vec::new(), Vec::new());
     for drawn in join_all(each).await {
         match drawn {
@@ -101,7 +102,7 @@ pub(super) async fn claims(
     Json(Asked {
         challenge: URL_SAFE_NO_PAD.encode(answers_challenge(&digests)),
         rp_id: console.site.host().to_owned(),
-        credentials: credentials(&person),
+        credentials: credentials(person),
         items,
         dropped,
     })
@@ -111,10 +112,10 @@ pub(super) async fn claims(
 /// `POST /approvals/answers`: counts each answer of a signed list.
 pub(super) async fn answers(
     State(console): State<Console>,
-    headers: HeaderMap,
+    visitor: Visitor,
     Json(signed): Json<Signed>,
 ) -> Response {
-    let Some(person) = console.person(&headers) else { return signed_out() };
+    let person = &visitor.person;
     if signed.items.len() > MOST_AT_ONCE {
         return said(StatusCode::BAD_REQUEST, "Too many answers at once.");
     }
@@ -135,7 +136,7 @@ pub(super) async fn answers(
             client_data: signed.client_data.clone(),
             signature: signed.signature.clone(),
         };
-        console.counted(&item.id, assertion, &person)
+        console.counted(&item.id, assertion, person)
     });
     Json(serde_json::json!({ "results": join_all(each).await })).into_response()
 }

@@ -273,7 +273,7 @@ async fn stale_approval_counts_no_session_and_no_foreign_passkey() {
         StatusCode::UNAUTHORIZED
     );
     assert_eq!(page.leads_to(&format!("/sign-in?to={path}")).await, path);
-    assert_eq!(page.leads_to("/sign-in?to=//evil.example").await, "/approvals");
+    assert_eq!(page.leads_to("/sign-in?to=//evil.example").await, "/");
 
     // A sign-in is no vote, and a vote is no sign-in.
     let (status, why) = message(page.post(&to, &good).await).await;

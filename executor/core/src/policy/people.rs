@@ -16,6 +16,9 @@ use crate::gates::Gate;
 use crate::signed::Key;
 use crate::subject::Subject;
 
+/// The role that reads everything and changes nothing.
+pub const AUDITOR: &str = "auditor";
+
 /// Everybody in `people.yaml`.
 #[derive(Debug, Clone, Default)]
 pub struct People {

@@ -64,6 +64,30 @@ function once(buttons, work) {
   };
 }
 
+// What was typed on a page whose session ended: kept for this tab until it is back.
+const KEPT = "kept";
+function signInAgain() {
+  const here = location.pathname + location.search;
+  const picked = [...document.querySelectorAll("main input:checked")].map((box) => box.value);
+  const texts = [...document.querySelectorAll("main textarea, main input[type=text]")]
+    .filter((field) => field.id).map((field) => [field.id, field.value]);
+  sessionStorage.setItem(KEPT, JSON.stringify({ here, picked, texts }));
+  location.assign(`/sign-in?to=${encodeURIComponent(here)}`);
+}
+function putBack() {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  if (kept?.here !== location.pathname + location.search) return;
+  sessionStorage.removeItem(KEPT);
+  for (const [id, value] of kept.texts) {
+    const field = document.getElementById(id);
+    if (field) field.value = value;
+  }
+  for (const box of document.querySelectorAll("main input[type=checkbox]")) {
+    if (kept.picked.includes(box.value)) box.checked = true;
+  }
+  if (document.getElementById("said")) say("You are signed in again. Nothing was sent yet.");
+}
+
 function signInPage(box) {
   const on = () => location.replace(box.dataset.to);
   // A link from elsewhere comes without our cookie; asked from here, it is there.
@@ -91,7 +115,7 @@ function answerForm(form) {
       location.reload();
     } catch (error) {
       if (!error.signedOut) throw error;
-      location.assign(`/sign-in?to=/approve/${id}`);
+      signInAgain();
     }
   });
   buttons.forEach((button) => button.addEventListener("click", work));
@@ -129,7 +153,7 @@ function triageForm(form) {
       form.querySelector("#again").hidden = false;
     } catch (error) {
       if (!error.signedOut) throw error;
-      location.assign("/sign-in?to=/approvals");
+      signInAgain();
     }
   });
   buttons.forEach((button) => button.addEventListener("click", work));
@@ -164,3 +188,4 @@ for (const [id, begin] of Object.entries(pages)) {
   const found = document.getElementById(id);
   if (found) begin(found);
 }
+putBack();

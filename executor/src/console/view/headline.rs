@@ -33,6 +33,13 @@ impl Headline {
         Self::new("bad", "No such request", "The link is not complete, or too old.")
     }
 
+    /// A page of another role.
+    pub(crate) fn not_yours() -> Self {
+        let text =
+            "Your roles do not open this page. Who may is written in the policy's people.yaml.";
+        Self::new("doubt", "Not for your role", text)
+    }
+
     /// Nobody can say now.
     pub(crate) fn unreadable(why: &str) -> Self {
         let text = format!("The state cannot be read now: {why}. Open the page again in a moment.");
