@@ -11,6 +11,7 @@ use countersign_core::contract::Contract;
 use countersign_core::error::Refused;
 use countersign_core::escalation::Handover;
 use countersign_core::finish::{self, Matter, Statement};
+use countersign_core::grant::signature::Signature;
 use countersign_core::lifecycle::{Event, Outcome, Settled, State};
 use countersign_core::proposal::Asked;
 use countersign_core::seal::{self, Leaf};
@@ -63,19 +64,53 @@ impl Desk {
     /// # Errors
     /// `NOT_FOUND`, `APPROVAL_INVALID`, `APPROVER_NOT_ALLOWED`, `POLICY_FORBIDS`,
     /// `HUMAN_DISAGREES`, `STATE_UNREADABLE`, `RULE_ERROR`, `TOOL_UNKNOWN`.
-    pub async fn finish(&self, id: &EscalationId, jws: &str) -> Result<Option<Step>, Turned> {
+    pub async fn finish(
+        &self,
+        id: &EscalationId,
+        word: &Signature,
+    ) -> Result<Option<Step>, Turned> {
         let matter = self.escalation(id).await?;
         let life = self.action_of(&matter).await?;
         if matter.closed_by.is_some() {
             return Ok(life.map(|life| life.step()));
         }
         match life {
-            Some(life) if in_doubt(life.state()) => self.settle(life, jws).await.map(Some),
+            Some(life) if in_doubt(life.state()) => self.settle(life, word).await.map(Some),
             life => {
-                self.close(&matter, life.as_ref(), jws).await?;
+                self.close(&matter, life.as_ref(), word).await?;
                 Ok(life.map(|life| life.step()))
             }
         }
+    }
+
+    /// Puts a matter into somebody's hands, or back into the queue.
+    ///
+    /// # Errors
+    /// `APPROVER_NOT_ALLOWED`, `IN_FLIGHT`, `STORE_UNAVAILABLE`.
+    pub async fn hand(
+        &self,
+        found: &Escalation,
+        who: Option<String>,
+    ) -> Result<Escalation, Turned> {
+        let (people, now) = (self.pipeline.policy.people(), self.pipeline.clock.now());
+        let tenant = &found.case.tenant;
+        let bound =
+            |who: &String| people.get(who).is_some_and(|person| people.bound(person, tenant, now));
+        if let Some(who) = who.as_ref().filter(|who| !bound(who)) {
+            let message =
+                format!("nobody is called `{who}` in the policy's people of tenant `{tenant}`");
+            return Err(Turned::only(Refused::new(Code::ApproverNotAllowed, message)));
+        }
+        let taken = self.pipeline.store.take(&found.case.id, who).await;
+        if taken.map_err(|e| Turned::only(unavailable(&e)))? {
+            return self.escalation(&found.case.id).await;
+        }
+        let message = match (&found.closed_by, &found.taken_by) {
+            (Some(receipt), _) => format!("it ended with {receipt}"),
+            (None, Some(other)) => format!("{other} is at it; let them give it back first"),
+            (None, None) => "somebody was faster; look again".to_owned(),
+        };
+        Err(Turned::only(Refused::new(Code::InFlight, message)))
     }
 
     async fn action_of(&self, matter: &Escalation) -> Result<Option<Life>, Turned> {
@@ -89,7 +124,7 @@ impl Desk {
     }
 
     /// Settles an action in doubt by a person's word that the read agrees with.
-    async fn settle(&self, mut life: Life, jws: &str) -> Result<Step, Turned> {
+    async fn settle(&self, mut life: Life, word: &Signature) -> Result<Step, Turned> {
         let State::Sealed(settled, _) = life.state() else { return self.known(life).await };
         let proposal = settled.dispatch.proposal();
         let Some(contract) = self.pipeline.catalog.tools.get(proposal.tool()).cloned() else {
@@ -100,7 +135,8 @@ impl Desk {
         let tenant = &proposal.asked().subject.tenant;
         let asked = Some((proposal, &*contract));
         let matter = Matter { id: life.action().as_str(), tenant, asked };
-        let statement = match finish::say(matter, jws, &self.signers(), self.pipeline.clock.now()) {
+        let statement = match finish::say(matter, word, &self.signers(), self.pipeline.clock.now())
+        {
             Ok(statement) => statement,
             Err(refused) => return Err(self.not_granted(&life, refused).await),
         };
@@ -152,16 +188,15 @@ impl Desk {
         &self,
         matter: &Escalation,
         life: Option<&Life>,
-        jws: &str,
+        word: &Signature,
     ) -> Result<(), Turned> {
         let now = self.pipeline.clock.now();
         let case = &matter.case;
         let proposal = life.map(|life| life.state().proposal());
         let contract = self.pipeline.catalog.tools.get(&case.tool);
-        let id = if case.action.is_empty() { case.id.as_str() } else { case.action.as_str() };
         let asked = proposal.zip(contract.map(AsRef::as_ref));
-        let about = Matter { id, tenant: &case.tenant, asked };
-        let statement = finish::say(about, jws, &self.signers(), now)?;
+        let about = Matter { id: finish::about(case), tenant: &case.tenant, asked };
+        let statement = finish::say(about, word, &self.signers(), now)?;
         let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
         self.put(seal::closed(case, &statement, &id, now)).await
     }

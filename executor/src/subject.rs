@@ -109,6 +109,11 @@ impl Subjects {
         Self { issuers: Vec::new(), frontends: Keyring::default() }
     }
 
+    /// Every tenant for whose subjects somebody vouches.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(Issuer::tenant)
+    }
+
     /// Fetches published keys again and again, in the background.
     pub fn keep_fresh(&self, clock: &Arc<dyn Clock>) {
         for jwks in self.issuers.iter().filter_map(Issuer::published) {

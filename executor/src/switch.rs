@@ -5,6 +5,8 @@
 //! that it covers is begun any more, and (3) what was on its way has ended, or a second
 //! has passed.
 
+mod asked;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use parking_lot::Mutex;
 
 use crate::pipeline::Pipeline;
 use crate::ports::{Store, StoreError};
+pub use asked::reason;
 
 /// How often and how long what is on its way is waited for.
 const LOOK: Duration = Duration::from_millis(5);
@@ -64,6 +67,8 @@ pub struct Turn {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// What they signed for it, as JSON; empty where a certificate was enough.
+    pub word: String,
 }
 
 /// A change that was made.
@@ -131,7 +136,7 @@ impl Switchboard {
             old: word(self.standing().get(&turn.reach).is_some()),
             new: word(turn.off),
             reason: turn.reason.clone(),
-            by: vec![Changer { who: turn.by.clone(), reason: String::new(), jws: String::new() }],
+            by: vec![Changer { who: turn.by.clone(), reason: String::new(), jws: turn.word }],
             note: String::new(),
         };
         let off = turn.off.then_some(Off { by: turn.by, reason: turn.reason, at });

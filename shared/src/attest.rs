@@ -8,6 +8,8 @@
 //! move them. Instead a span is only words where a person sees all that is in it:
 //! [`plain_words`] is the rule.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -156,6 +158,38 @@ pub struct FinishClaims {
     pub exp: i64,
 }
 
+/// What an operator signs to turn a switch by passkey.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchClaims {
+    /// Always `switch`.
+    pub typ: SwitchType,
+    /// The directory that names the person.
+    pub iss: String,
+    /// [`AUDIENCE`].
+    pub aud: String,
+    /// The person.
+    pub sub: String,
+    /// `all`, `tenant/NAME`, `pack/NAME` or `tool/NAME`.
+    pub reach: String,
+    /// Off, or on again.
+    pub off: bool,
+    /// Why.
+    pub reason: String,
+    /// When it was signed, seconds since 1970.
+    pub iat: i64,
+    /// Until when it counts, seconds since 1970.
+    pub exp: i64,
+}
+
+/// The type of an operator's word on a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SwitchType {
+    /// The only one.
+    #[serde(rename = "switch")]
+    Switch,
+}
+
 /// The type of a person's statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FinishType {
@@ -217,6 +251,24 @@ pub fn cleaned(text: &str) -> String {
     text.chars().filter(|c| !is_hidden(*c)).collect()
 }
 
+/// A text for a page that shows what was written as it was written: what could turn its
+/// order round stands there by its number, and what nobody sees is left out.
+#[must_use]
+pub fn marked(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mark = |mut all: String, c: char| {
+        if is_bidirectional(c) {
+            all.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
+        } else if !is_hidden(c) {
+            all.push(c);
+        }
+        all
+    };
+    Cow::Owned(text.chars().fold(String::new(), mark))
+}
+
 /// Control characters other than newline and tab, and what takes no room.
 fn is_hidden(c: char) -> bool {
     let control = c.is_control() && c != '\n' && c != '\t';
@@ -266,7 +318,24 @@ pub fn card_digest(proposal_id: &str, commitment: &str, text: &str) -> String {
 /// JSON of the claims.
 #[must_use]
 pub fn approval_challenge(claims: &str) -> [u8; 32] {
-    let mut hash = Sha256::new_with_prefix(b"countersign approval v1\n");
+    challenge("countersign approval v1\n", claims)
+}
+
+/// What a passkey is asked to sign for a statement of how a matter ended.
+#[must_use]
+pub fn finish_challenge(claims: &str) -> [u8; 32] {
+    challenge("countersign finish v1\n", claims)
+}
+
+/// What a passkey is asked to sign to turn a switch.
+#[must_use]
+pub fn switch_challenge(claims: &str) -> [u8; 32] {
+    challenge("countersign switch v1\n", claims)
+}
+
+/// A prefix for each kind keeps what was signed as one from ever being another.
+fn challenge(prefix: &str, claims: &str) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(prefix.as_bytes());
     hash.update(claims.as_bytes());
     hash.finalize().into()
 }
@@ -293,9 +362,7 @@ pub fn answer_digest(claims: &str) -> String {
 /// question. Its prefix keeps it from ever being an answer to a card.
 #[must_use]
 pub fn sign_in_challenge(question: &str) -> [u8; 32] {
-    let mut hash = Sha256::new_with_prefix(b"countersign sign-in v1\n");
-    hash.update(question.as_bytes());
-    hash.finalize().into()
+    challenge("countersign sign-in v1\n", question)
 }
 
 #[cfg(test)]
@@ -303,6 +370,13 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn a_page_names_what_would_turn_the_order_round() {
+        assert_eq!(marked("pay 9 EUR\nnow"), "pay 9 EUR\nnow");
+        assert_eq!(marked("to \u{202e}evil\u{202c}"), "to ⟨U+202E⟩evil⟨U+202C⟩");
+        assert_eq!(marked("9\u{200b}9\u{7}"), "99");
+    }
 
     fn span(text: &str, words: &str) -> Option<String> {
         let start = text.find(words).unwrap();

@@ -167,7 +167,8 @@ pub struct Changer {
     pub who: String,
     /// Why, in their words; may be empty.
     pub reason: String,
-    /// The compact JWS; empty where a certificate was enough.
+    /// The compact JWS, or a passkey's assertion as JSON; empty where a certificate was
+    /// enough.
     pub jws: String,
 }
 

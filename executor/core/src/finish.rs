@@ -6,7 +6,7 @@
 //!                                               └─ disagrees ──▶ refused, nothing changes
 //! ```
 
-use countersign_shared::attest::FinishClaims;
+use countersign_shared::attest::{FinishClaims, finish_challenge};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use jiff::Timestamp;
@@ -15,10 +15,11 @@ use serde_json::{Map, Value as Json};
 
 use crate::contract::{Body, Contract, WriteBody};
 use crate::error::Refused;
+use crate::escalation::Case;
 use crate::grant::Signers;
-use crate::grant::signature::jws_claims;
+use crate::grant::signature::{Signature, stated};
 use crate::lifecycle::{Outcome, Settled, Settlement};
-use crate::policy::{Approval, Person};
+use crate::policy::{AUDITOR, Approval, Person};
 use crate::premise::{Books, Premise};
 use crate::proposal::Proposal;
 use crate::verify::{self, Look, Sight};
@@ -35,7 +36,12 @@ pub struct Statement {
     done: bool,
     note: String,
     at: Timestamp,
-    jws: String,
+    /// By client key or passkey.
+    #[serde(flatten)]
+    signature: Signature,
+    /// Where a passkey signed it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    origin: String,
 }
 
 /// A person's word that the read agrees with. Made only by [`decide`], or read back
@@ -55,7 +61,11 @@ pub struct Finish {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Word {
     /// The signed statement.
-    pub jws: String,
+    #[serde(flatten)]
+    pub signature: Signature,
+    /// Where a passkey signed it: the executor's own pages.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub origin: String,
     /// When it was heard.
     pub at: Timestamp,
     /// By which policy and pack.
@@ -84,6 +94,12 @@ pub struct Matter<'a> {
     pub asked: Option<(&'a Proposal, &'a Contract)>,
 }
 
+/// What a word on a matter names: the action, or the matter itself where there is none.
+#[must_use]
+pub fn about(case: &Case) -> &str {
+    if case.action.is_empty() { case.id.as_str() } else { &case.action }
+}
+
 /// Verifies a person's word: their own signature, a role of now, permitted by the
 /// policy of now, and not on what they asked for themselves.
 ///
@@ -91,17 +107,18 @@ pub struct Matter<'a> {
 /// `APPROVAL_INVALID`, `APPROVER_NOT_ALLOWED`, `POLICY_FORBIDS`, `RULE_ERROR`.
 pub fn say(
     matter: Matter<'_>,
-    jws: &str,
+    signature: &Signature,
     signers: &Signers<'_>,
     now: Timestamp,
 ) -> Result<Statement, Refused> {
     let books = matter.asked.map(|(_, contract)| (now, Books::of(signers.policy, contract)));
-    match heard(matter, jws, signers, now) {
+    match heard(matter, signature, signers, now) {
         Ok(statement) => Ok(Statement { books, ..statement }),
         Err(refused) => Err(match books {
             None => refused,
             Some((at, books)) => {
-                let word = Word { jws: jws.to_owned(), at, books, seen: None };
+                let (signature, origin) = (signature.clone(), origin(signature, signers));
+                let word = Word { signature, origin, at, books, seen: None };
                 refused.on(Premise::Finish(Box::new(word)))
             }
         }),
@@ -110,13 +127,13 @@ pub fn say(
 
 fn heard(
     matter: Matter<'_>,
-    jws: &str,
+    signature: &Signature,
     signers: &Signers<'_>,
     now: Timestamp,
 ) -> Result<Statement, Refused> {
     let invalid = |why: &str| Refused::new(Code::ApprovalInvalid, why);
-    let (claims, person) =
-        jws_claims::<FinishClaims>(jws, signers, now).map_err(|why| invalid(&why))?;
+    let (claims, person) = stated::<FinishClaims>(signature, finish_challenge, signers, now)
+        .map_err(|why| invalid(&why))?;
     if claims.action != matter.id {
         return Err(invalid("the statement is about something else"));
     }
@@ -129,11 +146,21 @@ fn heard(
         done: claims.done,
         note: claims.note.chars().filter(|c| !c.is_control()).take(500).collect(),
         at: Timestamp::from_second(claims.iat).map_err(|_| invalid("iat is no time"))?,
-        jws: jws.to_owned(),
+        signature: signature.clone(),
+        origin: origin(signature, signers),
     })
 }
 
-/// The role in which a person may speak: whoever may approve the tool may finish it.
+/// The page on which a passkey signed; of a client key there is none.
+fn origin(signature: &Signature, signers: &Signers<'_>) -> String {
+    match signature {
+        Signature::Jws(_) => String::new(),
+        Signature::Passkey(_) => signers.origin.to_owned(),
+    }
+}
+
+/// The role in which a person may speak: whoever may approve the tool may finish it, and
+/// an auditor changes nothing.
 fn entitled(
     matter: Matter<'_>,
     person: &Person,
@@ -141,7 +168,8 @@ fn entitled(
     now: Timestamp,
 ) -> Result<String, Refused> {
     let roles = signers.policy.people().roles_for(person, matter.tenant, now);
-    let Some(role) = roles.first().map(|role| (*role).to_owned()) else {
+    let speaks = roles.iter().find(|role| **role != AUDITOR);
+    let Some(role) = speaks.map(|role| (*role).to_owned()) else {
         let message = format!("this person holds no role for tenant `{}` now", matter.tenant);
         return Err(Refused::new(Code::ApproverNotAllowed, message));
     };
@@ -178,7 +206,8 @@ pub fn decide(
 ) -> Result<Finish, Refused> {
     let on = statement.books.clone().map(|(at, books)| {
         let seen = Some(Seen { look: look.clone(), untouched });
-        Word { jws: statement.jws.clone(), at, books, seen }
+        let (signature, origin) = (statement.signature.clone(), statement.origin.clone());
+        Word { signature, origin, at, books, seen }
     });
     match agreed(settled, statement, look, untouched, contract) {
         Ok(finish) => Ok(Finish { on, ..finish }),
@@ -268,8 +297,8 @@ impl Statement {
 
     /// The signed statement itself, so that anyone can check it again.
     #[must_use]
-    pub fn jws(&self) -> &str {
-        &self.jws
+    pub fn signature(&self) -> &Signature {
+        &self.signature
     }
 }
 

@@ -1,5 +1,6 @@
 //! `countersign.v1.Escalations`.
 
+use countersign_core::grant::signature::Signature;
 use countersign_core::resolve::Observation;
 use countersign_proto::v1::{self, escalations_server::Escalations};
 use countersign_shared::codes::Code;
@@ -48,26 +49,7 @@ impl EscalationsService {
     ) -> Result<v1::Escalation, Status> {
         let id = named(id)?;
         let found = self.found(&id, caller).await?;
-        let (people, now) = (self.desk.pipeline.policy.people(), self.desk.pipeline.clock.now());
-        let bound = |who: &String| {
-            people.get(who).is_some_and(|person| people.bound(person, &found.case.tenant, now))
-        };
-        if let Some(who) = who.as_ref().filter(|who| !bound(who)) {
-            let tenant = &found.case.tenant;
-            let message =
-                format!("nobody is called `{who}` in the policy's people of tenant `{tenant}`");
-            return Err(refused(Code::ApproverNotAllowed, &message));
-        }
-        let taken = self.desk.pipeline.store.take(&id, who).await;
-        if taken.map_err(|e| Turned::only(unavailable(&e)))? {
-            return Ok(shown(self.desk.escalation(&id).await?));
-        }
-        let message = match (&found.closed_by, &found.taken_by) {
-            (Some(receipt), _) => format!("it ended with {receipt}"),
-            (None, Some(other)) => format!("{other} is at it; let them give it back first"),
-            (None, None) => "somebody was faster; look again".to_owned(),
-        };
-        Err(refused(Code::InFlight, &message))
+        Ok(shown(self.desk.hand(&found, who).await?))
     }
 }
 
@@ -137,7 +119,7 @@ impl Escalations for EscalationsService {
         let asked = request.into_inner();
         let id = named(&asked.escalation_id)?;
         self.found(&id, &caller).await?;
-        let step = self.desk.finish(&id, &asked.jws).await?;
+        let step = self.desk.finish(&id, &Signature::Jws(asked.jws)).await?;
         let action = match &step {
             Some(step) => Some(action(&self.desk, step).await?),
             None => None,

@@ -13,12 +13,9 @@ use tonic::{Request, Response, Status};
 use super::executor::caller;
 use crate::desk::Desk;
 use crate::erasure::Order;
-use crate::switch::Turn;
+use crate::switch::{Turn, reason};
 use crate::turned::{Turned, unavailable};
 use crate::wire;
-
-/// Longest reason, in characters.
-const LONGEST_REASON: usize = 500;
 
 /// Serves operators.
 pub struct OperatorService {
@@ -67,21 +64,6 @@ impl OperatorService {
         }
         Ok(persons)
     }
-
-    /// A switch that reaches nothing would be believed to have stopped something.
-    fn known(&self, reach: &Reach) -> Result<(), Refused> {
-        let catalog = &self.desk.pipeline.catalog;
-        let known = match reach {
-            Reach::All => true,
-            Reach::Tenant(name) => self.issuers.iter().any(|(tenant, _)| tenant == name),
-            Reach::Pack(name) => catalog.packs.contains_key(name),
-            Reach::Tool(name) => catalog.tools.contains_key(name),
-        };
-        if known {
-            return Ok(());
-        }
-        Err(Refused::new(Code::NotFound, format!("there is no {reach} here: check its name")))
-    }
 }
 
 #[tonic::async_trait]
@@ -93,19 +75,8 @@ impl Operator for OperatorService {
         let by = caller(&request)?.id.to_string();
         let asked = request.into_inner();
         let reach: Reach = asked.reach.parse().map_err(|why: String| invalid("reach", &why))?;
-        let reason = why(&asked.reason)?;
-        // What is off may be turned on even where it is not there any more.
-        if asked.off {
-            self.known(&reach).map_err(Turned::only)?;
-        }
-        let pipeline = &self.desk.pipeline;
-        tracing::warn!(%reach, off = asked.off, %by, %reason, "a switch is turned");
-        let turn = Turn { reach, off: asked.off, by, reason };
-        // A caller that leaves ends its waiting, not the change.
-        let (switches, pipeline) = (pipeline.switches.clone(), pipeline.clone());
-        let task = tokio::spawn(async move { switches.turn(&pipeline, turn).await });
-        let done = task.await.map_err(|_| Turned::only(ended_early()))?;
-        let done = done.map_err(|e| Turned::only(unavailable(&e)))?;
+        let (off, reason) = (asked.off, why(&asked.reason)?);
+        let done = self.desk.turn(Turn { reach, off, by, reason, word: String::new() }).await?;
         Ok(Response::new(v1::SetSwitchResponse {
             receipt_id: done.receipt.to_string(),
             under_way: u32::try_from(done.under_way).unwrap_or(u32::MAX),
@@ -156,12 +127,7 @@ impl Operator for OperatorService {
 
 /// A reason as it is logged.
 fn why(text: &str) -> Result<String, Status> {
-    let reason = text.trim().chars().filter(|c| !c.is_control());
-    let reason: String = reason.take(LONGEST_REASON).collect();
-    if reason.is_empty() {
-        return Err(invalid("reason", "say why: colleagues and auditors will ask"));
-    }
-    Ok(reason)
+    Ok(reason(text).map_err(Turned::only)?)
 }
 
 fn shown(reach: &Reach, off: &Off) -> v1::Switch {

@@ -54,6 +54,11 @@ impl Issuer {
         &self.rule.issuer
     }
 
+    /// The tenant whose subjects it vouches for.
+    pub(super) fn tenant(&self) -> &str {
+        &self.rule.tenant
+    }
+
     pub(super) fn published(&self) -> Option<&Arc<Jwks>> {
         match &self.source {
             Source::Published(jwks) => Some(jwks),

@@ -139,7 +139,13 @@ impl<'a> Scene<'a> {
 
     /// An operator turns a switch.
     pub async fn turn(&mut self, reach: &Reach, off: bool) {
-        let turn = Turn { reach: reach.clone(), off, by: "op".into(), reason: "test".into() };
+        let turn = Turn {
+            reach: reach.clone(),
+            off,
+            by: "op".into(),
+            reason: "test".into(),
+            word: String::new(),
+        };
         let pipeline = self.pipeline.clone();
         pipeline.switches.turn(&pipeline, turn).await.unwrap();
         self.oracle.off = off;

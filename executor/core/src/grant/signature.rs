@@ -77,6 +77,33 @@ impl Signature {
     }
 }
 
+/// What a person of the house stated: signed with a client key, or by a passkey over the
+/// challenge of this kind of statement. And whose it is.
+///
+/// # Errors
+/// Why it does not count.
+pub(crate) fn stated<'a, C: DeserializeOwned>(
+    signature: &Signature,
+    challenge: fn(&str) -> [u8; 32],
+    signers: &Signers<'a>,
+    now: Timestamp,
+) -> Result<(C, &'a Person), String> {
+    match signature {
+        Signature::Jws(jws) => jws_claims(jws, signers, now),
+        Signature::Passkey(assertion) => assertion.states(challenge, signers, now),
+    }
+}
+
+/// Whose it is and for how long it counts, in every statement.
+#[derive(Deserialize)]
+struct Common {
+    iss: String,
+    aud: String,
+    sub: String,
+    iat: i64,
+    exp: i64,
+}
+
 /// What a person of the house signed with a client key, and whose it is.
 ///
 /// # Errors
@@ -113,15 +140,44 @@ impl Assertion {
         Ok(person)
     }
 
+    fn states<'a, C: DeserializeOwned>(
+        &self,
+        challenge: fn(&str) -> [u8; 32],
+        signers: &Signers<'a>,
+        now: Timestamp,
+    ) -> Result<(C, &'a Person), String> {
+        let common: Common = serde_json::from_str(&self.claims).map_err(|e| e.to_string())?;
+        let person = self.signer(&common.sub, &challenge(&self.claims), signers)?;
+        if common.iss != person.issuer || common.aud != AUDIENCE {
+            return Err("the statement names another person or audience".to_owned());
+        }
+        if common.exp <= now.as_second() || common.iat > now.as_second() + 60 {
+            return Err("expired, or from the future".to_owned());
+        }
+        let claims = serde_json::from_str(&self.claims).map_err(|e| e.to_string())?;
+        Ok((claims, person))
+    }
+
     fn claims<'a>(&self, signers: &Signers<'a>) -> Result<(ApprovalClaims, &'a Person), String> {
         let claims: ApprovalClaims =
             serde_json::from_str(&self.claims).map_err(|e| e.to_string())?;
-        let person = signers.policy.people().get(&claims.sub).ok_or("nobody who is known here")?;
+        let person = self.signer(&claims.sub, &self.challenge()?, signers)?;
+        Ok((claims, person))
+    }
+
+    /// The person of this id, where it is their passkey that signed this challenge.
+    fn signer<'a>(
+        &self,
+        id: &str,
+        challenge: &[u8],
+        signers: &Signers<'a>,
+    ) -> Result<&'a Person, String> {
+        let person = signers.policy.people().get(id).ok_or("nobody who is known here")?;
         let credential = bytes(&self.credential)?;
         let passkey = person.passkeys.iter().find(|key| key.id == credential);
         let passkey = passkey.ok_or("this passkey is not the person's")?;
-        self.signed(passkey, &self.challenge()?, signers.origin)?;
-        Ok((claims, person))
+        self.signed(passkey, challenge, signers.origin)?;
+        Ok(person)
     }
 
     /// What the passkey was asked for: this answer, or a list that it is in.

@@ -292,11 +292,11 @@ impl<'s> Court<'s> {
         let contract = self.contract(&word.books, proposal.tool())?;
         let policy = self.library.policy(&word.books.policy)?;
         let frontends = Keyring::default();
-        let signers = Signers { frontends: &frontends, policy, origin: "" };
+        let signers = Signers { frontends: &frontends, policy, origin: &word.origin };
         let tenant = &proposal.asked().subject.tenant;
         let asked = Some((proposal, contract));
         let matter = Matter { id: proposal.action().as_str(), tenant, asked };
-        let statement = match finish::say(matter, &word.jws, &signers, word.at) {
+        let statement = match finish::say(matter, &word.signature, &signers, word.at) {
             Ok(statement) => statement,
             Err(refused) => return Ok(Step::Stop(Box::new(refused))),
         };

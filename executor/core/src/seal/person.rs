@@ -97,6 +97,6 @@ fn word(statement: &Statement) -> Grant {
         at: statement.at(),
         card: String::new(),
         text: if statement.done() { "done" } else { "not done" }.to_owned(),
-        signature: json!({ "jws": statement.jws() }),
+        signature: json!(statement.signature()),
     }
 }

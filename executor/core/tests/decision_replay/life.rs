@@ -11,6 +11,7 @@ use countersign_core::error::Refused;
 use countersign_core::finish::{self, Matter};
 use countersign_core::gate::Hearing;
 use countersign_core::grant::approval::{self, rejected};
+use countersign_core::grant::signature::Signature;
 use countersign_core::grant::{self, Need, Parked, Signers, Vote};
 use countersign_core::lifecycle::{self, Event, Outcome, State};
 use countersign_core::limit::{Budget, Spent, Sum};
@@ -459,7 +460,7 @@ impl Life<'_> {
         let contract = active.contract(proposal.tool());
         let asked = Some((proposal, contract));
         let matter = Matter { id: proposal.action().as_str(), tenant: "t", asked };
-        let statement = match finish::say(matter, &jws, &self.signers(), now) {
+        let statement = match finish::say(matter, &Signature::Jws(jws), &self.signers(), now) {
             Ok(statement) => statement,
             Err(refused) => return self.not_granted(&state, &refused),
         };
