@@ -16,9 +16,11 @@ mod answer;
 mod challenge;
 mod config;
 mod customer;
+mod escape;
 mod frame;
 mod guard;
 mod pages;
+mod queue;
 mod requests;
 mod session;
 mod sign_in;
@@ -133,7 +135,7 @@ fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
     };
     Ok(Router::new()
         .route("/", get(home))
-        .route("/approvals", get(requests::list))
+        .route("/approvals", get(queue::list))
         .route("/approvals/claims", post(triage::claims))
         .route("/approvals/answers", post(triage::answers))
         .route("/approve/{id}", get(requests::show))

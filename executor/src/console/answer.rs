@@ -27,11 +27,11 @@ use super::visitor::Visitor;
 use crate::ports::Named;
 
 /// How long signed claims count, in seconds: a tap, and a look at the phone.
-const COUNTS: i64 = 300;
+pub(super) const COUNTS: i64 = 300;
 /// Longest wait for what a last yes sets going; it goes on behind the page.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest reason, in characters.
-const REASON: usize = 500;
+pub(super) const REASON: usize = 500;
 
 /// What somebody wants to answer to the card they see.
 #[derive(Deserialize)]
@@ -93,7 +93,10 @@ pub(super) async fn claims(
         Err(_) => Err(Unsigned::unknown()),
     };
     match found.and_then(|parked| console.drawn_up(&parked, person, &wish)) {
-        Ok(claims) => question(&console, person, claims),
+        Ok(claims) => {
+            let challenge = approval_challenge(&claims);
+            question(&console, person, claims, challenge)
+        }
         Err(unsigned) => unsigned.into_response(),
     }
 }
@@ -144,9 +147,15 @@ impl Console {
     }
 }
 
-fn question(console: &Console, person: &Person, claims: String) -> Response {
+/// What a person's passkey is asked to sign.
+pub(super) fn question(
+    console: &Console,
+    person: &Person,
+    claims: String,
+    challenge: [u8; 32],
+) -> Response {
     Json(Question {
-        challenge: URL_SAFE_NO_PAD.encode(approval_challenge(&claims)),
+        challenge: URL_SAFE_NO_PAD.encode(challenge),
         claims,
         rp_id: console.site.host().to_owned(),
         credentials: credentials(person),
@@ -199,6 +208,6 @@ pub(super) async fn answer(
 }
 
 /// The page itself knows the words for how the request stands now.
-fn reload() -> Response {
+pub(super) fn reload() -> Response {
     Json(json!({ "reload": true })).into_response()
 }

@@ -2,22 +2,26 @@
 //! to know now. What a page shows depends on the role, and so does what the server does.
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
+use countersign_core::switch::Reach;
 use tokio::time::Instant;
 
 use super::Console;
 use super::requests::notice;
 use super::view::Headline;
 use super::visitor::{Duty, Visitor};
-use countersign_core::switch::Reach;
 
 /// A page that one can go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// What waits for a yes or no.
     Approvals,
+    /// What was left to people.
+    Escalations,
     /// How far each tool goes by itself, and what is switched off.
     Switches,
+    /// What the executor runs with, and who changed it.
+    Activations,
 }
 
 /// What the layout shows.
@@ -45,27 +49,32 @@ pub(super) struct Banner {
 }
 
 impl Place {
-    const ALL: [Self; 2] = [Self::Approvals, Self::Switches];
+    const ALL: [Self; 4] = [Self::Approvals, Self::Escalations, Self::Switches, Self::Activations];
 
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::Approvals => "/approvals",
+            Self::Escalations => "/escalations",
             Self::Switches => "/switches",
+            Self::Activations => "/activations",
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Self::Approvals => "Approvals",
+            Self::Escalations => "Escalations",
             Self::Switches => "Modes & switches",
+            Self::Activations => "Activations",
         }
     }
 
     /// Whose page it is.
     pub(super) const fn open_to(self) -> &'static [Duty] {
         match self {
-            Self::Approvals => &[Duty::Approver, Duty::Auditor],
+            Self::Approvals | Self::Escalations => &[Duty::Approver, Duty::Auditor],
             Self::Switches => &[Duty::Approver, Duty::Auditor, Duty::Operator],
+            Self::Activations => &[Duty::Auditor, Duty::Operator],
         }
     }
 
@@ -91,7 +100,7 @@ impl Console {
         }
         let mut no = notice(self.frame(visitor, None), Headline::not_yours());
         *no.status_mut() = StatusCode::FORBIDDEN;
-        Err(no.into_response())
+        Err(no)
     }
 
     /// The layout for somebody, where they are.

@@ -99,6 +99,9 @@ mod tests {
             include_str!("pages/request.html"),
             include_str!("pages/customer.html"),
             include_str!("pages/switches.html"),
+            include_str!("pages/escalations.html"),
+            include_str!("pages/escalation.html"),
+            include_str!("pages/activations.html"),
         ] {
             assert!(!page.contains("style=") && !page.contains("onclick"), "{page}");
             assert!(!page.contains("|safe") && !page.contains("| safe"), "{page}");

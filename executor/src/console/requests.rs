@@ -1,4 +1,4 @@
-//! The list of what waits for a person, and the page of one request.
+//! The page of one request.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -15,28 +15,13 @@ use countersign_shared::ids::{ActionId, ProposalId};
 
 use super::Console;
 use super::frame::{Frame, Place};
-use super::view::{Headline, Seen, View, left, words};
+use super::view::{Headline, Seen, View, words};
 use super::visitor::{Duty, Visitor};
 use crate::desk::Desk;
 use crate::grants::Afresh;
 use crate::pipeline::Life;
 use crate::ports::Named;
 use crate::turned::Turned;
-
-#[derive(Template)]
-#[template(path = "list.html")]
-struct List {
-    frame: Frame,
-    items: Vec<Item>,
-}
-
-struct Item {
-    id: String,
-    card: String,
-    amount: String,
-    left: String,
-    card_digest: String,
-}
 
 #[derive(Template)]
 #[template(path = "request.html")]
@@ -60,33 +45,6 @@ pub(super) fn page(template: &impl Template) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-}
-
-/// `GET /approvals`.
-pub(super) async fn list(State(console): State<Console>, visitor: Visitor) -> Response {
-    let frame = match console.enter(&visitor, Place::Approvals) {
-        Ok(frame) => frame,
-        Err(no) => return no,
-    };
-    let journals = match console.desk.pipeline.store.waiting().await {
-        Ok(journals) => journals,
-        Err(error) => return notice(frame, Headline::unreadable(&error.to_string())),
-    };
-    let now = console.desk.pipeline.clock.now();
-    let lives = journals.into_iter().filter_map(|journal| Life::resume(journal).ok());
-    let items = lives.filter_map(|life| {
-        let Standing::Proposed(parked) = life.state() else { return None };
-        console.role(parked, &visitor.person).ok()?;
-        let proposal = parked.proposal();
-        Some(Item {
-            id: proposal.id().to_string(),
-            card: proposal.card().to_owned(),
-            amount: proposal.money().map(|money| money.to_string()).unwrap_or_default(),
-            left: left(proposal.expires_at(), now),
-            card_digest: proposal.card_digest(),
-        })
-    });
-    page(&List { frame, items: items.collect() })
 }
 
 /// `GET /approve/ID`.

@@ -218,6 +218,11 @@ pub(super) fn left(until: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// How long ago that was.
+pub(super) fn since(then: Timestamp, now: Timestamp) -> String {
+    left(now, then)
+}
+
 /// A point in time as people read it.
 pub(super) fn clock(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()

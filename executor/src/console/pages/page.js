@@ -69,7 +69,7 @@ const KEPT = "kept";
 function signInAgain() {
   const here = location.pathname + location.search;
   const picked = [...document.querySelectorAll("main input:checked")].map((box) => box.value);
-  const texts = [...document.querySelectorAll("main textarea, main input[type=text]")]
+  const texts = [...document.querySelectorAll("form:not(.filter) :is(textarea, select)")]
     .filter((field) => field.id).map((field) => [field.id, field.value]);
   sessionStorage.setItem(KEPT, JSON.stringify({ here, picked, texts }));
   location.assign(`/sign-in?to=${encodeURIComponent(here)}`);
@@ -112,6 +112,30 @@ function answerForm(form) {
         say("Sent …");
         await post(`/approve/${id}/answer`, signed);
       }
+      location.reload();
+    } catch (error) {
+      if (!error.signedOut) throw error;
+      signInAgain();
+    }
+  });
+  buttons.forEach((button) => button.addEventListener("click", work));
+  form.addEventListener("submit", (event) => event.preventDefault());
+}
+
+// A form whose words the passkey signs: they go up, their claims come back, and what is
+// signed goes up again.
+function signedForm(form) {
+  const { at } = form.dataset;
+  const buttons = [...form.querySelectorAll("button")];
+  const work = once(buttons, async (event) => {
+    const fields = [...form.querySelectorAll("select[name], textarea[name]")];
+    const wish = Object.fromEntries(fields.map((field) => [field.name, field.value]));
+    wish[event.currentTarget.name] = event.currentTarget.value;
+    say("Waiting for the passkey …");
+    try {
+      const signed = await sign(await post(`${at}/claims`, wish));
+      say("Sent …");
+      await post(`${at}/answer`, signed);
       location.reload();
     } catch (error) {
       if (!error.signedOut) throw error;
@@ -188,4 +212,5 @@ for (const [id, begin] of Object.entries(pages)) {
   const found = document.getElementById(id);
   if (found) begin(found);
 }
+document.querySelectorAll("form.signed").forEach(signedForm);
 putBack();

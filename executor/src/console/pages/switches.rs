@@ -1,17 +1,29 @@
 //! How far each tool goes by itself, from the active policy, and what is switched off.
+//! An operator turns a switch by passkey: the session alone turns none.
+
+use std::collections::BTreeSet;
+use std::iter;
 
 use askama::Template;
-use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use countersign_core::contract::Body;
+use countersign_core::grant::signature::{Assertion, Signature};
 use countersign_core::policy::ModeLine;
+use countersign_core::switch::{Reach, order};
+use countersign_shared::attest::{AUDIENCE, SwitchClaims, SwitchType, switch_challenge};
+use serde::Deserialize;
 
 use crate::console::Console;
+use crate::console::answer::{COUNTS, question, reload, said};
 use crate::console::frame::{Frame, Place, sees};
 use crate::console::requests::page;
 use crate::console::view::clock;
-use crate::console::visitor::Visitor;
+use crate::console::visitor::{Duty, Visitor};
+use crate::switch::{Turn, reason};
 
 #[derive(Template)]
 #[template(path = "switches.html")]
@@ -20,6 +32,26 @@ struct Modes {
     off: Vec<Off>,
     modes: Vec<Line>,
     policy: String,
+    /// Whether the visitor may turn switches, and which.
+    turns: bool,
+    reaches: Vec<String>,
+}
+
+/// What an operator wants.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    reach: String,
+    turn: Way,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Way {
+    Off,
+    On,
 }
 
 struct Off {
@@ -37,7 +69,10 @@ struct Line {
 }
 
 pub(super) fn routes() -> Router<Console> {
-    Router::new().route("/switches", get(show))
+    Router::new()
+        .route("/switches", get(show))
+        .route("/switches/claims", post(claims))
+        .route("/switches/answer", post(answer))
 }
 
 /// `GET /switches`.
@@ -59,7 +94,84 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Response {
         off: off.collect(),
         modes: pipeline.policy.settings().modes.iter().map(line).collect(),
         policy: pipeline.policy.digest().to_owned(),
+        turns: visitor.is(&[Duty::Operator]),
+        reaches: reaches(&console),
     })
+}
+
+/// Every switch that there is, and those that are off.
+fn reaches(console: &Console) -> Vec<String> {
+    let pipeline = &console.desk.pipeline;
+    let tenants = console.desk.subjects.tenants().map(|name| Reach::Tenant(name.to_owned()));
+    let packs = pipeline.catalog.packs.keys().cloned().map(Reach::Pack);
+    let writes = pipeline.catalog.tools.iter();
+    let writes = writes.filter(|(_, contract)| matches!(contract.body, Body::Write(_)));
+    let tools = writes.map(|(name, _)| Reach::Tool(name.clone()));
+    let off = pipeline.switches.standing();
+    let off = off.iter().map(|(reach, _)| reach.clone());
+    let all: BTreeSet<_> =
+        iter::once(Reach::All).chain(tenants).chain(packs).chain(tools).chain(off).collect();
+    all.iter().map(ToString::to_string).collect()
+}
+
+/// `POST /switches/claims`: what a passkey has to sign.
+async fn claims(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Json(wish): Json<Wish>,
+) -> Response {
+    if !visitor.is(&[Duty::Operator]) {
+        return said(StatusCode::FORBIDDEN, "Only operators turn switches.");
+    }
+    let reason = match reason(&wish.reason) {
+        Ok(reason) => reason,
+        Err(refused) => return said(StatusCode::BAD_REQUEST, &refused.message),
+    };
+    let (person, now) = (&visitor.person, console.desk.pipeline.clock.now().as_second());
+    let claims = SwitchClaims {
+        typ: SwitchType::Switch,
+        iss: person.issuer.clone(),
+        aud: AUDIENCE.to_owned(),
+        sub: person.id.clone(),
+        reach: wish.reach,
+        off: wish.turn == Way::Off,
+        reason,
+        iat: now,
+        exp: now + COUNTS,
+    };
+    match serde_json::to_string(&claims) {
+        Ok(claims) => {
+            let challenge = switch_challenge(&claims);
+            question(&console, person, claims, challenge)
+        }
+        Err(_) => said(StatusCode::INTERNAL_SERVER_ERROR, "Not possible now. Try again."),
+    }
+}
+
+/// `POST /switches/answer`: turns the switch. The core checks signature and role.
+async fn answer(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Json(assertion): Json<Assertion>,
+) -> Response {
+    let word = serde_json::to_string(&assertion).unwrap_or_default();
+    let (signers, now) = (console.desk.signers(), console.desk.pipeline.clock.now());
+    let order = match order(&Signature::Passkey(Box::new(assertion)), &signers, now) {
+        Ok(order) if order.by() == visitor.person.id => order,
+        Ok(_) => return said(StatusCode::FORBIDDEN, "This word is not the signed-in person's."),
+        Err(refused) => return said(StatusCode::FORBIDDEN, &refused.message),
+    };
+    let turn = Turn {
+        reach: order.reach().clone(),
+        off: order.off(),
+        by: order.by().to_owned(),
+        reason: order.reason().to_owned(),
+        word,
+    };
+    match console.desk.turn(turn).await {
+        Ok(_) => reload(),
+        Err(turned) => said(StatusCode::CONFLICT, &turned.refused.message),
+    }
 }
 
 fn line(mode: &ModeLine) -> Line {

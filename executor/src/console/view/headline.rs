@@ -40,6 +40,11 @@ impl Headline {
         Self::new("doubt", "Not for your role", text)
     }
 
+    /// What somebody wanted cannot be done now.
+    pub(crate) fn refused(why: &str) -> Self {
+        Self::new("bad", "Not done", why)
+    }
+
     /// Nobody can say now.
     pub(crate) fn unreadable(why: &str) -> Self {
         let text = format!("The state cannot be read now: {why}. Open the page again in a moment.");

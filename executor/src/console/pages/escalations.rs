@@ -1,0 +1,92 @@
+//! The matters that were left to people.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use axum::routing::get;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::console::Console;
+use crate::console::frame::{Frame, Place};
+use crate::console::requests::{notice, page};
+use crate::console::view::{Headline, since};
+use crate::console::visitor::Visitor;
+use crate::ports::{Escalation, EscalationQuery};
+
+/// Most matters of a tenant on the page.
+const MOST: u32 = 100;
+
+/// Which matters somebody wants to see.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Filter {
+    /// `mine`, `closed`, or empty for all that are open.
+    show: String,
+}
+
+#[derive(Template)]
+#[template(path = "escalations.html")]
+struct List {
+    frame: Frame,
+    filter: Filter,
+    matters: Vec<Line>,
+}
+
+struct Line {
+    id: String,
+    reason: String,
+    about: String,
+    facts: String,
+}
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new().route("/escalations", get(show))
+}
+
+/// `GET /escalations`.
+async fn show(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Query(filter): Query<Filter>,
+) -> Response {
+    let frame = match console.enter(&visitor, Place::Escalations) {
+        Ok(frame) => frame,
+        Err(no) => return no,
+    };
+    let (mut found, closed) = (Vec::new(), filter.show == "closed");
+    for tenant in visitor.tenants(Place::Escalations.open_to()) {
+        let query = EscalationQuery { tenant, closed, limit: MOST, ..EscalationQuery::default() };
+        match console.desk.pipeline.store.escalations(query).await {
+            Ok(some) => found.extend(some),
+            Err(error) => return notice(frame, Headline::unreadable(&error.to_string())),
+        }
+    }
+    let mine = |matter: &Escalation| matter.taken_by.as_deref() == Some(&*visitor.person.id);
+    found.retain(|matter| matter.closed_by.is_some() == closed);
+    found.retain(|matter| filter.show != "mine" || mine(matter));
+    found.sort_by(|a, b| (a.case.at, &a.case.id).cmp(&(b.case.at, &b.case.id)));
+    let now = console.desk.pipeline.clock.now();
+    let matters = found.iter().map(|matter| line(matter, now)).collect();
+    page(&List { frame, filter, matters })
+}
+
+fn line(matter: &Escalation, now: Timestamp) -> Line {
+    let case = &matter.case;
+    let taken = matter.taken_by.as_ref().map(|who| format!("{who} is at it"));
+    let facts = [Some(case.tenant.clone()), Some(format!("since {}", since(case.at, now))), taken];
+    let tool = if case.tool.is_empty() { "no tool was chosen" } else { &case.tool };
+    Line {
+        id: case.id.to_string(),
+        reason: reason(matter),
+        about: tool.to_owned(),
+        facts: facts.into_iter().flatten().collect::<Vec<_>>().join(" · "),
+    }
+}
+
+/// Why a person is asked, with the code.
+pub(super) fn reason(matter: &Escalation) -> String {
+    let words = matter.case.reason.name().replace('_', " ");
+    if matter.case.code.is_empty() { words } else { format!("{words} ({})", matter.case.code) }
+}
