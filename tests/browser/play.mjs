@@ -3,14 +3,16 @@
 //
 //   node --experimental-websocket play.mjs '{ chromium, profile, shots, credential, steps }'
 //
-// Steps: { open } { click, times? } { type, text } { wait, text } { read } { dark } { shot }
-// The last line printed is a JSON list of what `read` found.
+// Steps: { open } { click, times? } { type, text } { choose, value } { wait, text } { read }
+// { count } { value } { forget } { axe } { wide } { dark } { shot }
+// The last line printed is a JSON list of what `read`, `count` and `value` found. A dialog,
+// anything that the page's policy forbids, and a request to anywhere else fail it.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const { chromium, profile, shots, credential, steps } = JSON.parse(process.argv[2]);
+const { chromium, profile, shots, credential, steps, axe } = JSON.parse(process.argv[2]);
 const PATIENCE = 60_000;
 
 const browser = spawn(chromium, [
@@ -36,11 +38,17 @@ await new Promise((open, failed) => {
 });
 const asked = new Map();
 const complaints = [];
+let home;
 socket.onmessage = ({ data }) => {
   const { id, result, error, method, params } = JSON.parse(data);
   if (method === "Page.javascriptDialogOpening") complaints.push(`a dialog opened: ${params.message}`);
   if (method === "Log.entryAdded" && /Content Security Policy/.test(params.entry.text)) {
     complaints.push(params.entry.text);
+  }
+  if (method === "Network.requestWillBeSent") {
+    const { url } = params.request;
+    const elsewhere = !url.startsWith("about:") && new URL(url).origin !== home;
+    if (home && elsewhere) complaints.push(`a request to ${url}`);
   }
   const waiting = asked.get(id);
   asked.delete(id);
@@ -58,9 +66,12 @@ const { targetId } = await call("Target.createTarget", { url: "about:blank" });
 sessionId = (await call("Target.attachToTarget", { targetId, flatten: true })).sessionId;
 await call("Page.enable");
 await call("Log.enable");
-await call("Emulation.setDeviceMetricsOverride", {
-  width: 390, height: 844, deviceScaleFactor: 1, mobile: true,
+await call("Network.enable");
+let width = 390;
+const size = () => call("Emulation.setDeviceMetricsOverride", {
+  width, height: 844, deviceScaleFactor: 1, mobile: width === 390,
 });
+await size();
 await call("WebAuthn.enable");
 const { authenticatorId } = await call("WebAuthn.addVirtualAuthenticator", {
   options: {
@@ -101,7 +112,10 @@ async function present(selector) {
 }
 
 const play = {
-  open: ({ open }) => call("Page.navigate", { url: open }),
+  open: ({ open }) => {
+    home = new URL(open).origin;
+    return call("Page.navigate", { url: open });
+  },
   click: async ({ click, times = 1 }) => {
     await present(click);
     await run(`for (let i = 0; i < ${times}; i++) document.querySelector(${JSON.stringify(click)}).click()`);
@@ -112,13 +126,39 @@ const play = {
     await call("Input.insertText", { text });
   },
   wait: ({ wait, text }) => until(wait, text),
+  choose: async ({ choose, value }) => {
+    await present(choose);
+    await run(`document.querySelector(${JSON.stringify(choose)}).value = ${JSON.stringify(value)}`);
+  },
+  count: async ({ count }) => {
+    found.push(String(await run(`document.querySelectorAll(${JSON.stringify(count)}).length`)));
+  },
+  value: async ({ value }) => {
+    found.push(await run(`document.querySelector(${JSON.stringify(value)}).value`));
+  },
+  forget: () => call("Network.clearBrowserCookies"),
+  axe: async ({ axe: where }) => {
+    if (!axe) return;
+    await present("main");
+    await run(`${readFileSync(axe, "utf8")};0`);
+    const { result } = await call("Runtime.evaluate", {
+      expression: 'axe.run().then(({ violations }) => violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`))',
+      awaitPromise: true, returnByValue: true,
+    });
+    if (!Array.isArray(result.value)) throw new Error(`axe did not run on ${where}`);
+    if (result.value.length > 0) throw new Error(`${where}: ${result.value.join("\n")}`);
+  },
+  wide: ({ wide }) => {
+    width = wide ? 1200 : 390;
+    return size();
+  },
   read: async ({ read }) => { found.push(await text(read)); },
   dark: ({ dark }) => call("Emulation.setEmulatedMedia", {
     features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }],
   }),
   shot: async ({ shot }) => {
     const wide = await run("document.documentElement.scrollWidth");
-    if (wide > 390) throw new Error(`${shot}: the page is ${wide} px wide`);
+    if (wide > width) throw new Error(`${shot}: the page is ${wide} px wide`);
     mkdirSync(shots, { recursive: true });
     const { data } = await call("Page.captureScreenshot", { captureBeyondViewport: true });
     writeFileSync(join(shots, `${shot}.png`), Buffer.from(data, "base64"));

@@ -64,7 +64,7 @@ async fn bulk_triage_drops_what_changed_and_carries_the_rest_out_by_one_tap() {
             json!({ "open": format!("{}/approvals", house.origin) }),
             json!({ "wait": "h1", "text": "Sign in" }),
             json!({ "click": "#sign-in button" }),
-            json!({ "wait": "h1", "text": "Waiting for you" }),
+            json!({ "wait": "h1", "text": "Waiting for a yes or no" }),
         ];
         let after = [
             json!({ "shot": "triage" }),

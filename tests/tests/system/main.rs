@@ -27,6 +27,8 @@ mod bench;
 mod blind_backend;
 mod bulk_triage;
 mod chat;
+mod console;
+mod console_xss;
 mod contract_gone;
 mod crash_points;
 mod cross_subject;

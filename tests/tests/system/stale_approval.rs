@@ -27,27 +27,46 @@ pub struct House {
     pub carol: Passkey,
     /// Of the other tenant.
     pub dave: Passkey,
+    /// An auditor, where the house has one.
+    pub erin: Passkey,
+    /// An operator, where the house has one.
+    pub olga: Passkey,
 }
 
 impl House {
     pub async fn asking(by: &str) -> Self {
+        Self::open(by, "Alice Example", false).await
+    }
+
+    /// With an auditor and an operator as well, and with a name for Alice.
+    pub async fn staffed(by: &str, alice: &str) -> Self {
+        Self::open(by, alice, true).await
+    }
+
+    async fn open(by: &str, name: &str, staffed: bool) -> Self {
         let mut pair = Pair::executor_only().await;
         let origin = page::free_origin();
-        let [alice, bob, carol, dave] = [("alice", 1), ("bob", 2), ("carol", 3), ("dave", 4)]
-            .map(|(name, id)| Passkey::of(name, id));
+        let [alice, bob, carol, dave, erin, olga] =
+            [("alice", 1), ("bob", 2), ("carol", 3), ("dave", 4), ("erin", 5), ("olga", 6)]
+                .map(|(name, id)| Passkey::of(name, id));
         let person = |passkey: &Passkey, name: &str, role: &str, tenant: &str| {
             let (id, key) = (passkey.person, passkey.yaml());
             format!(
-                "  - {{ id: {id}, issuer: \"https://directory.test.invalid\", name: \"{name}\", \
-                 roles: [{role}], tenants: [{tenant}], passkeys: [{key}] }}\n"
+                "  - {{ id: {id}, issuer: \"https://directory.test.invalid\", name: {}, \
+                 roles: [{role}], tenants: [{tenant}], passkeys: [{key}] }}\n",
+                json!(name)
             )
         };
-        let people = [
-            person(&alice, "Alice Example", "support_lead", "demo-shop"),
+        let mut people = vec![
+            person(&alice, name, "support_lead", "demo-shop"),
             person(&bob, "Bob <b>Example</b>", "support_lead", "demo-shop"),
             person(&carol, "Carol Example", "finance", "demo-shop"),
             person(&dave, "Dave Example", "support_lead", "other-shop"),
         ];
+        if staffed {
+            people.push(person(&erin, "Erin Example", "auditor", "demo-shop"));
+            people.push(person(&olga, "Olga Example", "operator", "demo-shop"));
+        }
         let people = format!("people:\n{}", people.concat());
         let line = format!(
             "modes:\n  - {{ tools: [\"shopify.refund_lines\"], mode: approve, by: {by} }}\n"
@@ -55,7 +74,10 @@ impl House {
         pair.change_policy(
             |name, text| match name {
                 "people.yaml" => people.clone(),
-                "settings.yaml" => text.replace("modes:\n", &line),
+                // One operator has to be enough, where there is one only.
+                "settings.yaml" => {
+                    text.replace("modes:\n", &line).replace("policy: 2", "policy: 1")
+                }
                 _ => text,
             },
             &[],
@@ -66,7 +88,7 @@ impl House {
         ));
         // The first start activates what it finds.
         pair.begin_anew();
-        Self { pair, origin, alice, bob, carol, dave }
+        Self { pair, origin, alice, bob, carol, dave, erin, olga }
     }
 
     pub fn desk(&self) -> Desk<'_> {
@@ -74,7 +96,7 @@ impl House {
     }
 
     /// A customer asks for a refund and confirms it; answers with the proposal.
-    async fn refund(&self, desk: &mut Desk<'_>) -> String {
+    pub async fn refund(&self, desk: &mut Desk<'_>) -> String {
         let proposal = desk.propose_refund("1001").await.unwrap();
         let yes = desk.yes(&proposal);
         let action = desk.execute(&proposal, &yes).await.unwrap();

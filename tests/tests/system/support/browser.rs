@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use super::pair::Pair;
 
+/// What checks accessibility.
+const AXE: &str = "axe-core@4.14.1";
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 fn on_path(name: &str) -> Option<PathBuf> {
@@ -33,9 +36,12 @@ pub async fn play(pair: &Pair, credential: Option<Value>, steps: Value) -> Optio
         }
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/play.mjs");
+    // A browser of their own, so that nobody is signed in as somebody else.
+    static PLAYED: AtomicU32 = AtomicU32::new(0);
+    let profile = format!("chromium-{}", PLAYED.fetch_add(1, Ordering::Relaxed));
     let play = json!({
-        "chromium": chromium, "profile": pair.path("chromium"), "shots": shots(pair),
-        "credential": credential, "steps": steps,
+        "chromium": chromium, "profile": pair.path(&profile), "shots": shots(pair),
+        "credential": credential, "steps": steps, "axe": axe().await,
     });
     let mut command = Command::new(node);
     command.args(["--experimental-websocket", "--no-warnings", script]).arg(play.to_string());
@@ -46,6 +52,25 @@ pub async fn play(pair: &Pair, credential: Option<Value>, steps: Value) -> Optio
     let told = String::from_utf8(played.stdout).unwrap();
     assert!(played.status.success(), "the browser's half failed:\n{told}");
     Some(serde_json::from_str(told.lines().last().unwrap()).unwrap())
+}
+
+/// The checker of accessibility, from its registry; without npm, pages go unchecked.
+async fn axe() -> Option<PathBuf> {
+    static INSTALLING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = INSTALLING.lock().await;
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("axe");
+    let file = folder.join("node_modules/axe-core/axe.min.js");
+    if !file.is_file() {
+        let mut npm = tokio::process::Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+        npm.arg("--prefix").arg(&folder).arg(AXE).stdin(Stdio::null());
+        let done = npm.output().await;
+        if !done.is_ok_and(|done| done.status.success()) {
+            println!("skipped: {AXE} cannot be installed, accessibility is not checked");
+            return None;
+        }
+    }
+    Some(file)
 }
 
 /// Where pictures go: kept where asked for, else gone with the test.
