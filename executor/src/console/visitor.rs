@@ -121,13 +121,13 @@ mod tests {
 
     #[test]
     fn a_form_leads_back_to_its_own_page_only() {
-        let from = |referer: &str| {
+        let back = |referer: &str| {
             let headers = HeaderMap::from_iter([(REFERER, referer.parse().unwrap())]);
-            super::from(&headers, "https://a.example")
+            from(&headers, "https://a.example")
         };
-        assert_eq!(from("https://a.example/escalations/e?x=1"), "/escalations/e?x=1");
-        assert_eq!(from("https://evil.example/a"), "/");
+        assert_eq!(back("https://a.example/escalations/e?x=1"), "/escalations/e?x=1");
+        assert_eq!(back("https://evil.example/a"), "/");
         // What comes after the origin is checked as any way back is.
-        assert_eq!(sign_in(&from("https://a.example.evil.example/a")), "/sign-in?to=/");
+        assert_eq!(sign_in(&back("https://a.example.evil.example/a")), "/sign-in?to=/");
     }
 }

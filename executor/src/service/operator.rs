@@ -14,7 +14,7 @@ use super::executor::caller;
 use crate::desk::Desk;
 use crate::erasure::Order;
 use crate::switch::{Turn, reason};
-use crate::turned::{Turned, unavailable};
+use crate::turned::Turned;
 use crate::wire;
 
 /// Serves operators.
