@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::{
     activate, approvals, audit, backup, bench, chat, completions, contracts, demo, doctor, erase,
-    escalations, explain, guard, init, pki, policy, receipts, recover, replay, switch,
+    escalations, explain, guard, init, pki, policy, receipts, recover, replay, report, switch,
 };
 
 /// A verb did what it was asked, and what it looked at is right.
@@ -93,6 +93,9 @@ enum Verb {
     /// List and show receipts, from an executor or from a log folder.
     #[command(subcommand)]
     Receipts(receipts::Command),
+    /// Hold the planner's confidence against how its plans ended.
+    #[command(subcommand)]
+    Report(report::Command),
     /// Check the log and every verdict in it, offline; try a policy on the past; find what happened
     /// and why.
     #[command(subcommand)]
@@ -149,6 +152,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Approvals(command) => approvals::run(command),
         Verb::Escalations(command) => escalations::run(command),
         Verb::Receipts(command) => receipts::run(command),
+        Verb::Report(command) => report::run(command),
         Verb::Audit(command) => audit::run(command),
         Verb::Replay(args) => replay::run(&args),
         Verb::Completions { shell } => completions::run(shell, &mut Line::command()),

@@ -39,6 +39,7 @@ pub mod switch;
 pub mod audit;
 pub mod receipts;
 pub mod replay;
+pub mod report;
 
 mod binaries;
 mod completions;
