@@ -15,6 +15,7 @@ use countersign_core::grant::signature::Signature;
 use countersign_core::lifecycle::{Event, Outcome, Settled, State};
 use countersign_core::proposal::Asked;
 use countersign_core::seal::{self, Leaf};
+use countersign_core::subject::Subject;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, EscalationId, ReceiptId};
 
@@ -57,6 +58,24 @@ impl Desk {
         let found = found.map_err(|e| Turned::only(unavailable(&e)))?;
         let none = || Turned::only(Refused::new(Code::NotFound, "no such escalation"));
         found.into_iter().next().ok_or_else(none)
+    }
+
+    /// A matter of this subject, by the receipt that opened it.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, also for what is another subject's (SUBJECT OWNS IT).
+    pub async fn handed_over(
+        &self,
+        who: &Subject,
+        opened: &ReceiptId,
+    ) -> Result<Escalation, Turned> {
+        let matter = self.escalation(&EscalationId::of(opened)).await?;
+        let case = &matter.case;
+        let owner = (&case.tenant, &case.issuer, &case.subject);
+        if owner == (&who.tenant, &who.issuer, &who.id) {
+            return Ok(matter);
+        }
+        Err(Turned::only(Refused::new(Code::NotFound, "no such escalation")))
     }
 
     /// Takes a person's word on how a matter ended. One that ended before stays so.

@@ -143,6 +143,7 @@ pub(crate) fn plan(tool: &str, arguments: BTreeMap<String, Source>) -> Plan {
             recommended_action: String::new(),
             score: 1.0,
             uncertainty_reason: String::new(),
+            features: Default::default(),
         },
         model: ModelUse {
             model: String::new(),

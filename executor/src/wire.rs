@@ -7,7 +7,7 @@ use countersign_core::error::Refused;
 use countersign_core::escalation::Handover;
 use countersign_core::grant::{Need, Parked};
 use countersign_core::lifecycle::{Outcome, State};
-use countersign_core::plan::{Confidence, ModelUse, Plan, Source, Step as PlanStep};
+use countersign_core::plan::{Confidence, MAX_FEATURES, ModelUse, Plan, Source, Step as PlanStep};
 use countersign_core::proposal::{Asked, Proposal};
 use countersign_proto::v1;
 use countersign_shared::codes::Code;
@@ -34,8 +34,12 @@ const DEEPEST: usize = 8;
 pub fn plan(wire: v1::Plan) -> Result<Plan, Refused> {
     let confidence = wire.confidence.unwrap_or_default();
     // What is no number could not be written into a receipt.
-    if !confidence.score.is_finite() {
+    let numbers = confidence.features.values().chain([&confidence.score]);
+    if !numbers.copied().all(f64::is_finite) {
         return Err(Refused::new(Code::PlanInvalid, "confidence.score is not between 0 and 1"));
+    }
+    if confidence.features.len() > MAX_FEATURES {
+        return Err(Refused::new(Code::PlanInvalid, "confidence.features are too many"));
     }
     let model = wire.model.unwrap_or_default();
     let after = Some(wire.after_receipt_id).filter(|id| !id.is_empty());
@@ -47,6 +51,7 @@ pub fn plan(wire: v1::Plan) -> Result<Plan, Refused> {
             recommended_action: recommended(confidence.recommended_action()).to_owned(),
             score: confidence.score,
             uncertainty_reason: cut(confidence.uncertainty_reason),
+            features: confidence.features.into_iter().map(|(name, n)| (cut(name), n)).collect(),
         },
         model: ModelUse {
             model: cut(model.model),

@@ -31,6 +31,9 @@ pub struct Task {
     pub call: Call,
     /// The model's score.
     pub score: f64,
+    /// How likely its words were to the model; where that is known.
+    #[serde(default)]
+    pub tokens: Option<f64>,
     /// Why not surer.
     pub doubt: String,
     /// What the model cost.
@@ -75,6 +78,8 @@ pub struct Prepared {
     pub arguments: BTreeMap<String, Argument>,
     /// Factor on the score: below 1 where something was inferred.
     pub sureness: f64,
+    /// How many things the words fitted where one was taken; 1 where it was plain.
+    pub fitted: usize,
     /// What this plan is about, for "it" in the next message.
     pub focus: BTreeMap<String, Candidate>,
 }
@@ -113,12 +118,14 @@ pub async fn assemble(
         used: Vec::new(),
         resolved: BTreeMap::new(),
         sureness: 1.0,
+        fitted: 1,
         focus: BTreeMap::new(),
     };
     match builder.all(tool).await {
         Ok(()) => Ok(Assembled::Ready(Prepared {
             arguments: builder.resolved,
             sureness: builder.sureness,
+            fitted: builder.fitted,
             focus: builder.focus,
         })),
         Err(Break::Ask(question)) => Ok(Assembled::Ask(question)),
@@ -159,6 +166,7 @@ struct Builder<'b, 'r> {
     used: Vec<(String, Range<usize>)>,
     resolved: BTreeMap<String, Argument>,
     sureness: f64,
+    fitted: usize,
     focus: BTreeMap<String, Candidate>,
 }
 

@@ -5,10 +5,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use parking_lot::Mutex;
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
 use crate::memory::{Memory, Unread};
 
@@ -94,7 +96,7 @@ impl Budgets {
     ///
     /// # Errors
     /// Whose budget has no room for it.
-    pub fn reserve(
+    pub async fn reserve(
         &self,
         purse: &Purse,
         most: Amount,
@@ -111,42 +113,53 @@ impl Budgets {
             (self.caps.tenant_day, "the tenant for today"),
             (self.caps.day, "today"),
         ];
-        let mut spent = self.spent.lock();
+        let mut spent = self.spent.lock().await;
         if spent.len() >= MOST {
             // Those of tenants and of days are few, and stay.
             spent.retain(|account, _| !account.starts_with(CONVERSATION));
         }
         for (account, (cap, whose)) in accounts.iter().zip(caps) {
             // ERRORS REFUSE: what was spent and cannot be read is no room.
-            let so_far = self.so_far(&mut spent, account).map_err(|Unread| Exhausted(whose))?;
+            let so_far = self.so_far(&mut spent, account).await;
+            let so_far = so_far.map_err(|Unread| Exhausted(whose))?;
             if !cap.has_room(so_far.and(most)) {
                 return Err(Exhausted(whose));
             }
         }
-        self.add(&mut spent, &accounts, |so_far| so_far.and(most));
+        let kept = self.add(&mut spent, &accounts, |so_far| so_far.and(most)).await;
+        drop(spent);
+        // Before the call is made: a restart forgets nothing of it.
+        join_all(kept).await;
         Ok(Reserved { budgets: self.clone(), accounts, most })
     }
 
-    fn add(
+    /// Queued for memory in this order; to be awaited once others may go on.
+    async fn add(
         &self,
         spent: &mut HashMap<String, Amount>,
         accounts: &[String],
         change: impl Fn(Amount) -> Amount,
-    ) {
+    ) -> Vec<BoxFuture<'static, ()>> {
+        let mut kept = Vec::new();
         for account in accounts {
             // What cannot be read now keeps what it had.
-            let Ok(so_far) = self.so_far(spent, account) else { continue };
+            let Ok(so_far) = self.so_far(spent, account).await else { continue };
             let now = change(so_far);
             spent.insert(account.clone(), now);
-            self.memory.keep_spent(account, now);
+            kept.push(self.memory.keep_spent(account, now).boxed());
         }
+        kept
     }
 
-    fn so_far(&self, spent: &mut HashMap<String, Amount>, account: &str) -> Result<Amount, Unread> {
+    async fn so_far(
+        &self,
+        spent: &mut HashMap<String, Amount>,
+        account: &str,
+    ) -> Result<Amount, Unread> {
         if let Some(so_far) = spent.get(account) {
             return Ok(*so_far);
         }
-        let so_far = self.memory.spent(account)?.unwrap_or_default();
+        let so_far = self.memory.spent(account).await?.unwrap_or_default();
         spent.insert(account.to_owned(), so_far);
         Ok(so_far)
     }
@@ -154,10 +167,12 @@ impl Budgets {
 
 impl Reserved {
     /// The call is over and cost so much.
-    pub fn settle(self, used: Amount) {
-        let back = self.most;
-        let mut spent = self.budgets.spent.lock();
-        self.budgets.add(&mut spent, &self.accounts, |so_far| so_far.less(back).and(used));
+    pub async fn settle(self, used: Amount) {
+        let Self { budgets, accounts, most } = self;
+        let mut spent = budgets.spent.lock().await;
+        let kept = budgets.add(&mut spent, &accounts, |so_far| so_far.less(most).and(used)).await;
+        drop(spent);
+        join_all(kept).await;
     }
 }
 
@@ -217,83 +232,79 @@ mod tests {
         Caps { conversation: tokens(conversation), tenant_day: tokens(tenant), day: tokens(day) }
     }
 
-    #[test]
-    fn budget_reservation_of_many_at_once_is_never_over_by_one_call() {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn budget_reservation_of_many_at_once_is_never_over_by_one_call() {
         let cap = Cap { calls: Some(57), money: Some(0.00057), ..Cap::default() };
         let caps = Caps { tenant_day: cap, ..Caps::default() };
         let budgets = Budgets::new(caps, Memory::default());
-        let made: usize = std::thread::scope(|scope| {
-            let turns: Vec<_> = (0..200)
-                .map(|turn| {
-                    let budgets = budgets.clone();
-                    scope.spawn(move || {
-                        let mut made = 0;
-                        for _ in 0..5 {
-                            let name = format!("c{turn}");
-                            let now = Timestamp::UNIX_EPOCH;
-                            if let Ok(reserved) = budgets.reserve(&purse(&name), call(10), now) {
-                                made += 1;
-                                // Some settle, some break off.
-                                if turn % 2 == 0 {
-                                    reserved.settle(call(10));
-                                }
-                            }
+        let turns = (0..200).map(|turn| {
+            let budgets = budgets.clone();
+            tokio::spawn(async move {
+                let (name, now, mut made) = (format!("c{turn}"), Timestamp::UNIX_EPOCH, 0);
+                for _ in 0..5 {
+                    if let Ok(reserved) = budgets.reserve(&purse(&name), call(10), now).await {
+                        made += 1;
+                        // Some settle, some break off.
+                        if turn % 2 == 0 {
+                            reserved.settle(call(10)).await;
                         }
-                        made
-                    })
-                })
-                .collect();
-            turns.into_iter().map(|turn| turn.join().unwrap()).sum()
+                    }
+                }
+                made
+            })
         });
+        let turns: Vec<_> = turns.collect();
+        let made: usize = join_all(turns).await.into_iter().map(Result::unwrap).sum();
         assert_eq!(made, 57);
     }
 
-    #[test]
-    fn each_cap_ends_it_and_only_its_own() {
+    #[tokio::test]
+    async fn each_cap_ends_it_and_only_its_own() {
         let budgets = Budgets::new(caps(100, 150, 1_000), Memory::default());
         let now = Timestamp::UNIX_EPOCH;
-        let over = |name: &str, tokens| budgets.reserve(&purse(name), call(tokens), now).err();
-        assert_eq!(over("a", 100), None);
-        assert_eq!(over("a", 1), Some(Exhausted("this conversation")));
-        assert_eq!(over("b", 51), Some(Exhausted("the tenant for today")));
-        assert_eq!(over("b", 50), None);
+        let over =
+            async |name: &str, tokens| budgets.reserve(&purse(name), call(tokens), now).await.err();
+        assert_eq!(over("a", 100).await, None);
+        assert_eq!(over("a", 1).await, Some(Exhausted("this conversation")));
+        assert_eq!(over("b", 51).await, Some(Exhausted("the tenant for today")));
+        assert_eq!(over("b", 50).await, None);
         let tomorrow = now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap();
-        assert!(budgets.reserve(&purse("c"), call(50), tomorrow).is_ok());
+        assert!(budgets.reserve(&purse("c"), call(50), tomorrow).await.is_ok());
     }
 
-    #[test]
-    fn what_it_cost_takes_the_place_of_what_it_could_have() {
+    #[tokio::test]
+    async fn what_it_cost_takes_the_place_of_what_it_could_have() {
         let budgets = Budgets::new(caps(100, 1_000, 1_000), Memory::default());
         let now = Timestamp::UNIX_EPOCH;
         for _ in 0..9 {
-            budgets.reserve(&purse("a"), call(90), now).unwrap().settle(call(1));
+            budgets.reserve(&purse("a"), call(90), now).await.unwrap().settle(call(1)).await;
         }
-        assert!(budgets.reserve(&purse("a"), call(92), now).is_err());
-        assert!(budgets.reserve(&purse("a"), call(91), now).is_ok());
+        assert!(budgets.reserve(&purse("a"), call(92), now).await.is_err());
+        assert!(budgets.reserve(&purse("a"), call(91), now).await.is_ok());
     }
 
-    #[test]
-    fn many_conversations_push_no_days_spending_out() {
+    #[tokio::test]
+    async fn many_conversations_push_no_days_spending_out() {
         let caps = Caps { day: Cap { calls: Some(2), ..Cap::default() }, ..Caps::default() };
         let budgets = Budgets::new(caps, Memory::default());
         let now = Timestamp::UNIX_EPOCH;
-        let first = budgets.reserve(&purse("a"), call(1), now).unwrap();
+        let first = budgets.reserve(&purse("a"), call(1), now).await.unwrap();
         for n in 0..MOST {
-            budgets.spent.lock().insert(format!("{CONVERSATION}{n}"), Amount::default());
+            budgets.spent.lock().await.insert(format!("{CONVERSATION}{n}"), Amount::default());
         }
-        budgets.reserve(&purse("b"), call(1), now).unwrap().settle(call(1));
-        first.settle(call(1));
-        assert!(budgets.reserve(&purse("c"), call(1), now).is_err());
+        budgets.reserve(&purse("b"), call(1), now).await.unwrap().settle(call(1)).await;
+        first.settle(call(1)).await;
+        assert!(budgets.reserve(&purse("c"), call(1), now).await.is_err());
     }
 
-    #[test]
-    fn a_restart_forgets_nothing_that_was_spent() {
+    #[tokio::test]
+    async fn a_restart_forgets_nothing_that_was_spent() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Budgets::new(caps(100, 1_000, 1_000), Memory::open(folder.path()).unwrap());
         let now = Timestamp::UNIX_EPOCH;
-        let _broken_off = open().reserve(&purse("a"), call(60), now).unwrap();
-        assert!(open().reserve(&purse("a"), call(41), now).is_err());
-        open().reserve(&purse("a"), call(40), now).unwrap().settle(call(40));
-        assert!(open().reserve(&purse("a"), call(1), now).is_err());
+        let _broken_off = open().reserve(&purse("a"), call(60), now).await.unwrap();
+        assert!(open().reserve(&purse("a"), call(41), now).await.is_err());
+        open().reserve(&purse("a"), call(40), now).await.unwrap().settle(call(40)).await;
+        assert!(open().reserve(&purse("a"), call(1), now).await.is_err());
     }
 }

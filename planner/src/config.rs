@@ -189,6 +189,10 @@ pub struct OpenaiConfig {
     /// record at the executor.
     #[serde(default)]
     pub record_bodies: bool,
+    /// Whether to ask for the probabilities of its words, which lower the confidence where
+    /// they are low. Some servers refuse a request that asks.
+    #[serde(default)]
+    pub logprobs: bool,
 }
 
 fn thirty_seconds() -> Duration {

@@ -150,6 +150,7 @@ impl<'a> Reader<'a> {
                     score: 1.0,
                     uncertainty_reason: String::new(),
                     recommended_action: RecommendedAction::Proceed.into(),
+                    ..Confidence::default()
                 }),
                 model: Some(self.usage.clone()),
                 after_receipt_id: String::new(),

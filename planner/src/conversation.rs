@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assemble::choose::Candidate;
 use crate::assemble::{Question, Task};
+use crate::checkpoint::Checkpoint;
 use crate::memory::Memory;
 use crate::stored;
 
@@ -26,6 +27,7 @@ mod decide;
 mod ending;
 mod guest;
 mod hand;
+mod held;
 mod link;
 mod pursue;
 pub mod turn;
@@ -116,8 +118,12 @@ pub struct Conversation {
     pub observations: Vec<Observation>,
     /// What the last turn was about, by argument name.
     pub focus: BTreeMap<String, Candidate>,
-    /// What was done and is known, one line each, for models.
-    pub so_far: Vec<String>,
+    /// What has ended, for models.
+    #[serde(default)]
+    pub checkpoint: Checkpoint,
+    /// The receipt of what was handed to a person and has not come back.
+    #[serde(default)]
+    pub handed: Option<String>,
     /// What a guest wanted who was asked who they are.
     pub unmatched: Option<guest::Wanted>,
     /// How many of the newest messages were not understood yet.
@@ -129,11 +135,11 @@ pub struct Conversation {
 
 impl Conversation {
     /// Goes on where it stood when it was last kept.
-    fn recall(&mut self, memory: &Memory, name: &str) {
+    async fn recall(&mut self, memory: &Memory, name: &str) {
         if self.recalled {
             return;
         }
-        let Ok(kept) = memory.conversation(name) else { return };
+        let Ok(kept) = memory.conversation(name).await else { return };
         match kept.as_deref().map(serde_json::from_str::<Self>).transpose() {
             Ok(Some(kept)) => *self = kept,
             Ok(None) => {}
@@ -144,12 +150,12 @@ impl Conversation {
     }
 
     /// Keeps where it stands. What could not be recalled is not written over.
-    fn keep(&self, memory: &Memory, name: &str) {
+    async fn keep(&self, memory: &Memory, name: &str) {
         if !self.recalled {
             return;
         }
         match serde_json::to_string(self) {
-            Ok(body) => memory.keep_conversation(name, &body),
+            Ok(body) => memory.keep_conversation(name, body).await,
             Err(error) => tracing::error!(%error, "a conversation was not remembered"),
         }
     }
@@ -160,13 +166,6 @@ impl Conversation {
         self.messages.push(message);
         let surplus = self.messages.len().saturating_sub(MAX_MESSAGES);
         self.messages.drain(..surplus);
-    }
-
-    /// Keeps a line for models; the oldest go first.
-    pub fn remember(&mut self, line: String) {
-        self.so_far.push(line);
-        let surplus = self.so_far.len().saturating_sub(MAX_MESSAGES);
-        self.so_far.drain(..surplus);
     }
 }
 

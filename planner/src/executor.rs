@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::{
     Action, ActionState, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
-    GetActionRequest, ListToolsRequest, MatchSubjectRequest, Proposal, ProposeRequest,
-    RecordTurnRequest, Tool, WatchActionRequest,
+    GetActionRequest, GetHandoverRequest, GetHandoverResponse, ListToolsRequest,
+    MatchSubjectRequest, Proposal, ProposeRequest, RecordTurnRequest, Tool, WatchActionRequest,
 };
 use countersign_shared::refusal::Refusal;
 use countersign_shared::span::{Kind, Span};
@@ -41,6 +41,13 @@ pub trait Executor: Send + Sync {
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError>;
     /// Tells what happened in a turn.
     async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError>;
+    /// How a matter stands that was handed over, by its receipt.
+    async fn handover(
+        &self,
+        token: &str,
+        conversation_id: &str,
+        receipt_id: &str,
+    ) -> Result<GetHandoverResponse, CallError>;
     /// One action as it stands.
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError>;
     /// The action when it is sealed, or as it was last seen after `patience`.
@@ -221,6 +228,25 @@ impl Executor for GrpcExecutor {
         })
         .await;
         answer.map(drop).map_err(|s| CallError::from_status(&s))
+    }
+
+    async fn handover(
+        &self,
+        token: &str,
+        conversation_id: &str,
+        receipt_id: &str,
+    ) -> Result<GetHandoverResponse, CallError> {
+        self.history.trusted()?;
+        let request = GetHandoverRequest {
+            subject_token: token.to_owned(),
+            conversation_id: conversation_id.to_owned(),
+            receipt_id: receipt_id.to_owned(),
+        };
+        let answer = called("GetHandover", async {
+            self.client.clone().get_handover(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
+        answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
     }
 
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {

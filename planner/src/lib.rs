@@ -15,7 +15,9 @@
 
 pub mod assemble;
 pub mod budget;
+pub mod calibrate;
 pub mod chat;
+pub mod checkpoint;
 pub mod config;
 pub mod confine;
 pub mod context;

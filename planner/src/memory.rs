@@ -6,15 +6,16 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::budget::Amount;
+use thread::Thread;
+
+mod thread;
 
 /// The file in the state folder.
 const FILE: &str = "conversations.db";
@@ -55,7 +56,7 @@ const LAYOUT: &str = "
 
 /// Remembers, or, without a folder, forgets with the process. Clones share it.
 #[derive(Clone, Default)]
-pub struct Memory(Option<Arc<Mutex<Connection>>>);
+pub struct Memory(Option<Thread>);
 
 /// Memory could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,133 +83,132 @@ impl Memory {
         let db = Connection::open(file)?;
         db.busy_timeout(Duration::from_secs(5))?;
         db.execute_batch(LAYOUT)?;
-        Ok(Self(Some(Arc::new(Mutex::new(db)))))
+        Ok(Self(Some(Thread::over(db))))
     }
 
     /// Where a conversation stands; `None` where it is new or was forgotten.
     ///
     /// # Errors
     /// When it cannot be read; that is logged.
-    pub(crate) fn conversation(&self, name: &str) -> Result<Option<String>, Unread> {
-        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return Ok(None) };
-        let found = db
-            .prepare_cached("SELECT body FROM conversations WHERE name = ?1")
-            .and_then(|mut ask| ask.query_row([digest(name)], |row| row.get(0)).optional());
-        told(found).ok_or(Unread)
+    pub(crate) async fn conversation(&self, name: &str) -> Result<Option<String>, Unread> {
+        let Some(thread) = &self.0 else { return Ok(None) };
+        let name = digest(name);
+        let found = thread.ask(move |db| {
+            let mut ask = db.prepare_cached("SELECT body FROM conversations WHERE name = ?1")?;
+            ask.query_row([name], |row| row.get(0)).optional()
+        });
+        found.await.ok_or(Unread)
     }
 
     /// Keeps where a conversation stands.
-    pub(crate) fn keep_conversation(&self, name: &str, body: &str) {
-        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return };
-        let kept = db
-            .prepare_cached(
+    pub(crate) async fn keep_conversation(&self, name: &str, body: String) {
+        let Some(thread) = &self.0 else { return };
+        let name = digest(name);
+        let kept = thread.ask(move |db| {
+            let mut put = db.prepare_cached(
                 "INSERT INTO conversations (name, touched, body) VALUES (?1, ?2, ?3) \
                  ON CONFLICT (name) DO UPDATE SET touched = ?2, body = ?3",
-            )
-            .and_then(|mut put| put.execute(params![digest(name), now(), body]));
-        let _told = told(kept);
+            )?;
+            put.execute(params![name, now(), body])
+        });
+        let _told = kept.await;
     }
 
     /// The newest turns of a thread, at most so many.
-    pub(crate) fn turns(&self, thread: &str, most: usize) -> Vec<Row> {
-        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return vec![] };
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok(Row { place: row.get(0)?, number: row.get(1)?, body: row.get(2)? })
-        };
-        let found = db
-            .prepare_cached(
+    pub(crate) async fn turns(&self, thread: &str, most: usize) -> Vec<Row> {
+        let Some(desk) = &self.0 else { return vec![] };
+        let (thread, most) = (digest(thread), i64::try_from(most).unwrap_or(i64::MAX));
+        let found = desk.ask(move |db| {
+            let mut ask = db.prepare_cached(
                 "SELECT place, number, body FROM turns WHERE thread = ?1 \
                  ORDER BY number DESC LIMIT ?2",
-            )
-            .and_then(|mut ask| {
-                let most = i64::try_from(most).unwrap_or(i64::MAX);
-                ask.query_map(params![digest(thread), most], read)?.collect()
-            });
-        told(found).unwrap_or_default()
+            )?;
+            let rows = ask.query_map(params![thread, most], |row| {
+                Ok(Row { place: row.get(0)?, number: row.get(1)?, body: row.get(2)? })
+            })?;
+            rows.collect()
+        });
+        found.await.unwrap_or_default()
     }
 
     /// Keeps a turn of a thread, and the others with it.
-    pub(crate) fn keep_turn(&self, thread: &str, row: &Row) {
-        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return };
-        let touched = db
-            .prepare_cached("UPDATE turns SET touched = ?2 WHERE thread = ?1")
-            .and_then(|mut put| put.execute(params![digest(thread), now()]));
-        let _told = told(touched);
-        let kept = db
-            .prepare_cached(
+    pub(crate) async fn keep_turn(&self, thread: &str, row: Row) {
+        let Some(desk) = &self.0 else { return };
+        let thread = digest(thread);
+        let kept = desk.ask(move |db| {
+            let mut touch = db.prepare_cached("UPDATE turns SET touched = ?2 WHERE thread = ?1")?;
+            touch.execute(params![thread, now()])?;
+            let mut put = db.prepare_cached(
                 "INSERT OR REPLACE INTO turns (thread, place, number, touched, body) \
                  VALUES (?1, ?2, ?3, ?4, ?5)",
-            )
-            .and_then(|mut put| {
-                put.execute(params![digest(thread), row.place, row.number, now(), row.body])
-            });
-        let _told = told(kept);
+            )?;
+            put.execute(params![thread, row.place, row.number, now(), row.body])
+        });
+        let _told = kept.await;
     }
 
     /// What an account has spent; `None` where it has not.
     ///
     /// # Errors
     /// When it cannot be read; that is logged.
-    pub(crate) fn spent(&self, account: &str) -> Result<Option<Amount>, Unread> {
-        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return Ok(None) };
-        let read = |row: &rusqlite::Row<'_>| {
-            let part = |at| row.get::<_, i64>(at).map(|n| u64::try_from(n).unwrap_or_default());
-            Ok(Amount { calls: part(0)?, tokens: part(1)?, micros: part(2)? })
-        };
-        let found = db
-            .prepare_cached("SELECT calls, tokens, micros FROM spent WHERE account = ?1")
-            .and_then(|mut ask| ask.query_row([digest(account)], read).optional());
-        told(found).ok_or(Unread)
+    pub(crate) async fn spent(&self, account: &str) -> Result<Option<Amount>, Unread> {
+        let Some(thread) = &self.0 else { return Ok(None) };
+        let account = digest(account);
+        let found = thread.ask(move |db| {
+            let read = |row: &rusqlite::Row<'_>| {
+                let part = |at| row.get::<_, i64>(at).map(|n| u64::try_from(n).unwrap_or_default());
+                Ok(Amount { calls: part(0)?, tokens: part(1)?, micros: part(2)? })
+            };
+            db.prepare_cached("SELECT calls, tokens, micros FROM spent WHERE account = ?1")?
+                .query_row([account], read)
+                .optional()
+        });
+        found.await.ok_or(Unread)
     }
 
-    /// Keeps what an account has spent.
-    pub(crate) fn keep_spent(&self, account: &str, spent: Amount) {
-        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return };
-        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let kept = db
-            .prepare_cached(
-                "INSERT OR REPLACE INTO spent (account, touched, calls, tokens, micros) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            )
-            .and_then(|mut put| {
+    /// Keeps what an account has spent. In the order of calls, whenever each is awaited.
+    pub(crate) fn keep_spent(
+        &self,
+        account: &str,
+        spent: Amount,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let account = digest(account);
+        let kept = self.0.as_ref().map(|thread| {
+            thread.ask(move |db| {
+                let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                let mut put = db.prepare_cached(
+                    "INSERT OR REPLACE INTO spent (account, touched, calls, tokens, micros) \
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?;
                 let Amount { calls, tokens, micros } = spent;
-                put.execute(params![
-                    digest(account),
-                    now(),
-                    whole(calls),
-                    whole(tokens),
-                    whole(micros)
-                ])
-            });
-        let _told = told(kept);
+                put.execute(params![account, now(), whole(calls), whole(tokens), whole(micros)])
+            })
+        });
+        async move {
+            if let Some(kept) = kept {
+                let _told = kept.await;
+            }
+        }
     }
 
     /// Forgets the old, now and then, until the process ends.
     pub async fn sweep(self) {
         while self.0.is_some() {
             let before = Timestamp::now().checked_sub(KEPT).map_or(0, Timestamp::as_second);
-            let memory = self.clone();
-            let swept = tokio::task::spawn_blocking(move || memory.forget(before)).await;
-            if swept.is_err() {
-                return;
-            }
+            self.forget(before).await;
             tokio::time::sleep(SWEEP).await;
         }
     }
 
-    fn forget(&self, before: i64) {
-        let Some(db) = self.0.as_ref().map(|db| db.lock()) else { return };
+    async fn forget(&self, before: i64) {
+        let Some(thread) = &self.0 else { return };
         for table in ["conversations", "turns", "spent"] {
-            let gone = db.execute(&format!("DELETE FROM {table} WHERE touched < ?1"), [before]);
-            let _told = told(gone);
+            let gone = thread.ask(move |db| {
+                db.execute(&format!("DELETE FROM {table} WHERE touched < ?1"), [before])
+            });
+            let _told = gone.await;
         }
     }
-}
-
-/// A memory that fails costs the customer a question asked twice, and nothing else: it is
-/// logged, and the turn goes on.
-fn told<T>(done: rusqlite::Result<T>) -> Option<T> {
-    done.inspect_err(|error| tracing::error!(%error, "a conversation was not remembered")).ok()
 }
 
 fn digest(name: &str) -> [u8; 32] {
@@ -225,41 +225,42 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_is_kept_outlives_the_process_and_what_is_old_goes() {
+    #[tokio::test]
+    async fn what_is_kept_outlives_the_process_and_what_is_old_goes() {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory::open(folder.path()).unwrap();
-        memory.keep_conversation("ann", "1");
-        memory.keep_conversation("ann", "2");
+        memory.keep_conversation("ann", "1".to_owned()).await;
+        memory.keep_conversation("ann", "2".to_owned()).await;
         let row = |number| Row { place: [7; 32], number, body: "said".to_owned() };
-        memory.keep_turn("thread", &row(1));
-        memory.keep_turn("thread", &row(2));
+        memory.keep_turn("thread", row(1)).await;
+        memory.keep_turn("thread", row(2)).await;
         drop(memory);
         let memory = Memory::open(folder.path()).unwrap();
-        assert_eq!(memory.conversation("ann").unwrap().as_deref(), Some("2"));
-        assert_eq!(memory.conversation("bob"), Ok(None));
-        assert_eq!(memory.turns("thread", 9), [row(2)]);
-        assert!(memory.turns("other", 9).is_empty());
-        memory.forget(now() - 10);
-        assert!(memory.conversation("ann").unwrap().is_some());
-        memory.forget(now() + 10);
+        assert_eq!(memory.conversation("ann").await.unwrap().as_deref(), Some("2"));
+        assert_eq!(memory.conversation("bob").await, Ok(None));
+        assert_eq!(memory.turns("thread", 9).await, [row(2)]);
+        assert!(memory.turns("other", 9).await.is_empty());
+        memory.forget(now() - 10).await;
+        assert!(memory.conversation("ann").await.unwrap().is_some());
+        memory.forget(now() + 10).await;
         assert!(
-            memory.conversation("ann").unwrap().is_none() && memory.turns("thread", 9).is_empty()
+            memory.conversation("ann").await.unwrap().is_none()
+                && memory.turns("thread", 9).await.is_empty()
         );
     }
 
-    #[test]
-    fn without_a_folder_nothing_is_remembered() {
+    #[tokio::test]
+    async fn without_a_folder_nothing_is_remembered() {
         let memory = Memory::default();
-        memory.keep_conversation("ann", "1");
-        assert_eq!(memory.conversation("ann"), Ok(None));
+        memory.keep_conversation("ann", "1".to_owned()).await;
+        assert_eq!(memory.conversation("ann").await, Ok(None));
     }
 
-    #[test]
-    fn names_are_not_in_the_file() {
+    #[tokio::test]
+    async fn names_are_not_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory::open(folder.path()).unwrap();
-        memory.keep_conversation("ann@shop.example", "{}");
+        memory.keep_conversation("ann@shop.example", "{}".to_owned()).await;
         for entry in fs::read_dir(folder.path()).unwrap() {
             let path = entry.unwrap().path();
             let mode = fs::metadata(&path).unwrap().permissions().mode();

@@ -35,8 +35,8 @@ pub struct View<'a> {
     pub text: &'a str,
     /// Earlier messages of the user in this conversation, oldest first.
     pub earlier: &'a [String],
-    /// What was done and is waiting, one line each.
-    pub so_far: &'a [String],
+    /// How things stand: what was done, what waits. See [`crate::checkpoint`].
+    pub standing: &'a Json,
     /// The tools.
     pub toolbox: &'a Toolbox,
     /// Reads of this conversation, oldest first.
@@ -78,6 +78,8 @@ pub struct Decision {
     pub score: f64,
     /// Why not surer. Empty when nothing is open.
     pub doubt: String,
+    /// How likely its words were to the model itself, 0 to 1; where the server tells.
+    pub tokens: Option<f64>,
 }
 
 /// What kind of message it is.
@@ -156,4 +158,6 @@ pub struct Unusable {
     pub usage: Box<v1::ModelUse>,
     /// What was asked of models, in order.
     pub calls: Vec<ModelCall>,
+    /// The server took the request for a wrong one: the model is not at fault.
+    pub request_at_fault: bool,
 }

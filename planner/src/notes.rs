@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::{
     Action, Argument, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
-    MatchSubjectRequest, Plan, Proposal, ProposeRequest, RecordTurnRequest, Tool,
-    execute_request::Target,
+    GetHandoverResponse, MatchSubjectRequest, Plan, Proposal, ProposeRequest, RecordTurnRequest,
+    Tool, execute_request::Target,
 };
 use countersign_shared::turn::{Call, Told};
 use parking_lot::Mutex;
@@ -124,6 +124,15 @@ impl Executor for Noted<dyn Executor> {
             Err(error) => refused(named("escalate"), error),
         });
         answer
+    }
+
+    async fn handover(
+        &self,
+        token: &str,
+        conversation_id: &str,
+        receipt_id: &str,
+    ) -> Result<GetHandoverResponse, CallError> {
+        self.inner.handover(token, conversation_id, receipt_id).await
     }
 
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {

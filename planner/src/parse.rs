@@ -100,7 +100,7 @@ fn decide(json: &Json, toolbox: &Toolbox) -> Result<Decision, Vec<Objection>> {
         }
         (_, want) => want,
     };
-    Ok(Decision { want, score, doubt })
+    Ok(Decision { want, score, doubt, tokens: None })
 }
 
 fn call(json: &Json) -> Call {

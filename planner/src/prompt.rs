@@ -21,6 +21,8 @@ pub struct Answer {
     pub schema: Json,
     /// The same, compiled: servers fail open, so every answer is checked here.
     pub validator: jsonschema::Validator,
+    /// The schema's length as JSON.
+    pub bytes: usize,
 }
 
 impl Answer {
@@ -31,7 +33,8 @@ impl Answer {
     pub fn of(toolbox: &Toolbox) -> Result<Self, String> {
         let schema = schema(toolbox);
         let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
-        Ok(Self { schema, validator })
+        let bytes = schema.to_string().len();
+        Ok(Self { schema, validator, bytes })
     }
 }
 
@@ -145,7 +148,7 @@ pub fn data(view: &View<'_>) -> String {
     let skipped = view.observations.len().saturating_sub(MAX_OBSERVATIONS);
     let observations: Vec<Json> = view.observations.iter().skip(skipped).map(observation).collect();
     json!({
-        "known_so_far": view.so_far,
+        "how_things_stand": view.standing,
         "earlier_messages_of_the_customer": view.earlier,
         "reads": observations,
         "message_of_the_customer": view.text,

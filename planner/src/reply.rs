@@ -36,6 +36,10 @@ pub const OPEN_THE_LINK: &str =
     "This waits for your yes. Please open the link that was sent to you.";
 /// An edited message asks for something that needs no yes.
 pub const SAY_IT_ANEW: &str = "You changed an earlier message. What was done since stays done, and I start nothing from here by myself. If you want this, please write it as a new message.";
+/// A person has the conversation.
+pub const WITH_A_COLLEAGUE: &str = "A colleague has this conversation now and will get back to you. I start nothing here until they hand it back.";
+/// A person has handed the conversation back.
+pub const BACK_AGAIN: &str = "A colleague has looked at this and handed it back to me.";
 /// No answer in the tools.
 const NOT_ANSWERABLE: &str = "I can't answer that from what I can look up here.";
 /// Nothing was understood.

@@ -159,5 +159,6 @@ pub fn confidence(score: f64, doubt: &str, action: RecommendedAction) -> Confide
         score: score.clamp(0.0, 1.0),
         uncertainty_reason: doubt.to_owned(),
         recommended_action: action.into(),
+        ..Confidence::default()
     }
 }

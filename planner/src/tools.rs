@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use crate::model::offline::literal::Literals;
 use crate::model::offline::weigh::Profiles;
+use crate::prompt::Answer;
 
 /// The tools of one subject.
 #[derive(Debug, Default)]
@@ -19,6 +20,7 @@ pub struct Toolbox {
     tools: Vec<ToolSpec>,
     profiles: OnceLock<Profiles>,
     literals: OnceLock<Literals>,
+    answer: OnceLock<Result<Answer, String>>,
 }
 
 impl Toolbox {
@@ -44,6 +46,14 @@ impl Toolbox {
     /// The examples as sentences, read once.
     pub fn literals(&self) -> &Literals {
         self.literals.get_or_init(|| Literals::of(self))
+    }
+
+    /// The shape of a model's answer, compiled once.
+    ///
+    /// # Errors
+    /// When the schema does not compile, which is a fault of ours.
+    pub fn answer(&self) -> Result<&Answer, &str> {
+        self.answer.get_or_init(|| Answer::of(self)).as_ref().map_err(String::as_str)
     }
 
     /// The tool of this name.

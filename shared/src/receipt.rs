@@ -201,6 +201,9 @@ pub struct Asked {
     pub uncertainty_reason: String,
     /// What the planner recommended.
     pub recommended_action: String,
+    /// What the confidence was made of, by name, 0 to 1 each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, f64>,
     /// The model, as the planner reports it.
     pub model: String,
     /// Tokens read.

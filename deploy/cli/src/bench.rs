@@ -30,6 +30,8 @@ mod proof;
 mod report;
 mod table;
 
+mod planner;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,8 +87,10 @@ syncs. Measure on a quiet machine, with a release build.";
 
 /// What `bench` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = HELP, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -116,11 +120,21 @@ pub struct Args {
     dir: PathBuf,
 }
 
+/// What else is measured.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Measure what the planner adds to a turn, and thousands of streaming conversations.
+    Planner(planner::Args),
+}
+
 /// Measures, proves and prints; Ctrl-C ends it cleanly.
 ///
 /// # Errors
 /// When something does not start, or an effect, a receipt and a reply do not agree.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(What::Planner(args)) = &args.what {
+        return planner::run(args);
+    }
     let folder = tempfile::Builder::new().prefix(".countersign-bench-").tempdir_in(&args.dir);
     let folder = folder.with_context(|| format!("cannot work in {}", args.dir.display()))?;
     let path = folder.path().canonicalize()?;

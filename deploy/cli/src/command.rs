@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use crate::{
     actions, activate, analytics, approvals, audit, backup, bench, chat, completions, contracts,
     demo, doctor, erase, escalations, explain, guard, init, pki, policy, receipts, recover, replay,
-    switch,
+    report, switch,
 };
 
 /// A verb did what it was asked, and what it looked at is right.
@@ -100,6 +100,9 @@ enum Verb {
     Analytics(analytics::Args),
     /// Say what was out of the ordinary in a week, as Markdown.
     Review(analytics::ReviewArgs),
+    /// Hold the planner's confidence against how its plans ended.
+    #[command(subcommand)]
+    Report(report::Command),
     /// Check the log and every verdict in it, offline; try a policy on the past; find what happened
     /// and why.
     #[command(subcommand)]
@@ -159,6 +162,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Actions(args) => actions::run(args),
         Verb::Analytics(args) => analytics::run(args),
         Verb::Review(args) => analytics::review(args),
+        Verb::Report(command) => report::run(command),
         Verb::Audit(command) => audit::run(command),
         Verb::Replay(args) => replay::run(&args),
         Verb::Completions { shell } => completions::run(shell, &mut Line::command()),

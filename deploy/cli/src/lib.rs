@@ -41,6 +41,7 @@ pub mod analytics;
 pub mod audit;
 pub mod receipts;
 pub mod replay;
+pub mod report;
 
 mod auditor;
 mod binaries;

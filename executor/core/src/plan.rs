@@ -14,6 +14,8 @@ use crate::gates::Gate;
 
 /// Most steps of a plan.
 pub const MAX_STEPS: usize = 8;
+/// Signs that a score may be made of.
+pub const MAX_FEATURES: usize = 12;
 /// Most argument sources of a step, nested ones included.
 pub const MAX_SOURCES: usize = 200;
 
@@ -94,6 +96,9 @@ pub struct Confidence {
     pub uncertainty_reason: String,
     /// `proceed`, `clarify`, `escalate` or empty.
     pub recommended_action: String,
+    /// What the score was made of, by name, 0 to 1 each; no rule reads them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, f64>,
 }
 
 /// A model's part, as the planner reports it.
@@ -172,6 +177,11 @@ fn shape(plan: &Plan) -> Result<(), Refused> {
     // A score that is no number would compare false with every floor.
     if !(0.0..=1.0).contains(&plan.confidence.score) {
         return invalid("confidence.score is not between 0 and 1");
+    }
+    let features = &plan.confidence.features;
+    let fits = |(name, value): (&String, &f64)| id(name, 32) && (0.0..=1.0).contains(value);
+    if features.len() > MAX_FEATURES || !features.iter().all(fits) {
+        return invalid("confidence.features are at most 12 plain names, each between 0 and 1");
     }
     for (at, step) in plan.steps.iter().enumerate() {
         if !id(&step.id, 32) || plan.steps.iter().skip(at + 1).any(|s| s.id == step.id) {

@@ -301,6 +301,7 @@ fn asker(asked: &crate::proposal::Asked) -> Asked {
         confidence: if asked.confidence.score.is_finite() { asked.confidence.score } else { 0.0 },
         uncertainty_reason: asked.confidence.uncertainty_reason.clone(),
         recommended_action: asked.confidence.recommended_action.clone(),
+        features: asked.confidence.features.clone(),
         model: asked.model.model.clone(),
         input_tokens: asked.model.input_tokens,
         output_tokens: asked.model.output_tokens,

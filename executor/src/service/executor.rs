@@ -30,6 +30,9 @@ use crate::wire;
 /// How long `Execute` waits before it answers with an action still under way.
 const WAIT: Duration = Duration::from_secs(30);
 
+/// The grant of a person's word that ends a matter.
+const FINISHED: &str = "finish";
+
 /// Serves planners.
 #[derive(Clone)]
 pub struct ExecutorService {
@@ -288,6 +291,29 @@ impl Executor for ExecutorService {
             self.desk.record_turn(&request, &conversation, &wire.external_ref, &wire.told_json);
         told.await.map_err(Turned::from)?;
         Ok(Response::new(v1::RecordTurnResponse {}))
+    }
+
+    async fn get_handover(
+        &self,
+        request: Request<v1::GetHandoverRequest>,
+    ) -> Result<Response<v1::GetHandoverResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let wire = request.into_inner();
+        let request =
+            self.request(&caller, &wire.subject_token, vec![], &wire.conversation_id).await?;
+        let id = wire.receipt_id.parse().map_err(|_| {
+            Refusal::new(Code::NotFound, "no such matter of this subject").into_status()
+        })?;
+        let matter = self.desk.handed_over(&request.subject, &id).await?;
+        let (mut note, mut closed_by_receipt_id) = (String::new(), String::new());
+        if let Some(id) = &matter.closed_by {
+            let closing = opened(&receipt(&self.desk, &request.subject, id).await?)?;
+            let word = closing.grants.into_iter().rfind(|grant| grant.kind == FINISHED);
+            note = word.map(|word| word.reason).unwrap_or_default();
+            closed_by_receipt_id = id.to_string();
+        }
+        let taken = matter.taken_by.is_some();
+        Ok(Response::new(v1::GetHandoverResponse { taken, closed_by_receipt_id, note }))
     }
 
     async fn get_action(

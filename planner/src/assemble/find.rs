@@ -64,8 +64,13 @@ impl Builder<'_, '_> {
 
     /// The value in the customer's words: the newest message that has one. Two
     /// different ones are asked about.
-    pub(super) fn stated(&self, name: &str, spec: &ArgumentSpec) -> Result<Option<Found>, Break> {
-        for said in &self.task.said {
+    pub(super) fn stated(
+        &mut self,
+        name: &str,
+        spec: &ArgumentSpec,
+    ) -> Result<Option<Found>, Break> {
+        let task = self.task;
+        for said in &task.said {
             let mut found = extract(spec, said);
             found.retain(|f| {
                 !self.is_used(f) && (spec.role.is_some() || !is_house_number(said, &f.range))
@@ -84,6 +89,7 @@ impl Builder<'_, '_> {
                 [] => {}
                 [only] => return Ok(Some(only.clone())),
                 [first, ..] if !spec.is_required() && spec.role.is_none() => {
+                    self.fitted = self.fitted.max(distinct.len());
                     return Ok(Some(first.clone()));
                 }
                 several => {

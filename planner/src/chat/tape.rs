@@ -72,10 +72,10 @@ impl Tape {
     }
 
     /// Records until the turn has ended; how it ended is kept before anybody hears it.
-    pub(super) async fn record(
+    pub(super) async fn record<K: Future<Output = ()>>(
         &self,
         mut events: UnboundedReceiver<ConverseResponse>,
-        keep: impl Fn(&Turn, Option<&Card>),
+        keep: impl Fn(Turn, Option<Card>) -> K,
     ) {
         while let Some(event) = events.recv().await {
             match event.event {
@@ -83,7 +83,7 @@ impl Tape {
                 Some(Event::Card(card)) => self.said.lock().card = Some(card),
                 Some(Event::Turn(turn)) => {
                     let card = self.said.lock().card.clone();
-                    keep(&turn, card.as_ref());
+                    keep(turn.clone(), card).await;
                     self.said.lock().ending = Ending::Turn(Box::new(turn));
                 }
                 None => {}
@@ -145,7 +145,7 @@ mod tests {
         let (tape, (send, events)) = (Arc::new(Tape::default()), unbounded_channel());
         let recording = tokio::spawn({
             let tape = Arc::clone(&tape);
-            async move { tape.record(events, |_, _| {}).await }
+            async move { tape.record(events, |_, _| std::future::ready(())).await }
         });
         let early = tokio::spawn({
             let tape = Arc::clone(&tape);
@@ -166,7 +166,7 @@ mod tests {
     async fn a_turn_that_broke_off_is_no_turn_without_end() {
         let (tape, (send, events)) = (Arc::new(Tape::default()), unbounded_channel());
         drop(send);
-        tape.record(events, |_, _| {}).await;
+        tape.record(events, |_, _| std::future::ready(())).await;
         assert_eq!(tape.ending().await.ending, Ending::Lost);
         assert_eq!(tape.reply(), None);
     }

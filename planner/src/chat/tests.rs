@@ -125,6 +125,13 @@ async fn asked_again_it_is_heard_again_and_done_once() {
 }
 
 #[tokio::test]
+async fn the_executor_is_asked_once_a_request_who_it_is() {
+    let face = Face::open().await;
+    face.say(&["where is order #1001?"]).await;
+    assert_eq!(face.executor.shop.lock().listed, 1);
+}
+
+#[tokio::test]
 async fn a_reader_that_hangs_up_stops_nothing() {
     let face = Face::open().await;
     face.executor.shop.lock().no_confirmation = true;

@@ -120,34 +120,52 @@ impl Threads {
     }
 
     /// Keeps how a new turn ended, over a restart.
-    pub(super) fn keep(&self, thread: &str, new: &New, turn: &Turn, card: Option<&Card>) {
+    pub(super) async fn keep(&self, thread: &str, new: &New, turn: Turn, card: Option<Card>) {
         // Where nothing was decided, the same may be asked again.
         if !turn.passing {
-            self.write(thread, new, vec![turn.clone()], card.cloned().into_iter().collect());
+            self.write(thread, new, vec![turn], card.into_iter().collect()).await;
         }
     }
 
-    fn write(&self, thread: &str, new: &New, turn: Vec<Turn>, card: Vec<Card>) {
+    async fn write(&self, thread: &str, new: &New, turn: Vec<Turn>, card: Vec<Card>) {
         let written = Written { mark: new.mark.clone(), turn, card };
         let row = |body| Row { place: new.key, number: new.mark.number, body };
         match serde_json::to_string(&written) {
-            Ok(body) => self.memory.keep_turn(thread, &row(body)),
+            Ok(body) => self.memory.keep_turn(thread, row(body)).await,
             Err(error) => tracing::error!(%error, "a turn was not remembered"),
         }
     }
 
     /// Finds the turn that the user's messages, oldest first, lead to. `name` tells the
     /// conversation from all others.
-    pub(super) fn meant(&self, name: &str, said: &[String], way: Way<'_>, now: Instant) -> Meant {
+    pub(super) async fn meant(
+        &self,
+        name: &str,
+        said: &[String],
+        way: Way<'_>,
+        now: Instant,
+    ) -> Meant {
+        self.recall(name, now).await;
         let meant = self.within(name, now, |thread| thread.meant(said, way));
         if let Meant::New(new) = &meant {
             // Before it is taken: an edit of it is known for one after a restart, too.
-            self.write(name, new, vec![], vec![]);
+            self.write(name, new, vec![], vec![]).await;
         }
         meant
     }
 
-    /// Whether this text quotes a reply that was given in the conversation.
+    /// Brings back from memory what is not here.
+    pub(super) async fn recall(&self, name: &str, now: Instant) {
+        if self.kept.lock().contains_key(name) {
+            return;
+        }
+        let turns = recalled(&self.memory, name).await;
+        let mut threads = self.kept.lock();
+        make_room(&mut threads, now);
+        threads.entry(name.to_owned()).or_insert_with(|| Thread { turns, touched: now });
+    }
+
+    /// Whether this text quotes a reply that was given in the conversation, once recalled.
     pub(super) fn quotes_a_reply(&self, name: &str, text: &str, now: Instant) -> bool {
         self.within(name, now, |thread| {
             let mut replies = thread.turns.values().filter_map(|taken| taken.tape.reply());
@@ -157,11 +175,8 @@ impl Threads {
 
     fn within<T>(&self, name: &str, now: Instant, act: impl FnOnce(&mut Thread) -> T) -> T {
         let mut threads = self.kept.lock();
-        if !threads.contains_key(name) {
-            make_room(&mut threads, now);
-        }
-        let recalled = || Thread { turns: recalled(&self.memory, name), touched: now };
-        let thread = threads.entry(name.to_owned()).or_insert_with(recalled);
+        let fresh = || Thread { turns: HashMap::new(), touched: now };
+        let thread = threads.entry(name.to_owned()).or_insert_with(fresh);
         thread.touched = now;
         act(thread)
     }
@@ -288,8 +303,8 @@ impl Way<'_> {
 }
 
 /// What memory has of a thread.
-fn recalled(memory: &Memory, name: &str) -> HashMap<Place, Taken> {
-    let turns = memory.turns(name, MOST_TURNS).into_iter().filter_map(|row| {
+async fn recalled(memory: &Memory, name: &str) -> HashMap<Place, Taken> {
+    let turns = memory.turns(name, MOST_TURNS).await.into_iter().filter_map(|row| {
         let written: Written = serde_json::from_str(&row.body).ok()?;
         let Written { mark, turn, card } = written;
         let tape = match turn.into_iter().next() {
@@ -333,142 +348,143 @@ mod tests {
 
     const PLAIN: Way<'_> = Way::Message { confirmation: "" };
 
-    fn asked(threads: &Threads, said: &[&str], way: Way<'_>) -> Meant {
+    async fn asked(threads: &Threads, said: &[&str], way: Way<'_>) -> Meant {
         let said: Vec<String> = said.iter().map(|text| (*text).to_owned()).collect();
-        threads.meant("web\nann\nc", &said, way, Instant::now())
+        threads.meant("web\nann\nc", &said, way, Instant::now()).await
     }
 
-    fn new(threads: &Threads, said: &[&str]) -> New {
-        match asked(threads, said, PLAIN) {
+    async fn new(threads: &Threads, said: &[&str]) -> New {
+        match asked(threads, said, PLAIN).await {
             Meant::New(new) => new,
             Meant::Again(_) | Meant::NotOpen => panic!("{said:?} was taken before"),
         }
     }
 
-    fn is_again(threads: &Threads, said: &[&str]) -> bool {
-        matches!(asked(threads, said, PLAIN), Meant::Again(_))
+    async fn is_again(threads: &Threads, said: &[&str]) -> bool {
+        matches!(asked(threads, said, PLAIN).await, Meant::Again(_))
     }
 
-    #[test]
-    fn the_same_messages_are_the_same_turn() {
+    #[tokio::test]
+    async fn the_same_messages_are_the_same_turn() {
         let threads = Threads::default();
-        let first = new(&threads, &["cancel 1001"]);
+        let first = new(&threads, &["cancel 1001"]).await;
         assert!(!first.edited() && first.branch().is_empty());
-        let Meant::Again(tape) = asked(&threads, &["cancel 1001 "], PLAIN) else { panic!() };
+        let Meant::Again(tape) = asked(&threads, &["cancel 1001 "], PLAIN).await else { panic!() };
         assert!(Arc::ptr_eq(&tape, &first.tape));
-        let second = new(&threads, &["cancel 1001", "yes"]);
+        let second = new(&threads, &["cancel 1001", "yes"]).await;
         assert!(!second.edited() && second.branch().is_empty());
         assert_ne!(first.message_id, second.message_id);
         // The same word once more is another message.
-        assert!(!new(&threads, &["cancel 1001", "yes", "yes"]).edited());
+        assert!(!new(&threads, &["cancel 1001", "yes", "yes"]).await.edited());
     }
 
-    #[test]
-    fn an_edit_branches_off_and_its_answers_stay_on_the_branch() {
+    #[tokio::test]
+    async fn an_edit_branches_off_and_its_answers_stay_on_the_branch() {
         let threads = Threads::default();
-        new(&threads, &["hello"]);
-        new(&threads, &["hello", "cancel 1001"]);
-        let edit = new(&threads, &["hello", "cancel 1002"]);
+        new(&threads, &["hello"]).await;
+        new(&threads, &["hello", "cancel 1001"]).await;
+        let edit = new(&threads, &["hello", "cancel 1002"]).await;
         assert!(edit.edited() && !edit.branch().is_empty());
-        let next = new(&threads, &["hello", "cancel 1002", "yes"]);
+        let next = new(&threads, &["hello", "cancel 1002", "yes"]).await;
         assert!(!next.edited());
         assert_eq!(next.branch(), edit.branch());
-        assert!(new(&threads, &["hello", "cancel 1001", "yes"]).branch().is_empty());
-        assert!(is_again(&threads, &["hello", "cancel 1002"]));
+        assert!(new(&threads, &["hello", "cancel 1001", "yes"]).await.branch().is_empty());
+        assert!(is_again(&threads, &["hello", "cancel 1002"]).await);
     }
 
-    #[test]
-    fn a_signed_yes_beside_known_messages_is_a_turn_of_its_own() {
+    #[tokio::test]
+    async fn a_signed_yes_beside_known_messages_is_a_turn_of_its_own() {
         let threads = Threads::default();
-        new(&threads, &["cancel 1001"]);
-        let yes = |jws| asked(&threads, &["cancel 1001"], Way::Message { confirmation: jws });
-        let Meant::New(first) = yes("one") else { panic!() };
+        new(&threads, &["cancel 1001"]).await;
+        let yes =
+            async |jws| asked(&threads, &["cancel 1001"], Way::Message { confirmation: jws }).await;
+        let Meant::New(first) = yes("one").await else { panic!() };
         assert!(!first.edited() && first.branch().is_empty());
-        assert!(matches!(yes("one"), Meant::Again(_)));
+        assert!(matches!(yes("one").await, Meant::Again(_)));
         // One that was refused may be followed by a better one.
-        let Meant::New(second) = yes("two") else { panic!() };
-        let Meant::Again(tape) = asked(&threads, &["cancel 1001"], PLAIN) else { panic!() };
+        let Meant::New(second) = yes("two").await else { panic!() };
+        let Meant::Again(tape) = asked(&threads, &["cancel 1001"], PLAIN).await else { panic!() };
         assert!(Arc::ptr_eq(&tape, &second.tape), "the messages alone: what came last");
-        assert!(!new(&threads, &["cancel 1001", "thanks"]).edited());
+        assert!(!new(&threads, &["cancel 1001", "thanks"]).await.edited());
     }
 
-    #[test]
-    fn a_history_that_was_cut_off_goes_on_where_it_is() {
+    #[tokio::test]
+    async fn a_history_that_was_cut_off_goes_on_where_it_is() {
         let threads = Threads::default();
         for end in 1..=4 {
-            new(&threads, ["a", "b", "c", "d"].get(..end).unwrap());
+            new(&threads, ["a", "b", "c", "d"].get(..end).unwrap()).await;
         }
-        let cut = new(&threads, &["c", "d", "e"]);
+        let cut = new(&threads, &["c", "d", "e"]).await;
         assert!(!cut.edited() && cut.branch().is_empty());
-        assert!(is_again(&threads, &["a", "b", "c", "d", "e"]), "the whole leads there, too");
-        assert!(is_again(&threads, &["d", "e"]));
-        assert!(new(&threads, &["c", "d", "f"]).edited());
+        assert!(is_again(&threads, &["a", "b", "c", "d", "e"]).await, "the whole leads there, too");
+        assert!(is_again(&threads, &["d", "e"]).await);
+        assert!(new(&threads, &["c", "d", "f"]).await.edited());
     }
 
-    #[test]
-    fn what_nobody_knows_the_beginning_of_may_be_an_edit() {
+    #[tokio::test]
+    async fn what_nobody_knows_the_beginning_of_may_be_an_edit() {
         let threads = Threads::default();
-        assert!(new(&threads, &["a", "b"]).edited());
-        let next = new(&threads, &["a", "b", "c"]);
+        assert!(new(&threads, &["a", "b"]).await.edited());
+        let next = new(&threads, &["a", "b", "c"]).await;
         assert!(!next.edited(), "and goes on from there");
     }
 
-    #[test]
-    fn an_answer_to_an_interrupt_is_one_turn_and_no_edit() {
+    #[tokio::test]
+    async fn an_answer_to_an_interrupt_is_one_turn_and_no_edit() {
         let threads = Threads::default();
-        let resume = |resolved, jws| {
+        let resume = async |resolved, jws| {
             let way = Way::Resume { interrupt: "prp_1", confirmation: jws, resolved };
-            asked(&threads, &["cancel 1001"], way)
+            asked(&threads, &["cancel 1001"], way).await
         };
-        let first = new(&threads, &["cancel 1001"]);
-        assert!(matches!(resume(false, ""), Meant::NotOpen), "no card was shown");
+        let first = new(&threads, &["cancel 1001"]).await;
+        assert!(matches!(resume(false, "").await, Meant::NotOpen), "no card was shown");
         let card = Card { proposal_id: "prp_1".to_owned(), ..Card::default() };
         first.tape.end(Turn::default(), Some(card));
-        let Meant::New(yes) = resume(true, "jws") else { panic!() };
+        let Meant::New(yes) = resume(true, "jws").await else { panic!() };
         assert!(!yes.edited() && yes.branch().is_empty());
-        assert!(matches!(resume(true, "jws"), Meant::Again(_)));
-        assert!(matches!(resume(true, "better"), Meant::New(_)));
-        assert!(matches!(resume(false, ""), Meant::New(no) if !no.edited()));
-        assert!(!new(&threads, &["cancel 1001", "thanks"]).edited());
+        assert!(matches!(resume(true, "jws").await, Meant::Again(_)));
+        assert!(matches!(resume(true, "better").await, Meant::New(_)));
+        assert!(matches!(resume(false, "").await, Meant::New(no) if !no.edited()));
+        assert!(!new(&threads, &["cancel 1001", "thanks"]).await.edited());
     }
 
-    #[test]
-    fn what_decided_nothing_is_taken_again() {
+    #[tokio::test]
+    async fn what_decided_nothing_is_taken_again() {
         let threads = Threads::default();
-        let first = new(&threads, &["hello"]);
+        let first = new(&threads, &["hello"]).await;
         first.tape.end(Turn { passing: true, ..Turn::default() }, None);
-        let again = new(&threads, &["hello"]);
+        let again = new(&threads, &["hello"]).await;
         assert!(!again.edited());
         again.tape.end(Turn::default(), None);
-        assert!(is_again(&threads, &["hello"]));
+        assert!(is_again(&threads, &["hello"]).await);
     }
 
-    #[test]
-    fn a_turn_that_was_kept_is_heard_again_by_the_next_process() {
+    #[tokio::test]
+    async fn a_turn_that_was_kept_is_heard_again_by_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Threads::new(Memory::open(folder.path()).unwrap());
         let before = open();
-        let first = new(&before, &["hello"]);
+        let first = new(&before, &["hello"]).await;
         let turn = Turn { reply: "Hello.".to_owned(), ..Turn::default() };
-        before.keep("web\nann\nc", &first, &turn, Some(&Card::default()));
+        before.keep("web\nann\nc", &first, turn, Some(Card::default())).await;
         let after = open();
-        let Meant::Again(tape) = asked(&after, &["hello"], PLAIN) else { panic!() };
+        let Meant::Again(tape) = asked(&after, &["hello"], PLAIN).await else { panic!() };
         assert_eq!(tape.reply().as_deref(), Some("Hello."));
         // One that had not ended is taken again, and an edit of it is an edit.
-        new(&before, &["hello", "cancel 1001"]);
-        assert!(!new(&open(), &["hello", "cancel 1001"]).edited());
-        assert!(new(&open(), &["hello", "cancel 1002"]).edited());
+        new(&before, &["hello", "cancel 1001"]).await;
+        assert!(!new(&open(), &["hello", "cancel 1001"]).await.edited());
+        assert!(new(&open(), &["hello", "cancel 1002"]).await.edited());
     }
 
-    #[test]
-    fn a_long_conversation_forgets_its_oldest_turns() {
+    #[tokio::test]
+    async fn a_long_conversation_forgets_its_oldest_turns() {
         let threads = Threads::default();
         let all: Vec<String> = (0..=MOST_TURNS).map(|n| n.to_string()).collect();
         let now = Instant::now();
         for end in 1..=all.len() {
-            threads.meant("k", all.get(..end).unwrap(), PLAIN, now);
+            threads.meant("k", all.get(..end).unwrap(), PLAIN, now).await;
         }
         assert_eq!(threads.kept.lock().get("k").unwrap().turns.len(), MOST_TURNS);
-        assert!(matches!(threads.meant("k", &all, PLAIN, now), Meant::Again(_)));
+        assert!(matches!(threads.meant("k", &all, PLAIN, now).await, Meant::Again(_)));
     }
 }

@@ -94,15 +94,16 @@ pub(super) async fn taken(
     wish: &Wish<'_>,
 ) -> Result<Taken, Fault> {
     let now = Instant::now();
-    chat.engine.verify(&caller.token).await?;
+    let verified = chat.engine.verify(&caller.token).await?;
     frontend.pace_of(caller, now)?;
     let name = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
+    chat.threads.recall(&name, now).await;
     let quotes = |text: &str| chat.threads.quotes_a_reply(&name, text, now);
     if wish.resumes.is_none() && aside::is_aside(wish.said, quotes) {
         return Ok(Taken::Aside);
     }
     let place = Arc::clone(&chat.room).try_acquire_owned().map_err(|_| Fault::overloaded())?;
-    let new = match chat.threads.meant(&name, wish.said, wish.way(), now) {
+    let new = match chat.threads.meant(&name, wish.said, wish.way(), now).await {
         Meant::Again(tape) => return Ok(Taken::Tape(tape)),
         Meant::NotOpen => return Err(Fault::wrong("resume", "this interrupt is not open here")),
         Meant::New(new) => new,
@@ -115,9 +116,12 @@ pub(super) async fn taken(
     chat.turns.spawn(async move {
         let (events, said) = mpsc::unbounded_channel();
         let engine = Arc::clone(&own.engine);
-        let taken = async move { within("turn", engine.turn(request, &events)).await };
+        let taken = async move {
+            within("turn", engine.turn_of(request, Ok(verified), &events)).await;
+        };
         let turn = tokio::spawn(trace.scope(taken));
-        recorder.record(said, |turn, card| own.threads.keep(&name, &new, turn, card)).await;
+        let keep = |turn, card| own.threads.keep(&name, &new, turn, card);
+        recorder.record(said, keep).await;
         if let Err(error) = turn.await {
             tracing::error!(%error, "a turn broke off");
         }

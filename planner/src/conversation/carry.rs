@@ -1,7 +1,8 @@
 //! From a prepared write to its end: proposal, card, the signed yes, the receipt.
 
 use countersign_proto::v1::{
-    Action, EscalationReason, GrantKind, Intent, Outcome, Proposal, RecommendedAction, TurnAction,
+    Action, Confidence, EscalationReason, GrantKind, Intent, Proposal, RecommendedAction,
+    TurnAction,
 };
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
@@ -10,6 +11,7 @@ use super::ending::{Ending, ask, awaiting, refused_action};
 use super::turn::{Engine, Scene};
 use super::{Checking, Confirming, Conversation, Repeating, Stage, link};
 use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
+use crate::calibrate::Signs;
 use crate::context::Reader;
 use crate::executor::{CallError, is_sealed};
 use crate::model::Objection;
@@ -27,7 +29,18 @@ impl Engine {
         ready: Prepared,
         after_receipt_id: &str,
     ) -> Result<Ending, Vec<Objection>> {
-        let score = task.score * ready.sureness;
+        let signs = Signs {
+            said: task.score,
+            tokens: task.tokens,
+            inferred: ready.sureness,
+            fitted: ready.fitted,
+            mended: task.usage.repairs > 0,
+        };
+        let score = signs.score();
+        let sure = |action| Confidence {
+            features: signs.features(),
+            ..confidence(score, &task.doubt, action)
+        };
         let tool = scene.toolbox.get(&task.call.tool);
         if tool.is_some_and(|t| score < t.floor) {
             let action = TurnAction {
@@ -36,7 +49,7 @@ impl Engine {
                 ..TurnAction::default()
             };
             return Ok(Ending {
-                confidence: confidence(score, &task.doubt, RecommendedAction::Escalate),
+                confidence: sure(RecommendedAction::Escalate),
                 actions: vec![action],
                 ..Ending::hands_over(
                     EscalationReason::Ambiguity,
@@ -45,7 +58,7 @@ impl Engine {
             });
         }
         scene.progress("proposing", "checking whether this can be done");
-        let sure = confidence(score, &task.doubt, RecommendedAction::Proceed);
+        let sure = sure(RecommendedAction::Proceed);
         let write = Write {
             tool: &task.call.tool,
             arguments: ready.arguments,
@@ -92,7 +105,6 @@ impl Engine {
         if scene.confirm_by_link {
             return link::sent(conversation, &proposal, &card, scene.toolbox.get(&tool));
         }
-        conversation.remember(format!("waiting for the customer's confirmation: {tool}"));
         let text = card.text.clone();
         let waiting = Confirming {
             tool: tool.clone(),
@@ -234,7 +246,7 @@ impl Engine {
                 if !is_sealed(&action) {
                     conversation.stage = doubt(Some(action.action_id.clone()));
                 }
-                conversation.remember(known(&action));
+                conversation.checkpoint.learn_of(&action);
                 about(&action)
             }
             Ended::Refused(refusal) => after_refusal(conversation, task, &tool, &refusal),
@@ -265,7 +277,10 @@ impl Engine {
         let token = scene.asker.token;
         let ending = match &checking.action_id {
             Some(id) => match self.executor.action(token, id).await {
-                Ok(action) => Some((is_sealed(&action), about(&action))),
+                Ok(action) => {
+                    conversation.checkpoint.learn_of(&action);
+                    Some((is_sealed(&action), about(&action)))
+                }
                 // There is nothing to look for any more, or never was for this person.
                 Err(CallError::Refused(no)) if no.code == Code::NotFound.name() => {
                     Some((true, ended(&checking.tool, &no)))
@@ -280,7 +295,10 @@ impl Engine {
             )
             .await
             {
-                Ended::Action(action) => Some((is_sealed(&action), about(&action))),
+                Ended::Action(action) => {
+                    conversation.checkpoint.learn_of(&action);
+                    Some((is_sealed(&action), about(&action)))
+                }
                 Ended::Refused(refusal) => Some((true, ended(&checking.tool, &refusal))),
                 Ended::NotHandedOver | Ended::InDoubt { .. } => None,
             },
@@ -314,16 +332,6 @@ fn ended(tool: &str, refusal: &Refusal) -> Ending {
         actions: vec![refused_action(tool, refusal)],
         ..Ending::says(Intent::Action, reply::refused(refusal))
     }
-}
-
-fn known(action: &Action) -> String {
-    let outcome = match action.outcome() {
-        Outcome::Applied => "applied",
-        Outcome::NotApplied => "not applied",
-        Outcome::Refused => "refused",
-        Outcome::Unknown | Outcome::Unspecified => "outcome not known",
-    };
-    format!("{}: {outcome}, receipt {}", action.tool, action.receipt_id)
 }
 
 /// A refused dry run: an objection to its form, or an answer for the customer.
@@ -367,7 +375,7 @@ fn after_refusal(
     {
         conversation.stage = Stage::Repeating(Box::new(Repeating { task, receipt_id }));
     }
-    conversation.remember(format!("{tool}: refused, {}", refusal.code));
+    conversation.checkpoint.learn_refused(tool, refusal);
     Ending {
         actions: vec![refused_action(tool, refusal)],
         ..Ending::says(intent, reply::refused(refusal))

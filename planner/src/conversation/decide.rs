@@ -53,14 +53,7 @@ impl Engine {
             ending.usage = usage;
             return ending;
         }
-        unusable(
-            &Unusable {
-                reason: "it kept asking for reads".to_owned(),
-                usage: Box::default(),
-                calls: Vec::new(),
-            },
-            usage,
-        )
+        unusable(&spent_on("it kept asking for reads"), usage)
     }
 
     async fn ask_model(
@@ -74,10 +67,11 @@ impl Engine {
         let before = conversation.messages.len().saturating_sub(1);
         let earlier: Vec<String> =
             conversation.messages.iter().take(before).map(|m| m.text.clone()).collect();
+        let standing = conversation.checkpoint.shown(&conversation.stage, &conversation.focus);
         let view = View {
             text,
             earlier: &earlier,
-            so_far: &conversation.so_far,
+            standing: &standing,
             toolbox: scene.toolbox,
             observations: &conversation.observations,
             objections,
@@ -203,6 +197,7 @@ fn new_task(
     Task {
         call,
         score: decision.score,
+        tokens: decision.tokens,
         doubt: decision.doubt.clone(),
         usage: usage.clone(),
         said: newest
@@ -215,8 +210,17 @@ fn new_task(
     }
 }
 
+fn spent_on(reason: &str) -> Unusable {
+    Unusable {
+        reason: reason.to_owned(),
+        usage: Box::default(),
+        calls: Vec::new(),
+        request_at_fault: false,
+    }
+}
+
 fn plain_decision() -> Decision {
-    Decision { want: Want::Clarify, score: 1.0, doubt: String::new() }
+    Decision { want: Want::Clarify, score: 1.0, doubt: String::new(), tokens: None }
 }
 
 fn code_of(stop: &ReadStop) -> String {

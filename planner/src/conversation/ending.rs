@@ -104,7 +104,9 @@ pub(super) fn objected(objections: &[Objection], usage: ModelUse) -> Ending {
         .collect::<Vec<_>>()
         .join("; ");
     tracing::warn!(%reason, "the plan does not hold");
-    unusable(&Unusable { reason, usage: Box::default(), calls: Vec::new() }, usage)
+    let unusable_plan =
+        Unusable { reason, usage: Box::default(), calls: Vec::new(), request_at_fault: false };
+    unusable(&unusable_plan, usage)
 }
 
 pub(super) fn refused_action(tool: &str, refusal: &Refusal) -> TurnAction {

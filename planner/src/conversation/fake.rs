@@ -65,6 +65,10 @@ pub(crate) struct Shop {
     pub(crate) guest: bool,
     pub(crate) matched: Vec<(String, String)>,
     pub(crate) escalate_script: VecDeque<CallError>,
+    /// How often it was asked for its tools.
+    pub(crate) listed: usize,
+    /// How what was handed over stands.
+    pub(crate) handover: GetHandoverResponse,
 }
 
 pub(crate) struct FakeExecutor {
@@ -241,6 +245,7 @@ pub(crate) fn sealed(outcome: Outcome, said: &str) -> Action {
 #[async_trait]
 impl Executor for FakeExecutor {
     async fn list_tools(&self, _token: &str) -> Result<Vec<Tool>, CallError> {
+        self.shop.lock().listed += 1;
         match self.shop.lock().list_script.pop_front() {
             Some(error) => Err(error),
             None => Ok(self.tools.clone()),
@@ -349,6 +354,16 @@ impl Executor for FakeExecutor {
                 Ok(ExecuteResponse { observations: vec![], action: Some(action) })
             }
         }
+    }
+
+    async fn handover(
+        &self,
+        _token: &str,
+        _conversation_id: &str,
+        receipt_id: &str,
+    ) -> Result<GetHandoverResponse, CallError> {
+        assert_eq!(receipt_id, "rcp_9");
+        Ok(self.shop.lock().handover.clone())
     }
 
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {

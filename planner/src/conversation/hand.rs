@@ -30,7 +30,7 @@ impl Engine {
             request: newest.map(|m| m.text.clone()).unwrap_or_default(),
             interpretation: ending.reply.clone(),
             reasoning_summary: ending.confidence.uncertainty_reason.clone(),
-            tried: conversation.so_far.clone(),
+            tried: conversation.checkpoint.lines(),
             recommended_action: String::new(),
             observation_ids: ids.collect(),
             receipt_ids: ending
@@ -49,6 +49,8 @@ impl Engine {
         match self.executor.escalate(request).await {
             Ok(answer) => {
                 ending.reply = answer.said;
+                // A conversation is handed over once, and its first receipt names the matter.
+                conversation.handed.get_or_insert_with(|| answer.receipt_id.clone());
                 ending.actions.push(TurnAction {
                     code: Code::Escalated.name().to_owned(),
                     receipt_id: answer.receipt_id,

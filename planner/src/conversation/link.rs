@@ -20,7 +20,6 @@ pub(super) fn sent(
         let why = "there is no way to confirm it here";
         return Ending::hands_over(EscalationReason::Other, reply::escalate(tool, why));
     }
-    conversation.remember(format!("waiting for the customer's yes by link: {}", proposal.tool));
     conversation.stage = Stage::Checking(Box::new(Checking {
         tool: proposal.tool.clone(),
         proposal_id: proposal.proposal_id.clone(),

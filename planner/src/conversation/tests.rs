@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_proto::v1::{Action, ActionState, GrantKind, Intent, Outcome};
+use countersign_proto::v1::{Action, ActionState, GetHandoverResponse, GrantKind, Intent, Outcome};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::turn::Told;
@@ -520,4 +520,36 @@ async fn each_turn_is_told_as_it_was_and_nobody_waits_for_it() {
     assert_eq!((second.confirmed.as_str(), proposed.proposal.as_str()), ("prp_1", "prp_1"));
     let executed = second.calls.iter().find(|call| call.what == "execute").unwrap();
     assert_eq!((executed.outcome.as_str(), executed.receipt.as_str()), ("applied", "rcp_1"));
+}
+
+#[tokio::test]
+async fn a_person_who_has_it_is_left_to_it_and_hands_it_back_with_a_note() {
+    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
+    let mut talk = Talk::offline(&executor);
+    let handed = talk.say("I want to speak to a human").await;
+    assert_eq!(handed.reply, "Passed on.");
+    // Nobody has taken it yet: the customer is not left without an answer.
+    assert!(talk.say("cancel order #1001").await.reply.contains("1001"));
+    executor.shop.lock().handover.taken = true;
+    let held = talk.confirm().await;
+    assert_eq!((held.reply.as_str(), held.intent()), (reply::WITH_A_COLLEAGUE, Intent::Escalate));
+    assert_eq!(
+        (held.actions[0].code.as_str(), held.actions[0].receipt_id.as_str()),
+        ("ESCALATED", "rcp_9")
+    );
+    assert!(executor.shop.lock().executed.is_empty(), "a signed yes starts nothing meanwhile");
+    let back = GetHandoverResponse {
+        taken: true,
+        closed_by_receipt_id: "rcp_20".to_owned(),
+        note: "sent a new jacket".to_owned(),
+    };
+    executor.shop.lock().handover = back;
+    let after = talk.say("where is order #1001?").await;
+    assert!(after.reply.starts_with(reply::BACK_AGAIN), "{}", after.reply);
+    assert!(after.actions.iter().any(|action| action.receipt_id == "rcp_20"), "{after:?}");
+    // It is not asked about any more, and the note is what the next hand-over tells.
+    executor.shop.lock().handover = GetHandoverResponse { taken: true, ..Default::default() };
+    talk.say("I want to speak to a human").await;
+    let told = executor.shop.lock().escalated.last().map(|asked| asked.tried.join("; "));
+    assert!(told.is_some_and(|told| told.contains("rcp_20 sent a new jacket")));
 }

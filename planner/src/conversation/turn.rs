@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::ending::{Ending, ask_once_more, awaiting, joined, refused_action};
 use super::guest::Known;
+use super::held::Held;
 use super::{Choosing, Conversation, Conversations, Limits, Stage};
 use crate::assemble::Task;
 use crate::assemble::span::Said;
@@ -38,6 +39,10 @@ pub struct Engine {
     /// Of the turn that is taken.
     notes: Notes,
 }
+
+/// What a subject may use, whom the executor has just verified. Made only by
+/// [`Engine::verify`].
+pub struct Verified(Arc<Toolbox>);
 
 /// Where a turn's events go. A frontend that left is no reason to stop.
 pub type Events = UnboundedSender<ConverseResponse>;
@@ -104,27 +109,43 @@ impl Engine {
         }
     }
 
-    /// Asks the executor whether it knows the subject.
+    /// Asks the executor whether it knows the subject, and what they may use.
     ///
     /// # Errors
     /// What it said, or that it cannot be asked.
-    pub async fn verify(&self, token: &str) -> Result<(), CallError> {
-        self.executor.list_tools(token).await.map(drop)
+    pub async fn verify(&self, token: &str) -> Result<Verified, CallError> {
+        Ok(Verified(self.toolboxes.of(self.executor.list_tools(token).await?)))
     }
 
     /// Takes one turn and sends its events; the last one is the turn's result.
     pub async fn turn(&self, request: ConverseRequest, events: &Events) {
-        self.noting().take(request, events).await;
+        let verified = self.verify(&request.subject_token).await;
+        self.turn_of(request, verified, events).await;
     }
 
-    async fn take(&self, request: ConverseRequest, events: &Events) {
+    /// The same, of a subject who was asked about already.
+    pub async fn turn_of(
+        &self,
+        request: ConverseRequest,
+        verified: Result<Verified, CallError>,
+        events: &Events,
+    ) {
+        self.noting().take(request, verified, events).await;
+    }
+
+    async fn take(
+        &self,
+        request: ConverseRequest,
+        verified: Result<Verified, CallError>,
+        events: &Events,
+    ) {
         let own = subject::key(&request.subject_token);
         let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
         let conversation = self.conversations.enter(&key, Instant::now());
         let mut conversation = conversation.lock().await;
-        conversation.recall(&self.memory, &key);
-        let ending = self.answer(&request, &mut conversation, events).await;
-        conversation.keep(&self.memory, &key);
+        conversation.recall(&self.memory, &key).await;
+        let ending = self.answer(&request, verified, &mut conversation, events).await;
+        conversation.keep(&self.memory, &key).await;
         self.tell(&request, &ending);
         if let Some(card) = ending.card {
             let _ =
@@ -157,11 +178,12 @@ impl Engine {
     async fn answer(
         &self,
         request: &ConverseRequest,
+        verified: Result<Verified, CallError>,
         conversation: &mut Conversation,
         events: &Events,
     ) -> Ending {
-        let toolbox = match self.executor.list_tools(&request.subject_token).await {
-            Ok(listed) => self.toolboxes.of(listed),
+        let toolbox = match verified {
+            Ok(Verified(toolbox)) => toolbox,
             Err(error) => {
                 let refused = error.refusal().map(|refusal| refused_action("", refusal));
                 return Ending {
@@ -182,10 +204,19 @@ impl Engine {
         };
         let (confirm_by_link, edited) = (request.confirm_by_link, request.edited);
         let scene = Scene { asker, toolbox: &toolbox, events, confirm_by_link, edited };
+        let back = match self.held(&scene, conversation).await {
+            Held::Free => None,
+            Held::Back(news) => Some(*news),
+            Held::Stop(ending) => return *ending,
+        };
         if !request.confirmation.is_empty() {
             return self.confirmed(&scene, conversation, &request.confirmation).await;
         }
         let news = self.checked(&scene, conversation).await;
+        let news = match (back, news) {
+            (Some(back), Some(news)) => Some(joined(back, news)),
+            (back, news) => back.or(news),
+        };
         let text = request.message.as_ref().map_or("", |m| m.text.as_str());
         let (text, matched) = match self.known(&scene, conversation).await {
             Known::Go => (text.to_owned(), false),

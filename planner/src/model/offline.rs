@@ -88,7 +88,7 @@ fn literal(tool: &str) -> Decision {
 }
 
 fn plain(want: Want, score: f64, doubt: &str) -> Decision {
-    Decision { want, score, doubt: doubt.to_owned() }
+    Decision { want, score, doubt: doubt.to_owned(), tokens: None }
 }
 
 /// People come first: whoever asks for one, threatens or suffers gets one.
@@ -202,7 +202,7 @@ fn tool(fit: &Fit, fits: &[Fit], heard: &Heard, reservation: Option<(f64, &str)>
         None if score >= 0.9 => String::new(),
         None => doubt(fits),
     };
-    Decision { want: Want::Tool(call), score, doubt }
+    Decision { want: Want::Tool(call), score, doubt, tokens: None }
 }
 
 fn doubt(fits: &[Fit]) -> String {

@@ -33,6 +33,13 @@ pub struct Openai {
     timeout: Duration,
     price: Option<Price>,
     record_bodies: bool,
+    logprobs: bool,
+}
+
+/// No answer of the server.
+struct NoAnswer {
+    reason: String,
+    request_at_fault: bool,
 }
 
 impl Openai {
@@ -51,6 +58,7 @@ impl Openai {
             timeout: config.timeout,
             price: config.price.clone(),
             record_bodies: config.record_bodies,
+            logprobs: config.logprobs,
         })
     }
 
@@ -59,9 +67,9 @@ impl Openai {
         messages: &[Json],
         schema: &Json,
         usage: &mut ModelUse,
-    ) -> Result<String, String> {
+    ) -> Result<(String, Option<f64>), NoAnswer> {
         let format = json!({ "type": "json_schema", "json_schema": { "name": "decision", "strict": true, "schema": schema } });
-        let request = json!({
+        let mut request = json!({
             "model": self.name,
             "messages": messages,
             "response_format": format,
@@ -69,6 +77,10 @@ impl Openai {
             "max_tokens": MAX_ANSWER_TOKENS,
             "stream": false,
         });
+        if let (true, Some(fields)) = (self.logprobs, request.as_object_mut()) {
+            fields.insert("logprobs".to_owned(), Json::Bool(true));
+        }
+        let none = |reason: String| NoAnswer { reason, request_at_fault: false };
         let asked = Instant::now();
         let chat = self.client.chat();
         let answered =
@@ -77,13 +89,19 @@ impl Openai {
         usage.latency_ms = usage.latency_ms.saturating_add(waited);
         let completion = match answered {
             Ok(Ok(completion)) => completion,
-            Ok(Err(error)) => return Err(endpoint::in_short(&error)),
-            Err(_elapsed) => return Err(format!("no answer within {:?}", self.timeout)),
+            Ok(Err(error)) => {
+                return Err(NoAnswer {
+                    reason: endpoint::in_short(&error),
+                    request_at_fault: endpoint::is_request_at_fault(&error),
+                });
+            }
+            Err(_elapsed) => return Err(none(format!("no answer within {:?}", self.timeout))),
         };
         usage.input_tokens = usage.input_tokens.saturating_add(completion.usage.prompt_tokens);
         usage.output_tokens =
             usage.output_tokens.saturating_add(completion.usage.completion_tokens);
-        completion.text().ok_or_else(|| "the answer holds no text".to_owned())
+        let text = completion.text().ok_or_else(|| none("the answer holds no text".to_owned()))?;
+        Ok((text, completion.likelihood()))
     }
 
     /// The call, and perhaps its repair; the reason where no answer could be used.
@@ -92,8 +110,9 @@ impl Openai {
         view: &View<'_>,
         usage: &mut ModelUse,
         bodies: &mut Vec<Exchange>,
-    ) -> Result<Decision, String> {
-        let answer = prompt::Answer::of(view.toolbox)?;
+    ) -> Result<Decision, NoAnswer> {
+        let none = |reason: String| NoAnswer { reason, request_at_fault: false };
+        let answer = view.toolbox.answer().map_err(|reason| none(reason.to_owned()))?;
         let mut messages = vec![
             json!({ "role": "system", "content": prompt::system(view.toolbox) }),
             json!({ "role": "user", "content": prompt::data(view) }),
@@ -104,12 +123,13 @@ impl Openai {
         loop {
             let answered = self.ask(&messages, &answer.schema, usage).await;
             if self.record_bodies {
-                let answer = answered.clone().unwrap_or_default();
+                let text = answered.as_ref().map(|(text, _)| text.clone());
+                let answer = text.unwrap_or_default();
                 bodies.push(Exchange { request: json!(messages), answer });
             }
-            let text = answered?;
-            match parse::read(&text, &answer, view.toolbox) {
-                Ok(decision) => return Ok(decision),
+            let (text, tokens) = answered?;
+            match parse::read(&text, answer, view.toolbox) {
+                Ok(decision) => return Ok(Decision { tokens, ..decision }),
                 // One repair in all: none is left where the objections came from outside.
                 Err(objections) if usage.repairs == 0 && view.objections.is_empty() => {
                     usage.repairs = 1;
@@ -117,7 +137,7 @@ impl Openai {
                     messages
                         .push(json!({ "role": "user", "content": prompt::repair(&objections) }));
                 }
-                Err(objections) => return Err(told(&objections)),
+                Err(objections) => return Err(none(told(&objections))),
             }
         }
     }
@@ -148,14 +168,16 @@ impl Model for Openai {
         let answered = span.run(self.tried(view, &mut usage, &mut bodies)).await;
         let decided = match &answered {
             Ok(decision) => decision.want.in_short(),
-            Err(reason) => format!("unusable: {reason}"),
+            Err(none) => format!("unusable: {}", none.reason),
         };
         let call = self.call(&usage, bodies, decided);
         genai::describe(&mut span, &call, answered.is_ok());
         let calls = vec![call];
         match answered {
             Ok(decision) => Ok(Decided { decision, usage, calls }),
-            Err(reason) => Err(Unusable { reason, usage: Box::new(usage), calls }),
+            Err(NoAnswer { reason, request_at_fault }) => {
+                Err(Unusable { reason, usage: Box::new(usage), calls, request_at_fault })
+            }
         }
     }
 
@@ -189,6 +211,21 @@ struct Completion {
 #[serde(default)]
 struct Choice {
     message: Message,
+    #[serde(deserialize_with = "lenient")]
+    logprobs: Logprobs,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Logprobs {
+    content: Vec<Token>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Token {
+    token: String,
+    logprob: f64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -204,12 +241,28 @@ struct Usage {
     completion_tokens: u32,
 }
 
-fn lenient<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Usage, D::Error> {
+fn lenient<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + serde::de::DeserializeOwned,
+{
     let json = Json::deserialize(from)?;
     Ok(serde_json::from_value(json).unwrap_or_default())
 }
 
 impl Completion {
+    /// The geometric mean of its words' probabilities, 0 to 1; brackets and commas, which
+    /// the shape of the answer gives, are left out. `None` where the server does not tell.
+    fn likelihood(&self) -> Option<f64> {
+        let tokens = &self.choices.first()?.logprobs.content;
+        let word = |token: &&Token| token.token.chars().any(char::is_alphanumeric);
+        let words = || tokens.iter().filter(word);
+        let count = u32::try_from(words().count()).ok().filter(|count| *count > 0)?;
+        let sum: f64 = words().map(|token| token.logprob).sum();
+        let mean = (sum / f64::from(count)).exp();
+        mean.is_finite().then(|| mean.clamp(0.0, 1.0))
+    }
+
     /// The text, also where it comes in parts.
     fn text(&self) -> Option<String> {
         match &self.choices.first()?.message.content {

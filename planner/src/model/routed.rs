@@ -123,12 +123,12 @@ impl Routed {
             let usage = ModelUse { model: model.clone(), ..ModelUse::default() };
             let decided = format!("not asked: {reason}");
             let call = ModelCall { model, decided, ..ModelCall::default() };
-            Unusable { reason, usage: Box::new(usage), calls: vec![call] }
+            Unusable { reason, usage: Box::new(usage), calls: vec![call], request_at_fault: false }
         };
         if !breaker.lets_through() {
             return Err(unasked(format!("{} failed and is left alone", tier.model.name())));
         }
-        let reserved = self.budgets.reserve(&view.purse, tier.most(view), Timestamp::now());
+        let reserved = self.budgets.reserve(&view.purse, tier.most(view), Timestamp::now()).await;
         let reserved = reserved.map_err(|error| unasked(error.to_string()))?;
         let answered = tier.model.decide(view).await;
         match &answered {
@@ -136,9 +136,10 @@ impl Routed {
                 breaker.worked();
                 // Some servers do not tell what it cost: then all of it stays spent.
                 if decided.usage.output_tokens > 0 {
-                    reserved.settle(tier.cost(&decided.usage));
+                    reserved.settle(tier.cost(&decided.usage)).await;
                 }
             }
+            Err(unusable) if unusable.request_at_fault => {}
             // A call of it may have failed, and cost what nobody was told.
             Err(unusable) if unusable.usage.output_tokens == 0 => breaker.failed(),
             Err(_unusable) => breaker.worked(),
@@ -263,7 +264,7 @@ impl Tier {
     /// The most that one decision can cost: two calls, since one repair may follow, which
     /// repeats the first answer. A token is at least a byte.
     fn most(&self, view: &View<'_>) -> Amount {
-        let schema = prompt::Answer::of(view.toolbox).map_or(0, |a| a.schema.to_string().len());
+        let schema = view.toolbox.answer().map_or(0, |answer| answer.bytes);
         let parts =
             [prompt::system(view.toolbox), prompt::data(view), prompt::repair(view.objections)];
         let bytes = parts.iter().map(String::len).sum::<usize>().saturating_add(schema);

@@ -255,3 +255,35 @@ async fn escalations_are_told_of_and_again_once_they_are_given_back() {
     let told = hook.notices(6).await;
     assert!(told[4..].iter().any(|n| n["escalation"] == found.escalation_id.as_str()), "{told:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn escalations_a_planner_sees_who_has_its_own_and_the_note_it_ends_with() {
+    let house = House::open().await;
+    let desk = Desk::new(&house.pair, house.pair.customer(1), "c1");
+    let token = desk.who.token.clone();
+    let request = v1::EscalateRequest {
+        subject_token: token.clone(),
+        conversation_id: "c1".into(),
+        ..v1::EscalateRequest::default()
+    };
+    let opened = house.pair.executor().escalate(request).await.unwrap().into_inner().receipt_id;
+    let stands = async |subject_token: &str| {
+        let request = v1::GetHandoverRequest {
+            subject_token: subject_token.to_owned(),
+            conversation_id: "c1".into(),
+            receipt_id: opened.clone(),
+        };
+        Ok(house.pair.executor().get_handover(request).await?.into_inner())
+    };
+    let waits: Result<_, tonic::Status> = stands(&token).await;
+    assert_eq!(waits.unwrap(), v1::GetHandoverResponse::default());
+    let found = house.waiting().await.remove(0);
+    house.take(&found.escalation_id, "alice").await.unwrap();
+    assert!(stands(&token).await.unwrap().taken);
+    let other = house.pair.customer(2).token;
+    assert_eq!(refusal(stands(&other).await).code, "NOT_FOUND");
+    let closed = house.finish(&found, true).await.unwrap().escalation.unwrap();
+    let ended = stands(&token).await.unwrap();
+    assert_eq!(ended.closed_by_receipt_id, closed.closed_by_receipt_id);
+    assert_eq!(ended.note, "done in the admin");
+}

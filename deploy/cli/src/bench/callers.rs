@@ -209,6 +209,7 @@ fn request(token: &str, tool: &str, sale: u64) -> v1::ExecuteRequest {
             score: 0.99,
             uncertainty_reason: String::new(),
             recommended_action: v1::RecommendedAction::Proceed.into(),
+            ..Default::default()
         }),
         model: Some(v1::ModelUse { model: "none".into(), ..v1::ModelUse::default() }),
         after_receipt_id: String::new(),

@@ -92,7 +92,7 @@ async fn call(request: RequestBuilder) -> Result<Value, reqwest::Error> {
 
 /// As the executor's connector makes its own; this till has an address, so the guarded resolver
 /// would not be asked.
-fn client(kept: usize) -> anyhow::Result<Client> {
+pub(super) fn client(kept: usize) -> anyhow::Result<Client> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -175,6 +175,13 @@ impl Executor for Forwarder {
         &self,
         _request: Request<v1::RecordTurnRequest>,
     ) -> Result<Response<v1::RecordTurnResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn get_handover(
+        &self,
+        _request: Request<v1::GetHandoverRequest>,
+    ) -> Result<Response<v1::GetHandoverResponse>, Status> {
         Err(not_here())
     }
 

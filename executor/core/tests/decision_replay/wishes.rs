@@ -113,6 +113,7 @@ pub(crate) fn plan(dice: &mut Dice) -> Plan {
                 0.99
             },
             uncertainty_reason: String::new(),
+            features: Default::default(),
             recommended_action: "proceed".into(),
         },
         model: ModelUse { model: "offline".into(), ..ModelUse::default() },

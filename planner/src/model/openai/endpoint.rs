@@ -147,6 +147,21 @@ impl tower::Service<HttpRequestFactory> for OneCall {
     }
 }
 
+/// Whether the server took the request for a wrong one; 408 and 429 are about time.
+pub(super) fn is_request_at_fault(error: &OpenAIError) -> bool {
+    let status = match error {
+        OpenAIError::Boxed(error) => error.downcast_ref::<Failed>().map(|failed| failed.status),
+        OpenAIError::ApiError(error) => Some(error.status_code.as_u16()),
+        OpenAIError::Reqwest(_)
+        | OpenAIError::JSONDeserialize(_, _)
+        | OpenAIError::FileSaveError(_)
+        | OpenAIError::FileReadError(_)
+        | OpenAIError::StreamError(_)
+        | OpenAIError::InvalidArgument(_) => None,
+    };
+    status.is_some_and(|status| [400, 413, 422].contains(&status))
+}
+
 /// An error without customers' words or keys in it.
 pub(super) fn in_short(error: &OpenAIError) -> String {
     match error {

@@ -30,6 +30,8 @@ use crate::conversation::fake::{FakeExecutor, Talk, refused};
 /// What the server does next.
 enum Next {
     Says(String),
+    /// With the logarithms of its tokens' probabilities.
+    Likely(String, Json),
     Status(u16, Json),
     Hangs,
 }
@@ -48,6 +50,11 @@ async fn complete(State(server): State<Arc<Server>>, Body(request): Body<Json>) 
             let usage = json!({ "prompt_tokens": 100, "completion_tokens": 10 });
             Body(json!({ "choices": [{ "message": { "content": text } }], "usage": usage }))
                 .into_response()
+        }
+        Next::Likely(text, tokens) => {
+            let choice =
+                json!({ "message": { "content": text }, "logprobs": { "content": tokens } });
+            Body(json!({ "choices": [choice] })).into_response()
         }
         Next::Status(status, body) => {
             (StatusCode::from_u16(status).unwrap(), Body(body)).into_response()
@@ -78,6 +85,7 @@ impl Scene {
             timeout: Duration::from_millis(700),
             price: None,
             record_bodies: true,
+            logprobs: true,
         };
         let executor = FakeExecutor::new(&[
             (1001, &[("Rain jacket", 1), ("Wool scarf", 1)]),
@@ -239,4 +247,39 @@ async fn endless_reads_are_bounded() {
     let turn = scene.talk.say("cancel it").await;
     assert_eq!(turn.actions[0].code, "MODEL_UNUSABLE");
     assert!(scene.requests().len() <= 6);
+}
+
+#[tokio::test]
+async fn words_that_were_unlikely_to_the_model_lower_the_score() {
+    let told = answer("action", json!([cancel(json!({ "quote": "#1004" }))])).to_string();
+    let tokens = json!([{ "token": "{", "logprob": -9.0 }, { "token": "action", "logprob": -0.1 },
+        { "token": "shopify", "logprob": -0.3 }, { "token": "\":" , "logprob": -9.0 }]);
+    let mut scene = Scene::new(vec![Next::Likely(told, tokens)]).await;
+    let turn = scene.talk.say("cancel #1004 please").await;
+    assert_eq!(scene.requests()[0]["logprobs"], true);
+    let confidence = turn.confidence.unwrap();
+    let likelihood = (-0.2_f64).exp();
+    assert!((confidence.score - likelihood).abs() < 1e-9, "{confidence:?}");
+    assert_eq!((confidence.features["said"], confidence.features["findings"]), (0.97, 1.0));
+    assert!((confidence.features["tokens"] - likelihood).abs() < 1e-9, "{confidence:?}");
+}
+
+#[tokio::test]
+async fn every_call_is_told_how_things_stand() {
+    let again = || says(&answer("action", json!([cancel(json!({ "quote": "#1004" }))])));
+    let mut scene = Scene::new((0..40).map(|_| again()).collect()).await;
+    scene.executor.shop.lock().no_confirmation = true;
+    for _turn in 0..40 {
+        scene.talk.say("cancel #1004 please").await;
+    }
+    let requests = scene.requests();
+    let data = |at: usize| -> Json {
+        serde_json::from_str(requests[at]["messages"][1]["content"].as_str().unwrap()).unwrap()
+    };
+    assert_eq!(data(0)["how_things_stand"], json!({}));
+    let last = &data(39)["how_things_stand"];
+    let done = json!([{ "tool": "shopify.cancel_order", "receipt": "rcp_1" }]);
+    assert_eq!(last["done_and_verified"], done, "one action, however often it was asked for");
+    let length = |at: usize| requests[at]["messages"][1]["content"].as_str().unwrap().len();
+    assert!(length(39) <= length(20), "{} and {} bytes", length(20), length(39));
 }

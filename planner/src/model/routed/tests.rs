@@ -31,13 +31,17 @@ impl Model for Scripted {
         match answer.unwrap_or_else(|| panic!("{} is not to be asked", self.name)) {
             Some(score) => {
                 let call = Call { tool: "shopify.cancel_order".to_owned(), ..Call::default() };
-                let decision = Decision { want: Want::Tool(call), score, doubt: String::new() };
+                let decision =
+                    Decision { want: Want::Tool(call), score, doubt: String::new(), tokens: None };
                 let call = ModelCall { model: self.name.to_owned(), ..ModelCall::default() };
                 Ok(Decided { decision, usage, calls: vec![call] })
             }
-            None => {
-                Err(Unusable { reason: "503".to_owned(), usage: Box::default(), calls: Vec::new() })
-            }
+            None => Err(Unusable {
+                reason: "503".to_owned(),
+                usage: Box::default(),
+                calls: Vec::new(),
+                request_at_fault: false,
+            }),
         }
     }
 
@@ -70,7 +74,7 @@ async fn asked(model: &Routed, text: &str, objections: &[Objection]) -> Result<D
     let view = View {
         text,
         earlier: &[],
-        so_far: &[],
+        standing: &serde_json::Value::Null,
         toolbox: &toolbox,
         observations: &[],
         objections,
@@ -155,4 +159,29 @@ fn prices_are_by_the_million_tokens_and_rounded_up() {
     let cheap = Tier { price: Some(price("0.15", "0.6")), ..tier };
     assert_eq!(cheap.price(1, 0), 1);
     assert_eq!(cheap.price(10_000, 1_000), 2_100);
+}
+
+/// Takes every request for a wrong one.
+struct Picky;
+
+#[async_trait]
+impl Model for Picky {
+    async fn decide(&self, _view: &View<'_>) -> Result<Decided, Unusable> {
+        let reason = "the model server answered 400".to_owned();
+        Err(Unusable { reason, usage: Box::default(), calls: Vec::new(), request_at_fault: true })
+    }
+
+    fn name(&self) -> &str {
+        "picky"
+    }
+}
+
+#[tokio::test]
+async fn routing_leaves_no_model_alone_for_requests_that_were_wrong() {
+    let tier = Tier { model: Arc::new(Picky), price: None, longest: 1_200 };
+    let model = Routed::new(tier, None, Budgets::new(Caps::default(), Memory::default()));
+    for _ in 0..8 {
+        let decided = asked(&model, MURKY, &[]).await.unwrap();
+        assert_eq!(decided.usage.fallback, "the model server answered 400");
+    }
 }

@@ -72,13 +72,13 @@ fn packages() -> Result<PathBuf, &'static str> {
         let entry = entry.unwrap();
         fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
     }
-    let wanted = fs::read_to_string(folder.join("package.json")).unwrap();
+    let wanted = fs::read_to_string(folder.join("package-lock.json")).unwrap();
     let done = folder.join("installed.json");
     if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(folder);
     }
     let install = Command::new("npm")
-        .args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"])
+        .args(["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"])
         .current_dir(&folder)
         .status();
     if !install.is_ok_and(|status| status.success()) {

@@ -95,6 +95,7 @@ impl<'a> Desk<'a> {
                 score: 0.99,
                 uncertainty_reason: String::new(),
                 recommended_action: v1::RecommendedAction::Proceed.into(),
+                ..Default::default()
             }),
             model: Some(v1::ModelUse { model: "by-hand".into(), ..Default::default() }),
             after_receipt_id: String::new(),

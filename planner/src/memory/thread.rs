@@ -1,0 +1,117 @@
+//! One thread holds the connection, so that nobody who answers others waits for the disk.
+//! Jobs are done in the order in which they were asked for; those that wait together share
+//! a commit.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+/// Jobs of one commit at most.
+const TOGETHER: usize = 128;
+
+type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// Tells whoever asked, once it is known whether the commit held.
+type Answer = Box<dyn FnOnce(bool)>;
+
+/// The thread. Clones share it; it ends with the last one.
+#[derive(Clone)]
+pub(super) struct Thread(Arc<Desk>);
+
+struct Desk {
+    db: Mutex<Option<Connection>>,
+    jobs: OnceLock<Sender<Job>>,
+}
+
+impl Thread {
+    /// Over a connection. The thread itself begins with the first job: a process confines
+    /// itself while it has one.
+    pub(super) fn over(db: Connection) -> Self {
+        Self(Arc::new(Desk { db: Mutex::new(Some(db)), jobs: OnceLock::new() }))
+    }
+
+    /// Queues a job before it returns; what is awaited is its answer, durable where it wrote.
+    /// `None` where it failed, which is logged.
+    pub(super) fn ask<T, J>(&self, job: J) -> impl Future<Output = Option<T>> + Send + use<T, J>
+    where
+        T: Send + 'static,
+        J: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(move |db| {
+            let done = logged(job(db));
+            Box::new(move |held| {
+                // Whoever asked may have left.
+                let _left = tell.send(done.filter(|_| held));
+            })
+        });
+        // A thread that could not begin answers nothing, and that is what is heard.
+        let _gone = self.0.jobs().send(job);
+        async move { told.await.ok().flatten() }
+    }
+}
+
+impl Desk {
+    fn jobs(&self) -> &Sender<Job> {
+        self.jobs.get_or_init(|| {
+            let (jobs, queue) = mpsc::channel();
+            if let Some(db) = self.db.lock().take() {
+                let thread = std::thread::Builder::new().name("memory".to_owned());
+                if let Err(error) = thread.spawn(move || work(&db, &queue)) {
+                    tracing::error!(%error, "no thread for what is remembered");
+                }
+            }
+            jobs
+        })
+    }
+}
+
+fn work(db: &Connection, queue: &Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let begun = db.execute_batch("BEGIN IMMEDIATE");
+        let jobs = std::iter::once(first).chain(queue.try_iter()).take(TOGETHER);
+        let answers: Vec<Answer> = jobs.map(|job| job(db)).collect();
+        let held = logged(begun.and_then(|()| db.execute_batch("COMMIT"))).is_some();
+        if !held && !db.is_autocommit() {
+            let _undone = logged(db.execute_batch("ROLLBACK"));
+        }
+        for answer in answers {
+            answer(held);
+        }
+    }
+}
+
+/// A memory that fails costs the customer a question asked twice, and nothing else: it is
+/// logged, and the turn goes on.
+fn logged<T>(done: rusqlite::Result<T>) -> Option<T> {
+    done.inspect_err(|error| tracing::error!(%error, "a conversation was not remembered")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn jobs_are_done_in_order_and_one_that_fails_takes_none_with_it() {
+        let thread = Thread::over(Connection::open_in_memory().unwrap());
+        let made = thread.ask(|db| db.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY)"));
+        let put = |n: i64| thread.ask(move |db| db.execute("INSERT INTO t VALUES (?1)", [n]));
+        let (one, twice, two) = (put(1), put(1), put(2));
+        assert_eq!(made.await, Some(()));
+        assert_eq!((one.await, twice.await, two.await), (Some(1), None, Some(1)));
+        let sum = thread.ask(|db| db.query_row("SELECT sum(n) FROM t", [], |row| row.get(0)));
+        assert_eq!(sum.await, Some(3_i64));
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_has_asked_all_the_same() {
+        let thread = Thread::over(Connection::open_in_memory().unwrap());
+        drop(thread.ask(|db| db.execute_batch("CREATE TABLE t (n INTEGER)")));
+        let found = thread.ask(|db| db.query_row("SELECT count(*) FROM t", [], |row| row.get(0)));
+        assert_eq!(found.await, Some(0_i64));
+    }
+}
