@@ -67,11 +67,11 @@ impl Model for Liar {
             }
             Way::Breaks => {
                 let usage = Box::new(ModelUse::default());
-                return Err(Unusable { reason: self.lie.clone(), usage });
+                return Err(Unusable { reason: self.lie.clone(), usage, calls: Vec::new() });
             }
         };
         let decision = Decision { want, score, doubt: self.lie.clone() };
-        Ok(Decided { decision, usage: ModelUse::default() })
+        Ok(Decided { decision, usage: ModelUse::default(), calls: Vec::new() })
     }
 
     fn name(&self) -> &str {
