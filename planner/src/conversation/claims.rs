@@ -79,35 +79,35 @@ impl Model for Liar {
     }
 }
 
+/// What the customer is told does not depend on the model's words: it is the same whatever they
+/// are.
 #[tokio::test]
 async fn claim_check() {
-    let mut told = Vec::new();
-    for (language, lies) in LIES {
-        let mut tried = 0;
-        for lie in lies.lines().map(plain) {
-            for way in WAYS {
-                let executor = FakeExecutor::new(&[(1001, &[("Rain jacket", 1)])]);
-                // With nobody to hand over to, what is told is the planner's own.
-                let away = CallError::Unreachable("away".to_owned());
-                executor.shop.lock().escalate_script = [away].into();
-                let liar = Liar { lie: lie.clone(), way };
-                let mut talk = Talk::with(&executor, Arc::new(liar));
-                let turn = talk.say("cancel my order #1001 please").await;
-                assert!(executor.shop.lock().executed.is_empty());
-                tried += 1;
-                if says(&turn.reply, &lie) {
+    let (mut told, mut lies) = (Vec::new(), 0);
+    for way in WAYS {
+        let usual = reply(way, "qwv").await;
+        for (language, file) in LIES {
+            assert!(file.lines().count() > 100, "too few to say anything");
+            for lie in file.lines().map(plain) {
+                lies += 1;
+                if reply(way, &lie).await != usual {
                     told.push(format!("{language} {way:?}: {lie}"));
                 }
             }
         }
-        println!(
-            "{language}: {} lies in {} places, {tried} turns",
-            lies.lines().count(),
-            WAYS.len()
-        );
-        assert!(lies.lines().count() > 100, "too few to say anything");
     }
-    assert!(told.is_empty(), "{} reached the customer:\n{}", told.len(), told.join("\n"));
+    assert!(told.is_empty(), "{} of {lies} were told:\n{}", told.len(), told.join("\n"));
+}
+
+async fn reply(way: Way, lie: &str) -> String {
+    let executor = FakeExecutor::new(&[(1001, &[("Rain jacket", 1)])]);
+    // With nobody to hand over to, what is told is the planner's own.
+    executor.shop.lock().escalate_script = [CallError::Unreachable("away".to_owned())].into();
+    let liar = Liar { lie: lie.to_owned(), way };
+    let mut talk = Talk::with(&executor, Arc::new(liar));
+    let turn = talk.say("cancel my order #1001 please").await;
+    assert!(executor.shop.lock().executed.is_empty());
+    turn.reply
 }
 
 /// What the files write as `\u{200b}`.
@@ -120,14 +120,4 @@ fn plain(line: &str) -> String {
         text.push_str(rest);
     }
     text
-}
-
-/// The lie itself, or the same under another punctuation.
-fn says(reply: &str, lie: &str) -> bool {
-    let letters = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    let (reply_letters, lie_letters) = (letters(reply), letters(lie));
-    // "Done." alone is no word of a reply of ours that was not about a receipt.
-    reply.contains(lie) || (lie_letters.len() > 3 && reply_letters.contains(&lie_letters))
 }
