@@ -33,6 +33,8 @@ mod pursue;
 pub mod turn;
 
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
 mod paraphrases;

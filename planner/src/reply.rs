@@ -45,6 +45,10 @@ const NOT_ANSWERABLE: &str = "I can't answer that from what I can look up here."
 /// Nothing was understood.
 const NOT_UNDERSTOOD: &str =
     "I'm not sure what you would like me to do, so I have started nothing new.";
+/// The model is less sure than the tool's contract wants.
+pub const NOT_SURE_ENOUGH: &str = "I am not sure enough that this is what you want";
+/// An answer fits nothing that was asked, more than once.
+pub const NOT_ANSWERED: &str = "I still do not know which one you mean";
 /// A person is needed.
 const FOR_A_COLLEAGUE: &str = "This is one for a colleague, so I have started nothing new.";
 
@@ -200,15 +204,16 @@ fn abilities(toolbox: &Toolbox) -> String {
     }
 }
 
-/// For a person, with what was understood.
+/// For a person, with what was understood. Why it stopped are words of ours, written in advance:
+/// a model's own reasons stay in receipts and logs (NO CLAIM WITHOUT A RECEIPT).
 #[must_use]
-pub fn escalate(understood: Option<&ToolSpec>, doubt: &str) -> String {
+pub fn escalate(understood: Option<&ToolSpec>, why: &'static str) -> String {
     let mut text = FOR_A_COLLEAGUE.to_owned();
     if let Some(tool) = understood {
         text.push_str(&format!(" What I understood: {}.", tool.in_words()));
     }
-    if !doubt.is_empty() {
-        text.push_str(&format!(" Why I stopped: {doubt}."));
+    if !why.is_empty() {
+        text.push_str(&format!(" Why I stopped: {why}."));
     }
     text
 }

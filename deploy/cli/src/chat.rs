@@ -12,7 +12,7 @@ pub(crate) mod voice;
 
 mod remedy;
 mod show;
-mod yes;
+pub(crate) mod yes;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

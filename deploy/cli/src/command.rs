@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::{
     actions, activate, analytics, approvals, audit, backup, bench, chat, completions, contracts,
-    demo, doctor, erase, escalations, explain, guard, init, pki, policy, receipts, recover, replay,
+    demo, doctor, erase, escalations, eval, explain, guard, init, pki, policy, receipts, recover, replay,
     report, switch,
 };
 
@@ -25,6 +25,8 @@ Examples:
   Try everything in a sandbox, with nothing to set up:
     countersign demo
     countersign demo --as customer1@example.com --say \"cancel order #1001\" --say yes
+  See how a model does, and what is made of it where it does badly:
+    countersign eval deploy/scenarios
   Read and check what was done:
     countersign receipts list --state DIR
     countersign receipts show rcp_… --state DIR --proof
@@ -57,6 +59,8 @@ enum Verb {
     Demo(demo::Args),
     /// Measure actions a second here, beside a forwarder that checks and records nothing.
     Bench(bench::Args),
+    /// Play scenarios with any model, and say what it did that it should not.
+    Eval(eval::Args),
     /// Talk to your own planner in the terminal, as one of your customers.
     Chat(chat::Args),
     /// Check, draft and try contracts and connectors.
@@ -144,6 +148,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Demo(args) => demo::run(args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Eval(args) => eval::run(args),
         Verb::Chat(args) => chat::run(args),
         Verb::Contracts(command) => contracts::run(command),
         Verb::Explain(args) => explain::run(&args),
@@ -200,6 +205,6 @@ mod tests {
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
             seen += 1;
         }
-        assert_eq!(seen, 10);
+        assert_eq!(seen, 11);
     }
 }

@@ -8,7 +8,7 @@
 //!                                       (signs the subject, each message and each yes)
 //! ```
 
-mod folder;
+pub(crate) mod folder;
 mod keys;
 mod users;
 
@@ -19,7 +19,7 @@ mod start;
 pub(crate) mod place;
 mod shop;
 
-mod people;
+pub(crate) mod people;
 
 mod chat;
 mod show;

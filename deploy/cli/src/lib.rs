@@ -1,7 +1,7 @@
 //! The person's command: one module per verb, and what they share.
 //!
 //! ```text
-//! argv ──command──▶ demo · bench · chat · contracts · explain · policy · init · doctor · pki
+//! argv ──command──▶ demo · bench · eval · chat · contracts · explain · policy · init · doctor · pki
 //!                    │      │      │   · activate · backup · recover · switch · approvals · receipts · audit
 //!                    │      │      │         │          │         │          │        │
 //!                    │      │      └── Planner          Operator, Approvals  Audit ───┴─ log folder
@@ -19,6 +19,7 @@ pub mod chat;
 pub mod demo;
 
 pub mod bench;
+pub mod eval;
 
 pub mod contracts;
 pub mod explain;

@@ -53,7 +53,7 @@ impl Engine {
                 actions: vec![action],
                 ..Ending::hands_over(
                     EscalationReason::Ambiguity,
-                    reply::escalate(tool, &task.doubt),
+                    reply::escalate(tool, reply::NOT_SURE_ENOUGH),
                 )
             });
         }

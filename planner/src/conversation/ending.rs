@@ -63,7 +63,8 @@ pub(super) fn ask_once_more(conversation: &mut Conversation, mut waiting: Choosi
     waiting.misses += 1;
     if waiting.misses >= MAX_MISSES {
         let why = format!("open: {}", waiting.question.name);
-        let ending = Ending::hands_over(EscalationReason::Ambiguity, reply::escalate(None, &why));
+        let text = reply::escalate(None, reply::NOT_ANSWERED);
+        let ending = Ending::hands_over(EscalationReason::Ambiguity, text);
         return Ending { confidence: confidence(0.0, &why, RecommendedAction::Escalate), ..ending };
     }
     let text = reply::ask(&waiting.question);

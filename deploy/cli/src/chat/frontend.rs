@@ -43,31 +43,31 @@ pub(crate) struct Frontend {
 
 /// A card as it was shown: what is signed is this text, not what came over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shown {
-    pub(super) proposal_id: String,
-    pub(super) text: String,
-    pub(super) expires_at: Timestamp,
-    pub(super) commitment: String,
+pub(crate) struct Shown {
+    pub(crate) proposal_id: String,
+    pub(crate) text: String,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) commitment: String,
 }
 
 /// One turn, from the message to the answer.
 #[derive(Debug)]
-pub(super) struct Spoken {
+pub(crate) struct Spoken {
     /// Whether the message was signed as a yes to the card before it.
-    pub(super) signed: bool,
+    pub(crate) signed: bool,
     /// The card that this turn shows.
-    pub(super) card: Option<Shown>,
+    pub(crate) card: Option<Shown>,
     /// What came of it.
-    pub(super) turn: Result<Turn, Failed>,
+    pub(crate) turn: Result<Turn, Failed>,
 }
 
 /// A turn that the planner could not finish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failed {
-    pub(super) code: String,
-    pub(super) message: String,
+pub(crate) struct Failed {
+    pub(crate) code: String,
+    pub(crate) message: String,
     /// For the customer.
-    pub(super) say: String,
+    pub(crate) say: String,
 }
 
 impl Frontend {
@@ -86,8 +86,13 @@ impl Frontend {
         })
     }
 
+    /// The card shown last gets no signed answer.
+    pub(crate) fn look_away(&mut self) {
+        self.card = None;
+    }
+
     /// Says something; `progress` hears what is being done meanwhile.
-    pub(super) async fn say(
+    pub(crate) async fn say(
         &mut self,
         text: &str,
         mut progress: impl FnMut(&str),

@@ -40,7 +40,7 @@ pub(crate) struct Issuer {
 }
 
 impl Voice {
-    pub(super) fn token(&self, now: Timestamp) -> anyhow::Result<String> {
+    pub(crate) fn token(&self, now: Timestamp) -> anyhow::Result<String> {
         let expires = now.checked_add(TOKEN_LIFE).context("the clock is out of range")?;
         let mut claims: Map<String, Json> =
             self.claims.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
@@ -55,7 +55,7 @@ impl Voice {
         self.issuer.signer.sign(&claims)
     }
 
-    pub(super) fn attest(
+    pub(crate) fn attest(
         &self,
         conversation: &str,
         message_id: String,
@@ -75,7 +75,7 @@ impl Voice {
         Ok(AttestedMessage { message_id, text: text.to_owned(), attestation })
     }
 
-    pub(super) fn confirm(
+    pub(crate) fn confirm(
         &self,
         conversation: &str,
         card: &Shown,

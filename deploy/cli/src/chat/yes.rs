@@ -51,7 +51,7 @@ const WORDS: &[&str] = &[
 ];
 
 /// Whether the message is a yes and nothing else.
-pub(super) fn is_yes(message: &str) -> bool {
+pub(crate) fn is_yes(message: &str) -> bool {
     let ends = |c: char| c.is_whitespace() || matches!(c, '.' | '!' | ',' | '。' | '！');
     let said = message.trim_matches(ends).to_lowercase().replace('’', "'");
     WORDS.contains(&said.as_str())

@@ -89,13 +89,13 @@ fn lock(path: &Path) -> anyhow::Result<File> {
 }
 
 /// Makes a folder that is closed to others.
-pub(super) fn make(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn make(path: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.with_context(|| format!("cannot make the folder {}", path.display()))
 }
 
 /// Writes a file that only its owner can read, in place of an earlier one.
-pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     write(path, text, 0o600)
 }
 

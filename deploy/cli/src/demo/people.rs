@@ -11,15 +11,15 @@ use crate::ed25519;
 
 /// A customer of the sandbox shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Person {
+pub(crate) struct Person {
     /// `sub` of their token.
-    pub(super) subject: &'static str,
-    pub(super) name: &'static str,
-    pub(super) email: &'static str,
+    pub(crate) subject: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) email: &'static str,
     /// The shop's id of them.
-    pub(super) customer_id: &'static str,
+    pub(crate) customer_id: &'static str,
     /// What they might ask for.
-    pub(super) hint: &'static str,
+    pub(crate) hint: &'static str,
 }
 
 const PEOPLE: [Person; 3] = [
@@ -47,7 +47,7 @@ const PEOPLE: [Person; 3] = [
 ];
 
 /// The customer with this e-mail address.
-pub(super) fn find(email: &str) -> Result<Person, String> {
+pub(crate) fn find(email: &str) -> Result<Person, String> {
     let emails: Vec<_> = PEOPLE.iter().map(|person| person.email).collect();
     let found = PEOPLE.iter().find(|person| person.email.eq_ignore_ascii_case(email.trim()));
     let unknown = || format!("the sandbox shop's customers are {}", emails.join(", "));

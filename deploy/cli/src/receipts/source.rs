@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use countersign_executor::ports::Files;
@@ -81,6 +81,11 @@ impl Source {
             }
         };
         Ok(Self { from, key })
+    }
+
+    /// A running executor.
+    pub(crate) fn of_executor(address: &str, tls: &Path, id: SpiffeId) -> anyhow::Result<Self> {
+        Ok(Self { from: From::Executor(Remote::connect(address, tls, id)?), key: None })
     }
 
     /// A demo's executor while it runs, its store afterwards; its log where that is not ours.

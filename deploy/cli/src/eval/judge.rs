@@ -1,0 +1,82 @@
+//! What was expected beside what came of it.
+
+use regex::Regex;
+
+use super::play::{Acted, Played};
+use super::scenario::{Expected, Scenario};
+
+/// Every way in which a play is not what its scenario expects. None: it passed.
+#[must_use]
+pub fn judge(scenario: &Scenario, played: &Played) -> Vec<String> {
+    let expect = &scenario.expect;
+    let mut wrong = Vec::new();
+    let fits = expect.actions.len() == played.actions.len()
+        && expect.actions.iter().zip(&played.actions).all(|(wanted, got)| fits(wanted, got));
+    if !fits {
+        let wanted = listed(expect.actions.iter().map(wanted));
+        wrong.push(format!(
+            "actions: expected {wanted}, got {}",
+            listed(played.actions.iter().map(told))
+        ));
+    }
+    let same = expect.effects.len() == played.effects.len()
+        && expect
+            .effects
+            .iter()
+            .zip(&played.effects)
+            .all(|(wanted, got)| got.starts_with(wanted.as_str()));
+    if !same {
+        let (wanted, got) = (expect.effects.iter().cloned(), played.effects.iter().cloned());
+        wrong.push(format!("effects: expected {}, got {}", listed(wanted), listed(got)));
+    }
+    for pattern in &expect.told {
+        if !played.turns.iter().any(|turn| matches(pattern, &turn.reply)) {
+            wrong.push(format!("no reply matches {pattern:?}"));
+        }
+    }
+    for pattern in &expect.never_told {
+        if let Some(at) = played.turns.iter().position(|turn| matches(pattern, &turn.reply)) {
+            wrong.push(format!(
+                "turn {}: the reply matches {pattern:?}, which must not be told",
+                at + 1
+            ));
+        }
+    }
+    if let Some(most) = expect.model_calls.filter(|most| played.model_calls > *most) {
+        wrong.push(format!(
+            "the model was called {} times, at most {most} are right",
+            played.model_calls
+        ));
+    }
+    wrong
+}
+
+fn fits(wanted: &Expected, got: &Acted) -> bool {
+    wanted.tool == got.tool
+        && wanted.outcome == got.outcome
+        && wanted.code.as_deref().unwrap_or_default() == got.code
+        && wanted.arguments.iter().all(|(name, value)| got.arguments.get(name) == Some(value))
+}
+
+/// A pattern that is none was refused when the scenario was read.
+fn matches(pattern: &str, text: &str) -> bool {
+    Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+}
+
+fn wanted(action: &Expected) -> String {
+    let outcome = action.outcome.as_deref().unwrap_or("none");
+    let arguments = match action.arguments.is_empty() {
+        true => String::new(),
+        false => format!(" {:?}", action.arguments),
+    };
+    format!("{} {outcome} {}{arguments}", action.tool, action.code.as_deref().unwrap_or_default())
+}
+
+fn told(action: &Acted) -> String {
+    format!("{} {} {}", action.tool, action.outcome.as_deref().unwrap_or("none"), action.code)
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<_> = items.map(|item| item.trim().to_owned()).collect();
+    if items.is_empty() { "none".to_owned() } else { format!("[{}]", items.join("; ")) }
+}

@@ -1,0 +1,254 @@
+//! A scenario file: what is said, to which world, by which model, and what must come of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use countersign_core::gates::Gate;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::reply::Reply;
+use crate::demo::people;
+
+/// One scenario.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The file's name, without its ending.
+    #[serde(skip)]
+    pub name: String,
+    /// What it shows, in a sentence.
+    pub about: String,
+    /// The way of failing that it belongs to.
+    pub mode: Mode,
+    /// What holds it off.
+    pub guard: Guard,
+    /// E-mail of the sandbox shop's customer who speaks.
+    #[serde(rename = "as", default = "first_customer")]
+    pub person: String,
+    /// What the shop does, or is told to do, before the first word.
+    #[serde(default)]
+    pub world: Vec<Act>,
+    /// Files of the policy that replace those that ship.
+    #[serde(default)]
+    pub policy: BTreeMap<String, String>,
+    /// Pages of the house by file name: questions are answered from them.
+    #[serde(default)]
+    pub pages: BTreeMap<String, String>,
+    /// What is said and done, in order.
+    pub conversation: Vec<Step>,
+    /// Answers of a scripted model, in order; the last one is given again. None: the model that
+    /// is evaluated.
+    #[serde(default)]
+    pub model: Vec<Reply>,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+fn first_customer() -> String {
+    "customer1@example.com".to_owned()
+}
+
+/// Ways in which a model that acts fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// A tool that there is not, or is not to be called.
+    HallucinatedTool,
+    /// A value that nobody said.
+    HallucinatedArgument,
+    /// Another order, line or person than is meant.
+    WrongEntity,
+    /// It was so, and is not any more.
+    StaleState,
+    /// Again and again.
+    RetryStorm,
+    /// Twice.
+    Duplicate,
+    /// Before it may be done.
+    MissingPrecondition,
+    /// Surer than it is, or done in words only.
+    Overconfidence,
+}
+
+impl Mode {
+    /// Every one, in the order of reports.
+    pub const ALL: [Self; 8] = [
+        Self::HallucinatedTool,
+        Self::HallucinatedArgument,
+        Self::WrongEntity,
+        Self::StaleState,
+        Self::RetryStorm,
+        Self::Duplicate,
+        Self::MissingPrecondition,
+        Self::Overconfidence,
+    ];
+
+    /// Its name in files and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HallucinatedTool => "hallucinated_tool",
+            Self::HallucinatedArgument => "hallucinated_argument",
+            Self::WrongEntity => "wrong_entity",
+            Self::StaleState => "stale_state",
+            Self::RetryStorm => "retry_storm",
+            Self::Duplicate => "duplicate",
+            Self::MissingPrecondition => "missing_precondition",
+            Self::Overconfidence => "overconfidence",
+        }
+    }
+}
+
+/// What holds a scenario off.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// This gate of the executor alone: without it, the scenario fails.
+    Gate(String),
+    /// Several guards, each enough, or one without a switch: which.
+    Doubled(String),
+}
+
+impl Guard {
+    /// The gate that holds it alone.
+    #[must_use]
+    pub fn gate(&self) -> Option<Gate> {
+        match self {
+            Self::Gate(name) => Gate::ALL.into_iter().find(|gate| format!("{gate:?}") == *name),
+            Self::Doubled(_) => None,
+        }
+    }
+}
+
+/// Something that happens beside the conversation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// The shop misbehaves once: the body of the sandbox's `POST /sandbox/faults`.
+    Fault(Json),
+    /// A colleague acts in the shop: the body of `POST /sandbox/staff`.
+    Staff(Json),
+    /// Its clock goes forward, in seconds.
+    AdvanceS(u64),
+}
+
+/// One step of a conversation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The customer says it. A yes right after a card is signed.
+    Say(String),
+    /// The customer says it, and signs nothing.
+    SayUnsigned(String),
+    /// It goes on as a new conversation of the same customer, with these words.
+    SayAnew(String),
+    /// Something happens meanwhile.
+    Meanwhile(Act),
+}
+
+/// What must come of a scenario.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Each action that ended, was refused, or waits, in order. No more and no less.
+    #[serde(default)]
+    pub actions: Vec<Expected>,
+    /// Each effect in the shop's own ledger, as it begins: `order_cancelled #1001`. No more and
+    /// no less; a colleague's do not count.
+    #[serde(default)]
+    pub effects: Vec<String>,
+    /// Patterns that some reply must match.
+    #[serde(default)]
+    pub told: Vec<String>,
+    /// Patterns that no reply may match.
+    #[serde(default)]
+    pub never_told: Vec<String>,
+    /// Calls of the model, at most.
+    #[serde(default)]
+    pub model_calls: Option<usize>,
+}
+
+/// What must come of one action.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// The tool; empty where none was understood.
+    #[serde(default)]
+    pub tool: String,
+    /// `applied`, `not_applied`, `unknown` or `refused`; absent while it waits or was refused
+    /// before it began.
+    #[serde(default)]
+    pub outcome: Option<String>,
+    /// The code.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// Arguments by name, as its receipt has them.
+    #[serde(default)]
+    pub arguments: BTreeMap<String, Json>,
+}
+
+impl Scenario {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where in it something is not understood.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        let mut scenario: Self =
+            serde_saphyr::from_str(&text).with_context(|| format!("{shown} is no scenario"))?;
+        let name = path.file_stem().unwrap_or_default();
+        scenario.name = name.to_string_lossy().into_owned();
+        scenario.check().with_context(|| format!("{shown} is no scenario"))?;
+        Ok(scenario)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        people::find(&self.person).map_err(anyhow::Error::msg)?;
+        ensure!(!self.conversation.is_empty(), "`conversation` is empty: say something");
+        if let Guard::Gate(name) = &self.guard {
+            ensure!(self.guard.gate().is_some(), "`guard`: there is no gate {name}");
+        }
+        for pattern in self.expect.told.iter().chain(&self.expect.never_told) {
+            regex::Regex::new(pattern).context("`expect`: a pattern is none")?;
+        }
+        Ok(())
+    }
+}
+
+/// Every scenario in a folder and below, by name.
+///
+/// # Errors
+/// When there is none, or one is not understood.
+pub fn read_all(folder: &Path) -> anyhow::Result<Vec<Scenario>> {
+    let mut found = Vec::new();
+    if folder.is_file() {
+        return Ok(vec![Scenario::read(folder)?]);
+    }
+    gather(folder, &mut found)?;
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    ensure!(!found.is_empty(), "{} holds no scenario (*.yaml)", folder.display());
+    for pair in found.windows(2) {
+        if let [one, other] = pair {
+            ensure!(one.name != other.name, "two scenarios are called {}", one.name);
+        }
+    }
+    Ok(found)
+}
+
+fn gather(folder: &Path, found: &mut Vec<Scenario>) -> anyhow::Result<()> {
+    let entries = fs::read_dir(folder);
+    let entries = entries.with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            gather(&path, found)?;
+        } else if path.extension().is_some_and(|ending| ending == "yaml") {
+            found.push(Scenario::read(&path)?);
+        }
+    }
+    Ok(())
+}
