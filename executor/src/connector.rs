@@ -90,6 +90,12 @@ impl Connections {
         self.connection(tenant, pack).map(Connection::account)
     }
 
+    /// Tenant and pack of each connection, and whether its backend is left alone for now.
+    pub fn left_alone(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        let all = self.all.iter();
+        all.map(|((tenant, pack), to)| (tenant.as_str(), pack.as_str(), to.is_left_alone()))
+    }
+
     /// Sends a write, at most once, on a connection of its own.
     pub async fn send(
         &self,

@@ -221,9 +221,10 @@ impl Desk {
     }
 
     async fn put(&self, leaf: Leaf) -> Result<(), Turned> {
-        let queue = leaf.queue.clone();
+        let (queue, tally) = (leaf.queue.clone(), self.pipeline.metrics.tally(&leaf.receipt));
         let sealed = self.pipeline.store.seal(leaf, None).await;
         sealed.map_err(|e| Turned::only(unavailable(&e)))?;
+        tally.count();
         self.pipeline.ring(&queue);
         Ok(())
     }

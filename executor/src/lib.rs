@@ -109,6 +109,8 @@ pub mod veil;
 
 pub mod connector;
 
+pub mod metrics;
+
 pub mod status;
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use jiff::Timestamp;
 
 use crate::driver::Driver;
 use crate::kill;
+use crate::metrics::Metrics;
 use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
 use crate::running::{Progress, Step};
 use crate::switch::Switchboard;
@@ -60,6 +61,8 @@ pub struct Pipeline {
     pub switches: Switchboard,
     /// Whether effects may begin at all.
     pub vitals: Vitals,
+    /// Counts for operators.
+    pub metrics: Metrics,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Rung after each seal.
@@ -308,6 +311,7 @@ impl Pipeline {
         let Some(leaf) = seal::seal(&life.state, contract, &id, self.clock.now()) else {
             return Ok(());
         };
+        let tally = self.metrics.tally(&leaf.receipt);
         life.take(Event::Sealed(id));
         kill::Step::Seal.before();
         loop {
@@ -335,6 +339,7 @@ impl Pipeline {
             kill::Step::Seal.after();
             life.heard();
             life.leaf = Some(index);
+            tally.count();
             self.ring(&leaf.queue);
             return Ok(());
         }
@@ -357,10 +362,11 @@ impl Pipeline {
         let leaf = seal::seal(&old.state, contract.as_deref(), &id, self.clock.now());
         let Some(leaf) = leaf else { return Err(StoreError::Conflict) };
         old.take(Event::Sealed(id));
-        let queue = leaf.queue.clone();
+        let (queue, tally) = (leaf.queue.clone(), self.metrics.tally(&leaf.receipt));
         let ended = (old.seq, old.waiting.clone(), &*old.state);
         self.store.replace(leaf, ended, (newer.waiting.clone(), &*newer.state)).await?;
         newer.heard();
+        tally.count();
         self.ring(&queue);
         Ok(())
     }

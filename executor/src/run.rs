@@ -36,6 +36,7 @@ use crate::driver::Driver;
 use crate::flood::Flood;
 use crate::load::Load;
 use crate::log::{Countersigned, LogKeys};
+use crate::metrics::{Counted, Metrics, Survey};
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, SystemClock};
@@ -82,7 +83,9 @@ pub async fn run(
         crl: config.tls.crl.clone(),
     })?;
     let _alone = alone(&config.state)?;
-    let Opened { desk, watch, witness, publisher, publishing, fenced } = open(&config).await?;
+    let Opened { desk, watch, survey, witness, publisher, publishing, fenced } =
+        open(&config).await?;
+    let surveying = tokio::spawn(survey.run());
     let watching = tokio::spawn(watch.run());
     let carried_on = desk.recover().await?;
     if carried_on > 0 {
@@ -101,7 +104,12 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
-    let admin = status::serve(address(&config.admin)?, desk.pipeline.vitals.clone()).await?;
+    let admin = status::serve(
+        address(&config.admin)?,
+        desk.pipeline.vitals.clone(),
+        desk.pipeline.metrics.clone(),
+    )
+    .await?;
     let console = match &config.console {
         Some(page) => Some(console::serve(page, desk.clone()).await?),
         None => None,
@@ -111,7 +119,7 @@ pub async fn run(
     }
     let tiles = log::serve(&config.log, config.state.join("log")).await?;
     let told = notify::start(&config.notify, desk.clone())?;
-    let fed = siem::start(&config, store, clock)?;
+    let fed = siem::start(&config, store, clock, &desk.pipeline.metrics)?;
     if let Some(file) = ready_file {
         Ready { grpc, admin, console, chat: None, log: tiles }.announce(file)?;
     }
@@ -148,6 +156,7 @@ pub async fn run(
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
     desk.seal_counted(true).await;
     watching.abort();
+    surveying.abort();
     purging.abort();
     adopting.abort();
     following.abort();
@@ -224,6 +233,8 @@ pub struct Opened {
     pub desk: Desk,
     /// Looks after whether effects may begin.
     pub watch: Watch,
+    /// Counts what waits, for operators.
+    pub survey: Survey,
     /// Compares what planners keep.
     pub witness: Witness,
     /// Brings the log folder up to date until `publishing` is cancelled.
@@ -278,15 +289,25 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     let found = Found::read(config, &catalog, &policy)?;
     let inactive = activation::settle(&*store, &found, &config.state, clock.now()).await?;
     sealed.notify_one();
-    let driver =
-        Driver::new(Arc::clone(&catalog), connections, Arc::clone(&clock)).without(inactive);
+    let metrics = Metrics::new(&catalog, &config.siem);
+    let counted = Counted::over(connections.clone(), metrics.clone());
+    let driver = Driver::new(Arc::clone(&catalog), counted, Arc::clone(&clock)).without(inactive);
     let (vitals, watch) = Watch::begin(
         config.state.clone(),
         config.log.clone(),
         Arc::clone(&store),
         Arc::clone(&clock),
+        metrics.clone(),
     )
     .await?;
+    let survey = Survey {
+        log: (config.state.join("log"), countersigned.clone()),
+        vitals: vitals.clone(),
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        metrics: metrics.clone(),
+        connections,
+    };
     let cosigners = keys.cosigners()?;
     let witness = Witness::new(keys, Arc::clone(&store), vitals.clone(), Arc::clone(&clock))
         .keeping(cosigners, countersigned, Arc::clone(&sealed));
@@ -298,6 +319,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         store,
         switches,
         vitals,
+        metrics,
         clock: Arc::clone(&clock),
         sealed,
         raised: Arc::default(),
@@ -316,7 +338,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         origin: site.as_ref().map_or("", |site| site.origin()).into(),
         confirm: config.confirm.as_ref().map(Confirm::open).transpose()?.map(Arc::new),
     };
-    Ok(Opened { desk, watch, witness, publisher, publishing, fenced })
+    Ok(Opened { desk, watch, survey, witness, publisher, publishing, fenced })
 }
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {

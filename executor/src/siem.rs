@@ -28,6 +28,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::ports::{Clock, Store};
 use crate::vault::Vault;
 use deliver::Feed;
@@ -41,6 +42,7 @@ pub fn start(
     config: &Config,
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     if config.siem.is_empty() {
         return Ok(Vec::new());
@@ -50,7 +52,7 @@ pub fn start(
     let feeds = config.siem.iter().map(|settings| {
         let sink = Sink::new(settings, &vault, &**clock)
             .map_err(|why| anyhow::anyhow!("`siem` {}: {why}", settings.name))?;
-        Ok(Feed::new(settings, sink, Arc::clone(store), Arc::clone(clock)))
+        Ok(Feed::new(settings, sink, Arc::clone(store), Arc::clone(clock)).telling(metrics))
     });
     let feeds = feeds.collect::<anyhow::Result<Vec<_>>>()?;
     Ok(feeds.into_iter().map(|feed| tokio::spawn(feed.run())).collect())

@@ -2,24 +2,35 @@
 
 use std::net::SocketAddr;
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Json, Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::metrics::Metrics;
 use crate::vitals::Vitals;
 
-/// Serves `/healthz` (the process lives) and `/readyz` (effects may begin) until the
-/// process ends.
+/// The text format that Prometheus asks for first.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves `/healthz` (the process lives), `/readyz` (effects may begin) and `/metrics` until
+/// the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub async fn serve(address: SocketAddr, vitals: Vitals) -> std::io::Result<SocketAddr> {
+pub async fn serve(
+    address: SocketAddr,
+    vitals: Vitals,
+    metrics: Metrics,
+) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state(vitals);
+        .with_state(vitals)
+        .route("/metrics", get(async move || ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text())));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the status pages have stopped");

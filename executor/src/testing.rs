@@ -116,6 +116,7 @@ pub(crate) fn desk(
         store: Arc::new(store),
         switches: crate::switch::Switchboard::default(),
         vitals: crate::vitals::Vitals::default(),
+        metrics: crate::metrics::Metrics::default(),
         clock,
         sealed: Arc::default(),
         raised: Arc::default(),

@@ -75,17 +75,20 @@ impl Desk {
             Code::TooManyOpen,
             Code::Overloaded,
         ];
+        let metrics = &self.pipeline.metrics;
         if UNSEALED.iter().any(|code| refused.is(*code)) {
+            metrics.refused(&refused.code);
             return Turned::only(refused);
         }
         let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
         let leaf = leaf(&refused, &id, self.pipeline.clock.now());
-        let queue = leaf.queue.clone();
+        let (queue, tally) = (leaf.queue.clone(), metrics.tally(&leaf.receipt));
         let source = Source {
             caller: leaf.receipt.asked.caller.clone(),
             tenant: leaf.receipt.tenant.clone(),
         };
         if !self.admits(source, &refused.code) {
+            metrics.refused(&refused.code);
             // Nobody is told that a colleague looks at what is only counted.
             let message = "too many refusals within a minute; try again";
             let unheard = Refused::new(Code::Overloaded, message);
@@ -93,6 +96,7 @@ impl Desk {
         }
         match self.pipeline.store.seal(leaf, None).await {
             Ok(_) => {
+                tally.count();
                 self.pipeline.ring(&queue);
                 Turned { refused, receipt: Some(id), action: None }
             }

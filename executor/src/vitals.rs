@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use self::reserve::Reserve;
 use crate::config::Log;
 use crate::log;
+use crate::metrics::Metrics;
 use crate::ports::{Clock, ReceiptQuery, Store, StoreError};
 use crate::standing::Standing;
 
@@ -59,6 +60,7 @@ pub struct Watch {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     reserve: Option<Reserve>,
+    metrics: Metrics,
     /// The latest time that was ever written.
     high_water: Timestamp,
 }
@@ -151,7 +153,7 @@ impl Vitals {
 }
 
 impl Watch {
-    /// Over a store that is open; looks once.
+    /// Over a store that is open; looks once. What it measures, `metrics` tells.
     ///
     /// # Errors
     /// When the newest receipt cannot be read.
@@ -160,12 +162,13 @@ impl Watch {
         log: Log,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        metrics: Metrics,
     ) -> Result<(Vitals, Self), StoreError> {
         let high_water = newest(&*store).await?.unwrap_or(Timestamp::MIN);
         let reserve = Some(Reserve::at(state.join("executor.reserve")));
         let vitals = Vitals::default();
         let mut watch =
-            Self { vitals: vitals.clone(), state, log, store, clock, reserve, high_water };
+            Self { vitals: vitals.clone(), state, log, store, clock, reserve, metrics, high_water };
         watch.look().await;
         Ok((vitals, watch))
     }
@@ -184,6 +187,9 @@ impl Watch {
             Err(_) => Err("it does not answer a write".to_owned()),
         };
         let (free, key, reserved) = self.files().await;
+        if let Ok(free) = free {
+            self.metrics.disk(free);
+        }
         let behind = self.high_water.duration_since(self.clock.now());
         let seen = Seen { free, reserved, store, key, behind };
         self.vitals.set(seen.ailment(), Instant::now());
@@ -191,7 +197,9 @@ impl Watch {
 
     /// Writes, and reads what was written last.
     async fn written(&mut self) -> Result<(), StoreError> {
+        let begun = Instant::now();
         self.store.probe().await?;
+        self.metrics.committed(begun.elapsed());
         self.vitals.stand(&self.store.standing().await?);
         if let Some(at) = newest(&*self.store).await? {
             self.high_water = self.high_water.max(at);

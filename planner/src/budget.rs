@@ -63,6 +63,17 @@ pub struct Purse {
     pub tenant: String,
 }
 
+/// What is left of today's cap for all, 0 to 1; `None` where there is no cap.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Left {
+    /// Of the calls.
+    pub calls: Option<f64>,
+    /// Of the tokens.
+    pub tokens: Option<f64>,
+    /// Of the money.
+    pub money: Option<f64>,
+}
+
 /// Something would be over its cap: nothing was reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the budget of {0} is used up")]
@@ -106,7 +117,7 @@ impl Budgets {
         let accounts = [
             format!("{CONVERSATION}{}", purse.conversation),
             format!("tenant\n{}\n{day}", purse.tenant),
-            format!("day\n{day}"),
+            self::day(now),
         ];
         let caps = [
             (self.caps.conversation, "this conversation"),
@@ -131,6 +142,23 @@ impl Budgets {
         // Before the call is made: a restart forgets nothing of it.
         join_all(kept).await;
         Ok(Reserved { budgets: self.clone(), accounts, most })
+    }
+
+    /// What is left for today.
+    #[must_use]
+    pub async fn left(&self, now: Timestamp) -> Left {
+        let account = day(now);
+        let spent = self.so_far(&mut *self.spent.lock().await, &account).await.unwrap_or_default();
+        let Cap { calls, tokens, money } = self.caps.day;
+        let left = |cap: Option<u64>, spent: u64| {
+            let cap = cap?;
+            Some(ratio(cap.saturating_sub(spent), cap))
+        };
+        Left {
+            calls: left(calls, spent.calls),
+            tokens: left(tokens, spent.tokens),
+            money: left(money.map(micros), spent.micros),
+        }
     }
 
     /// Queued for memory in this order; to be awaited once others may go on.
@@ -201,6 +229,16 @@ impl Amount {
             micros: self.micros.saturating_sub(other.micros),
         }
     }
+}
+
+/// The account of all, for a day of UTC.
+fn day(now: Timestamp) -> String {
+    format!("day\n{}", now.to_zoned(TimeZone::UTC).date())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share that people look at")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// Millionths of a configured sum, never below zero.

@@ -28,6 +28,7 @@ pub mod history;
 pub mod keep;
 pub mod knowledge;
 pub mod memory;
+pub mod metrics;
 pub mod model;
 pub mod notes;
 pub mod parse;

@@ -26,6 +26,7 @@ use crate::executor::{Executor, GrpcExecutor};
 use crate::keep::Keep;
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
+use crate::metrics::{Counted, Metrics};
 use crate::model::Model;
 use crate::model::offline::Offline;
 use crate::model::openai::Openai;
@@ -41,14 +42,22 @@ const GRACE: Duration = Duration::from_secs(10);
 const LARGEST_REQUEST: usize = 256 * 1024;
 
 /// The configured model, with its API key.
-fn model(config: &ModelConfig, memory: &Memory) -> anyhow::Result<Arc<dyn Model>> {
-    match config {
-        ModelConfig::Offline => Ok(Arc::new(Offline)),
-        ModelConfig::Openai(openai) => Ok(Arc::new(Openai::new(openai)?)),
+fn model(config: &Config, memory: &Memory, metrics: &Metrics) -> anyhow::Result<Arc<dyn Model>> {
+    let counted = |model: Arc<dyn Model>| {
+        Ok(Arc::new(Counted::over(model, metrics.clone())) as Arc<dyn Model>)
+    };
+    match &config.model {
+        ModelConfig::Offline => counted(Arc::new(Offline)),
+        ModelConfig::Openai(openai) => Ok(Arc::new(Counted::over_server(
+            Arc::new(Openai::new(openai)?),
+            openai.price.clone(),
+            metrics.clone(),
+        ))),
         ModelConfig::Routed(routed) => {
             let budgets = Budgets::new(routed.budgets, memory.clone());
             let strong = routed.strong.as_ref().map(Tier::new).transpose()?;
-            Ok(Arc::new(Routed::new(Tier::new(&routed.cheap)?, strong, budgets)))
+            let routed = Routed::new(Tier::new(&routed.cheap)?, strong, budgets);
+            counted(Arc::new(routed.telling(metrics.clone())))
         }
     }
 }
@@ -75,6 +84,8 @@ pub struct Opened {
     pub knowledge: Knowledge,
     /// Keys and certificates of the HTTP faces.
     pub chat: Option<chat::Opened>,
+    /// Counts for operators.
+    pub metrics: Metrics,
 }
 
 impl Opened {
@@ -88,7 +99,9 @@ impl Opened {
         let memory = memory(config)?;
         let knowledge = config.knowledge.as_ref().map(Knowledge::open).transpose()?;
         let knowledge = knowledge.unwrap_or_default();
-        Ok(Self { model: model(&config.model, &memory)?, keep, memory, knowledge, chat })
+        let metrics = Metrics::default();
+        let model = model(config, &memory, &metrics)?;
+        Ok(Self { model, keep, memory, knowledge, chat, metrics })
     }
 }
 
@@ -104,7 +117,7 @@ fn memory(config: &Config) -> anyhow::Result<Memory> {
 /// Whatever keeps it from starting, with what to do about it.
 pub async fn run(
     config: Config,
-    Opened { model, keep, memory, knowledge, chat }: Opened,
+    Opened { model, keep, memory, knowledge, chat, metrics }: Opened,
     ready_file: Option<&Path>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
@@ -118,7 +131,7 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
-    let admin = status::serve(address(&config.admin)?, executor.clone(), keep.clone())
+    let admin = status::serve(address(&config.admin)?, executor.clone(), keep.clone(), metrics)
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;
     let turns = TaskTracker::new();

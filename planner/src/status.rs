@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use countersign_shared::codes::Code;
 use serde_json::{Value, json};
@@ -11,12 +12,15 @@ use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::keep::Keep;
+use crate::metrics::Metrics;
 
+/// The text format that Prometheus asks for first.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// A probe waits this long for the executor.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Serves `/healthz` (the process lives) and `/readyz` (the executor answers, and its
-/// history is believed) until the process ends.
+/// history is believed) and `/metrics` until the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -24,19 +28,26 @@ pub async fn serve(
     address: SocketAddr,
     executor: Channel,
     keep: Keep,
+    metrics: Metrics,
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state((executor, keep));
+        .with_state((executor, keep.clone()))
+        .route("/metrics", get(async move || told(&keep, &metrics)));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the status pages have stopped");
         }
     });
     Ok(bound)
+}
+
+fn told(keep: &Keep, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
+    metrics.distrusted(keep.distrust().is_some());
+    ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text())
 }
 
 async fn ready(State((executor, keep)): State<(Channel, Keep)>) -> (StatusCode, Json<Value>) {

@@ -9,8 +9,8 @@ use clap_complete::Shell;
 
 use crate::{
     actions, activate, analytics, approvals, audit, backup, bench, chat, completions, contracts,
-    demo, doctor, erase, escalations, eval, explain, guard, init, pki, policy, receipts, recover, replay,
-    report, switch,
+    demo, doctor, erase, escalations, eval, explain, guard, init, pki, policy, receipts, recover,
+    replay, report, switch,
 };
 
 /// A verb did what it was asked, and what it looked at is right.

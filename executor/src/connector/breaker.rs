@@ -41,6 +41,11 @@ pub(super) struct Pass<'b> {
 }
 
 impl Breaker {
+    /// Whether the backend is left alone: writes are held back.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.lock().open.is_some()
+    }
+
     /// Lets a read through.
     pub(super) fn read(&self) -> Pass<'_> {
         Pass { breaker: self, trying: false }

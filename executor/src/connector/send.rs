@@ -85,6 +85,11 @@ impl Connection {
         &self.account
     }
 
+    /// Whether the backend is left alone for now.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// Sends a request once, unless the backend is left alone for now.
     pub(super) async fn send(
         &self,

@@ -30,6 +30,12 @@ impl Countersigned {
         Self(Arc::new(Mutex::new(Newest { note: read(), put: true })))
     }
 
+    /// How large the log is that was countersigned; 0 where none was.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.0.lock().note.as_ref().map_or(0, |(size, _)| *size)
+    }
+
     /// Takes a checkpoint of this log with its countersignatures, both known to be good. A newer
     /// one replaces it, others' lines on the same one are added; answers with whether it did.
     #[must_use]

@@ -12,6 +12,7 @@ use super::config::SinkConfig;
 use super::event::{self, Event, Place};
 use super::pause;
 use super::sink::Sink;
+use crate::metrics::Metrics;
 use crate::ports::{Clock, Fed, Store, StoreError};
 
 /// Most events of one batch: all that is ever in memory for a sink.
@@ -26,6 +27,7 @@ pub(super) struct Feed {
     heartbeat: SignedDuration,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
 }
 
 /// What one round came to.
@@ -53,7 +55,12 @@ impl Feed {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (name, heartbeat) = (settings.name.clone(), settings.heartbeat);
-        Self { name, sink, heartbeat, store, clock }
+        Self { name, sink, heartbeat, store, clock, metrics: Metrics::default() }
+    }
+
+    /// Tells how far the sink lags behind.
+    pub(super) fn telling(self, metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), ..self }
     }
 
     /// For ever.
@@ -83,6 +90,7 @@ impl Feed {
         let Some(fed) = self.store.fed(&self.name).await? else { return Ok(Round::Idle) };
         let Some(checkpoint) = self.checkpoint().await? else { return Ok(Round::Idle) };
         let fed = of_log(fed, checkpoint.origin());
+        self.metrics.fed(&self.name, checkpoint.size().saturating_sub(fed.next));
         // A store that went back in time knows no more what was sent.
         let quarantined = self.store.standing().await?.quarantine.is_some();
         if fed.next < checkpoint.size() && !quarantined {

@@ -95,7 +95,8 @@ async fn a_clock_behind_what_was_written_and_a_key_that_is_gone_halt_until_they_
     store.seal(leaf, None).await.unwrap();
     let clock = Arc::new(Hands(Mutex::new(now)));
     let state = folder.path().to_owned();
-    let begun = Watch::begin(state, config, store, Arc::<Hands>::clone(&clock)).await;
+    let begun =
+        Watch::begin(state, config, store, Arc::<Hands>::clone(&clock), Metrics::default()).await;
     let (vitals, mut watch) = begun.unwrap();
     assert_eq!(vitals.ailment(Instant::now()), None);
 

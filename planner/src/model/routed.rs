@@ -12,6 +12,7 @@
 //! understood anything.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
@@ -24,6 +25,7 @@ use super::openai::{EndpointError, MAX_ANSWER_TOKENS, Openai};
 use super::{Decided, Decision, Model, Unusable, View, Want};
 use crate::budget::{Amount, Budgets};
 use crate::config::OpenaiConfig;
+use crate::metrics::{Asked, Metrics};
 use crate::price::Price;
 use crate::prompt;
 
@@ -59,6 +61,7 @@ pub struct Routed {
     cheap: (Tier, Breaker),
     strong: Option<(Tier, Breaker)>,
     budgets: Budgets,
+    metrics: Metrics,
 }
 
 /// Why a model is asked.
@@ -72,6 +75,17 @@ enum Why {
 }
 
 impl Why {
+    /// As metrics name it.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Unsure => "unsure",
+            Self::Repair => "repair",
+            Self::Ambiguity => "ambiguity",
+            Self::Consequence => "consequence",
+            Self::Failure => "failure",
+        }
+    }
+
     const fn told(self) -> &'static str {
         match self {
             Self::Unsure => "the built-in reader was not sure",
@@ -88,20 +102,26 @@ impl Routed {
     #[must_use]
     pub fn new(cheap: Tier, strong: Option<Tier>, budgets: Budgets) -> Self {
         let tier = |tier| (tier, Breaker::default());
-        Self { cheap: tier(cheap), strong: strong.map(tier), budgets }
+        Self { cheap: tier(cheap), strong: strong.map(tier), budgets, metrics: Metrics::default() }
+    }
+
+    /// Counts what is asked and what it costs.
+    #[must_use]
+    pub fn telling(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Asks one of them, and says in its calls and its span why.
     async fn ask(
         &self,
-        (name, why): (&str, Why),
+        (name, why): (&'static str, Why),
         tier: &(Tier, Breaker),
         view: &View<'_>,
     ) -> Result<Decided, Unusable> {
         let mut span = Span::begin(Kind::Internal, "route");
         span.set("countersign.model.tier", name);
         span.set("countersign.model.why", why.told());
-        let mut answered = span.run(self.within_budget(tier, view)).await;
+        let mut answered = span.run(self.within_budget(name, tier, view)).await;
         let calls = match &mut answered {
             Ok(decided) => &mut decided.calls,
             Err(unusable) => &mut unusable.calls,
@@ -115,6 +135,7 @@ impl Routed {
 
     async fn within_budget(
         &self,
+        name: &'static str,
         (tier, breaker): &(Tier, Breaker),
         view: &View<'_>,
     ) -> Result<Decided, Unusable> {
@@ -130,7 +151,11 @@ impl Routed {
         }
         let reserved = self.budgets.reserve(&view.purse, tier.most(view), Timestamp::now()).await;
         let reserved = reserved.map_err(|error| unasked(error.to_string()))?;
+        let begun = Instant::now();
         let answered = tier.model.decide(view).await;
+        let (model, took) = (tier.model.name(), begun.elapsed());
+        let micros = tier.cost(usage(&answered)).micros;
+        self.metrics.asked(&Asked { tier: name, model, answered: &answered, took, micros });
         match &answered {
             Ok(decided) => {
                 breaker.worked();
@@ -144,6 +169,8 @@ impl Routed {
             Err(unusable) if unusable.usage.output_tokens == 0 => breaker.failed(),
             Err(_unusable) => breaker.worked(),
         }
+        self.metrics.left_alone(name, model, breaker.is_open());
+        self.metrics.left(self.budgets.left(Timestamp::now()).await);
         answered
     }
 
@@ -182,6 +209,7 @@ impl Model for Routed {
         let (Some(strong), Some(why)) = (&self.strong, why) else {
             return settled(cheap, plain, Vec::new());
         };
+        self.metrics.strong(why.label());
         match self.ask(("strong", why), strong, view).await {
             Ok(mut decided) => {
                 add(&mut decided.usage, usage(&cheap));

@@ -227,6 +227,7 @@ fn desk(
         driver,
         store,
         vitals: countersign_executor::vitals::Vitals::default(),
+        metrics: countersign_executor::metrics::Metrics::default(),
         switches: Switchboard::default(),
         clock,
         sealed: Arc::default(),

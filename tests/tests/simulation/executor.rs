@@ -100,6 +100,7 @@ fn desk(ground: &Ground, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Desk {
         store,
         switches: Switchboard::default(),
         vitals: Vitals::default(),
+        metrics: countersign_executor::metrics::Metrics::default(),
         clock,
         sealed: Arc::default(),
         raised: Arc::default(),

@@ -41,6 +41,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it is left alone, or only tried.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.lock().rests_until.is_some()
+    }
+
     pub(super) fn worked(&self) {
         *self.0.lock() = Standing::default();
     }

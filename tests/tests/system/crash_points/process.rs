@@ -249,6 +249,7 @@ impl Machine {
             driver: Driver::new(Arc::clone(&self.catalog), connections, Arc::clone(&clock)),
             store,
             vitals: countersign_executor::vitals::Vitals::default(),
+            metrics: countersign_executor::metrics::Metrics::default(),
             switches: Switchboard::default(),
             clock,
             sealed: Arc::new(tokio::sync::Notify::new()),

@@ -258,6 +258,34 @@ impl Audit for NoLog {
         not_here()
     }
 
+    async fn search_actions(
+        &self,
+        _request: Request<v1::SearchActionsRequest>,
+    ) -> Result<Response<v1::SearchActionsResponse>, Status> {
+        not_here()
+    }
+
+    async fn get_timeline(
+        &self,
+        _request: Request<v1::GetTimelineRequest>,
+    ) -> Result<Response<v1::GetTimelineResponse>, Status> {
+        not_here()
+    }
+
+    async fn analytics(
+        &self,
+        _request: Request<v1::AnalyticsRequest>,
+    ) -> Result<Response<v1::AnalyticsResponse>, Status> {
+        not_here()
+    }
+
+    async fn review(
+        &self,
+        _request: Request<v1::ReviewRequest>,
+    ) -> Result<Response<v1::ReviewResponse>, Status> {
+        not_here()
+    }
+
     async fn get_inclusion_proof(
         &self,
         _request: Request<v1::GetInclusionProofRequest>,

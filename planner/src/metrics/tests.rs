@@ -1,0 +1,65 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::model::Decision;
+
+const PAGE: &str = include_str!("../../../deploy/docs/METRICS.md");
+
+fn answered() -> Result<Decided, Unusable> {
+    let decision = Decision { want: Want::Question, score: 1.0, doubt: String::new() };
+    let usage = ModelUse { input_tokens: 100, output_tokens: 10, ..ModelUse::default() };
+    Ok(Decided { decision, usage, calls: vec![] })
+}
+
+fn used() -> Metrics {
+    let metrics = Metrics::default();
+    let answered = answered();
+    let took = Duration::from_millis(300);
+    metrics.asked(&Asked { tier: "cheap", model: "small", answered: &answered, took, micros: 7 });
+    metrics.left_alone("cheap", "small", false);
+    metrics.strong("failure");
+    metrics.left(Left { money: Some(0.5), ..Left::default() });
+    metrics.decided(&answered);
+    metrics
+}
+
+#[test]
+fn what_is_told_is_what_the_page_lists() {
+    let text = used().text();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let found: BTreeMap<_, _> = types.map(|line| line.split_once(' ').unwrap()).collect();
+    let (_, page) = PAGE.split_once("## Planner").unwrap();
+    let mut listed = BTreeMap::new();
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let (name, labels) = (cells[1].trim_matches('`'), cells[4]);
+        listed.insert(name, cells[2]);
+        let labels: BTreeSet<_> =
+            labels.split(", ").map(|l| l.trim_matches('`')).filter(|l| !l.is_empty()).collect();
+        let sample = text.lines().find(|l| l.starts_with(name) && !l.starts_with('#')).unwrap();
+        let inside = sample.split_once('{').map_or("", |(_, rest)| rest.split_once('}').unwrap().0);
+        let keys = inside.split("\",").filter_map(|one| Some(one.split_once('=')?.0));
+        assert_eq!(keys.filter(|key| *key != "le").collect::<BTreeSet<_>>(), labels, "{sample}");
+    }
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn what_was_asked_is_counted_by_tier() {
+    let text = used().text();
+    let model = "tier=\"cheap\",model=\"small\"";
+    for line in [
+        format!("countersign_model_calls_total{{{model},result=\"answered\"}} 1"),
+        format!("countersign_model_tokens_total{{{model},direction=\"read\"}} 100"),
+        format!("countersign_model_tokens_total{{{model},direction=\"written\"}} 10"),
+        format!("countersign_model_cost_micros_total{{{model}}} 7"),
+        "countersign_model_strong_total{reason=\"failure\"} 1".to_owned(),
+        "countersign_model_budget_left_ratio{of=\"money\"} 0.5".to_owned(),
+        "countersign_model_decisions_total{want=\"question\"} 1".to_owned(),
+        "countersign_model_decisions_total{want=\"tool\"} 0".to_owned(),
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+    }
+}

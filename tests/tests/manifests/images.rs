@@ -1,0 +1,58 @@
+//! Images: one binary, its libraries, public authorities, and a user that is not root.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::rendered::{Rendered, root};
+
+/// Each Dockerfile builds its own package and runs as the user that the manifests name.
+pub fn run_as_the_manifests_say() {
+    let Some(all) = Rendered::overlay("sqlite") else { return };
+    for (service, pod) in all.pods() {
+        let file = root().join(format!("deploy/images/{service}.Dockerfile"));
+        let text = fs::read_to_string(file).unwrap();
+        let (build, ships) = text.split_once("\nFROM scratch\n").unwrap();
+        let own = format!("--locked --release -p countersign-{service} --bin {service} ");
+        assert!(build.contains(&own), "{service}: {build}");
+        let user = &pod["spec"]["securityContext"]["runAsUser"];
+        assert_eq!(
+            ships.trim(),
+            format!(
+                "COPY --from=build /rootfs/ /\nUSER {user}:{user}\nENTRYPOINT [\"/usr/bin/{service}\"]"
+            )
+        );
+    }
+}
+
+/// What is laid out of a binary, this one.
+pub fn hold_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (binary, image) = (std::env::current_exe().unwrap(), folder.path().join("image"));
+    let mut laid = Command::new(root().join("deploy/images/rootfs"));
+    laid.arg(&binary).arg(&image).arg(root().join("executor/packs"));
+    assert!(laid.status().unwrap().success());
+    let mut files = BTreeSet::new();
+    collect(&image, &image, &mut files);
+    let own = format!("usr/bin/{}", binary.file_name().unwrap().to_str().unwrap());
+    assert!(files.remove(&own), "{files:?}");
+    assert!(files.remove("etc/ssl/certs/ca-certificates.crt"));
+    let packs = |file: &String| file.starts_with("usr/share/countersign/packs/");
+    assert!(files.iter().any(|file| file.ends_with("packs/shopify/connector.yaml")));
+    let rest: Vec<_> = files.iter().filter(|file| !packs(file)).collect();
+    assert!(rest.iter().any(|file| file.contains("libc.so")), "{rest:?}");
+    assert!(rest.iter().all(|file| file.starts_with("lib") && file.contains(".so")), "{rest:?}");
+    assert!(!laid.status().unwrap().success(), "what is there already is not mixed with it");
+}
+
+fn collect(root: &Path, folder: &Path, into: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, into);
+        } else {
+            into.insert(path.strip_prefix(root).unwrap().display().to_string());
+        }
+    }
+}
