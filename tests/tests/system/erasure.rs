@@ -79,7 +79,7 @@ async fn lives(
 /// The planner tells of the turn, with prompts, answers and all that was said in it.
 async fn tell(desk: &mut Desk<'_>, order: &str) {
     let id = format!("gid://shopify/Order/{order}");
-    let prompt = desk.words.last().map(|word| word.text.clone());
+    let prompt = desk.words.first().map(|word| word.text.clone());
     let bodies = vec![Exchange { request: json!({ "said": prompt }), answer: id.clone() }];
     let told = Told {
         models: vec![ModelCall { bodies, ..ModelCall::default() }],
@@ -90,7 +90,7 @@ async fn tell(desk: &mut Desk<'_>, order: &str) {
         subject_token: desk.who.token.clone(),
         conversation_id: desk.conversation.clone(),
         external_ref: "T-1".into(),
-        message: desk.words.last().cloned(),
+        message: desk.words.first().cloned(),
         told_json: serde_json::to_string(&told).unwrap(),
     };
     desk.client.record_turn(request).await.unwrap();
