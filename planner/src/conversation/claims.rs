@@ -67,10 +67,15 @@ impl Model for Liar {
             }
             Way::Breaks => {
                 let usage = Box::new(ModelUse::default());
-                return Err(Unusable { reason: self.lie.clone(), usage, calls: Vec::new() });
+                return Err(Unusable {
+                    reason: self.lie.clone(),
+                    request_at_fault: false,
+                    usage,
+                    calls: Vec::new(),
+                });
             }
         };
-        let decision = Decision { want, score, doubt: self.lie.clone() };
+        let decision = Decision { want, score, doubt: self.lie.clone(), tokens: None };
         Ok(Decided { decision, usage: ModelUse::default(), calls: Vec::new() })
     }
 

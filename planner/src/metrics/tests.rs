@@ -8,7 +8,8 @@ use crate::model::Decision;
 const PAGE: &str = include_str!("../../../deploy/docs/METRICS.md");
 
 fn answered() -> Result<Decided, Unusable> {
-    let decision = Decision { want: Want::Question, score: 1.0, doubt: String::new() };
+    let decision =
+        Decision { want: Want::Question, score: 1.0, doubt: String::new(), tokens: None };
     let usage = ModelUse { input_tokens: 100, output_tokens: 10, ..ModelUse::default() };
     Ok(Decided { decision, usage, calls: vec![] })
 }
