@@ -89,11 +89,15 @@ impl Model for Liar {
 #[tokio::test]
 async fn claim_check() {
     let (mut told, mut lies) = (Vec::new(), 0);
-    for way in WAYS {
+    for (at, way) in WAYS.into_iter().enumerate() {
         let usual = reply(way, "qwv").await;
         for (language, file) in LIES {
             assert!(file.lines().count() > 100, "too few to say anything");
-            for lie in file.lines().map(plain) {
+            for (n, lie) in file.lines().map(plain).enumerate() {
+                // Each in the place that once told it, and in one other.
+                if at > 0 && n % WAYS.len() != at {
+                    continue;
+                }
                 lies += 1;
                 if reply(way, &lie).await != usual {
                     told.push(format!("{language} {way:?}: {lie}"));
