@@ -30,8 +30,6 @@ struct House {
 
 /// An auditor of tenant `t`, and an approver.
 fn house() -> House {
-    let key = SigningKey::from_bytes(&[3; 32]).verifying_key();
-    let pem = key.to_public_key_pem(LineEnding::LF).unwrap();
     let people: String = [("eve", "auditor"), ("fin", "finance")]
         .map(|(who, role)| {
             format!(
@@ -40,7 +38,10 @@ fn house() -> House {
             )
         })
         .concat();
-    let keys = ["eve", "fin"].map(|who| (format!("keys/{who}.pem"), pem.clone()));
+    let keys = [("eve", 3), ("fin", 4)].map(|(who, seed)| {
+        let key = SigningKey::from_bytes(&[seed; 32]).verifying_key();
+        (format!("keys/{who}.pem"), key.to_public_key_pem(LineEnding::LF).unwrap())
+    });
     let policy = with_people(&format!("people:\n{people}"), keys.to_vec());
     let folder = TempDir::new().unwrap();
     let shop = Arc::<Shop>::default();
