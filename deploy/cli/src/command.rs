@@ -9,8 +9,8 @@ use clap_complete::Shell;
 
 use crate::{
     actions, activate, analytics, approvals, audit, backup, bench, chat, completions, contracts,
-    demo, doctor, erase, escalations, eval, explain, guard, init, pki, policy, receipts, recover,
-    replay, report, switch,
+    coverage, demo, doctor, erase, escalations, eval, explain, guard, init, pki, policy, receipts,
+    recover, replay, report, switch,
 };
 
 /// A verb did what it was asked, and what it looked at is right.
@@ -95,6 +95,8 @@ enum Verb {
     /// List, take and finish the matters that wait for a person.
     #[command(subcommand)]
     Escalations(escalations::Command),
+    /// Hold each tool against the eleven guardrails: what is missing, and how to add it.
+    Coverage(coverage::Args),
     /// List and show receipts, from an executor or from a log folder.
     #[command(subcommand)]
     Receipts(receipts::Command),
@@ -163,6 +165,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Erase(args) => erase::run(args),
         Verb::Approvals(command) => approvals::run(command),
         Verb::Escalations(command) => escalations::run(command),
+        Verb::Coverage(args) => coverage::run(&args),
         Verb::Receipts(command) => receipts::run(command),
         Verb::Actions(args) => actions::run(args),
         Verb::Analytics(args) => analytics::run(args),

@@ -16,6 +16,7 @@
 pub mod command;
 
 pub mod chat;
+pub mod coverage;
 pub mod demo;
 
 pub mod bench;

@@ -67,11 +67,11 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// The tools that the policy speaks of.
-fn catalog(args: &Args) -> anyhow::Result<Catalog> {
-    if args.packs.is_empty() {
+pub(crate) fn catalog(packs: &[PathBuf]) -> anyhow::Result<Catalog> {
+    if packs.is_empty() {
         return shipped();
     }
-    packs::load(&args.packs).map_err(|problems| wrong(&problems))
+    packs::load(packs).map_err(|problems| wrong(&problems))
 }
 
 fn shipped() -> anyhow::Result<Catalog> {

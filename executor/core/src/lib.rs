@@ -96,3 +96,5 @@ pub mod abandon;
 pub mod replay;
 
 pub mod backtest;
+
+pub mod coverage;

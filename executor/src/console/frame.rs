@@ -24,6 +24,8 @@ pub(super) enum Place {
     Analytics,
     /// What was out of the ordinary in a week.
     Review,
+    /// What guards each tool.
+    Coverage,
     /// How far each tool goes by itself, and what is switched off.
     Switches,
     /// What the executor runs with, and who changed it.
@@ -55,12 +57,13 @@ pub(super) struct Banner {
 }
 
 impl Place {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Approvals,
         Self::Actions,
         Self::Escalations,
         Self::Analytics,
         Self::Review,
+        Self::Coverage,
         Self::Switches,
         Self::Activations,
     ];
@@ -72,6 +75,7 @@ impl Place {
             Self::Actions => "/actions",
             Self::Analytics => "/analytics",
             Self::Review => "/review",
+            Self::Coverage => "/coverage",
             Self::Switches => "/switches",
             Self::Activations => "/activations",
         }
@@ -84,6 +88,7 @@ impl Place {
             Self::Actions => "Actions",
             Self::Analytics => "Analytics",
             Self::Review => "Review",
+            Self::Coverage => "Coverage",
             Self::Switches => "Modes & switches",
             Self::Activations => "Activations",
         }
@@ -94,7 +99,7 @@ impl Place {
         match self {
             Self::Approvals | Self::Escalations => &[Duty::Approver, Duty::Auditor],
             Self::Actions | Self::Analytics | Self::Review => &[Duty::Auditor],
-            Self::Switches => &[Duty::Approver, Duty::Auditor, Duty::Operator],
+            Self::Coverage | Self::Switches => &[Duty::Approver, Duty::Auditor, Duty::Operator],
             Self::Activations => &[Duty::Auditor, Duty::Operator],
         }
     }

@@ -106,6 +106,7 @@ mod tests {
             include_str!("pages/action.html"),
             include_str!("pages/analytics.html"),
             include_str!("pages/review.html"),
+            include_str!("pages/coverage.html"),
         ] {
             assert!(!page.contains("style=") && !page.contains("onclick"), "{page}");
             assert!(!page.contains("|safe") && !page.contains("| safe"), "{page}");

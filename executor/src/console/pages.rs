@@ -5,6 +5,7 @@ mod action;
 mod actions;
 mod activations;
 mod analytics;
+mod coverage;
 mod escalation;
 mod escalations;
 mod plot;
@@ -24,6 +25,7 @@ pub(super) fn routes() -> Router<Console> {
         .merge(escalation::routes())
         .merge(analytics::routes())
         .merge(review::routes())
+        .merge(coverage::routes())
         .merge(switches::routes())
         .merge(activations::routes())
 }

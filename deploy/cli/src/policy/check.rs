@@ -13,7 +13,7 @@ use super::{Args, catalog};
 pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<bool> {
     let dir = args.dir.display();
     let files = packs::read_dir(&args.dir).with_context(|| format!("cannot read {dir}"))?;
-    let loaded = load::policy(&files, Some(&catalog(args)?));
+    let loaded = load::policy(&files, Some(&catalog(&args.packs)?));
     for problem in &loaded.problems {
         writeln!(out, "{dir}/{problem}")?;
     }

@@ -22,7 +22,7 @@ const STRENGTHS: &[(Strength, &str)] = &[
 
 /// Prints every tool; true where the policy loads.
 pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<bool> {
-    let catalog = catalog(args)?;
+    let catalog = catalog(&args.packs)?;
     print(out, &policy::load(&args.dir, &catalog)?, &catalog)?;
     Ok(true)
 }

@@ -12,7 +12,7 @@ use crate::text::one_line;
 
 /// Prints the table; true where every row is answered as expected.
 pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<bool> {
-    let catalog = catalog(args)?;
+    let catalog = catalog(&args.packs)?;
     let policy = policy::load(&args.dir, &catalog)?;
     let rows = policy.run_table(&catalog);
     writeln!(out, "{}", table(&rows))?;

@@ -11,6 +11,7 @@
 mod approvers;
 mod asking;
 mod bundle;
+mod covered;
 mod guide;
 mod limits;
 mod modes;
