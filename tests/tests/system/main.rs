@@ -58,6 +58,7 @@ mod refusals;
 mod replicas;
 mod restarts;
 mod restore_quarantine;
+mod rotation;
 mod secret_canary;
 mod siem_delivery;
 mod staff;

@@ -20,7 +20,7 @@ use super::people::{Customer, Signer};
 use super::service::{Launch, Service, start};
 use super::{bins, canary, change, people};
 
-const DOMAIN: &str = "test.countersign.internal";
+pub const DOMAIN: &str = "test.countersign.internal";
 pub const ISSUER: &str = "https://shop.test.invalid";
 pub const WIDGET: &str = "https://widget.test.invalid";
 /// Vouches for colleagues.
@@ -313,7 +313,7 @@ fn who(number: u32) -> (String, String) {
     (format!("customer{number}@example.com"), format!("gid://shopify/Customer/{number}"))
 }
 
-fn material(pki: &Path, role: Role) -> std::sync::Arc<Material> {
+pub fn material(pki: &Path, role: Role) -> std::sync::Arc<Material> {
     Material::open(MaterialFiles::in_dir(&pki.join(role.as_str()))).unwrap()
 }
 
