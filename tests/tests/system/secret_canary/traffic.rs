@@ -58,6 +58,8 @@ async fn every_rpc(to: &Deployment, heard: &Heard, role: Role) {
         heard.rpc(executor.escalate(escalate).await);
         let action = v1::GetActionRequest { subject_token: token(), ..Default::default() };
         heard.rpc(executor.get_action(action).await);
+        let handed = v1::GetHandoverRequest { subject_token: token(), ..Default::default() };
+        heard.rpc(executor.get_handover(handed).await);
         let told = v1::RecordTurnRequest { subject_token: token(), ..Default::default() };
         heard.rpc(executor.record_turn(told).await);
         let watch = v1::WatchActionRequest { subject_token: token(), ..Default::default() };
@@ -76,10 +78,15 @@ async fn every_rpc(to: &Deployment, heard: &Heard, role: Role) {
         let subject_token = String::new();
         let chain = v1::GetChainRequest { receipt_id: receipt_id.clone() };
         heard.rpc(audit.get_chain(chain).await);
+        let timeline = v1::GetTimelineRequest { receipt_id: receipt_id.clone() };
+        heard.rpc(audit.get_timeline(timeline).await);
         let prove = v1::GetInclusionProofRequest { subject_token, receipt_id };
         heard.rpc(audit.get_inclusion_proof(prove).await);
     }
     heard.rpc(audit.find(v1::FindRequest::default()).await);
+    heard.rpc(audit.search_actions(v1::SearchActionsRequest::default()).await);
+    heard.rpc(audit.analytics(v1::AnalyticsRequest::default()).await);
+    heard.rpc(audit.review(v1::ReviewRequest::default()).await);
     heard.rpc(audit.get_checkpoint(v1::GetCheckpointRequest::default()).await);
     let sizes = v1::GetConsistencyProofRequest { from_size: 1, to_size: 2 };
     heard.rpc(audit.get_consistency_proof(sizes).await);
