@@ -86,9 +86,9 @@ impl Frontend {
         })
     }
 
-    /// The card shown last gets no signed answer.
-    pub(crate) fn look_away(&mut self) {
-        self.card = None;
+    /// What the next answer is an answer to, if it is a yes.
+    pub(crate) fn look_at(&mut self, card: Option<Shown>) {
+        self.card = card;
     }
 
     /// Says something; `progress` hears what is being done meanwhile.

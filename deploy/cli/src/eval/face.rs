@@ -28,13 +28,15 @@ pub enum Door {
 pub(super) struct Heard {
     pub(super) reply: String,
     pub(super) actions: Vec<Acted>,
+    /// Why the planner did not finish the turn.
+    pub(super) failed: Option<String>,
     pub(super) input_tokens: u64,
     pub(super) output_tokens: u64,
 }
 
 /// A conversation at one of the doors.
 pub(super) enum Face {
-    Grpc(Frontend),
+    Grpc { frontend: Box<Frontend>, last: Option<Shown> },
     Chat(Box<Chat>),
 }
 
@@ -45,24 +47,41 @@ pub(super) struct Chat {
     pub(super) voice: Voice,
     pub(super) conversation: String,
     pub(super) messages: Vec<Json>,
+    /// What waits for an answer.
     pub(super) card: Option<Shown>,
+    /// What was shown last, answered or not.
+    pub(super) last: Option<Shown>,
 }
 
 impl Face {
     /// The card shown last gets no signed answer.
     pub(super) fn look_away(&mut self) {
         match self {
-            Self::Grpc(frontend) => frontend.look_away(),
+            Self::Grpc { frontend, .. } => frontend.look_at(None),
             Self::Chat(chat) => chat.card = None,
+        }
+    }
+
+    /// The card shown last gets another signed answer.
+    pub(super) fn look_back(&mut self) {
+        match self {
+            Self::Grpc { frontend, last } => frontend.look_at(last.clone()),
+            Self::Chat(chat) => chat.card.clone_from(&chat.last),
         }
     }
 
     pub(super) async fn say(&mut self, text: &str) -> anyhow::Result<Heard> {
         match self {
-            Self::Grpc(frontend) => Ok(match frontend.say(text, |_progress| {}).await?.turn {
-                Ok(turn) => Heard::of(turn),
-                Err(failed) => Heard::failed(&failed.say, &failed.code),
-            }),
+            Self::Grpc { frontend, last } => {
+                let spoken = frontend.say(text, |_progress| {}).await?;
+                if spoken.card.is_some() {
+                    *last = spoken.card;
+                }
+                Ok(match spoken.turn {
+                    Ok(turn) => Heard::of(turn),
+                    Err(failed) => Heard::failed(failed.say, &failed.code, &failed.message),
+                })
+            }
             Self::Chat(chat) => chat.say(text).await,
         }
     }
@@ -92,16 +111,22 @@ impl Chat {
             .header("X-Subject-Token", self.voice.token(now)?)
             .header("X-Countersign-Conversation", &self.conversation);
         let answer = asked.json(&body).send().await.context("the planner's HTTP door")?;
-        let answer: Answer = match answer.status().is_success() {
-            true => answer.json().await.context("the planner's HTTP door")?,
-            false => return Ok(Heard::failed(&answer.text().await?, "")),
-        };
+        let status = answer.status();
+        if !status.is_success() {
+            let said = answer.text().await?;
+            return Ok(Heard::failed(said.clone(), status.as_str(), &said));
+        }
+        let answer: Answer = answer.json().await.context("the planner's HTTP door")?;
         let reply = answer.choices.into_iter().next().map(|choice| choice.message.content);
         let reply = reply.unwrap_or_default();
         self.messages.push(json!({ "role": "assistant", "content": reply }));
         self.card = answer.countersign.card.map(Card::shown);
+        if self.card.is_some() {
+            self.last.clone_from(&self.card);
+        }
         Ok(Heard {
             reply,
+            failed: None,
             actions: answer.countersign.actions.into_iter().map(Action::acted).collect(),
             input_tokens: answer.usage.prompt_tokens,
             output_tokens: answer.usage.completion_tokens,
@@ -115,14 +140,15 @@ impl Heard {
         Self {
             reply: turn.reply,
             actions: turn.actions.into_iter().map(acted).collect(),
+            failed: None,
             input_tokens: used.input_tokens.into(),
             output_tokens: used.output_tokens.into(),
         }
     }
 
     /// A turn that the planner could not finish.
-    fn failed(say: &str, code: &str) -> Self {
-        Self { reply: format!("{say} [{code}]"), ..Self::default() }
+    fn failed(say: String, code: &str, message: &str) -> Self {
+        Self { reply: say, failed: Some(format!("{code} {message}")), ..Self::default() }
     }
 }
 

@@ -141,7 +141,8 @@ impl House {
             Door::Grpc => {
                 let tls = self.folder.path().join("pki/frontend");
                 let id: SpiffeId = id("planner").parse()?;
-                Face::Grpc(Frontend::open(&Line { address: planner.grpc.clone(), id, tls }, voice)?)
+                let line = Line { address: planner.grpc.clone(), id, tls };
+                Face::Grpc { frontend: Box::new(Frontend::open(&line, voice)?), last: None }
             }
             Door::Chat => Face::Chat(Box::new(Chat {
                 client: reqwest::Client::builder().no_proxy().build()?,
@@ -150,6 +151,7 @@ impl House {
                 conversation: format!("chat-{}", Uuid::now_v7().simple()),
                 messages: Vec::new(),
                 card: None,
+                last: None,
             })),
         })
     }

@@ -9,7 +9,7 @@ use super::scenario::{Expected, Scenario};
 #[must_use]
 pub fn judge(scenario: &Scenario, played: &Played) -> Vec<String> {
     let expect = &scenario.expect;
-    let mut wrong = Vec::new();
+    let mut wrong = played.broken.clone();
     let fits = expect.actions.len() == played.actions.len()
         && expect.actions.iter().zip(&played.actions).all(|(wanted, got)| fits(wanted, got));
     if !fits {
@@ -20,11 +20,7 @@ pub fn judge(scenario: &Scenario, played: &Played) -> Vec<String> {
         ));
     }
     let same = expect.effects.len() == played.effects.len()
-        && expect
-            .effects
-            .iter()
-            .zip(&played.effects)
-            .all(|(wanted, got)| got.starts_with(wanted.as_str()));
+        && expect.effects.iter().zip(&played.effects).all(|(wanted, got)| begins(got, wanted));
     if !same {
         let (wanted, got) = (expect.effects.iter().cloned(), played.effects.iter().cloned());
         wrong.push(format!("effects: expected {}, got {}", listed(wanted), listed(got)));
@@ -58,6 +54,11 @@ fn fits(wanted: &Expected, got: &Acted) -> bool {
         && wanted.arguments.iter().all(|(name, value)| got.arguments.get(name) == Some(value))
 }
 
+/// Whole words only: an effect on #10010 is none on #1001, and USD 25.00 is not USD 2.
+fn begins(got: &str, wanted: &str) -> bool {
+    got.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
 /// A pattern that is none was refused when the scenario was read.
 fn matches(pattern: &str, text: &str) -> bool {
     Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
@@ -73,10 +74,54 @@ fn wanted(action: &Expected) -> String {
 }
 
 fn told(action: &Acted) -> String {
-    format!("{} {} {}", action.tool, action.outcome.as_deref().unwrap_or("none"), action.code)
+    let arguments = match action.arguments.is_empty() {
+        true => String::new(),
+        false => format!(" {:?}", action.arguments),
+    };
+    let outcome = action.outcome.as_deref().unwrap_or("none");
+    format!("{} {outcome} {}{arguments}", action.tool, action.code)
 }
 
 fn listed(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.map(|item| item.trim().to_owned()).collect();
     if items.is_empty() { "none".to_owned() } else { format!("[{}]", items.join("; ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::eval::play::Told;
+
+    fn scenario(expect: &str) -> Scenario {
+        let text = format!(
+            "about: a\nmode: duplicate\nguard: {{ doubled: b }}\n\
+             conversation: [{{ say: c }}]\nexpect: {expect}\n"
+        );
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn an_effect_is_compared_by_whole_words() {
+        let wrong = |wanted: &str| {
+            let effects = vec!["refund_created #1001 USD 25.00".to_owned()];
+            let played = Played { effects, ..Played::default() };
+            judge(&scenario(&format!("{{ effects: [\"{wanted}\"] }}")), &played).len()
+        };
+        for same in ["refund_created #1001", "refund_created #1001 USD 25.00"] {
+            assert_eq!(wrong(same), 0, "{same}");
+        }
+        for other in ["refund_created #100", "refund_created #1001 USD 2", "refund"] {
+            assert_eq!(wrong(other), 1, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_turn_that_was_not_finished_fails_whatever_is_expected() {
+        let reply = Told { said: "c".to_owned(), reply: "sorry".to_owned(), took_ms: 1 };
+        let broken = vec!["turn 1: the planner did not finish it".to_owned()];
+        let played = Played { turns: vec![reply], broken, ..Played::default() };
+        assert_eq!(judge(&scenario("{ told: [sorry] }"), &played), played.broken);
+    }
 }

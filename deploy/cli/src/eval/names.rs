@@ -13,14 +13,20 @@ fn reads(request: &Json) -> Vec<(String, String)> {
     shown.flatten().filter_map(|read| Some((word(&read, "id")?, word(&read, "tool")?))).collect()
 }
 
-/// Puts the ids of this request where a text has names.
-pub(super) fn by_number(text: &str, request: &Json) -> String {
+/// Puts the ids of this request where a text has names. A name that stays is of no read.
+pub(super) fn by_number(text: &str, request: &Json) -> Result<String, String> {
     let mut text = text.to_owned();
     for (at, (id, tool)) in reads(request).iter().enumerate().rev() {
         text = text.replace(&format!("{{{{obs:{}}}}}", at + 1), id);
         text = text.replace(&format!("{{{{obs:{tool}}}}}"), id);
     }
-    text
+    match text.split_once("{{obs:") {
+        Some((_, rest)) => {
+            let name = rest.split("}}").next().unwrap_or_default();
+            Err(format!("an answer names {{{{obs:{name}}}}}, a read that the model was not shown"))
+        }
+        None => Ok(text),
+    }
 }
 
 /// Puts numbers where a text has the ids of this request.
@@ -34,6 +40,8 @@ pub(super) fn to_number(text: &str, request: &Json) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use serde_json::json;
 
     use super::*;
@@ -46,7 +54,10 @@ mod tests {
         };
         let kept = to_number("see obs_1#/orders/0", &asked("obs_1"));
         assert_eq!(kept, "see {{obs:1}}#/orders/0");
-        assert_eq!(by_number(&kept, &asked("obs_2")), "see obs_2#/orders/0");
-        assert_eq!(by_number("{{obs:shop.find}}", &asked("obs_3")), "obs_3");
+        let named = |text: &str, id: &str| by_number(text, &asked(id));
+        assert_eq!(named(&kept, "obs_2").as_deref(), Ok("see obs_2#/orders/0"));
+        assert_eq!(named("{{obs:shop.find}}", "obs_3").as_deref(), Ok("obs_3"));
+        let unknown = named("{{obs:1}} {{obs:2}}#/id", "obs_4").unwrap_err();
+        assert!(unknown.contains("{{obs:2}}"), "{unknown}");
     }
 }

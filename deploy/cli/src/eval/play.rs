@@ -17,6 +17,9 @@ use super::shop::Shop;
 use crate::demo::people;
 use crate::receipts::source::Source as Receipts;
 
+/// A script answers at once, or is meant not to.
+const SCRIPT_TIMEOUT: &str = ", timeout: 5s";
+
 /// What the planner reads messages with, where a scenario has no script.
 #[derive(Debug, Clone)]
 pub enum Model {
@@ -42,6 +45,9 @@ pub struct Played {
     pub actions: Vec<Acted>,
     /// The shop's ledger.
     pub effects: Vec<String>,
+    /// What kept it from being played as it is written: a turn that the planner did not finish, a
+    /// script or a recording that could not go on.
+    pub broken: Vec<String>,
     /// Calls of the model server; none of the built-in reader.
     pub model_calls: usize,
     /// Tokens read.
@@ -97,23 +103,17 @@ impl Stage<'_> {
             Some(source) => Some(Server::start(source).await?),
             None => None,
         };
-        let read_by = match &server {
-            Some(server) => {
-                let name = match model {
-                    Model::Server { to, .. } if scenario.model.is_empty() => to.model.as_str(),
-                    Model::Offline | Model::Server { .. } | Model::Replay(_) => "scripted",
-                };
-                format!("{{ kind: openai, url: \"{}\", name: {} }}", server.url, Json::from(name))
-            }
-            None => "{ kind: offline }".to_owned(),
-        };
+        let read_by = read_by(scenario, model, server.as_ref());
         let planner = self.house.planner(self.play, &read_by, &scenario.pages).await?;
         let begun = Instant::now();
         let mut played = self.talk(scenario, &planner).await?;
         played.took_ms = ms(begun.elapsed());
         planner.end().await;
         played.effects = self.shop.effects().await?;
-        played.model_calls = server.as_ref().map_or(0, Server::calls);
+        if let Some(server) = &server {
+            played.model_calls = server.calls();
+            played.broken.extend(server.broken());
+        }
         if scenario.expect.actions.iter().any(|action| !action.arguments.is_empty()) {
             self.arguments(&mut played).await?;
         }
@@ -129,6 +129,10 @@ impl Stage<'_> {
                 Step::Say(said) => said,
                 Step::SayUnsigned(said) => {
                     face.look_away();
+                    said
+                }
+                Step::SayAgainSigned(said) => {
+                    face.look_back();
                     said
                 }
                 Step::SayAnew(said) => {
@@ -147,6 +151,10 @@ impl Stage<'_> {
             played.input_tokens += heard.input_tokens;
             played.output_tokens += heard.output_tokens;
             let reply = heard.reply;
+            if let Some(why) = heard.failed {
+                let turn = played.turns.len() + 1;
+                played.broken.push(format!("turn {turn}: the planner did not finish it: {why}"));
+            }
             played.turns.push(Told { said: said.clone(), reply, took_ms });
         }
         Ok(played)
@@ -167,6 +175,16 @@ impl Stage<'_> {
         }
         Ok(())
     }
+}
+
+/// The planner's `model`.
+fn read_by(scenario: &Scenario, model: &Model, server: Option<&Server>) -> String {
+    let Some(Server { url, .. }) = server else { return "{ kind: offline }".to_owned() };
+    let (name, wait) = match model {
+        Model::Server { to, .. } if scenario.model.is_empty() => (to.model.as_str(), ""),
+        Model::Offline | Model::Server { .. } | Model::Replay(_) => ("scripted", SCRIPT_TIMEOUT),
+    };
+    format!("{{ kind: openai, url: \"{url}\", name: {}{wait} }}", Json::from(name))
 }
 
 /// Where the model's answers come from; none for the built-in reader.

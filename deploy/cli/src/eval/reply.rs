@@ -17,8 +17,17 @@ pub enum Reply {
     Cut(String),
     /// An answer of so many bytes.
     Huge(usize),
-    /// Nothing for so many milliseconds, then an answer that is none.
-    SlowMs(u64),
+    /// A decision that comes a piece at a time.
+    Slow(Slow),
+}
+
+/// A decision, and how long it takes from its first byte to its last.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slow {
+    /// Milliseconds.
+    pub(super) ms: u64,
+    pub(super) decide: Decide,
 }
 
 /// A decision, in short.

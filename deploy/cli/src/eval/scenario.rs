@@ -143,6 +143,8 @@ pub enum Step {
     Say(String),
     /// The customer says it, and signs nothing.
     SayUnsigned(String),
+    /// The customer says it, and signs a yes to the card that was shown last, answered or not.
+    SayAgainSigned(String),
     /// It goes on as a new conversation of the same customer, with these words.
     SayAnew(String),
     /// Something happens meanwhile.
@@ -156,8 +158,8 @@ pub struct Expect {
     /// Each action that ended, was refused, or waits, in order. No more and no less.
     #[serde(default)]
     pub actions: Vec<Expected>,
-    /// Each effect in the shop's own ledger, as it begins: `order_cancelled #1001`. No more and
-    /// no less; a colleague's do not count.
+    /// Each effect in the shop's own ledger, or its first words: `refund_created #1001 USD 25.00`.
+    /// No more and no less; a colleague's do not count.
     #[serde(default)]
     pub effects: Vec<String>,
     /// Patterns that some reply must match.
@@ -212,7 +214,12 @@ impl Scenario {
         if let Guard::Gate(name) = &self.guard {
             ensure!(self.guard.gate().is_some(), "`guard`: there is no gate {name}");
         }
-        for pattern in self.expect.told.iter().chain(&self.expect.never_told) {
+        let Expect { actions, effects, told, .. } = &self.expect;
+        ensure!(
+            !(actions.is_empty() && effects.is_empty() && told.is_empty()),
+            "`expect` wants nothing to happen, which silence does too: name an action, an effect, or words that are told"
+        );
+        for pattern in told.iter().chain(&self.expect.never_told) {
             regex::Regex::new(pattern).context("`expect`: a pattern is none")?;
         }
         Ok(())
@@ -248,7 +255,43 @@ fn gather(folder: &Path, found: &mut Vec<Scenario>) -> anyhow::Result<()> {
             gather(&path, found)?;
         } else if path.extension().is_some_and(|ending| ending == "yaml") {
             found.push(Scenario::read(&path)?);
+        } else {
+            let ending = path.extension().is_some_and(|ending| ending == "yml");
+            ensure!(!ending, "{} would be left out: let its name end in .yaml", path.display());
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    const HEAD: &str =
+        "about: a\nmode: duplicate\nguard: { doubled: b }\nconversation: [{ say: c }]\n";
+
+    fn read(name: &str, expect: &str) -> Result<usize, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("one.yaml"), format!("{HEAD}expect: {{ told: [d] }}\n"))
+            .unwrap();
+        fs::write(folder.path().join(name), format!("{HEAD}expect: {expect}\n")).unwrap();
+        let read = read_all(folder.path());
+        read.map(|all| all.len()).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn silence_is_no_success() {
+        assert_eq!(read("two.yaml", "{ told: [d], never_told: [e] }"), Ok(2));
+        let refused = read("two.yaml", "{ never_told: [e], model_calls: 1 }").unwrap_err();
+        assert!(refused.contains("which silence does too"), "{refused}");
+    }
+
+    #[test]
+    fn no_file_is_left_out_silently() {
+        assert_eq!(read("notes.txt", "{}"), Ok(1));
+        let refused = read("two.yml", "{ told: [d] }").unwrap_err();
+        assert!(refused.contains("end in .yaml"), "{refused}");
+    }
 }

@@ -12,16 +12,22 @@ use anyhow::{Context, ensure};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json as Sent, Router};
+use futures_util::StreamExt as _;
 use parking_lot::Mutex;
+use reqwest::redirect::Policy;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::names::{by_number, to_number};
-use super::reply::Reply;
+use super::reply::{Reply, Slow};
+
+/// Pieces of an answer that comes slowly.
+const DROPS: usize = 20;
 
 /// A model server of one's own that is asked through this one.
 #[derive(Debug, Clone)]
@@ -52,6 +58,7 @@ pub(super) struct Server {
 struct Calls {
     answers: Answers,
     seen: Mutex<usize>,
+    broken: Mutex<Vec<String>>,
 }
 
 enum Answers {
@@ -68,7 +75,11 @@ impl Drop for Server {
 
 impl Server {
     pub(super) async fn start(source: Source) -> anyhow::Result<Self> {
-        let calls = Arc::new(Calls { answers: Answers::of(source)?, seen: Mutex::default() });
+        let calls = Arc::new(Calls {
+            answers: Answers::of(source)?,
+            seen: Mutex::default(),
+            broken: Mutex::default(),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/v1", listener.local_addr()?);
         let router = Router::new().route("/v1/chat/completions", post(answer));
@@ -84,6 +95,18 @@ impl Server {
     pub(super) fn calls(&self) -> usize {
         *self.calls.seen.lock()
     }
+
+    /// Why it could not answer as it is written.
+    pub(super) fn broken(&self) -> Vec<String> {
+        self.calls.broken.lock().clone()
+    }
+}
+
+impl Calls {
+    fn broke(&self, why: String) -> Response {
+        self.broken.lock().push(why);
+        failed(StatusCode::GONE)
+    }
 }
 
 impl Answers {
@@ -95,7 +118,9 @@ impl Answers {
                     std::fs::write(file, "")
                         .with_context(|| format!("cannot write {}", file.display()))?;
                 }
-                Self::Passed { to, client: reqwest::Client::new(), into }
+                // A model's server that redirects does not get the key again.
+                let client = reqwest::Client::builder().redirect(Policy::none()).build()?;
+                Self::Passed { to, client, into }
             }
             Source::Recorded(file) => {
                 let text = std::fs::read_to_string(&file)
@@ -115,7 +140,7 @@ async fn answer(State(calls): State<Arc<Calls>>, Sent(request): Sent<Json>) -> R
     };
     match &calls.answers {
         Answers::Script(replies) => match replies.get(at).or(replies.last()) {
-            Some(reply) => played(reply, &request).await,
+            Some(reply) => played(reply, &request).unwrap_or_else(|why| calls.broke(why)),
             None => failed(StatusCode::INTERNAL_SERVER_ERROR),
         },
         Answers::Passed { to, client, into } => {
@@ -124,25 +149,26 @@ async fn answer(State(calls): State<Arc<Calls>>, Sent(request): Sent<Json>) -> R
                 (StatusCode::BAD_GATEWAY, Sent(said)).into_response()
             })
         }
-        Answers::Recorded(answers) => match answers.lock().pop_front() {
-            Some(line) => {
-                let status = line.get("status").and_then(Json::as_u64).unwrap_or(200);
-                let status = u16::try_from(status).ok().and_then(|s| StatusCode::from_u16(s).ok());
-                let body = line.get("body").cloned().unwrap_or_default().to_string();
-                let body: Json =
-                    serde_json::from_str(&by_number(&body, &request)).unwrap_or_default();
-                (status.unwrap_or(StatusCode::OK), Sent(body)).into_response()
-            }
-            // It asks more than it did when this was recorded.
-            None => failed(StatusCode::GONE),
-        },
+        Answers::Recorded(answers) => {
+            let line = answers.lock().pop_front();
+            recorded(line, &request).unwrap_or_else(|why| calls.broke(why))
+        }
     }
 }
 
-async fn played(reply: &Reply, request: &Json) -> Response {
-    match reply {
-        Reply::Decide(decide) => completion(&by_number(&decide.written(request), request), request),
-        Reply::Text(text) => completion(&by_number(text, request), request),
+fn recorded(line: Option<Json>, request: &Json) -> Result<Response, String> {
+    let line = line.ok_or("the model is asked more often than when this was recorded")?;
+    let status = line.get("status").and_then(Json::as_u64).unwrap_or(200);
+    let status = u16::try_from(status).ok().and_then(|s| StatusCode::from_u16(s).ok());
+    let body = line.get("body").cloned().unwrap_or_default().to_string();
+    let body: Json = serde_json::from_str(&by_number(&body, request)?).unwrap_or_default();
+    Ok((status.unwrap_or(StatusCode::OK), Sent(body)).into_response())
+}
+
+fn played(reply: &Reply, request: &Json) -> Result<Response, String> {
+    Ok(match reply {
+        Reply::Decide(decide) => whole(&by_number(&decide.written(request), request)?),
+        Reply::Text(text) => whole(&by_number(text, request)?),
         Reply::Status(status) => {
             failed(StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
         }
@@ -151,12 +177,25 @@ async fn played(reply: &Reply, request: &Json) -> Response {
             let parts = [Ok(Bytes::from(begun)), Err(std::io::Error::other("cut"))];
             Body::from_stream(futures_util::stream::iter(parts)).into_response()
         }
-        Reply::Huge(bytes) => completion(&"x".repeat(*bytes), request),
-        Reply::SlowMs(ms) => {
-            tokio::time::sleep(Duration::from_millis(*ms)).await;
-            completion("Sorry for the wait. It is done.", request)
+        Reply::Huge(bytes) => whole(&"x".repeat(*bytes)),
+        Reply::Slow(Slow { ms, decide }) => {
+            let text = by_number(&decide.written(request), request)?;
+            dripped(&completion(&text).to_string(), Duration::from_millis(*ms))
         }
-    }
+    })
+}
+
+/// A piece, a wait, and so on: something always comes, and the whole takes so long.
+fn dripped(text: &str, over: Duration) -> Response {
+    let pieces =
+        text.as_bytes().chunks(text.len().div_ceil(DROPS).max(1)).map(Bytes::copy_from_slice);
+    let wait = over / u32::try_from(pieces.len()).unwrap_or(u32::MAX).max(1);
+    let drops =
+        futures_util::stream::iter(pieces.collect::<Vec<_>>()).then(move |piece| async move {
+            tokio::time::sleep(wait).await;
+            Ok::<_, std::io::Error>(piece)
+        });
+    ([(CONTENT_TYPE, "application/json")], Body::from_stream(drops)).into_response()
 }
 
 /// As servers fail: with an integer where OpenAI has a word.
@@ -165,17 +204,18 @@ fn failed(status: StatusCode) -> Response {
     (status, Sent(body)).into_response()
 }
 
-/// Tokens are guessed from lengths: four bytes each.
-fn completion(text: &str, request: &Json) -> Response {
-    let asked = request.get("messages").map_or(0, |messages| messages.to_string().len());
-    Sent(json!({
+fn whole(text: &str) -> Response {
+    Sent(completion(text)).into_response()
+}
+
+/// A script reads no tokens and writes none: there is nobody to pay.
+fn completion(text: &str) -> Json {
+    json!({
         "id": "scripted", "object": "chat.completion", "created": 0, "model": "scripted",
         "choices": [{ "index": 0, "finish_reason": "stop",
                       "message": { "role": "assistant", "content": text } }],
-        "usage": { "prompt_tokens": asked / 4, "completion_tokens": text.len() / 4,
-                   "total_tokens": (asked + text.len()) / 4 },
-    }))
-    .into_response()
+        "usage": { "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 },
+    })
 }
 
 async fn passed(
