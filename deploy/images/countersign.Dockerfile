@@ -1,4 +1,5 @@
-# The image of the person's command, for pods that mount a stopped executor's claim.
+# The image of the person's command, with the packs that a change is signed over, for pods that
+# mount a stopped executor's claim.
 #   docker build -f deploy/images/countersign.Dockerfile --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) .
 # Pin the base in your build: --build-arg BASE=rust:1.95-bookworm@sha256:…
 ARG BASE=rust:1.95-bookworm
@@ -10,7 +11,7 @@ COPY . .
 # No path of the machine that builds is in the binary, so that two builds are the same bytes.
 ENV RUSTFLAGS="--remap-path-prefix=/src=/countersign --remap-path-prefix=/usr/local/cargo=/cargo -Cstrip=symbols"
 RUN cargo build --locked --release -p countersign --bin countersign \
- && deploy/images/rootfs target/release/countersign /rootfs
+ && deploy/images/rootfs target/release/countersign /rootfs executor/packs
 
 FROM scratch
 COPY --from=build /rootfs/ /

@@ -4,20 +4,21 @@
 
 mod families;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
+use jiff::Timestamp;
 
-use crate::budget::Left;
+use crate::budget::{Budgets, Left};
 use crate::model::{Decided, Model, Unusable, View, Want};
 use crate::price::Price;
 use families::{Families, Labels};
 
 /// Every number of this process. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Metrics(Arc<Families>);
+pub struct Metrics(Arc<Families>, Arc<OnceLock<Budgets>>);
 
 /// What one decision of a model's server came to.
 pub(crate) struct Asked<'a> {
@@ -34,9 +35,17 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Metrics {
+    /// In the text format of OpenMetrics, with what is left of today's budget at this time: a new
+    /// day begins also where nobody writes.
+    pub async fn text_at(&self, now: Timestamp) -> String {
+        if let Some(budgets) = self.1.get() {
+            self.left(budgets.left(now).await);
+        }
+        self.text()
+    }
+
     /// In the text format of OpenMetrics.
-    #[must_use]
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         self.0.text()
     }
 
@@ -69,7 +78,13 @@ impl Metrics {
         self.0.strong.get_or_create(&[("reason", reason.to_owned())]).inc();
     }
 
-    pub(crate) fn left(&self, left: Left) {
+    /// Whose rest is told.
+    pub(crate) fn of_budgets(&self, budgets: &Budgets) {
+        // The first are those of the process.
+        self.1.get_or_init(|| budgets.clone());
+    }
+
+    fn left(&self, left: Left) {
         let of = [("calls", left.calls), ("tokens", left.tokens), ("money", left.money)];
         for (of, left) in of {
             if let Some(left) = left {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use countersign_shared::codes::Code;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
@@ -36,7 +37,7 @@ pub async fn serve(
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state((executor, keep.clone()))
-        .route("/metrics", get(async move || told(&keep, &metrics)));
+        .route("/metrics", get(async move || told(&keep, &metrics).await));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the status pages have stopped");
@@ -45,9 +46,9 @@ pub async fn serve(
     Ok(bound)
 }
 
-fn told(keep: &Keep, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
+async fn told(keep: &Keep, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
     metrics.distrusted(keep.distrust().is_some());
-    ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text())
+    ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text_at(Timestamp::now()).await)
 }
 
 async fn ready(State((executor, keep)): State<(Channel, Keep)>) -> (StatusCode, Json<Value>) {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::budget::{Amount, Cap, Caps, Purse};
+use crate::memory::Memory;
 use crate::model::Decision;
 
 const PAGE: &str = include_str!("../../../deploy/docs/METRICS.md");
@@ -45,6 +47,25 @@ fn what_is_told_is_what_the_page_lists() {
         assert_eq!(keys.filter(|key| *key != "le").collect::<BTreeSet<_>>(), labels, "{sample}");
     }
     assert_eq!(found, listed);
+}
+
+#[tokio::test]
+async fn a_new_day_has_its_budget_before_anybody_writes() {
+    let day = Cap { calls: Some(4), ..Cap::default() };
+    let budgets = Budgets::new(Caps { day, ..Caps::default() }, Memory::default());
+    let metrics = Metrics::default();
+    metrics.of_budgets(&budgets);
+    let evening: Timestamp = "2026-11-25T23:59:00Z".parse().unwrap();
+    let most = Amount { calls: 3, ..Amount::default() };
+    let _spent = budgets.reserve(&Purse::default(), most, evening).await.unwrap();
+    let told = async |at| {
+        let text = metrics.text_at(at).await;
+        let line =
+            text.lines().find(|line| line.starts_with("countersign_model_budget_left_ratio"));
+        line.unwrap().rsplit_once(' ').unwrap().1.to_owned()
+    };
+    assert_eq!(told(evening).await, "0.25");
+    assert_eq!(told("2026-11-26T00:01:00Z".parse().unwrap()).await, "1.0");
 }
 
 #[test]

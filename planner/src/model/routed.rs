@@ -108,6 +108,7 @@ impl Routed {
     /// Counts what is asked and what it costs.
     #[must_use]
     pub fn telling(self, metrics: Metrics) -> Self {
+        metrics.of_budgets(&self.budgets);
         Self { metrics, ..self }
     }
 
@@ -170,7 +171,6 @@ impl Routed {
             Err(_unusable) => breaker.worked(),
         }
         self.metrics.left_alone(name, model, breaker.is_open());
-        self.metrics.left(self.budgets.left(Timestamp::now()).await);
         answered
     }
 

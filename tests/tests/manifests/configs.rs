@@ -45,10 +45,25 @@ pub const CHECKS: &[Check] = &[
         ],
     },
     Check {
+        says: "the keys that the log had before are seen beside its own",
+        holds: earlier_keys,
+        broken: &[put(
+            SET,
+            "executor",
+            "/spec/template/spec/volumes/[secrets]/secret/items",
+            "[{ key: log.key, path: log.key }, { key: keys.kek, path: keys.kek }]",
+        )],
+    },
+    Check {
         says: "what is named in a configuration is mounted",
         holds: named_is_mounted,
         broken: &[
-            without(SET, "executor", "/spec/template/spec/volumes/[secrets]/secret/items/1"),
+            put(
+                SET,
+                "executor",
+                "/spec/template/spec/volumes/[secrets]/secret/items",
+                "[{ key: log.key, path: log.key }]",
+            ),
             without(SET, "executor", "/spec/template/spec/containers/0/volumeMounts/[tls]"),
             put(
                 SET,
@@ -82,6 +97,13 @@ fn planner_loads(all: &Rendered) -> Result<(), String> {
     let config = planner::Config::load(&pod.config("planner")?).map_err(|e| e.to_string())?;
     let log = config.log.ok_or("it keeps no history")?;
     log.keys().map(drop).map_err(|e| e.to_string())
+}
+
+fn earlier_keys(all: &Rendered) -> Result<(), String> {
+    let pod = Mounted::of(all, "executor")?;
+    let config = executor::Config::load(&pod.config("executor")?).map_err(|e| e.to_string())?;
+    let file = countersign_executor::log::retired(&config.log);
+    if file.exists() { Ok(()) } else { Err(format!("nothing can be put at {}", file.display())) }
 }
 
 fn read(all: &Rendered, service: &str) -> Result<Value, String> {

@@ -26,6 +26,24 @@ pub fn run_as_the_manifests_say() {
     }
 }
 
+/// A build sees what is compiled, and nothing else of the folder: no key, no history.
+pub fn are_built_of_sources_alone() {
+    let text = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!((lines.first(), lines.last()), (Some(&"*"), Some(&"**/target")));
+    let seen: BTreeSet<_> = lines.iter().filter_map(|line| line.strip_prefix('!')).collect();
+    let cargo = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, members) = cargo.split_once("members = [").unwrap();
+    let members =
+        members.split_once(']').unwrap().0.split(',').map(|one| one.trim().trim_matches('"'));
+    let tops = members.filter(|one| !one.is_empty()).map(|one| one.split('/').next().unwrap());
+    let wanted: BTreeSet<_> = tops.chain(["Cargo.*"]).collect();
+    assert_eq!(seen, wanted);
+    // `countersign activate` signs what it reads of the packs, at the executor's own paths.
+    let command = fs::read_to_string(root().join("deploy/images/countersign.Dockerfile")).unwrap();
+    assert!(command.contains("rootfs target/release/countersign /rootfs executor/packs\n"));
+}
+
 /// What is laid out of a binary, this one.
 pub fn hold_nothing_else() {
     let folder = tempfile::tempdir().unwrap();

@@ -17,6 +17,7 @@
 
 mod check;
 mod configs;
+mod house;
 mod identity;
 mod images;
 mod monitoring;
@@ -80,6 +81,18 @@ fn manifests_of_monitoring_ask_for_what_is_told() {
 }
 
 #[test]
+fn manifests_of_a_house_fit_together() {
+    for overlay in OVERLAYS {
+        let Some(rendered) = house::rendered(overlay) else { return };
+        for check in house::CHECKS {
+            check.holds_and_can_fail(overlay, &rendered);
+        }
+        schema::holds(&rendered);
+    }
+    schema::holds(&house::shell());
+}
+
+#[test]
 fn manifests_alerts_fire_and_are_quiet() {
     monitoring::fire_as_they_should();
 }
@@ -87,6 +100,11 @@ fn manifests_alerts_fire_and_are_quiet() {
 #[test]
 fn manifests_images_run_as_they_say() {
     images::run_as_the_manifests_say();
+}
+
+#[test]
+fn manifests_images_are_built_of_sources_alone() {
+    images::are_built_of_sources_alone();
 }
 
 #[test]

@@ -44,6 +44,24 @@ pub const CHECKS: &[Check] = &[
         ],
     },
     Check {
+        says: "what one house's services tell is not mixed with another's",
+        holds: apart,
+        broken: &[
+            put(
+                RULES,
+                "countersign",
+                "/spec/groups/0/rules/3/expr",
+                "max(countersign_quarantined) == 1",
+            ),
+            put(
+                RULES,
+                "countersign",
+                "/spec/groups/0/rules/3/expr",
+                "max by (pod) (countersign_quarantined) == 1",
+            ),
+        ],
+    },
+    Check {
         says: "Prometheus comes in to the status pages, and nobody else",
         holds: ways,
         broken: &[
@@ -106,6 +124,18 @@ fn numbers(all: &Rendered) -> Result<(), String> {
     }
     let unseen = listed.iter().find(|name| !seen.contains(**name) && !is_detail(name));
     unseen.map_or(Ok(()), |name| Err(format!("nobody looks at {name}")))
+}
+
+fn apart(all: &Rendered) -> Result<(), String> {
+    let mixes = regex::Regex::new(r"\b(max|min|sum)(\(| by \()").unwrap();
+    for rule in rules(all)? {
+        let asked = rule["expr"].as_str().unwrap_or_default();
+        let kept = |one: regex::Match<'_>| asked[one.end()..].starts_with("namespace");
+        if !mixes.find_iter(asked).all(kept) {
+            return Err(asked.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// For those who look closer.

@@ -151,7 +151,7 @@ fn namespace(all: &Rendered) -> Result<(), String> {
     elsewhere.map_or(Ok(()), |object| Err(format!("elsewhere: {}", object["metadata"]["name"])))
 }
 
-fn confined(pod: &Value) -> Result<(), String> {
+pub fn confined(pod: &Value) -> Result<(), String> {
     let context = &pod["securityContext"];
     want(context["runAsNonRoot"] == true, "may be root")?;
     want(context["runAsUser"].as_u64().is_some_and(|user| user > 0), "is root")?;

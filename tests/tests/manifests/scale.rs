@@ -1,6 +1,6 @@
 //! How many there are, and what may go at once.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::check::{Check, put, without};
 use crate::rendered::{Rendered, list};
@@ -19,6 +19,30 @@ pub const CHECKS: &[Check] = &[
                 "[ReadWriteMany]",
             ),
             without(SET, "planner", "/spec/volumeClaimTemplates"),
+        ],
+    },
+    Check {
+        says: "one that cannot start keeps neither itself nor others from being replaced",
+        holds: |all| {
+            let mut sets = all.of(SET);
+            let all = sets.all(|set| set["spec"]["podManagementPolicy"] == "Parallel");
+            want(all, "one after the other")
+        },
+        broken: &[
+            put(SET, "executor", "/spec/podManagementPolicy", "OrderedReady"),
+            without(SET, "planner", "/spec/podManagementPolicy"),
+        ],
+    },
+    Check {
+        says: "an executor that begins no effects is reached all the same, a planner is not",
+        holds: |all| {
+            let reached = |name| Ok(&all.get("Service", name)?["spec"]["publishNotReadyAddresses"]);
+            want(*reached("executor")? == true, "reads and switches are out of reach")?;
+            reached("planner").and_then(|told: &Value| want(told.is_null(), "it is no use"))
+        },
+        broken: &[
+            without("Service", "executor", "/spec/publishNotReadyAddresses"),
+            put("Service", "planner", "/spec/publishNotReadyAddresses", "true"),
         ],
     },
     Check {
@@ -54,7 +78,6 @@ pub const POSTGRES: &[Check] = &[Check {
         without("PodDisruptionBudget", "executor", ""),
         put("PodDisruptionBudget", "executor", "/spec/maxUnavailable", "3"),
         without(SET, "executor", "/spec/template/spec/topologySpreadConstraints/1"),
-        put(SET, "executor", "/spec/podManagementPolicy", "OrderedReady"),
     ],
 }];
 
@@ -104,7 +127,5 @@ fn planners(all: &Rendered) -> Result<(), String> {
 fn executors(all: &Rendered) -> Result<(), String> {
     let set = all.get(SET, "executor")?;
     want(set["spec"]["replicas"].as_u64().is_some_and(|n| n >= 2), "one")?;
-    // One that cannot start must not keep the others from it.
-    want(set["spec"]["podManagementPolicy"] == "Parallel", "one after the other")?;
     spread(all, "executor")
 }

@@ -23,6 +23,13 @@ pub fn accepted(overlay: &str) {
     }
 }
 
+/// Kubernetes takes these objects, as far as it knows them.
+pub fn holds(rendered: &Rendered) {
+    if let Some(found) = validate(rendered) {
+        assert_eq!(found, Ok(()));
+    }
+}
+
 fn validate(rendered: &Rendered) -> Option<Result<(), String>> {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
