@@ -1,6 +1,7 @@
 //! The pages of auditors, over a store with a few receipts in it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod escalations;
 mod sessions;
 mod switches;
 
