@@ -160,11 +160,12 @@ async fn home(visitor: Visitor) -> Redirect {
 }
 
 impl Console {
-    /// Who asks, while the policy still knows them.
+    /// Who asks, while the policy still knows them and the passkey they signed in with.
     fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
         let (token, now) = (self.site.token(headers)?, self.desk.pipeline.clock.now());
-        let id = self.sessions.person(&token, now)?;
+        let (id, passkey) = self.sessions.of(&token, now)?;
         let people = self.desk.pipeline.policy.people();
-        people.get(&id).map(|person| Visitor::of(person, people, now))
+        let person = people.get(&id).filter(|person| person.passkeys.contains(&passkey))?;
+        Some(Visitor::of(person, people, now))
     }
 }

@@ -22,7 +22,7 @@ use countersign_shared::ids::{ActionId, EscalationId, ReceiptId};
 use crate::desk::Desk;
 use crate::flood::Source;
 use crate::pipeline::{Life, write};
-use crate::ports::{Escalation, EscalationQuery, Named};
+use crate::ports::{Escalation, EscalationQuery, Named, Stand};
 use crate::running::Step;
 use crate::turned::{Turned, damaged, unavailable};
 
@@ -50,7 +50,7 @@ impl Desk {
     pub async fn escalation(&self, id: &EscalationId) -> Result<Escalation, Turned> {
         let query = EscalationQuery {
             id: Some(id.clone()),
-            closed: true,
+            stand: Stand::Any,
             limit: 1,
             ..EscalationQuery::default()
         };

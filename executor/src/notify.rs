@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use crate::connector::network::Network;
 use crate::desk::Desk;
 use crate::pipeline::Life;
-use crate::ports::{EscalationQuery, StoreError};
+use crate::ports::{EscalationQuery, Stand, StoreError};
 use crate::webhook::{Receiver, Webhook};
 use body::Notice;
 
@@ -192,7 +192,8 @@ async fn requests(desk: &Desk, now: Timestamp) -> Result<Vec<Waiting>, StoreErro
 
 /// Matters that nobody has taken; one that is given back is told of anew.
 async fn matters(desk: &Desk, now: Timestamp) -> Result<Vec<Waiting>, StoreError> {
-    let query = EscalationQuery { untaken: true, limit: MOST, ..EscalationQuery::default() };
+    let query =
+        EscalationQuery { stand: Stand::Untaken, limit: MOST, ..EscalationQuery::default() };
     let open = desk.pipeline.store.escalations(query).await?;
     let waiting = open.into_iter().map(|matter| {
         let stage = untaken(matter.case.at, now);

@@ -363,6 +363,20 @@ pub struct Activation {
     pub bundle: Option<BTreeMap<String, String>>,
 }
 
+/// How a matter stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stand {
+    /// Open, oldest first.
+    #[default]
+    Open,
+    /// Open and nobody's yet, newest first.
+    Untaken,
+    /// Ended, what ended last first.
+    Ended,
+    /// Any, oldest first.
+    Any,
+}
+
 /// Which matters.
 #[derive(Debug, Clone, Default)]
 pub struct EscalationQuery {
@@ -372,10 +386,10 @@ pub struct EscalationQuery {
     pub matter: String,
     /// Only this tenant's; empty means any.
     pub tenant: String,
-    /// Closed ones as well.
-    pub closed: bool,
-    /// Only those that nobody has taken, newest first; else all, oldest first.
-    pub untaken: bool,
+    /// How they stand, and in what order they come.
+    pub stand: Stand,
+    /// Only those that this person is at; empty means any.
+    pub taken_by: String,
     /// At most this many.
     pub limit: u32,
 }

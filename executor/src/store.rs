@@ -7,6 +7,7 @@ pub(crate) mod conformance;
 mod email;
 mod erasing;
 mod known;
+mod matters;
 mod migration;
 mod old;
 mod open;

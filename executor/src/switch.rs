@@ -6,6 +6,7 @@
 //! has passed.
 
 mod asked;
+mod word;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use countersign_shared::receipt::{Change, Changer};
 use parking_lot::Mutex;
 
 use crate::pipeline::Pipeline;
-use crate::ports::{Store, StoreError};
+use crate::ports::Store;
+use crate::turned::unavailable;
 pub use asked::reason;
+pub use word::Word;
 
 /// How often and how long what is on its way is waited for.
 const LOOK: Duration = Duration::from_millis(5);
@@ -67,8 +70,8 @@ pub struct Turn {
     pub by: String,
     /// Why.
     pub reason: String,
-    /// What they signed for it, as JSON; empty where a certificate was enough.
-    pub word: String,
+    /// What they signed for it; none where a certificate was enough.
+    pub word: Option<Word>,
 }
 
 /// A change that was made.
@@ -126,22 +129,30 @@ impl Switchboard {
     /// # Errors
     /// When the store did not take it: nothing is changed then, and nothing new can be
     /// sent either (INTENT FIRST).
-    pub async fn turn(&self, pipeline: &Pipeline, turn: Turn) -> Result<Turned, StoreError> {
+    pub async fn turn(&self, pipeline: &Pipeline, turn: Turn) -> Result<Turned, Refused> {
         let _one = self.turning.lock().await;
         let at = pipeline.clock.now();
+        if let Some(word) = &turn.word {
+            word.stands(&turn.reach, &*pipeline.store, at).await?;
+        }
         let receipt = ReceiptId::from_uuid(pipeline.clock.fresh_id());
         let word = |off: bool| if off { "off" } else { "on" }.to_owned();
+        let jws = turn.word.map_or_else(String::new, Word::into_signed);
         let change = Change {
             what: format!("switch/{}", turn.reach),
             old: word(self.standing().get(&turn.reach).is_some()),
             new: word(turn.off),
             reason: turn.reason.clone(),
-            by: vec![Changer { who: turn.by.clone(), reason: String::new(), jws: turn.word }],
+            by: vec![Changer { who: turn.by.clone(), reason: String::new(), jws }],
             note: String::new(),
         };
         let off = turn.off.then_some(Off { by: turn.by, reason: turn.reason, at });
         let leaf = seal::changed(change, &receipt, at);
-        pipeline.store.turn(turn.reach.clone(), off.clone(), leaf).await?;
+        pipeline
+            .store
+            .turn(turn.reach.clone(), off.clone(), leaf)
+            .await
+            .map_err(|e| unavailable(&e))?;
         pipeline.sealed.notify_one();
         self.set(turn.reach.clone(), off);
         let under_way = if turn.off { self.drained(&turn.reach).await } else { 0 };

@@ -1,7 +1,7 @@
 //! Kill switches: what an operator switched off sends nothing. Reads go on, so that
 //! what was sent before can still be verified.
 
-mod order;
+pub mod order;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refused;
 use crate::gates::Gate;
-pub use order::{Order, order};
+pub use order::Order;
 
 /// How far a switch reaches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

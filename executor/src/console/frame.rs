@@ -177,6 +177,6 @@ impl Console {
 pub(super) fn sees(visitor: &Visitor, reach: &Reach) -> bool {
     match reach {
         Reach::All | Reach::Pack(_) | Reach::Tool(_) => true,
-        Reach::Tenant(name) => visitor.is(&[Duty::Operator]) || visitor.everywhere().contains(name),
+        Reach::Tenant(name) => visitor.everywhere().contains(name),
     }
 }

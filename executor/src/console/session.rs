@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_core::policy::Passkey;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -21,6 +22,8 @@ pub(super) struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
 
 struct Session {
     person: String,
+    /// What they signed in with: once it is taken away, the session counts no more.
+    passkey: Passkey,
     /// Ends in any case.
     until: Timestamp,
     /// Ends unless there is a request before.
@@ -32,24 +35,33 @@ impl Sessions {
     ///
     /// # Errors
     /// No randomness.
-    pub(super) fn begin(&self, person: &str, now: Timestamp) -> Result<String, getrandom::Error> {
+    pub(super) fn begin(
+        &self,
+        person: &str,
+        passkey: &Passkey,
+        now: Timestamp,
+    ) -> Result<String, getrandom::Error> {
         let mut token = [0; 32];
         getrandom::fill(&mut token)?;
         let token = URL_SAFE_NO_PAD.encode(token);
-        let session =
-            Session { person: person.to_owned(), until: after(now, LASTS), idle: after(now, IDLE) };
+        let session = Session {
+            person: person.to_owned(),
+            passkey: passkey.clone(),
+            until: after(now, LASTS),
+            idle: after(now, IDLE),
+        };
         let mut open = self.0.lock();
         open.retain(|_, session| session.lives(now));
         open.insert(digest(&token), session);
         Ok(token)
     }
 
-    /// Whose it is; asked for, it lasts longer.
-    pub(super) fn person(&self, token: &str, now: Timestamp) -> Option<String> {
+    /// Whose it is and by which passkey; asked for, it lasts longer.
+    pub(super) fn of(&self, token: &str, now: Timestamp) -> Option<(String, Passkey)> {
         let mut open = self.0.lock();
         let session = open.get_mut(&digest(token)).filter(|session| session.lives(now))?;
         session.idle = session.idle.max(after(now, IDLE));
-        Some(session.person.clone())
+        Some((session.person.clone(), session.passkey.clone()))
     }
 
     /// Ends one.
@@ -78,39 +90,45 @@ mod tests {
 
     use super::*;
 
+    fn key() -> Passkey {
+        Passkey { id: vec![1], public_key: vec![2] }
+    }
+
     #[test]
     fn a_session_is_one_persons_until_it_ends() {
         let (sessions, now) = (Sessions::default(), Timestamp::UNIX_EPOCH);
-        let alice = sessions.begin("alice", now).unwrap();
-        let bob = sessions.begin("bob", now).unwrap();
+        let alice = sessions.begin("alice", &key(), now).unwrap();
+        let bob = sessions.begin("bob", &key(), now).unwrap();
         assert_ne!(alice, bob);
-        assert_eq!(sessions.person(&alice, now).as_deref(), Some("alice"));
-        assert_eq!(sessions.person("", now), None);
+        assert_eq!(sessions.of(&alice, now), Some(("alice".to_owned(), key())));
+        assert_eq!(sessions.of("", now), None);
         sessions.end(&bob);
-        assert_eq!(sessions.person(&bob, now), None);
+        assert_eq!(sessions.of(&bob, now), None);
     }
 
     #[test]
     fn a_session_that_is_used_lasts_longer_but_not_for_ever() {
         let (sessions, now, second) =
             (Sessions::default(), Timestamp::UNIX_EPOCH, Duration::from_secs(1));
-        let (used, left) =
-            (sessions.begin("alice", now).unwrap(), sessions.begin("bob", now).unwrap());
+        let (used, left) = (
+            sessions.begin("alice", &key(), now).unwrap(),
+            sessions.begin("bob", &key(), now).unwrap(),
+        );
         let mut at = now;
         while at + IDLE < now + LASTS {
             at += IDLE - second;
-            assert!(sessions.person(&used, at).is_some(), "{at}");
+            assert!(sessions.of(&used, at).is_some(), "{at}");
         }
-        assert_eq!(sessions.person(&left, now + IDLE), None);
-        assert!(sessions.person(&used, now + LASTS - second).is_some());
-        assert_eq!(sessions.person(&used, now + LASTS), None);
+        assert_eq!(sessions.of(&left, now + IDLE), None);
+        assert!(sessions.of(&used, now + LASTS - second).is_some());
+        assert_eq!(sessions.of(&used, now + LASTS), None);
     }
 
     #[test]
     fn ended_sessions_are_forgotten() {
         let (sessions, now) = (Sessions::default(), Timestamp::UNIX_EPOCH);
         for hour in 0..100 {
-            sessions.begin("alice", now + Duration::from_secs(hour * 3600)).unwrap();
+            sessions.begin("alice", &key(), now + Duration::from_secs(hour * 3600)).unwrap();
         }
         assert_eq!(sessions.0.lock().len(), 1);
     }

@@ -95,8 +95,8 @@ pub(super) async fn sign_in(
 ) -> Response {
     let now = console.desk.pipeline.clock.now();
     let signers = console.desk.signers();
-    let person = match assertion.signs_in(signers.policy.people(), signers.origin) {
-        Ok(person) => person,
+    let (person, passkey) = match assertion.signs_in(signers.policy.people(), signers.origin) {
+        Ok(found) => found,
         Err(why) => {
             tracing::info!(%why, "a passkey did not sign in");
             return said(StatusCode::UNAUTHORIZED, &format!("Not signed in: {why}."));
@@ -105,7 +105,7 @@ pub(super) async fn sign_in(
     if !console.challenges.take(&assertion.claims, now) {
         return said(StatusCode::UNAUTHORIZED, "That took too long. Sign in again.");
     }
-    match console.sessions.begin(&person.id, now) {
+    match console.sessions.begin(&person.id, passkey, now) {
         Ok(token) => {
             tracing::info!(person = %person.id, "signed in");
             (StatusCode::NO_CONTENT, [(SET_COOKIE, console.site.cookie(&token))]).into_response()

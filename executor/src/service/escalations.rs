@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use super::executor::{action, caller};
 use crate::desk::Desk;
 use crate::peer::Caller;
-use crate::ports::{Escalation, EscalationQuery};
+use crate::ports::{Escalation, EscalationQuery, Stand};
 use crate::turned::{Turned, unavailable};
 use crate::wire;
 
@@ -67,7 +67,7 @@ impl Escalations for EscalationsService {
         for tenant in caller.tenants.iter().filter(wanted) {
             let query = EscalationQuery {
                 tenant: tenant.clone(),
-                closed: asked.closed,
+                stand: if asked.closed { Stand::Any } else { Stand::Open },
                 limit,
                 ..EscalationQuery::default()
             };

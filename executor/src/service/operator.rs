@@ -76,7 +76,7 @@ impl Operator for OperatorService {
         let asked = request.into_inner();
         let reach: Reach = asked.reach.parse().map_err(|why: String| invalid("reach", &why))?;
         let (off, reason) = (asked.off, why(&asked.reason)?);
-        let done = self.desk.turn(Turn { reach, off, by, reason, word: String::new() }).await?;
+        let done = self.desk.turn(Turn { reach, off, by, reason, word: None }).await?;
         Ok(Response::new(v1::SetSwitchResponse {
             receipt_id: done.receipt.to_string(),
             under_way: u32::try_from(done.under_way).unwrap_or(u32::MAX),

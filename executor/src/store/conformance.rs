@@ -77,6 +77,7 @@ macro_rules! conform {
             what_is_activated_takes_the_place_of_the_earlier,
             what_was_found_is_kept_by_its_digest,
             a_matter_is_opened_once_taken_by_one_and_closed,
+            matters_are_cut_after_they_are_chosen,
             tries_are_counted_apart_and_end,
             a_match_is_of_its_subject_and_conversation,
             evidence_is_of_its_subject_and_conversation,

@@ -6,7 +6,7 @@ use countersign_shared::codes::Code;
 
 use super::{Turn, Turned};
 use crate::desk::Desk;
-use crate::turned::{self, unavailable};
+use crate::turned;
 
 /// Longest reason, in characters.
 const LONGEST_REASON: usize = 500;
@@ -15,7 +15,8 @@ impl Desk {
     /// Turns a switch. Whoever leaves ends their waiting, not the change.
     ///
     /// # Errors
-    /// `NOT_FOUND` for one that reaches nothing, `STORE_UNAVAILABLE`, `INTERNAL`.
+    /// `NOT_FOUND` for one that reaches nothing, `APPROVAL_INVALID` for an order that was
+    /// used or is overtaken, `STORE_UNAVAILABLE`, `INTERNAL`.
     pub async fn turn(&self, turn: Turn) -> Result<Turned, turned::Turned> {
         // What is off may be turned on even where it is not there any more.
         if turn.off {
@@ -26,7 +27,7 @@ impl Desk {
         let (switches, pipeline) = (self.pipeline.switches.clone(), self.pipeline.clone());
         let task = tokio::spawn(async move { switches.turn(&pipeline, turn).await });
         let done = task.await.map_err(|_| turned::Turned::only(ended_early()))?;
-        done.map_err(|error| turned::Turned::only(unavailable(&error)))
+        done.map_err(turned::Turned::only)
     }
 
     /// A switch that reaches nothing would be believed to have stopped something.

@@ -139,13 +139,8 @@ impl<'a> Scene<'a> {
 
     /// An operator turns a switch.
     pub async fn turn(&mut self, reach: &Reach, off: bool) {
-        let turn = Turn {
-            reach: reach.clone(),
-            off,
-            by: "op".into(),
-            reason: "test".into(),
-            word: String::new(),
-        };
+        let turn =
+            Turn { reach: reach.clone(), off, by: "op".into(), reason: "test".into(), word: None };
         let pipeline = self.pipeline.clone();
         pipeline.switches.turn(&pipeline, turn).await.unwrap();
         self.oracle.off = off;

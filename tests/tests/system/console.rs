@@ -24,7 +24,8 @@ fn crafted(claims: &Value, challenge: fn(&str) -> [u8; 32]) -> Value {
 }
 
 fn order(who: &Passkey, reach: &str, off: bool) -> Value {
-    let now = Timestamp::now().as_second();
+    // In a later second than whatever was turned just before.
+    let now = Timestamp::now().as_second() + 1;
     let claims = json!({
         "typ": "switch", "iss": DIRECTORY, "aud": "countersign", "sub": who.person,
         "reach": reach, "off": off, "reason": "by hand", "iat": now, "exp": now + 60,

@@ -129,15 +129,19 @@ pub(crate) fn jws_claims<'a, C: DeserializeOwned>(
 }
 
 impl Assertion {
-    /// Who signs in by it, where `claims` is the executor's own question.
+    /// Who signs in by it and by which passkey, where `claims` is the executor's own question.
     ///
     /// # Errors
     /// Why it does not count.
-    pub fn signs_in<'a>(&self, people: &'a People, origin: &str) -> Result<&'a Person, String> {
+    pub fn signs_in<'a>(
+        &self,
+        people: &'a People,
+        origin: &str,
+    ) -> Result<(&'a Person, &'a Passkey), String> {
         let found = people.of_passkey(&bytes(&self.credential)?);
         let (person, passkey) = found.ok_or("this passkey is nobody's who is known here")?;
         self.signed(passkey, &sign_in_challenge(&self.claims), origin)?;
-        Ok(person)
+        Ok((person, passkey))
     }
 
     fn states<'a, C: DeserializeOwned>(

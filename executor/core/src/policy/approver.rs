@@ -6,7 +6,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::money::Money;
 use jiff::Timestamp;
 
-use super::people::Person;
+use super::people::{AUDITOR, Person};
 use super::rules::{Ask, Principal};
 use super::{Policy, Verb, Verdict};
 use crate::contract::Contract;
@@ -88,6 +88,9 @@ impl Policy {
         let Approval { person, role, requester, now, .. } = approval;
         if person.is(requester) && Gate::OwnRequest.is_on() {
             return Err(format!("`{}` cannot approve their own request", person.id));
+        }
+        if *role == AUDITOR {
+            return Err(format!("`{}` audits, and changes nothing", person.id));
         }
         let (id, tenant) = (&person.id, &requester.tenant);
         let roles = self.people.roles_for(person, tenant, *now);

@@ -70,6 +70,16 @@ fn an_approver_holds_the_role_and_does_not_approve_for_themself() {
 }
 
 #[test]
+fn an_auditors_yes_never_counts() {
+    let people = format!(
+        "{PEOPLE}  - {{ id: zoe, issuer: d, name: Zoe, roles: [auditor], tenants: [demo-shop] }}\n"
+    );
+    let policy = policy(&with("people.yaml", &people));
+    let why = approve(&policy, "zoe", "auditor", &customer()).unwrap();
+    assert!(why.contains("`zoe` audits"), "{why}");
+}
+
+#[test]
 fn an_approver_answers_for_their_tenants_only_and_for_none_unless_said() {
     let gil = format!("{PEOPLE}  - {{ id: gil, issuer: d, name: Gil, roles: [lead] }}\n");
     let loaded = load::policy(&with("people.yaml", &gil), None);

@@ -188,3 +188,24 @@ fn a_person_with_everything_loads() {
     assert_eq!(alice.keys.keys().collect::<Vec<_>>(), ["alice-1"]);
     assert!(policy.people().of_passkey(&[0]).is_none());
 }
+
+#[test]
+fn whoever_audits_holds_no_other_role_by_themself_or_for_somebody() {
+    let person = |id: &str, roles: &str, absent: &str| {
+        format!(
+            "  - {{ id: {id}, issuer: d, name: N, roles: [{roles}], tenants: [demo-shop], \
+             absent: [{absent}] }}\n"
+        )
+    };
+    for beside in ["lead", "operator"] {
+        let both = format!("people:\n{}", person("zoe", &format!("auditor, {beside}"), ""));
+        let problem = one("people.yaml", &both);
+        assert!(problem.contains("`zoe` audits, and cannot hold another role"), "{problem}");
+    }
+    let away = "{ from: 2026-12-21, to: 2026-12-31, delegate: zoe }";
+    for (who, stand_in) in [("lead", "auditor"), ("auditor", "lead"), ("operator", "auditor")] {
+        let two = [person("alice", who, away), person("zoe", stand_in, "")].concat();
+        let problem = one("people.yaml", &format!("people:\n{two}"));
+        assert!(problem.contains("`alice` and `zoe` only one audits"), "{problem}");
+    }
+}

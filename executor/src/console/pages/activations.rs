@@ -7,14 +7,15 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
 use countersign_core::policy::People;
+use countersign_core::switch::Reach;
 use countersign_shared::receipt::{Change, Changer};
 use serde::Deserialize;
 
 use crate::console::Console;
-use crate::console::frame::{Frame, Place};
+use crate::console::frame::{Frame, Place, sees};
 use crate::console::requests::{notice, page};
 use crate::console::view::{Headline, clock};
-use crate::console::visitor::Visitor;
+use crate::console::visitor::{Duty, Visitor};
 use crate::ports::{ReceiptQuery, SealedReceipt};
 
 /// Entries on a page.
@@ -78,13 +79,21 @@ async fn show(
     let older = found.last().filter(|_| full).map(|last| last.index);
     let people = console.desk.pipeline.policy.people();
     let active = active.into_iter().map(|(part, is)| (part.to_string(), is.digest, clock(is.at)));
-    let changes = found.iter().filter_map(|sealed| entry(sealed, people)).collect();
+    let changes = found.iter().filter_map(|sealed| entry(sealed, &visitor, people)).collect();
     page(&Changes { frame, active: active.collect(), changes, older })
 }
 
-fn entry(sealed: &SealedReceipt, people: &People) -> Option<Entry> {
+/// A change as somebody may see it; none where it is another tenant's.
+fn entry(sealed: &SealedReceipt, visitor: &Visitor, people: &People) -> Option<Entry> {
     let receipt = sealed.open().ok()?;
-    let Change { what, old, new, reason, by, .. } = receipt.change?;
+    let Change { what, old, new, mut reason, by, .. } = receipt.change?;
+    if let Some(reach) = what.strip_prefix("switch/") {
+        reach.parse::<Reach>().ok().filter(|reach| sees(visitor, reach))?;
+    }
+    // An erased person's tenant is erased too; what was written of them is for operators.
+    if what.starts_with("person/") && !visitor.is(&[Duty::Operator]) {
+        "Operators know why.".clone_into(&mut reason);
+    }
     Some(Entry {
         what,
         at: clock(receipt.sealed_at),

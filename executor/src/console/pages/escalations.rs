@@ -13,9 +13,9 @@ use crate::console::frame::{Frame, Place};
 use crate::console::requests::{notice, page};
 use crate::console::view::{Headline, since};
 use crate::console::visitor::Visitor;
-use crate::ports::{Escalation, EscalationQuery};
+use crate::ports::{Escalation, EscalationQuery, Stand};
 
-/// Most matters of a tenant on the page.
+/// Most matters on the page.
 const MOST: u32 = 100;
 
 /// Which matters somebody wants to see.
@@ -32,6 +32,8 @@ struct List {
     frame: Frame,
     filter: Filter,
     matters: Vec<Line>,
+    /// How many are shown, where there are more.
+    cut: Option<usize>,
 }
 
 struct Line {
@@ -55,21 +57,32 @@ async fn show(
         Ok(frame) => frame,
         Err(no) => return no,
     };
-    let (mut found, closed) = (Vec::new(), filter.show == "closed");
+    let (mut found, who) = (Vec::new(), &visitor.person.id);
+    let (stand, taken_by) = match filter.show.as_str() {
+        "closed" => (Stand::Ended, String::new()),
+        "mine" => (Stand::Open, who.clone()),
+        _ => (Stand::Open, String::new()),
+    };
     for tenant in visitor.tenants(Place::Escalations.open_to()) {
-        let query = EscalationQuery { tenant, closed, limit: MOST, ..EscalationQuery::default() };
+        let taken_by = taken_by.clone();
+        // One more than is shown tells that there are more.
+        let (limit, rest) = (MOST + 1, EscalationQuery::default());
+        let query = EscalationQuery { tenant, stand, taken_by, limit, ..rest };
         match console.desk.pipeline.store.escalations(query).await {
             Ok(some) => found.extend(some),
             Err(error) => return notice(frame, Headline::unreadable(&error.to_string())),
         }
     }
-    let mine = |matter: &Escalation| matter.taken_by.as_deref() == Some(&*visitor.person.id);
-    found.retain(|matter| matter.closed_by.is_some() == closed);
-    found.retain(|matter| filter.show != "mine" || mine(matter));
-    found.sort_by(|a, b| (a.case.at, &a.case.id).cmp(&(b.case.at, &b.case.id)));
+    if stand == Stand::Ended {
+        found.sort_by(|a, b| (&b.closed_by, &b.case.id).cmp(&(&a.closed_by, &a.case.id)));
+    } else {
+        found.sort_by(|a, b| (a.case.at, &a.case.id).cmp(&(b.case.at, &b.case.id)));
+    }
+    let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+    let cut = (found.len() > most).then_some(most);
     let now = console.desk.pipeline.clock.now();
-    let matters = found.iter().map(|matter| line(matter, now)).collect();
-    page(&List { frame, filter, matters })
+    let matters = found.iter().take(most).map(|matter| line(matter, now)).collect();
+    page(&List { frame, filter, matters, cut })
 }
 
 fn line(matter: &Escalation, now: Timestamp) -> Line {

@@ -13,17 +13,18 @@ use axum::{Json, Router};
 use countersign_core::contract::Body;
 use countersign_core::grant::signature::{Assertion, Signature};
 use countersign_core::policy::ModeLine;
-use countersign_core::switch::{Reach, order};
+use countersign_core::switch::Reach;
+use countersign_core::switch::order::{COUNTS, order};
 use countersign_shared::attest::{AUDIENCE, SwitchClaims, SwitchType, switch_challenge};
 use serde::Deserialize;
 
 use crate::console::Console;
-use crate::console::answer::{COUNTS, question, reload, said};
+use crate::console::answer::{question, reload, said};
 use crate::console::frame::{Frame, Place, sees};
 use crate::console::requests::page;
 use crate::console::view::clock;
 use crate::console::visitor::{Duty, Visitor};
-use crate::switch::{Turn, reason};
+use crate::switch::{Turn, Word, reason};
 
 #[derive(Template)]
 #[template(path = "switches.html")]
@@ -95,12 +96,13 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Response {
         modes: pipeline.policy.settings().modes.iter().map(line).collect(),
         policy: pipeline.policy.digest().to_owned(),
         turns: visitor.is(&[Duty::Operator]),
-        reaches: reaches(&console),
+        reaches: reaches(&console, &visitor),
     })
 }
 
-/// Every switch that there is, and those that are off.
-fn reaches(console: &Console) -> Vec<String> {
+/// Every switch that an operator may turn, and those that are off. A tenant's is its own
+/// operators'.
+fn reaches(console: &Console, visitor: &Visitor) -> Vec<String> {
     let pipeline = &console.desk.pipeline;
     let tenants = console.desk.subjects.tenants().map(|name| Reach::Tenant(name.to_owned()));
     let packs = pipeline.catalog.packs.keys().cloned().map(Reach::Pack);
@@ -109,8 +111,12 @@ fn reaches(console: &Console) -> Vec<String> {
     let tools = writes.map(|(name, _)| Reach::Tool(name.clone()));
     let off = pipeline.switches.standing();
     let off = off.iter().map(|(reach, _)| reach.clone());
-    let all: BTreeSet<_> =
-        iter::once(Reach::All).chain(tenants).chain(packs).chain(tools).chain(off).collect();
+    let all = iter::once(Reach::All).chain(tenants).chain(packs).chain(tools).chain(off);
+    let theirs = |reach: &Reach| match reach {
+        Reach::Tenant(name) => visitor.may(&[Duty::Operator], name),
+        Reach::All | Reach::Pack(_) | Reach::Tool(_) => true,
+    };
+    let all: BTreeSet<_> = all.filter(theirs).collect();
     all.iter().map(ToString::to_string).collect()
 }
 
@@ -154,12 +160,19 @@ async fn answer(
     visitor: Visitor,
     Json(assertion): Json<Assertion>,
 ) -> Response {
-    let word = serde_json::to_string(&assertion).unwrap_or_default();
     let (signers, now) = (console.desk.signers(), console.desk.pipeline.clock.now());
-    let order = match order(&Signature::Passkey(Box::new(assertion)), &signers, now) {
+    let order = match order(&Signature::Passkey(Box::new(assertion.clone())), &signers, now) {
         Ok(order) if order.by() == visitor.person.id => order,
         Ok(_) => return said(StatusCode::FORBIDDEN, "This word is not the signed-in person's."),
         Err(refused) => return said(StatusCode::FORBIDDEN, &refused.message),
+    };
+    // Claims that were not drawn up here may hold a reason that nobody could read.
+    if !reason(order.reason()).is_ok_and(|reason| reason == order.reason()) {
+        return said(StatusCode::BAD_REQUEST, "Say why in plain words, and sign again.");
+    }
+    let word = match Word::new(&order, &assertion) {
+        Ok(word) => Some(word),
+        Err(refused) => return said(StatusCode::INTERNAL_SERVER_ERROR, &refused.message),
     };
     let turn = Turn {
         reach: order.reach().clone(),

@@ -1,17 +1,25 @@
 //! The pages of auditors, over a store with a few receipts in it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod escalations;
+mod sessions;
+mod switches;
+
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::{CONTENT_DISPOSITION, COOKIE};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, COOKIE};
 use axum::http::{Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_core::policy::{Passkey, Policy};
 use countersign_core::seal::{self, Leaf};
 use countersign_shared::receipt::Argument;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePublicKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -21,6 +29,7 @@ use crate::grants::tests::shop::{PACK, Shop};
 use crate::ports::SystemClock;
 use crate::testing::{catalog, desk, id, proposed, with_people};
 
+const ORIGIN: &str = "http://localhost:8445";
 const NASTY: &str = "<script>alert(1)</script>\"'><svg onload=alert(2)>";
 
 struct House {
@@ -28,27 +37,52 @@ struct House {
     _folder: TempDir,
 }
 
-/// An auditor of tenant `t`, and an approver.
-fn house() -> House {
-    let people: String = [("eve", "auditor"), ("fin", "finance")]
-        .map(|(who, role)| {
+/// The people of tenant `t`, and an operator of tenant `u`: name, role, tenant, key.
+const PEOPLE: [(&str, &str, &str, u8); 4] = [
+    ("eve", "auditor", "t", 3),
+    ("fin", "finance", "t", 4),
+    ("ops", "operator", "t", 5),
+    ("opu", "operator", "u", 6),
+];
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn passkey(seed: u8) -> Passkey {
+    let public_key = key(seed).verifying_key().to_public_key_der().unwrap().into_vec();
+    Passkey { id: vec![seed; 16], public_key }
+}
+
+/// As they are, but for the seeds of their keys.
+fn policy(seed: fn(u8) -> u8) -> Policy {
+    let people: String = PEOPLE
+        .map(|(who, role, tenant, own)| {
+            let Passkey { id, public_key } = passkey(seed(own));
+            let [id, public_key] = [id, public_key].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
             format!(
-                "  - {{ id: {who}, issuer: d, name: {who}, roles: [{role}], tenants: [t], \
-                 keys: [{{ kid: {who}, file: keys/{who}.pem }}] }}\n"
+                "  - {{ id: {who}, issuer: d, name: {who}, roles: [{role}], tenants: [{tenant}], \
+                 keys: [{{ kid: {who}, file: keys/{who}.pem }}], \
+                 passkeys: [{{ id: {id}, public_key: {public_key} }}] }}\n"
             )
         })
         .concat();
-    let keys = [("eve", 3), ("fin", 4)].map(|(who, seed)| {
-        let key = SigningKey::from_bytes(&[seed; 32]).verifying_key();
-        (format!("keys/{who}.pem"), key.to_public_key_pem(LineEnding::LF).unwrap())
+    let keys = PEOPLE.map(|(who, _, _, own)| {
+        let pem = key(own).verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
+        (format!("keys/{who}.pem"), pem)
     });
-    let policy = with_people(&format!("people:\n{people}"), keys.to_vec());
+    with_people(&format!("people:\n{people}"), keys.to_vec())
+}
+
+fn house() -> House {
+    let policy = policy(|own| own);
     let folder = TempDir::new().unwrap();
     let shop = Arc::<Shop>::default();
-    let desk = desk(folder.path(), (catalog(&PACK), policy), shop, Arc::new(SystemClock));
+    let mut desk = desk(folder.path(), (catalog(&PACK), policy), shop, Arc::new(SystemClock));
+    desk.origin = ORIGIN.into();
     let console = Console {
         desk,
-        site: Arc::new(Site::new("http://localhost:8445").unwrap()),
+        site: Arc::new(Site::new(ORIGIN).unwrap()),
         sessions: Arc::default(),
         challenges: Arc::new(Challenges::new().unwrap()),
     };
@@ -90,10 +124,25 @@ impl House {
         }
     }
 
+    /// A session of somebody by their passkey, as a cookie.
+    fn cookie(&self, who: &str) -> String {
+        let (.., own) = PEOPLE.into_iter().find(|(name, ..)| *name == who).unwrap();
+        let token = self.console.sessions.begin(who, &passkey(own), Timestamp::now()).unwrap();
+        format!("countersign={token}")
+    }
+
     async fn get(&self, who: &str, path: &str) -> (StatusCode, String) {
-        let token = self.console.sessions.begin(who, Timestamp::now()).unwrap();
-        let request = Request::get(path).header(COOKIE, format!("countersign={token}"));
-        let request = request.body(Body::empty()).unwrap();
+        let request = Request::get(path).header(COOKIE, self.cookie(who));
+        self.ask(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, who: &str, path: &str, body: &Value) -> (StatusCode, String) {
+        let request = Request::post(path).header(COOKIE, self.cookie(who));
+        let request = request.header(CONTENT_TYPE, "application/json");
+        self.ask(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    async fn ask(&self, request: Request<Body>) -> (StatusCode, String) {
         let router = super::routes().with_state(self.console.clone());
         let answer = router.oneshot(request).await.unwrap();
         let (status, file) = (answer.status(), answer.headers().contains_key(CONTENT_DISPOSITION));

@@ -10,7 +10,7 @@ use countersign_core::subject::Matched;
 use countersign_shared::ids::EscalationId;
 use serde_json::json;
 
-use crate::ports::{EscalationQuery, ReceiptQuery};
+use crate::ports::{EscalationQuery, ReceiptQuery, Stand};
 
 fn observation(n: u32) -> Observation {
     Observation {
@@ -51,7 +51,7 @@ pub(crate) async fn a_matter_is_opened_once_taken_by_one_and_closed(bed: &impl B
     let matter = case(1, "m").id;
     assert!(store.take(&matter, Some("alice".into())).await.unwrap());
     assert!(!store.take(&matter, Some("bob".into())).await.unwrap());
-    let untaken = EscalationQuery { untaken: true, ..EscalationQuery::default() };
+    let untaken = EscalationQuery { stand: Stand::Untaken, ..EscalationQuery::default() };
     assert!(list(untaken.clone()).await.is_empty());
     assert!(store.take(&matter, None).await.unwrap());
     assert_eq!(list(untaken).await.len(), 1);
@@ -59,7 +59,7 @@ pub(crate) async fn a_matter_is_opened_once_taken_by_one_and_closed(bed: &impl B
     store.seal(Leaf { queue: closes, ..leaf(3) }, None).await.unwrap();
     assert!(list(EscalationQuery::default()).await.is_empty());
     assert!(!store.take(&matter, Some("bob".into())).await.unwrap());
-    let closed = list(EscalationQuery { closed: true, ..EscalationQuery::default() }).await;
+    let closed = list(EscalationQuery { stand: Stand::Any, ..EscalationQuery::default() }).await;
     assert_eq!(closed[0].closed_by, Some(id("rcp", 3).parse().unwrap()));
     // Another of the same matter may open now.
     let opens = Queue::Opens(Box::new(case(4, "m")));
@@ -71,6 +71,32 @@ pub(crate) async fn a_matter_is_opened_once_taken_by_one_and_closed(bed: &impl B
     assert!(
         list(EscalationQuery { tenant: "u".into(), ..EscalationQuery::default() }).await.is_empty()
     );
+}
+
+pub(crate) async fn matters_are_cut_after_they_are_chosen(bed: &impl Bed) {
+    let store = bed.open().await;
+    for n in 1..=5 {
+        let opens = Queue::Opens(Box::new(case(n, &format!("m{n}"))));
+        store.seal(Leaf { queue: opens, ..leaf(n) }, None).await.unwrap();
+    }
+    for (n, ended) in [(6, 4), (7, 2)] {
+        let closes = Queue::Closes(format!("m{ended}"));
+        store.seal(Leaf { queue: closes, ..leaf(n) }, None).await.unwrap();
+    }
+    assert!(store.take(&case(5, "m5").id, Some("alice".into())).await.unwrap());
+    let list = async |stand, limit, who: &str| -> Vec<String> {
+        let taken_by = who.to_owned();
+        let query = EscalationQuery { stand, limit, taken_by, ..EscalationQuery::default() };
+        let found = store.escalations(query).await.unwrap();
+        found.into_iter().map(|matter| matter.case.matter).collect()
+    };
+    assert_eq!(list(Stand::Open, 2, "").await, ["m1", "m3"], "oldest first");
+    assert_eq!(list(Stand::Open, 1, "alice").await, ["m5"]);
+    assert!(list(Stand::Ended, 1, "alice").await.is_empty());
+    assert_eq!(list(Stand::Ended, 1, "").await, ["m2"], "what ended last");
+    assert_eq!(list(Stand::Ended, 9, "").await, ["m2", "m4"]);
+    assert_eq!(list(Stand::Untaken, 9, "").await, ["m3", "m1"], "newest first");
+    assert_eq!(list(Stand::Any, 2, "").await, ["m1", "m2"]);
 }
 
 pub(crate) async fn tries_are_counted_apart_and_end(bed: &impl Bed) {

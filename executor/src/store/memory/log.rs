@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::register::digest;
 use super::tables::Tables;
-use crate::ports::{Escalation, EscalationQuery, ReceiptQuery, SealedReceipt, StoreError};
+use crate::ports::{Escalation, EscalationQuery, ReceiptQuery, SealedReceipt, Stand, StoreError};
 use crate::store::known::damaged;
 use crate::store::register::EntryRow;
 
@@ -124,12 +124,21 @@ impl Tables {
             query.id.as_ref().is_none_or(|id| *id == e.case.id)
                 && asked(&query.tenant, &e.case.tenant)
                 && asked(&query.matter, &e.case.matter)
-                && (query.closed || e.closed_by.is_none())
-                && (!query.untaken || e.taken_by.is_none())
+                && asked(&query.taken_by, e.taken_by.as_deref().unwrap_or_default())
+                && match query.stand {
+                    Stand::Open => e.closed_by.is_none(),
+                    Stand::Untaken => e.closed_by.is_none() && e.taken_by.is_none(),
+                    Stand::Ended => e.closed_by.is_some(),
+                    Stand::Any => true,
+                }
         };
         let mut found: Vec<_> = self.escalations.values().filter(matches).cloned().collect();
-        if query.untaken {
-            found.reverse();
+        match query.stand {
+            Stand::Open | Stand::Any => {}
+            Stand::Untaken => found.reverse(),
+            Stand::Ended => {
+                found.sort_by(|a, b| (&b.closed_by, &b.case.id).cmp(&(&a.closed_by, &a.case.id)))
+            }
         }
         found.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
         found

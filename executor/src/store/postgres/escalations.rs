@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::database::{With, all, plain, run};
 use super::fault::Fault;
 use crate::ports::EscalationQuery;
+use crate::store::matters::stands;
 use crate::store::veiled::{CaseRow, LeafRow, MatterRow, QueueRow, seen_rows, seen_text};
 
 /// What a receipt does to the queue. A matter that is open already stays as it is.
@@ -47,26 +48,25 @@ async fn seen(db: &Transaction<'_>, case: &CaseRow) -> Result<Vec<(String, Vec<u
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// Matters that match, oldest first.
+/// Matters that match.
 pub(super) async fn list(
     db: &impl GenericClient,
     query: &EscalationQuery,
 ) -> Result<Vec<MatterRow>, Fault> {
-    let sql = "
-        SELECT escalation_id, body, seen, taken_by, closed_by FROM escalations
+    let sql = format!(
+        "SELECT escalation_id, body, seen, taken_by, closed_by FROM escalations
         WHERE ($1::text IS NULL OR escalation_id = $1) AND ($2 = '' OR tenant = $2)
-        AND ($3 OR closed_by IS NULL) AND ($4 = '' OR matter = $4)
-        AND (NOT $6 OR taken_by IS NULL)
-        ORDER BY CASE WHEN $6 THEN escalation_id END DESC, escalation_id LIMIT $5";
+        AND ($3 = '' OR taken_by = $3) AND ($4 = '' OR matter = $4) AND {} LIMIT $5",
+        stands(query.stand)
+    );
     let with: With<'_> = &[
         &query.id.as_ref().map(EscalationId::as_str),
         &plain(&query.tenant),
-        &query.closed,
+        &query.taken_by,
         &plain(&query.matter),
         &i64::from(query.limit),
-        &query.untaken,
     ];
-    all(db, sql, with).await?.iter().map(read).collect()
+    all(db, &sql, with).await?.iter().map(read).collect()
 }
 
 fn read(row: &Row) -> Result<MatterRow, Fault> {

@@ -4,6 +4,7 @@ use countersign_shared::ids::EscalationId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::ports::{EscalationQuery, StoreError};
+use crate::store::matters::stands;
 use crate::store::veiled::{CaseRow, LeafRow, MatterRow, QueueRow, seen_rows, seen_text};
 
 const COLUMNS: &str = "SELECT escalation_id, body, seen, taken_by, closed_by FROM escalations";
@@ -69,20 +70,17 @@ fn seen(db: &Connection, case: &CaseRow) -> Result<Vec<(String, Vec<u8>)>, Store
     Ok(found)
 }
 
-/// Matters that match, oldest first.
+/// Matters that match.
 pub(super) fn list(db: &Connection, query: &EscalationQuery) -> Result<Vec<MatterRow>, StoreError> {
     let (id, tenant) = (query.id.as_ref().map(EscalationId::as_str), &query.tenant);
     let mut select = db.prepare_cached(&format!(
         "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
-         AND (?3 OR closed_by IS NULL) AND (?4 = '' OR matter = ?4)
-         AND (NOT ?6 OR taken_by IS NULL)
-         ORDER BY CASE WHEN ?6 THEN escalation_id END DESC, escalation_id LIMIT ?5"
+         AND (?3 = '' OR taken_by = ?3) AND (?4 = '' OR matter = ?4) AND {} LIMIT ?5",
+        stands(query.stand)
     ))?;
     let matter = query.matter.as_str();
-    let rows = select.query_map(
-        params![id, tenant, query.closed, matter, query.limit, query.untaken],
-        columns,
-    )?;
+    let rows =
+        select.query_map(params![id, tenant, query.taken_by, matter, query.limit], columns)?;
     rows.map(|row| read(row?)).collect()
 }
 

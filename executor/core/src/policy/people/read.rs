@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::civil::Date;
 
 use super::stand_in::{self, Placed};
-use super::{Absence, Passkey, People, Person};
+use super::{AUDITOR, Absence, Passkey, People, Person};
 use crate::activation::ROLE;
 use crate::contract::load::file::File;
 use crate::contract::load::section::Section;
@@ -84,6 +84,12 @@ impl Reader<'_> {
             let message = format!("`{id}` is bound to no tenant, and can answer nothing");
             let remedy = Some("name the tenants whose requests they answer: tenants: [shop]");
             file.note(yaml.at, Severity::Warning, ProblemKind::Missing, message, remedy);
+        }
+        let audits = roles.as_ref().is_some_and(|roles| roles.contains(AUDITOR));
+        if audits && roles.as_ref().is_some_and(|roles| roles.len() > 1) {
+            let message = format!("`{id}` audits, and cannot hold another role beside it");
+            let remedy = Some("an auditor changes nothing: let somebody else hold the other roles");
+            return file.error(yaml.at, ProblemKind::Rule, message, remedy);
         }
         self.place(&id, section.items("absent"));
         Some(Person {

@@ -1,6 +1,7 @@
-//! Nobody stands in for somebody who stands in: chains would hide who decides.
+//! Nobody stands in for somebody who stands in: chains would hide who decides. Nor does an
+//! auditor for one who decides, or the other way round.
 
-use super::{Absence, People, Person};
+use super::{AUDITOR, Absence, People, Person};
 use crate::contract::load::file::File;
 use crate::contract::load::yaml::Place;
 use crate::contract::problem::ProblemKind;
@@ -46,6 +47,11 @@ fn problem(
         let message = format!("there is no person `{delegate}`");
         return Some((message, "`delegate` is the `id` of somebody in this file"));
     };
+    let audits = |one: &Person| one.roles.contains(AUDITOR);
+    if audits(person) != audits(other) {
+        let message = format!("of `{}` and `{delegate}` only one audits", person.id);
+        return Some((message, "an auditor changes nothing: auditors stand in for auditors only"));
+    }
     other.absent.iter().any(overlap).then(|| {
         let message = format!("`{delegate}` is away too in those days");
         (message, "name somebody who is there: nobody stands in for a stand-in")

@@ -1,0 +1,136 @@
+//! Switches that are turned by a passkey, and what others learn of them.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use countersign_shared::attest::switch_challenge;
+use countersign_shared::receipt::Change;
+use ed25519_dalek::Signer as _;
+use serde_json::json;
+
+use super::*;
+use crate::switch::Turn;
+
+/// An order as it might be signed: whose, what, for what reason, signed how many seconds
+/// from now, and counting for how long.
+struct Order(&'static str, &'static str, bool, &'static str, i64, i64);
+
+impl Order {
+    /// What the person's browser hands over.
+    fn signed(&self) -> Value {
+        let Self(who, reach, off, reason, after, counts) = *self;
+        let iat = Timestamp::now().as_second() + after;
+        let claims = json!({
+            "typ": "switch", "iss": "d", "aud": "countersign", "sub": who, "reach": reach,
+            "off": off, "reason": reason, "iat": iat, "exp": iat + counts,
+        });
+        let claims = claims.to_string();
+        let challenge = URL_SAFE_NO_PAD.encode(switch_challenge(&claims));
+        let client = json!({ "type": "webauthn.get", "challenge": challenge, "origin": ORIGIN });
+        let client = client.to_string();
+        let mut authenticator = digest(&SHA256, b"localhost").as_ref().to_vec();
+        authenticator.extend([0b101, 0, 0, 0, 1]);
+        let mut message = authenticator.clone();
+        message.extend_from_slice(digest(&SHA256, client.as_bytes()).as_ref());
+        let (.., seed) = PEOPLE.into_iter().find(|(name, ..)| *name == who).unwrap();
+        let signature = key(seed).sign(&message).to_bytes();
+        json!({
+            "claims": claims, "credential": URL_SAFE_NO_PAD.encode(passkey(seed).id),
+            "authenticator_data": URL_SAFE_NO_PAD.encode(authenticator),
+            "client_data": URL_SAFE_NO_PAD.encode(client),
+            "signature": URL_SAFE_NO_PAD.encode(signature),
+        })
+    }
+}
+
+impl House {
+    async fn turn(&self, who: &str, signed: &Value) -> (StatusCode, String) {
+        self.post(who, "/switches/answer", signed).await
+    }
+
+    /// By an operator's certificate.
+    async fn turn_off(&self, reach: &str) {
+        let (by, reason) = ("op".to_owned(), format!("why {reach}"));
+        let turn = Turn { reach: reach.parse().unwrap(), off: true, by, reason, word: None };
+        let pipeline = &self.console.desk.pipeline;
+        pipeline.switches.turn(pipeline, turn).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_order_counts_once_and_not_after_the_next_change() {
+    let house = house();
+    let early = Order("ops", "all", false, "all is well", -10, 300).signed();
+    let off = Order("ops", "all", true, "incident", 0, 300).signed();
+    let on = Order("ops", "all", false, "it is over", 20, 300).signed();
+    assert_eq!(house.turn("ops", &off).await.0, StatusCode::OK);
+    let (status, why) = house.turn("ops", &early).await;
+    assert_eq!(status, StatusCode::CONFLICT, "signed before the switch was turned");
+    assert!(why.contains("turned since"), "{why}");
+    assert_eq!(house.turn("ops", &off).await.0, StatusCode::CONFLICT, "again");
+    // By a clock that is ahead: only that it was used tells.
+    assert_eq!(house.turn("ops", &on).await.0, StatusCode::OK);
+    let (status, why) = house.turn("ops", &on).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(why.contains("carried out before"), "{why}");
+    // The switchboard remembers nothing of it: what refuses is in the log.
+    house.turn_off("all").await;
+    assert_eq!(house.turn("ops", &on).await.0, StatusCode::CONFLICT, "once more");
+    let standing = house.console.desk.pipeline.switches.standing();
+    assert!(standing.get(&"all".parse().unwrap()).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_counts_for_minutes_and_says_why() {
+    let house = house();
+    let (status, why) = house.turn("ops", &Order("ops", "all", true, "x", 0, 301).signed()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(why.contains("300 s at most"), "{why}");
+    for reason in ["", " ", " padded", "two\nlines"] {
+        let signed = Order("ops", "all", true, reason, 0, 300).signed();
+        assert_eq!(house.turn("ops", &signed).await.0, StatusCode::BAD_REQUEST, "{reason:?}");
+    }
+    assert_eq!(house.console.desk.pipeline.switches.standing().iter().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_switch_is_for_its_own_people() {
+    let house = house();
+    for reach in ["tenant/t", "tenant/u"] {
+        house.turn_off(reach).await;
+    }
+    let on = |who| Order(who, "tenant/t", false, "it is over", 20, 300).signed();
+    let (status, why) = house.turn("opu", &on("opu")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(why.contains("for tenant/t"), "{why}");
+    for path in ["/switches", "/activations"] {
+        let (_, own) = house.get("ops", path).await;
+        assert!(own.contains("tenant/t") && !own.contains("tenant/u"), "{path}: {own}");
+    }
+    assert_eq!(house.turn("ops", &on("ops")).await.0, StatusCode::OK);
+    // What is the house's, any operator stops.
+    let all = Order("opu", "all", true, "incident", 0, 300).signed();
+    assert_eq!(house.turn("opu", &all).await.0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn activations_show_no_other_tenants_switch_and_no_reason_of_an_erasure() {
+    let house = house();
+    for reach in ["tenant/t", "tenant/u", "all"] {
+        house.turn_off(reach).await;
+    }
+    let text = |text: &str| text.to_owned();
+    let change = Change {
+        what: text("person/x"),
+        old: text("kept"),
+        new: text("erased"),
+        reason: text("Ann of tenant u asked"),
+        by: Vec::new(),
+        note: String::new(),
+    };
+    let erased = seal::changed(change, &id("rcp", 9).parse().unwrap(), Timestamp::now());
+    house.console.desk.pipeline.store.seal(erased, None).await.unwrap();
+    let (_, page) = house.get("eve", "/activations").await;
+    assert!(page.contains("why tenant/t") && page.contains("why all"), "{page}");
+    assert!(!page.contains("tenant/u"), "{page}");
+    assert!(page.contains("person/x") && !page.contains("Ann of"), "{page}");
+    assert!(house.get("ops", "/activations").await.1.contains("Ann of"));
+}
