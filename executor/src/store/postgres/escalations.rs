@@ -52,12 +52,15 @@ pub(super) async fn list(
     db: &impl GenericClient,
     query: &EscalationQuery,
 ) -> Result<Vec<MatterRow>, Fault> {
-    let sql = "
-        SELECT escalation_id, body, seen, taken_by, closed_by FROM escalations
+    // Spelt so that the index of open matters is used: planners ask at each turn.
+    let open = if query.closed { "$3" } else { "NOT $3 AND closed_by IS NULL" };
+    let of = if query.matter.is_empty() { "$4::text = ''" } else { "matter = $4" };
+    let sql = &format!(
+        "SELECT escalation_id, body, seen, taken_by, closed_by FROM escalations
         WHERE ($1::text IS NULL OR escalation_id = $1) AND ($2 = '' OR tenant = $2)
-        AND ($3 OR closed_by IS NULL) AND ($4 = '' OR matter = $4)
-        AND (NOT $6 OR taken_by IS NULL)
-        ORDER BY CASE WHEN $6 THEN escalation_id END DESC, escalation_id LIMIT $5";
+        AND {open} AND {of} AND (NOT $6 OR taken_by IS NULL)
+        ORDER BY CASE WHEN $6 THEN escalation_id END DESC, escalation_id LIMIT $5"
+    );
     let with: With<'_> = &[
         &query.id.as_ref().map(EscalationId::as_str),
         &plain(&query.tenant),

@@ -72,9 +72,12 @@ fn seen(db: &Connection, case: &CaseRow) -> Result<Vec<(String, Vec<u8>)>, Store
 /// Matters that match, oldest first.
 pub(super) fn list(db: &Connection, query: &EscalationQuery) -> Result<Vec<MatterRow>, StoreError> {
     let (id, tenant) = (query.id.as_ref().map(EscalationId::as_str), &query.tenant);
+    // Spelt so that the index of open matters is used: planners ask at each turn.
+    let open = if query.closed { "?3" } else { "NOT ?3 AND closed_by IS NULL" };
+    let of = if query.matter.is_empty() { "?4 = ''" } else { "matter = ?4" };
     let mut select = db.prepare_cached(&format!(
         "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
-         AND (?3 OR closed_by IS NULL) AND (?4 = '' OR matter = ?4)
+         AND {open} AND {of}
          AND (NOT ?6 OR taken_by IS NULL)
          ORDER BY CASE WHEN ?6 THEN escalation_id END DESC, escalation_id LIMIT ?5"
     ))?;
