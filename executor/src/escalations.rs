@@ -9,7 +9,7 @@
 
 use countersign_core::contract::Contract;
 use countersign_core::error::Refused;
-use countersign_core::escalation::Handover;
+use countersign_core::escalation::{self, Handover};
 use countersign_core::finish::{self, Matter, Statement};
 use countersign_core::grant::signature::Signature;
 use countersign_core::lifecycle::{Event, Outcome, Settled, State};
@@ -76,6 +76,24 @@ impl Desk {
             return Ok(matter);
         }
         Err(Turned::only(Refused::new(Code::NotFound, "no such escalation")))
+    }
+
+    /// What is open of this subject's conversation that was handed over.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn open_of(
+        &self,
+        who: &Subject,
+        conversation: &str,
+    ) -> Result<Option<Escalation>, Turned> {
+        let query = EscalationQuery {
+            matter: escalation::of_conversation(who, conversation),
+            limit: 1,
+            ..EscalationQuery::default()
+        };
+        let found = self.pipeline.store.escalations(query).await;
+        Ok(found.map_err(|e| Turned::only(unavailable(&e)))?.into_iter().next())
     }
 
     /// Takes a person's word on how a matter ended. One that ended before stays so.

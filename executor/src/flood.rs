@@ -15,12 +15,17 @@ use crate::desk::Desk;
 
 /// Refusals of one caller for one tenant that have receipts of their own, per window.
 const QUOTA: u32 = 600;
+/// Turns of one caller for one tenant that are kept, per window.
+const TURNS: u32 = 6000;
 /// How long one quota lasts.
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 
 /// Who was refused how often in their present window. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub struct Flood(Arc<Mutex<BTreeMap<Source, Window>>>);
+pub struct Flood {
+    refusals: Arc<Mutex<BTreeMap<Source, Window>>>,
+    turns: Arc<Mutex<BTreeMap<Source, Told>>>,
+}
 
 /// Whose refusals are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +34,13 @@ pub struct Source {
     pub caller: String,
     /// The tenant it asked for.
     pub tenant: String,
+}
+
+/// Turns that were told since.
+#[derive(Debug)]
+struct Told {
+    since: Timestamp,
+    count: u32,
 }
 
 #[derive(Debug)]
@@ -41,7 +53,7 @@ struct Window {
 impl Flood {
     /// Whether one more refusal gets a receipt of its own; otherwise it is counted.
     fn admits(&self, source: Source, code: &str, now: Timestamp) -> bool {
-        let mut windows = self.0.lock();
+        let mut windows = self.refusals.lock();
         let fresh = || Window { since: now, receipted: 0, beyond: BTreeMap::new() };
         let window = windows.entry(source).or_insert_with(fresh);
         if window.is_over(now) && window.beyond.is_empty() {
@@ -55,9 +67,20 @@ impl Flood {
         false
     }
 
+    /// Whether one more turn is kept: a planner cannot fill the disk with what it tells.
+    fn hears(&self, source: Source, now: Timestamp) -> bool {
+        let mut turns = self.turns.lock();
+        let told = turns.entry(source).or_insert(Told { since: now, count: 0 });
+        if now.duration_since(told.since).abs() >= WINDOW {
+            *told = Told { since: now, count: 0 };
+        }
+        told.count = told.count.saturating_add(1);
+        told.count <= TURNS
+    }
+
     /// Takes back what could not be sealed.
     fn put_back(&self, source: Source, counted: Counted) {
-        let mut windows = self.0.lock();
+        let mut windows = self.refusals.lock();
         let fresh = || Window { since: counted.since, receipted: QUOTA, beyond: BTreeMap::new() };
         let window = windows.entry(source).or_insert_with(fresh);
         window.since = window.since.min(counted.since);
@@ -68,7 +91,7 @@ impl Flood {
 
     /// Takes what was counted in windows that are over, or in all of them.
     fn take(&self, now: Timestamp, all: bool) -> Vec<(Source, Counted)> {
-        let mut windows = self.0.lock();
+        let mut windows = self.refusals.lock();
         let over: Vec<_> = windows
             .iter()
             .filter(|(_, window)| all || window.is_over(now))
@@ -93,6 +116,11 @@ impl Desk {
     /// Whether one more refusal gets a receipt of its own; otherwise it is counted.
     pub(crate) fn admits(&self, source: Source, code: &str) -> bool {
         self.flood.admits(source, code, self.pipeline.clock.now())
+    }
+
+    /// Whether one more turn is kept.
+    pub(crate) fn hears(&self, source: Source) -> bool {
+        self.flood.hears(source, self.pipeline.clock.now())
     }
 
     /// Seals what was counted in windows that are over, or, before the end, in all.
@@ -124,6 +152,16 @@ mod tests {
 
     fn of(caller: &str) -> Source {
         Source { caller: caller.to_owned(), tenant: "t".to_owned() }
+    }
+
+    #[test]
+    fn turns_are_kept_up_to_a_quota_of_each_caller_and_again_in_the_next_minute() {
+        let flood = Flood::default();
+        let source = |caller: &str| Source { caller: caller.into(), tenant: "shop".into() };
+        let kept = (0..TURNS + 5).filter(|_| flood.hears(source("a"), at(0))).count();
+        assert_eq!(kept, TURNS as usize);
+        assert!(flood.hears(source("b"), at(0)));
+        assert!(flood.hears(source("a"), at(60)));
     }
 
     #[test]

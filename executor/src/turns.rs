@@ -9,14 +9,19 @@ use countersign_shared::trace;
 use countersign_shared::turn::{self, LARGEST, Said, Told};
 
 use crate::desk::{Desk, Request};
+use crate::flood::Source;
 use crate::ports::Turn;
 use crate::turned::unavailable;
+
+/// Most characters of a message that are kept; its digest is of all of it.
+const LONGEST: usize = 16_384;
 
 impl Desk {
     /// Keeps a turn. Its message is the request's, attested or not.
     ///
     /// # Errors
-    /// `ARGUMENT_INVALID` for what is no turn, or too large; a store that takes nothing.
+    /// `ARGUMENT_INVALID` for what is no turn, or too large; `OVERLOADED` beyond the caller's
+    /// quota; a store that takes nothing.
     pub async fn record_turn(
         &self,
         request: &Request,
@@ -25,6 +30,11 @@ impl Desk {
         told_json: &str,
     ) -> Result<(), Refused> {
         let told = told(told_json)?;
+        let (caller, tenant) = (request.caller.clone(), request.subject.tenant.clone());
+        if !self.hears(Source { caller, tenant }) {
+            let message = "too many turns were told within a minute; this one is not kept";
+            return Err(Refused::new(Code::Overloaded, message));
+        }
         let message = request.messages.first().map(said);
         let body = turn::Turn { caller: request.caller.clone(), message, told };
         let body = serde_json::to_string(&body).map_err(|e| invalid(&e.to_string()))?;
@@ -60,7 +70,7 @@ fn said(message: &Message) -> Said {
     Said {
         id: message.id.clone(),
         sha256: text_digest(&message.text),
-        text: message.text.clone(),
+        text: message.text.chars().take(LONGEST).collect(),
         attested_by: message.frontend.clone(),
     }
 }

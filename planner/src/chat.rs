@@ -28,7 +28,7 @@ use crate::memory::Memory;
 mod agui;
 mod aside;
 mod asserted;
-mod beside;
+pub(crate) mod beside;
 mod body;
 mod fault;
 mod frontend;

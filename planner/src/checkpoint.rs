@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use countersign_proto::v1::{Action, Argument, Outcome, argument};
+use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
@@ -82,12 +83,17 @@ impl Checkpoint {
         });
     }
 
-    /// Learns that something was refused.
+    /// Learns that something was refused. That the same was done before, or goes on, is not
+    /// that it was not done: an earlier end is in here already (NO CLAIM WITHOUT A RECEIPT).
     pub fn learn_refused(&mut self, tool: &str, refusal: &Refusal) {
+        let is = |code: Code| refusal.code == code.name();
+        if is(Code::AlreadyDone) || is(Code::InFlight) {
+            return;
+        }
         let receipt = refusal.receipt_id.clone().unwrap_or_default();
         self.learn(Known {
             of: format!("{tool} {} {receipt}", refusal.code),
-            how: How::NotDone,
+            how: if is(Code::ObjectInDoubt) { How::InDoubt } else { How::NotDone },
             tool: tool.to_owned(),
             code: refusal.code.clone(),
             receipt,
@@ -243,6 +249,21 @@ mod tests {
         let mut checkpoint = Checkpoint::default();
         checkpoint.learn_of(&action(1, Outcome::Applied, ActionState::Verifying));
         assert_eq!(checkpoint, Checkpoint::default());
+    }
+
+    #[test]
+    fn what_was_done_before_or_is_in_doubt_is_not_told_as_not_done() {
+        let mut checkpoint = Checkpoint::default();
+        let mut refused = |code| checkpoint.learn_refused("shop.cancel", &Refusal::new(code, "no"));
+        refused(Code::AlreadyDone);
+        refused(Code::InFlight);
+        refused(Code::ObjectInDoubt);
+        let block = checkpoint.shown(&Stage::Listening, &BTreeMap::new());
+        assert_eq!(block["in_doubt"][0]["code"], "OBJECT_IN_DOUBT");
+        assert!(block.get("not_done").is_none(), "{block}");
+        checkpoint.learn_refused("shop.cancel", &Refusal::new(Code::StateChanged, "no"));
+        let block = checkpoint.shown(&Stage::Listening, &BTreeMap::new());
+        assert_eq!(block["not_done"][0]["code"], "STATE_CHANGED");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign_proto::v1::{AttestedMessage, Card, Observation};
+use countersign_proto::v1::{AttestedMessage, Card, Confidence, Observation};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,16 @@ pub enum Stage {
     Checking(Box<Checking>),
 }
 
+impl Stage {
+    /// Nothing waits for the customer's word any more: a person had the conversation since.
+    fn forget_waiting(&mut self) {
+        match self {
+            Self::Listening | Self::Checking(_) => {}
+            Self::Choosing(_) | Self::Confirming(_) | Self::Repeating(_) => *self = Self::Listening,
+        }
+    }
+}
+
 /// A task that waits for the customer's word.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Choosing {
@@ -83,6 +93,9 @@ pub struct Confirming {
     pub task: Task,
     /// The earlier receipt that the card shows. Empty the first time.
     pub after_receipt_id: String,
+    /// How sure the plan was when the card was shown.
+    #[serde(default, with = "stored::one")]
+    pub confidence: Confidence,
 }
 
 /// What was done before.

@@ -41,7 +41,8 @@ pub trait Executor: Send + Sync {
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError>;
     /// Tells what happened in a turn.
     async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError>;
-    /// How a matter stands that was handed over, by its receipt.
+    /// How a matter stands that was handed over: by its receipt, or, where that is empty, the
+    /// one that is open of the conversation.
     async fn handover(
         &self,
         token: &str,

@@ -115,8 +115,11 @@ impl Memory {
     }
 
     /// The newest turns of a thread, at most so many.
-    pub(crate) async fn turns(&self, thread: &str, most: usize) -> Vec<Row> {
-        let Some(desk) = &self.0 else { return vec![] };
+    ///
+    /// # Errors
+    /// When they cannot be read; that is logged.
+    pub(crate) async fn turns(&self, thread: &str, most: usize) -> Result<Vec<Row>, Unread> {
+        let Some(desk) = &self.0 else { return Ok(vec![]) };
         let (thread, most) = (digest(thread), i64::try_from(most).unwrap_or(i64::MAX));
         let found = desk.ask(move |db| {
             let mut ask = db.prepare_cached(
@@ -128,7 +131,7 @@ impl Memory {
             })?;
             rows.collect()
         });
-        found.await.unwrap_or_default()
+        found.await.ok_or(Unread)
     }
 
     /// Keeps a turn of a thread, and the others with it.
@@ -238,14 +241,14 @@ mod tests {
         let memory = Memory::open(folder.path()).unwrap();
         assert_eq!(memory.conversation("ann").await.unwrap().as_deref(), Some("2"));
         assert_eq!(memory.conversation("bob").await, Ok(None));
-        assert_eq!(memory.turns("thread", 9).await, [row(2)]);
-        assert!(memory.turns("other", 9).await.is_empty());
+        assert_eq!(memory.turns("thread", 9).await.unwrap(), [row(2)]);
+        assert!(memory.turns("other", 9).await.unwrap().is_empty());
         memory.forget(now() - 10).await;
         assert!(memory.conversation("ann").await.unwrap().is_some());
         memory.forget(now() + 10).await;
         assert!(
             memory.conversation("ann").await.unwrap().is_none()
-                && memory.turns("thread", 9).await.is_empty()
+                && memory.turns("thread", 9).await.unwrap().is_empty()
         );
     }
 

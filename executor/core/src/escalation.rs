@@ -11,6 +11,7 @@ use crate::digest;
 use crate::lifecycle::Outcome;
 use crate::person::Person;
 use crate::resolve::Message;
+use crate::subject::Subject;
 
 /// Most characters of one text that is handed over.
 const LONGEST: usize = 2000;
@@ -195,11 +196,23 @@ fn matter(receipt: &Receipt) -> String {
     }
     let asked = &receipt.asked;
     let who = [&receipt.tenant, &asked.issuer, &asked.subject, &asked.conversation];
-    let what = [&receipt.tool, &receipt.code];
     // Another message may be another wish; a conversation is handed over once.
-    let handed = receipt.code == Code::Escalated.name();
-    let words = if handed { &[][..] } else { &asked.messages };
-    digest::of("countersign escalation v1", &(who, what, words))
+    if receipt.code == Code::Escalated.name() {
+        return handed(who.map(String::as_str));
+    }
+    let what = [&receipt.tool, &receipt.code];
+    digest::of("countersign escalation v1", &(who, what, &asked.messages))
+}
+
+/// The matter of a conversation that a planner handed over.
+#[must_use]
+pub fn of_conversation(who: &Subject, conversation: &str) -> String {
+    handed([&who.tenant, &who.issuer, &who.id, conversation])
+}
+
+fn handed(who: [&str; 4]) -> String {
+    let (no_tool, no_words): (&str, [&str; 0]) = ("", []);
+    digest::of("countersign escalation v1", &(who, [no_tool, Code::Escalated.name()], no_words))
 }
 
 fn interpretation(receipt: &Receipt) -> String {

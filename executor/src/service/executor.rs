@@ -301,10 +301,18 @@ impl Executor for ExecutorService {
         let wire = request.into_inner();
         let request =
             self.request(&caller, &wire.subject_token, vec![], &wire.conversation_id).await?;
-        let id = wire.receipt_id.parse().map_err(|_| {
-            Refusal::new(Code::NotFound, "no such matter of this subject").into_status()
-        })?;
-        let matter = self.desk.handed_over(&request.subject, &id).await?;
+        let matter = if wire.receipt_id.is_empty() {
+            let open = self.desk.open_of(&request.subject, &wire.conversation_id).await?;
+            let Some(open) = open else {
+                return Ok(Response::new(v1::GetHandoverResponse::default()));
+            };
+            open
+        } else {
+            let id = wire.receipt_id.parse().map_err(|_| {
+                Refusal::new(Code::NotFound, "no such matter of this subject").into_status()
+            })?;
+            self.desk.handed_over(&request.subject, &id).await?
+        };
         let (mut note, mut closed_by_receipt_id) = (String::new(), String::new());
         if let Some(id) = &matter.closed_by {
             let closing = opened(&receipt(&self.desk, &request.subject, id).await?)?;
@@ -312,8 +320,13 @@ impl Executor for ExecutorService {
             note = word.map(|word| word.reason).unwrap_or_default();
             closed_by_receipt_id = id.to_string();
         }
-        let taken = matter.taken_by.is_some();
-        Ok(Response::new(v1::GetHandoverResponse { taken, closed_by_receipt_id, note }))
+        let answer = v1::GetHandoverResponse {
+            taken: matter.taken_by.is_some(),
+            closed_by_receipt_id,
+            note,
+            receipt_id: matter.case.receipt.to_string(),
+        };
+        Ok(Response::new(answer))
     }
 
     async fn get_action(

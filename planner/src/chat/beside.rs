@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 /// What goes beside the text.
-pub(super) fn beside(turn: &Turn, card: Option<&Card>) -> Json {
+pub(crate) fn beside(turn: &Turn, card: Option<&Card>) -> Json {
     let actions: Vec<Json> = turn
         .actions
         .iter()
@@ -41,7 +41,8 @@ pub(super) fn beside(turn: &Turn, card: Option<&Card>) -> Json {
     });
     json!({
         "intent": intent,
-        "confidence": { "score": sure.score, "uncertainty_reason": sure.uncertainty_reason },
+        // The reason for a doubt is a model's prose, and stays with people of the house.
+        "confidence": { "score": sure.score },
         "actions": actions,
         "card": card,
     })

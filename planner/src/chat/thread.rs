@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::tape::Tape;
-use crate::memory::{Memory, Row};
+use crate::memory::{Memory, Row, Unread};
 use crate::stored;
 
 /// Conversations kept at most; the one idle longest goes first.
@@ -38,6 +38,8 @@ pub(super) struct Threads {
 struct Thread {
     turns: HashMap<Place, Taken>,
     touched: Instant,
+    /// Whether memory was read for it.
+    recalled: bool,
 }
 
 /// A turn that was taken.
@@ -156,13 +158,18 @@ impl Threads {
 
     /// Brings back from memory what is not here.
     pub(super) async fn recall(&self, name: &str, now: Instant) {
-        if self.kept.lock().contains_key(name) {
+        if self.kept.lock().get(name).is_some_and(|thread| thread.recalled) {
             return;
         }
-        let turns = recalled(&self.memory, name).await;
+        // What cannot be read now is asked for again at the next request.
+        let Ok(turns) = recalled(&self.memory, name).await else { return };
         let mut threads = self.kept.lock();
         make_room(&mut threads, now);
-        threads.entry(name.to_owned()).or_insert_with(|| Thread { turns, touched: now });
+        let thread = threads.entry(name.to_owned()).or_insert_with(|| Thread::new(now));
+        for (place, taken) in turns {
+            thread.turns.entry(place).or_insert(taken);
+        }
+        thread.recalled = true;
     }
 
     /// Whether this text quotes a reply that was given in the conversation, once recalled.
@@ -175,14 +182,17 @@ impl Threads {
 
     fn within<T>(&self, name: &str, now: Instant, act: impl FnOnce(&mut Thread) -> T) -> T {
         let mut threads = self.kept.lock();
-        let fresh = || Thread { turns: HashMap::new(), touched: now };
-        let thread = threads.entry(name.to_owned()).or_insert_with(fresh);
+        let thread = threads.entry(name.to_owned()).or_insert_with(|| Thread::new(now));
         thread.touched = now;
         act(thread)
     }
 }
 
 impl Thread {
+    fn new(now: Instant) -> Self {
+        Self { turns: HashMap::new(), touched: now, recalled: false }
+    }
+
     fn meant(&mut self, said: &[String], way: Way<'_>) -> Meant {
         let texts: Vec<Place> = said.iter().map(|text| digest(text)).collect();
         let (text, before) = texts.split_last().map_or((ROOT, &[][..]), |(t, before)| (*t, before));
@@ -303,8 +313,8 @@ impl Way<'_> {
 }
 
 /// What memory has of a thread.
-async fn recalled(memory: &Memory, name: &str) -> HashMap<Place, Taken> {
-    let turns = memory.turns(name, MOST_TURNS).await.into_iter().filter_map(|row| {
+async fn recalled(memory: &Memory, name: &str) -> Result<HashMap<Place, Taken>, Unread> {
+    let turns = memory.turns(name, MOST_TURNS).await?.into_iter().filter_map(|row| {
         let written: Written = serde_json::from_str(&row.body).ok()?;
         let Written { mark, turn, card } = written;
         let tape = match turn.into_iter().next() {
@@ -313,7 +323,7 @@ async fn recalled(memory: &Memory, name: &str) -> HashMap<Place, Taken> {
         };
         Some((row.place, Taken { mark, tape: Arc::new(tape) }))
     });
-    turns.collect()
+    Ok(turns.collect())
 }
 
 fn make_room(threads: &mut HashMap<String, Thread>, now: Instant) {

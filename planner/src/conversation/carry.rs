@@ -75,6 +75,9 @@ impl Engine {
             Err(CallError::Refused(refusal)) => not_proposed(conversation, task, &refusal)?,
             Err(error) => Ending::passes(Intent::Action, reply::not_answered(&error)),
         };
+        if let Stage::Confirming(waiting) = &mut conversation.stage {
+            waiting.confidence = sure.clone();
+        }
         Ok(Ending { confidence: sure, ..ending })
     }
 
@@ -111,6 +114,7 @@ impl Engine {
             card: card.clone(),
             task,
             after_receipt_id: after_receipt_id.to_owned(),
+            confidence: Confidence::default(),
         };
         conversation.stage = Stage::Confirming(Box::new(waiting));
         Ending {
@@ -144,16 +148,14 @@ impl Engine {
             );
         };
         let same = shown.as_deref() == Some(proposal_id.as_str());
-        let (task, card, after) = match waiting.filter(|_| same) {
-            Some(w) => (Some(w.task), Some(w.card), w.after_receipt_id),
-            None => (None, None, String::new()),
+        let (task, card, after, sure) = match waiting.filter(|_| same) {
+            Some(w) => (Some(w.task), Some(w.card), w.after_receipt_id, w.confidence),
+            None => (None, None, String::new(), Confidence::default()),
         };
         let mut ending =
             self.carried(scene, conversation, &proposal_id, confirmation, task.clone()).await;
-        if let Some(task) = &task {
-            ending.usage = task.usage.clone();
-            ending.confidence = confidence(task.score, &task.doubt, RecommendedAction::Proceed);
-        }
+        // What the plan was shown with; no model was asked in this turn.
+        ending.confidence = sure.clone();
         let code = ending.actions.first().map(|a| a.code.clone()).unwrap_or_default();
         match task {
             Some(task)
@@ -170,6 +172,7 @@ impl Engine {
                         card,
                         task,
                         after_receipt_id: after,
+                        confidence: sure,
                     };
                     conversation.stage = Stage::Confirming(Box::new(waiting));
                 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
 
 use super::fake::{FakeExecutor, Talk};
+use crate::chat::beside::beside;
 use crate::executor::CallError;
 use crate::model::{Call, Decided, Decision, Given, Model, Unusable, View, Want};
 
@@ -116,7 +117,8 @@ async fn reply(way: Way, lie: &str) -> String {
     let mut talk = Talk::with(&executor, Arc::new(liar));
     let turn = talk.say("cancel my order #1001 please").await;
     assert!(executor.shop.lock().executed.is_empty());
-    turn.reply
+    // With what goes beside it.
+    format!("{}\n{}", turn.reply, beside(&turn, talk.card.as_ref()))
 }
 
 /// What the files write as `\u{200b}`.

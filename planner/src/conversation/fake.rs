@@ -69,6 +69,8 @@ pub(crate) struct Shop {
     pub(crate) listed: usize,
     /// How what was handed over stands.
     pub(crate) handover: GetHandoverResponse,
+    /// What asking for it is refused with.
+    pub(crate) handover_refused: Option<Code>,
 }
 
 pub(crate) struct FakeExecutor {
@@ -362,8 +364,17 @@ impl Executor for FakeExecutor {
         _conversation_id: &str,
         receipt_id: &str,
     ) -> Result<GetHandoverResponse, CallError> {
+        let shop = self.shop.lock();
+        if let Some(code) = shop.handover_refused {
+            return Err(refused(Refusal::new(code, "no")));
+        }
+        let stands = shop.handover.clone();
+        if receipt_id.is_empty() {
+            let open = !stands.receipt_id.is_empty() && stands.closed_by_receipt_id.is_empty();
+            return Ok(if open { stands } else { GetHandoverResponse::default() });
+        }
         assert_eq!(receipt_id, "rcp_9");
-        Ok(self.shop.lock().handover.clone())
+        Ok(GetHandoverResponse { receipt_id: receipt_id.to_owned(), ..stands })
     }
 
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {

@@ -2,7 +2,7 @@
 //! work in their helpdesk; what is said here is that they have it, and what they wrote when
 //! they ended it becomes part of what is known.
 
-use countersign_proto::v1::{Intent, TurnAction};
+use countersign_proto::v1::{GetHandoverResponse, Intent, TurnAction};
 use countersign_shared::codes::Code;
 
 use super::Conversation;
@@ -22,19 +22,12 @@ pub(super) enum Held {
 }
 
 impl Engine {
-    /// Looks who has the conversation, where it was handed over.
+    /// Looks who has the conversation. The executor is asked at each turn: another branch of
+    /// it may have been handed over, or one that this planner remembers nothing of.
     pub(super) async fn held(&self, scene: &Scene<'_>, conversation: &mut Conversation) -> Held {
-        let Some(receipt_id) = conversation.handed.clone() else { return Held::Free };
-        let asker = &scene.asker;
-        let asked = self.executor.handover(asker.token, asker.conversation_id, &receipt_id).await;
-        let stands = match asked {
+        let stands = match self.stands(scene, conversation).await {
             Ok(stands) => stands,
-            // It is not there any more, or is another's: there is nothing to wait for.
-            Err(CallError::Refused(refusal)) => {
-                tracing::info!(code = %refusal.code, "what was handed over is not known");
-                conversation.handed = None;
-                return Held::Free;
-            }
+            // ERRORS REFUSE: who has it cannot be told now.
             Err(error) => {
                 let ending = Ending::passes(Intent::Escalate, reply::not_answered(&error));
                 return Held::Stop(Box::new(ending));
@@ -47,12 +40,33 @@ impl Engine {
             let back = Ending { actions: vec![escalated(&ended)], ..says(reply::BACK_AGAIN) };
             return Held::Back(Box::new(back));
         }
+        conversation.handed = Some(stands.receipt_id.clone()).filter(|id| !id.is_empty());
         if !stands.taken {
             return Held::Free;
         }
-        let ending =
-            Ending { actions: vec![escalated(&receipt_id)], ..says(reply::WITH_A_COLLEAGUE) };
+        let ending = Ending {
+            actions: vec![escalated(&stands.receipt_id)],
+            ..says(reply::WITH_A_COLLEAGUE)
+        };
         Held::Stop(Box::new(ending))
+    }
+
+    async fn stands(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &Conversation,
+    ) -> Result<GetHandoverResponse, CallError> {
+        let (token, name) = (scene.asker.token, scene.asker.conversation_id);
+        if let Some(receipt_id) = &conversation.handed {
+            match self.executor.handover(token, name, receipt_id).await {
+                // It is not there any more, or was added to what was open before it.
+                Err(CallError::Refused(no)) if no.code == Code::NotFound.name() => {
+                    tracing::info!(code = %no.code, "what was handed over is not known");
+                }
+                answer => return answer,
+            }
+        }
+        self.executor.handover(token, name, "").await
     }
 }
 

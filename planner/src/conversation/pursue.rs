@@ -1,7 +1,7 @@
 //! From a task to what can be done with it: an answer read out, a proposal, or a
 //! question back.
 
-use countersign_proto::v1::{EscalationReason, Intent, RecommendedAction};
+use countersign_proto::v1::{EscalationReason, Intent, ModelUse, RecommendedAction};
 use countersign_shared::codes::Code;
 
 use super::Conversation;
@@ -15,18 +15,16 @@ use crate::submit::confidence;
 use crate::tools::ToolSpec;
 
 impl Engine {
-    /// Goes on with a task; objections end it, since no model is asked here.
+    /// Goes on with a task; objections end it, since no model is asked here, which also means
+    /// that nothing was used: the turn that asked one has told it.
     pub(super) async fn pursue(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
         task: Task,
     ) -> Ending {
-        let usage = task.usage.clone();
-        match self.pursue_or_object(scene, conversation, task).await {
-            Ok(ending) => Ending { usage, ..ending },
-            Err(objections) => objected(&objections, usage),
-        }
+        let pursued = self.pursue_or_object(scene, conversation, task).await;
+        pursued.unwrap_or_else(|objections| objected(&objections, ModelUse::default()))
     }
 
     pub(super) async fn pursue_or_object(

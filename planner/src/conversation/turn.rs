@@ -209,8 +209,15 @@ impl Engine {
             Held::Back(news) => Some(*news),
             Held::Stop(ending) => return *ending,
         };
+        if back.is_some() {
+            conversation.stage.forget_waiting();
+        }
         if !request.confirmation.is_empty() {
-            return self.confirmed(&scene, conversation, &request.confirmation).await;
+            let ending = self.confirmed(&scene, conversation, &request.confirmation).await;
+            return match back {
+                Some(back) => joined(back, ending),
+                None => ending,
+            };
         }
         let news = self.checked(&scene, conversation).await;
         let news = match (back, news) {

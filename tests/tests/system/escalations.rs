@@ -267,23 +267,39 @@ async fn escalations_a_planner_sees_who_has_its_own_and_the_note_it_ends_with() 
         ..v1::EscalateRequest::default()
     };
     let opened = house.pair.executor().escalate(request).await.unwrap().into_inner().receipt_id;
-    let stands = async |subject_token: &str| {
+    let asked = async |subject_token: &str, receipt_id: &str| {
         let request = v1::GetHandoverRequest {
             subject_token: subject_token.to_owned(),
             conversation_id: "c1".into(),
-            receipt_id: opened.clone(),
+            receipt_id: receipt_id.to_owned(),
         };
         Ok(house.pair.executor().get_handover(request).await?.into_inner())
     };
+    let stands = async |subject_token: &str| asked(subject_token, &opened).await;
     let waits: Result<_, tonic::Status> = stands(&token).await;
-    assert_eq!(waits.unwrap(), v1::GetHandoverResponse::default());
+    assert_eq!(
+        waits.unwrap(),
+        v1::GetHandoverResponse { receipt_id: opened.clone(), ..Default::default() }
+    );
+    // Handed over once more it is the same matter, found also by who knows no receipt of it.
+    let request = v1::EscalateRequest {
+        subject_token: token.clone(),
+        conversation_id: "c1".into(),
+        ..v1::EscalateRequest::default()
+    };
+    let second = house.pair.executor().escalate(request).await.unwrap().into_inner().receipt_id;
+    assert_eq!(refusal(asked(&token, &second).await).code, "NOT_FOUND");
+    assert_eq!(asked(&token, "").await.unwrap().receipt_id, opened);
     let found = house.waiting().await.remove(0);
     house.take(&found.escalation_id, "alice").await.unwrap();
     assert!(stands(&token).await.unwrap().taken);
     let other = house.pair.customer(2).token;
     assert_eq!(refusal(stands(&other).await).code, "NOT_FOUND");
+    assert_eq!(asked(&other, "").await.unwrap(), v1::GetHandoverResponse::default());
+    assert!(asked(&token, "").await.unwrap().taken);
     let closed = house.finish(&found, true).await.unwrap().escalation.unwrap();
     let ended = stands(&token).await.unwrap();
     assert_eq!(ended.closed_by_receipt_id, closed.closed_by_receipt_id);
     assert_eq!(ended.note, "done in the admin");
+    assert_eq!(asked(&token, "").await.unwrap(), v1::GetHandoverResponse::default());
 }

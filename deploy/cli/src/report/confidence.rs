@@ -127,6 +127,7 @@ mod tests {
 
     use super::*;
     use crate::receipts::sample;
+    use countersign_shared::codes::Code;
     use countersign_shared::receipt::Receipt;
 
     /// So many receipts of this confidence, of which so many were applied; newest first.
@@ -146,6 +147,27 @@ mod tests {
 
     fn close(found: f64, expected: f64) {
         assert!((found - expected).abs() < 5e-4, "{found}, not {expected}");
+    }
+
+    #[test]
+    fn what_says_nothing_of_a_plan_hides_no_end_of_it() {
+        let end = || receipts(0, 1, 1, 0.9).remove(0);
+        let with = |change: fn(&mut Receipt)| {
+            let mut newer = end();
+            newer.outcome = "refused".to_owned();
+            change(&mut newer);
+            Outcomes::of([newer, end()].into_iter())
+        };
+        let disagreed = with(|newer| newer.code = Code::HumanDisagrees.name().to_owned());
+        let closed = with(|newer| newer.asked.recommended_action.clear());
+        for outcomes in [disagreed, closed] {
+            assert_eq!(outcomes.ended.len(), 1);
+            assert!(outcomes.ended[0].applied);
+        }
+        let mut replaced = end();
+        replaced.outcome = "refused".to_owned();
+        replaced.code = Code::ProposalSuperseded.name().to_owned();
+        assert!(Outcomes::of([replaced].into_iter()).ended.is_empty());
     }
 
     #[test]

@@ -26,6 +26,15 @@ pub(super) struct Outcomes {
     pub(super) stopped: u64,
 }
 
+/// Receipts that say nothing of whether the plan was right: a person's word that the read
+/// contradicts ends no action, and what was not answered or replaced was never tried.
+const ASIDE: [Code; 4] = [
+    Code::HumanDisagrees,
+    Code::ProposalExpired,
+    Code::ProposalSuperseded,
+    Code::ProposalWithdrawn,
+];
+
 impl Outcomes {
     /// Of receipts, newest first.
     pub(super) fn of(receipts: impl Iterator<Item = Receipt>) -> Self {
@@ -33,9 +42,12 @@ impl Outcomes {
         for receipt in receipts {
             let planned = !receipt.tool.is_empty() && !receipt.asked.recommended_action.is_empty();
             let answer = receipt.change.is_some() || receipt.counted.is_some();
+            if !planned || answer || ASIDE.iter().any(|code| code.name() == receipt.code) {
+                continue;
+            }
             // A later receipt of the same action says how it ended after all.
             let later = !receipt.action_id.is_empty() && !seen.insert(receipt.action_id.clone());
-            if planned && !answer && !later {
+            if !later {
                 outcomes.add(receipt);
             }
         }
