@@ -1,5 +1,6 @@
-//! What was asked for and how it ended, one row for each receipt and without a name in it:
-//! searched, added up and reviewed.
+//! What was asked for and how it ended, one row for each receipt: searched, added up and
+//! reviewed. No row has a customer's name in it; of the people of the house who answered,
+//! their ids.
 //!
 //! ```text
 //! receipt ──Entry::of──▶ row and marks, in the receipt's commit ──▶ Register::search
@@ -49,7 +50,7 @@ pub struct Entry {
     pub at: Timestamp,
     /// The tenant.
     pub tenant: String,
-    /// The tool; empty where none was chosen.
+    /// The tool; empty where none was chosen, or no contract names it.
     pub tool: String,
     /// The outcome; `changed` where people changed the executor itself.
     pub outcome: String,
@@ -71,7 +72,7 @@ pub struct Entry {
     pub votes: Vec<Vote>,
     /// From proposal to seal, in milliseconds.
     pub took: Option<i64>,
-    /// From proposal to the last answer of anybody, in milliseconds.
+    /// From proposal to the last answer of people of the house, in milliseconds.
     pub waited: Option<i64>,
     /// Of the model, read and written.
     pub tokens: i64,
@@ -119,7 +120,7 @@ pub struct Search {
     pub tenant: Option<String>,
     /// Only with all of these.
     pub marks: Vec<(Mark, String)>,
-    /// Only of this tool.
+    /// Only of this tool, or of a whole pack: `shopify.*`.
     pub tool: Option<String>,
     /// Only with this outcome.
     pub outcome: Option<String>,

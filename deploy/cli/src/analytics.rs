@@ -20,7 +20,7 @@ use crate::text::{one_line, printable};
 
 const EXAMPLES: &str = "\
 Examples:
-  countersign analytics --since 7d --state ./demo-state
+  countersign analytics --state ./demo-state
   countersign analytics --since 90d --weekly --json --executor executor.example:7443 \\
       --tls ./auditor --executor-id spiffe://shop.example/executor
 
@@ -41,9 +41,9 @@ pub struct Args {
     /// Only this tenant's.
     #[arg(long)]
     tenant: Option<String>,
-    /// From this day on: 7d, 2026-11-16.
-    #[arg(long, value_parser = time, default_value = "7d")]
-    since: Timestamp,
+    /// From this day on: 30d, 2026-11-16. Without it, seven days with the last one.
+    #[arg(long, value_parser = time)]
+    since: Option<Timestamp>,
     /// Until this day, included.
     #[arg(long, value_parser = time)]
     until: Option<Timestamp>,
@@ -78,7 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let auditor = args.auditor.open()?;
     let request = AnalyticsRequest {
         tenant: args.tenant.unwrap_or_default(),
-        from: args.since.as_second(),
+        from: args.since.map_or(0, Timestamp::as_second),
         to: args.until.map_or(0, Timestamp::as_second),
         weekly: args.weekly,
     };

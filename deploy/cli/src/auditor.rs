@@ -71,7 +71,7 @@ impl Auditor {
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     let back = |unit: char, hours: i64| {
         let count: i64 = text.strip_suffix(unit)?.parse().ok()?;
-        Some(SignedDuration::from_hours(count.checked_mul(hours)?))
+        SignedDuration::try_from_hours(count.checked_mul(hours)?)
     };
     if let Some(back) = back('d', 24).or_else(|| back('h', 1)) {
         return Timestamp::now().checked_sub(back).map_err(|e| e.to_string());
@@ -97,6 +97,7 @@ mod tests {
         assert_eq!(time("2026-11-16T00:00:01Z").unwrap().as_second(), 1_794_787_201);
         let week = Timestamp::now() - time("7d").unwrap();
         assert!((week.get_seconds() - 7 * 86_400).abs() < 60);
+        assert!(time("9000000000000000h").is_err() && time("99999999999999999d").is_err());
         assert!(time("yesterday").unwrap_err().contains("7d"));
     }
 }

@@ -34,7 +34,7 @@ use fit::leaf;
 
 pub use fit::MAX_BYTES;
 pub use person::{closed, disagreement, escalated};
-pub use restored::{Logged, ends, restored};
+pub use restored::{Logged, ends, restored, settles, uncounted};
 
 /// A receipt that fits into the log once it is covered.
 #[derive(Debug, Clone, PartialEq)]

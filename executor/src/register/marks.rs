@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use countersign_shared::receipt::Receipt;
+use countersign_core::seal;
+use countersign_shared::receipt::{Grant, Receipt};
 use serde_json::Value as Json;
 
 use super::Mark;
@@ -39,7 +40,13 @@ pub(crate) fn marks(receipt: &Receipt) -> BTreeSet<(Mark, String)> {
     add(Mark::Ticket, &asked.external_ref);
     add(Mark::Customer, &asked.subject);
     claims(&receipt.facts, &mut |claim| add(Mark::Customer, claim));
-    for grant in receipt.grants.iter().filter(|grant| grant.kind != "customer") {
+    let settles = seal::settles(receipt);
+    // What settles an action repeats the answers to it.
+    let own = |grant: &&Grant| match grant.kind.as_str() {
+        "customer" => false,
+        kind => !settles || kind == "finish",
+    };
+    for grant in receipt.grants.iter().filter(own) {
         add(Mark::Approver, &grant.by);
     }
     for argument in &receipt.arguments {

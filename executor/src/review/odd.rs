@@ -54,17 +54,17 @@ fn spread(mut amounts: Vec<i64>) -> Option<(i64, i64)> {
 
 fn odd(entry: &Entry, money: Money, (median, deviation): (i64, i64)) -> Option<OddAmount> {
     let apart = money.minor().saturating_sub(median).saturating_abs();
-    let deviations = apart.checked_div(deviation);
     // Where nearly all are the same, twice as much is far.
-    let far = deviations.map_or(apart > median.saturating_abs(), |times| times > FAR);
+    let bound =
+        if deviation == 0 { median.saturating_abs() } else { deviation.saturating_mul(FAR) };
     let currency: Currency = money.currency();
-    far.then(|| OddAmount {
+    (apart > bound).then(|| OddAmount {
         receipt: entry.receipt.clone(),
         at: entry.at,
         tool: entry.tool.clone(),
         money,
         median: Money::from_minor(median, currency),
-        deviations,
+        deviations: apart.checked_div(deviation),
     })
 }
 

@@ -80,6 +80,20 @@ fn where_all_are_alike_twice_as_much_is_far() {
 }
 
 #[test]
+fn more_than_five_deviations_are_far_and_five_are_not() {
+    let at = week().time().start;
+    let mut paid: Vec<_> = (0..21).map(|n| entry(n, at, 990 + 10 * i64::from(n % 3))).collect();
+    paid.push(entry(30, at, 1_050));
+    paid.push(entry(31, at, 1_059));
+    let found = of(&Rows { paid, ..Rows::default() }, None, week()).amounts;
+    let amounts: Vec<_> = found.iter().map(|odd| odd.money.minor()).collect();
+    assert_eq!(
+        (amounts, found[0].median.minor(), found[0].deviations),
+        (vec![1_059], 1_000, Some(5))
+    );
+}
+
+#[test]
 fn refusals_are_held_against_the_weeks_before() {
     let day = |days: i64, code: &str, actions: i64| Day {
         day: week().days().start + days,
@@ -127,7 +141,7 @@ fn habits_and_overrides_of_people() {
         "# Review of 2026-W47",
         "**always yes**",
         "ben said no",
-        "approver=anna&from=2026-11-16&to=2026-11-23",
+        "/actions?approver=anna&from=2026-11-16&to=2026-11-23",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

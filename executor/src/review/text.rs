@@ -3,17 +3,25 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use url::form_urlencoded::Serializer;
 
 use super::{Review, Week};
 use crate::analytics::{duration, percent};
 use crate::timeline::clock;
 
-/// The console's page of a week's actions, with a condition such as `code=X`.
+/// The console's page of a week's actions of one tenant or of all, with conditions.
 #[must_use]
-pub fn link(week: Week, condition: &str) -> String {
+pub fn link(week: Week, tenant: Option<&str>, conditions: &[(&str, &str)]) -> String {
+    const PAGE: &str = "/actions?";
     let date = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
     let time = week.time();
-    format!("/actions?{condition}&from={}&to={}", date(time.start), date(time.end))
+    let mut query = Serializer::for_suffix(PAGE.to_owned(), PAGE.len());
+    query
+        .extend_pairs(tenant.map(|tenant| ("tenant", tenant)))
+        .extend_pairs(conditions)
+        .append_pair("from", &date(time.start))
+        .append_pair("to", &date(time.end));
+    query.finish()
 }
 
 /// The review as a file. Links lead to pages of the console.
@@ -36,9 +44,10 @@ fn write(out: &mut String, review: &Review) -> std::fmt::Result {
     }
     let share = |part| percent(part, sums.actions).map_or("-".to_owned(), |p| format!("{p} %"));
     writeln!(out, "| | this week | four weeks before |\n|---|---:|---:|")?;
-    let actions = link(week, "outcome=");
+    let of = review.tenant.as_deref();
+    let actions = link(week, of, &[]);
     writeln!(out, "| actions | [{}]({actions}) | {} |", sums.actions, review.before.actions)?;
-    let applied = link(week, "outcome=applied");
+    let applied = link(week, of, &[("outcome", "applied")]);
     writeln!(out, "| applied | [{}]({applied}) | {} |", sums.applied, review.before.applied)?;
     let without = share(sums.contained);
     writeln!(
@@ -81,7 +90,8 @@ fn refusals(out: &mut String, review: &Review) -> std::fmt::Result {
     for refusals in &review.refusals {
         let grew = if refusals.grew() { "**more than usual**" } else { "" };
         let code = cell(&refusals.code);
-        let link = link(review.week, &format!("code={code}"));
+        let of = [("outcome", "refused"), ("code", refusals.code.as_str())];
+        let link = link(review.week, review.tenant.as_deref(), &of);
         writeln!(out, "| {code} | [{}]({link}) | {} | {grew} |", refusals.now, refusals.before)?;
     }
     Ok(())
@@ -121,7 +131,8 @@ fn habits(out: &mut String, review: &Review) -> std::fmt::Result {
     for habits in &review.habits {
         let always = if habits.always_yes() { "**always yes**" } else { "" };
         let by = cell(&habits.by);
-        let link = link(review.week, &format!("approver={by}"));
+        let of = [("approver", habits.by.as_str())];
+        let link = link(review.week, review.tenant.as_deref(), &of);
         let (median, fastest) = (duration(habits.median), duration(habits.fastest));
         writeln!(
             out,

@@ -1,5 +1,7 @@
 //! One action step by step, and all of them added up.
 
+use std::ops::Range;
+
 use countersign_proto::v1;
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
@@ -48,9 +50,7 @@ pub(super) async fn analytics(
     asked: v1::AnalyticsRequest,
 ) -> Result<v1::AnalyticsResponse, Status> {
     let now = desk.pipeline.clock.now();
-    let week = now.saturating_sub(SignedDuration::from_hours(24 * DAYS)).unwrap_or(now);
-    let from = time(asked.from)?.unwrap_or(week);
-    let days = analytics::days(from, time(asked.to)?.unwrap_or(now));
+    let days = days(time(asked.from)?, time(asked.to)?, now);
     if days.is_empty() || days.end.saturating_sub(days.start) > MOST_DAYS {
         let message = format!("name a time of one to {MOST_DAYS} days");
         return Err(Refusal::new(Code::ArgumentInvalid, message).into_status());
@@ -60,6 +60,13 @@ pub(super) async fn analytics(
     let asked = Asked { tenant, days, width };
     let all = analytics::read(&*desk.pipeline.store, &asked).await.map_err(|e| failed(&e))?;
     Ok(shown(&all, asked.days.start))
+}
+
+/// Today is one of them where nobody says until when.
+fn days(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Range<i64> {
+    let to = to.unwrap_or(now);
+    let back = SignedDuration::from_hours(24 * (DAYS - 1));
+    analytics::days(from.unwrap_or_else(|| to.saturating_sub(back).unwrap_or(to)), to)
 }
 
 fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
@@ -117,4 +124,21 @@ pub(super) async fn review(
     let read = review::read(&*desk.pipeline.store, tenant, week).await;
     let review = read.map_err(|e| failed(&e))?;
     Ok(v1::ReviewResponse { markdown: review::markdown(&review) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_week_has_seven_days() {
+        let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
+        let week = days(None, None, now);
+        assert_eq!(week.end - week.start, 7);
+        assert_eq!(begin_of(week.start).to_string(), "2026-11-16T00:00:00Z");
+        let until = days(None, Some(begin_of(week.start)), now);
+        assert_eq!((until.end - until.start, until.end), (7, week.start + 1));
+    }
 }

@@ -93,6 +93,7 @@ macro_rules! conform {
             actions_are_found_by_each_filter,
             pages_of_actions_follow_each_other,
             days_are_summed_with_the_receipts,
+            each_thing_is_counted_once,
             whoever_is_erased_is_not_found_and_still_counted
         );
     };

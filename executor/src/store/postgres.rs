@@ -98,6 +98,7 @@ pub struct Postgres {
     veil: Veil,
     _renewing: AbortOnDropHandle<()>,
     _following: AbortOnDropHandle<()>,
+    _filling: AbortOnDropHandle<()>,
 }
 
 impl Postgres {
@@ -126,7 +127,7 @@ impl Postgres {
         let kek = kek.map_err(|e| StoreError::Unavailable(format!("{e:#}")))?;
         let opened = tokio::task::spawn_blocking(move || Veil::over(Arc::new(keys), kek)).await;
         let veil = opened.map_err(|e| StoreError::Unavailable(e.to_string()))??;
-        register::fill(&db, &veil).await?;
+        let filled = register::fill(&db, &veil, 0).await?;
         let instance = Instance::register(&own, name, lease).await?;
         let reserved = Arc::new(Reserved::default());
         let keep = instance.clone().keep(own.clone(), db.clone(), Arc::clone(&reserved));
@@ -136,6 +137,11 @@ impl Postgres {
             reserved,
             _renewing: AbortOnDropHandle::new(tokio::spawn(keep)),
             _following: AbortOnDropHandle::new(tokio::spawn(veil.clone().follow())),
+            _filling: AbortOnDropHandle::new(tokio::spawn(register::follow(
+                db.clone(),
+                veil.clone(),
+                filled,
+            ))),
             veil,
             instance,
             db,

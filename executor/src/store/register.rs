@@ -19,6 +19,8 @@ pub(super) struct EntryRow {
     /// Keyed digest; empty where it is nobody's, or erased.
     pub(super) person: String,
     pub(super) marks: Vec<i64>,
+    /// What it adds to the sums of its day.
+    pub(super) days: Vec<Day>,
 }
 
 /// A keyed digest of a text, apart from other kinds of text.
@@ -36,14 +38,20 @@ impl EntryRow {
         Self {
             marks: marks.filter_map(|(kind, text)| number(digest, kind, &text)).collect(),
             person: person.to_owned(),
-            entry: Entry::of(receipt, queue),
+            ..Self::closed(receipt, queue)
         }
     }
 
     /// Of one whose personal values are covered or erased: it only counts.
     pub(super) fn closed(receipt: &Receipt, queue: &Queue) -> Self {
         let entry = Entry::of(receipt, queue);
-        Self { entry, person: String::new(), marks: Vec::new() }
+        let days = Day::of(receipt, &entry);
+        Self { entry, person: String::new(), marks: Vec::new(), days }
+    }
+
+    /// The same once its person is erased.
+    pub(super) fn erased(self) -> Self {
+        Self { person: String::new(), marks: Vec::new(), ..self }
     }
 }
 
@@ -137,15 +145,16 @@ pub(super) fn inserted(index: u64, row: &EntryRow) -> Result<Vec<Value>, StoreEr
 }
 
 /// The values of `COUNT`.
-pub(super) fn counted(day: Day) -> Vec<Value> {
+pub(super) fn counted(day: &Day) -> Vec<Value> {
+    let text = |text: &str| Value::Text(text.to_owned());
     vec![
-        Value::Text(day.tenant),
+        text(&day.tenant),
         Value::Number(day.day),
-        Value::Text(day.tool),
-        Value::Text(day.outcome),
-        Value::Text(day.code),
-        Value::Text(day.reason),
-        Value::Text(day.currency),
+        text(&day.tool),
+        text(&day.outcome),
+        text(&day.code),
+        text(&day.reason),
+        text(&day.currency),
         Value::Number(i64::from(day.settles)),
         Value::Number(day.actions),
         Value::Number(day.minor),
@@ -175,6 +184,20 @@ impl Statement {
         }
     }
 
+    /// Of one tool, or of all whose names begin with what stands before the `*`.
+    fn of_tool(&mut self, tool: Option<&str>) {
+        let text = |text: &str| Value::Text(text.to_owned());
+        match tool.map(|tool| (tool, tool.strip_suffix(".*"))) {
+            // The byte after a dot is a slash.
+            Some((_, Some(pack))) => {
+                self.narrow("r.tool > $", text(&format!("{pack}.")));
+                self.narrow("r.tool < $", text(&format!("{pack}/")));
+            }
+            Some((tool, None)) => self.narrow("r.tool = $", text(tool)),
+            None => {}
+        }
+    }
+
     /// The rows that match, newest first.
     pub(super) fn search(search: &Search, digest: Digest<'_>) -> Result<Self, StoreError> {
         // Read in the order of the answer: by the first mark, or else by a column's index.
@@ -201,7 +224,7 @@ impl Statement {
             query.sql.push_str(&format!(" AND {joined}.idx = m{n}.idx"));
         }
         query.narrow_text("r.tenant = $", search.tenant.as_ref());
-        query.narrow_text("r.tool = $", search.tool.as_ref());
+        query.of_tool(search.tool.as_deref());
         query.narrow_text("r.outcome = $", search.outcome.as_ref());
         // Their indexes hold rows that have one at all.
         query.narrow_text("r.code <> '' AND r.code = $", search.code.as_ref());
@@ -331,7 +354,7 @@ pub(super) fn matches(search: &Search, row: &EntryRow, index: u64, digest: Diges
     e.is_action()
         && amount
         && is(&search.tenant, &e.tenant)
-        && is(&search.tool, &e.tool)
+        && search.tool.as_ref().is_none_or(|tool| of_tool(tool, &e.tool))
         && is(&search.outcome, &e.outcome)
         && is(&search.code, &e.code)
         && is(&search.reason, &e.reason)
@@ -343,19 +366,27 @@ pub(super) fn matches(search: &Search, row: &EntryRow, index: u64, digest: Diges
         && search.after.is_none_or(|after| place < after)
 }
 
-/// Sums of entries, day by day.
 #[cfg(any(test, feature = "memory"))]
-pub(super) fn sums<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<Day> {
+fn of_tool(wanted: &str, tool: &str) -> bool {
+    match wanted.strip_suffix(".*") {
+        Some(pack) => tool.strip_prefix(pack).is_some_and(|rest| rest.starts_with('.')),
+        None => wanted == tool,
+    }
+}
+
+/// Sums of what rows add, day by day.
+#[cfg(any(test, feature = "memory"))]
+pub(super) fn sums<'a>(days: impl Iterator<Item = &'a Day>) -> Vec<Day> {
     use std::collections::BTreeMap;
     let mut all: BTreeMap<_, Day> = BTreeMap::new();
-    for day in entries.filter(|entry| entry.is_action()).map(Entry::day) {
+    for day in days.filter(|day| day.outcome != "changed") {
         let key = (
             (day.day, day.tenant.clone(), day.tool.clone(), day.outcome.clone()),
             (day.code.clone(), day.reason.clone(), day.currency.clone(), day.settles),
         );
         match all.get_mut(&key) {
-            Some(sum) => sum.add(&day),
-            None => drop(all.insert(key, day)),
+            Some(sum) => sum.add(day),
+            None => drop(all.insert(key, day.clone())),
         }
     }
     all.into_values().collect()

@@ -93,9 +93,10 @@ pub(super) fn csv(out: &mut impl Write, actions: &[ActionEntry]) -> io::Result<(
 
 /// A spreadsheet takes what begins like a formula for one.
 fn cell(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t']) { "'" } else { "" };
-    if guard.is_empty() && !text.contains([',', '"', '\r', '\n']) {
-        return text.to_owned();
+    let text = one_line(text);
+    let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+    if guard.is_empty() && !text.contains([',', '"']) {
+        return text;
     }
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
@@ -117,6 +118,8 @@ mod tests {
         assert_eq!(cell("applied"), "applied");
         assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(cell("=cmd()"), "\"'=cmd()\"");
+        assert_eq!(cell("\r=cmd()"), "\"'=cmd()\"");
+        assert!(!cell("\u{1b}[2Jgone\r\n").contains(|c: char| c.is_control()));
         let action = ActionEntry { tool: "p.t".into(), at: 1_000, ..ActionEntry::default() };
         let mut text = Vec::new();
         csv(&mut text, &[action]).unwrap();

@@ -43,12 +43,35 @@ pub fn ends(receipt: &Receipt) -> Option<Outcome> {
     Outcome::named(&receipt.outcome)
 }
 
+/// Whether it is a person's word that settled an action or a matter.
+#[must_use]
+pub fn settles(receipt: &Receipt) -> bool {
+    by_a_person(receipt) && receipt.code != Code::HumanDisagrees.name()
+}
+
+/// Whether it is an answer that did not count, or that the read contradicts: what it was
+/// given to stays as it is, and ends with a receipt of its own.
+#[must_use]
+pub fn uncounted(receipt: &Receipt) -> bool {
+    let contradicted = by_a_person(receipt) && !settles(receipt);
+    // A refused proposal has the gates of its dry run, and a refused claim has its key.
+    let unasked = !receipt.proposal_id.is_empty()
+        && receipt.outcome == Outcome::Refused.name()
+        && receipt.key.is_empty()
+        && receipt.gates.is_empty()
+        && receipt.grants.is_empty();
+    contradicted || unasked
+}
+
+fn by_a_person(receipt: &Receipt) -> bool {
+    receipt.grants.iter().any(|grant| grant.kind == "finish")
+}
+
 fn queue(receipt: &Receipt, id: &ReceiptId) -> Queue {
-    let by_a_person = receipt.grants.iter().any(|grant| grant.kind == "finish");
-    if by_a_person && receipt.code != Code::HumanDisagrees.name() {
+    if settles(receipt) {
         return Queue::Closes(receipt.action_id.clone());
     }
-    if receipt.next != "person" || by_a_person {
+    if receipt.next != "person" || by_a_person(receipt) {
         return Queue::Stays;
     }
     let outcome = Outcome::named(&receipt.outcome);

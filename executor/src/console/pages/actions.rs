@@ -70,6 +70,7 @@ struct Asked {
     currency: String,
     least: String,
     most: String,
+    by: String,
     from: String,
     to: String,
     after: String,
@@ -123,7 +124,7 @@ pub(super) fn tenants(visitor: &Visitor, asked: &str) -> (String, Vec<(String, b
 }
 
 impl Asked {
-    fn texts(&self) -> [(&'static str, &String); 15] {
+    fn texts(&self) -> [(&'static str, &String); 16] {
         [
             ("tenant", &self.tenant),
             ("customer", &self.customer),
@@ -138,6 +139,7 @@ impl Asked {
             ("currency", &self.currency),
             ("least", &self.least),
             ("most", &self.most),
+            ("by", &self.by),
             ("from", &self.from),
             ("to", &self.to),
         ]
@@ -157,6 +159,7 @@ impl Asked {
             "currency" => ("Currency", "text", "USD"),
             "least" => ("Amount, at least", "text", "100.00"),
             "most" => ("Amount, at most", "text", "500.00"),
+            "by" => ("Answered or settled", "text", "people, hand"),
             "from" => ("From", "date", ""),
             _ => ("Before", "date", ""),
         };
@@ -200,8 +203,9 @@ impl Asked {
             from: date(&self.from)?,
             to: date(&self.to)?,
             after: after.transpose()?,
+            voted: self.by.trim() == "people",
+            settles: self.by.trim() == "hand",
             limit: PAGE,
-            ..Search::default()
         })
     }
 }

@@ -172,7 +172,7 @@ fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
     vec![
         tile("Containment", share(total.containment()), contained, links.all(&[])),
         tile("Success", share(total.success()), applied, links.all(&[("outcome", "applied")])),
-        tile("Time to a yes or no", median, nine, String::new()),
+        tile("Time to a yes or no", median, nine, links.all(&[("by", "people")])),
         tile("Overrides", total.overrides().to_string(), said, String::new()),
     ]
 }
@@ -208,7 +208,8 @@ fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
             (name.replace('_', " "), count.to_string(), links.all(&[(by, name.as_str())]))
         };
         let plain = |(name, count): &(String, i64)| {
-            (name.clone(), count.to_string(), links.all(&[(by, name.as_str())]))
+            let of = [("outcome", "refused"), (by, name.as_str())];
+            (name.clone(), count.to_string(), links.all(&of))
         };
         if by == "code" {
             counts.iter().map(plain).collect()
@@ -216,9 +217,14 @@ fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
             counts.iter().map(row).collect::<Vec<_>>()
         }
     };
-    let errors = all.errors.iter().map(|e| {
-        let text = format!("{} not applied, {} unknown", e.not_applied, e.unknown);
-        (e.connector.clone(), text, links.all(&[("outcome", "unknown")]))
+    let errors = all.errors.iter().flat_map(|e| {
+        let tools = format!("{}.*", e.connector);
+        let ends =
+            [("not applied", "not_applied", e.not_applied), ("unknown", "unknown", e.unknown)];
+        ends.into_iter().filter(|(.., count)| *count > 0).map(move |(name, outcome, count)| {
+            let link = links.all(&[("tool", tools.as_str()), ("outcome", outcome)]);
+            (format!("{}, {name}", e.connector), count.to_string(), link)
+        })
     });
     let moved = all.moved.iter().map(|m| {
         let text = format!("{} in {} actions", m.sum, m.actions);

@@ -1,7 +1,7 @@
 //! Bars as inline SVG: attributes and classes only, each bar a link with a name, so that
 //! the plot is read without seeing it and without a script.
 
-/// Width of the drawing area and height of the highest bar, in units of the SVG.
+/// Least width of the drawing area and height of the highest bar, in units of the SVG.
 const WIDTH: i64 = 960;
 const HEIGHT: i64 = 180;
 /// Room below for dates.
@@ -82,7 +82,7 @@ impl Plot {
             legend,
             bars,
             dates,
-            width: WIDTH,
+            width: step.saturating_mul(count).max(WIDTH),
             height: HEIGHT + BELOW,
             ground: HEIGHT,
             most,
@@ -114,5 +114,13 @@ mod tests {
             plot.bars.iter().all(|bar| bar.y >= 0 && bar.x + bar.width <= WIDTH && bar.height >= 2)
         );
         assert_eq!(first.label, "1: 30 a");
+    }
+
+    #[test]
+    fn many_days_make_it_wider() {
+        let series = [Series::new("a", "good")];
+        let stacks = (0..732).map(|n| (n.to_string(), vec![(1, "/a".to_owned())]));
+        let plot = Plot::stacked("t", &series, stacks.collect());
+        assert!(plot.bars.iter().all(|bar| bar.x + bar.width <= plot.width));
     }
 }

@@ -124,11 +124,7 @@ async fn read(console: &Console, asked: &Asked, tenant: &str) -> Result<Review, 
 
 fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Review) -> Shown {
     let (now, before) = (&found.sums, &found.before);
-    let link = |name: &str, value: &str| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("tenant", &tenant).append_pair(name, value);
-        review::link(found.week, &query.finish())
-    };
+    let link = |of: &[(&str, &str)]| review::link(found.week, Some(&tenant), of);
     let amounts = found.amounts.iter().map(|odd| Amount {
         receipt: odd.receipt.clone(),
         tool: odd.tool.clone(),
@@ -137,7 +133,7 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Revi
         far: odd.deviations.map_or("all others are alike".to_owned(), |times| format!("{times} ×")),
     });
     let refusals = found.refusals.iter().map(|one| Refused {
-        link: link("code", &one.code),
+        link: link(&[("outcome", "refused"), ("code", &one.code)]),
         code: one.code.clone(),
         now: one.now,
         before: one.before,
@@ -152,7 +148,7 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Revi
         (one.receipt.clone(), format!("{}, {}: {who}", clock(one.at), one.tool))
     });
     let people = found.habits.iter().map(|habits| Person {
-        link: link("approver", &habits.by),
+        link: link(&[("approver", &habits.by)]),
         by: habits.by.clone(),
         yes: habits.yes,
         no: habits.no,

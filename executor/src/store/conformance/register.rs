@@ -2,11 +2,12 @@
 //! erased person only counted.
 
 use countersign_core::person::Person;
+use countersign_shared::codes::Code;
 use countersign_shared::money::{Currency, Money};
-use countersign_shared::receipt::{Argument, Grant};
+use countersign_shared::receipt::{Argument, Counted, Grant};
 
 use super::*;
-use crate::register::{Amounts, Mark, Place, Search, begin_of, day_of};
+use crate::register::{Amounts, Day, Mark, Place, Search, begin_of, day_of};
 
 const NOON: &str = "2026-11-16T12:00:00Z";
 
@@ -20,6 +21,7 @@ fn at(n: u32, change: impl FnOnce(&mut Leaf)) -> Leaf {
     leaf.receipt.sealed_at = noon() + Duration::from_secs(60 * u64::from(n));
     leaf.receipt.outcome = "applied".into();
     leaf.receipt.code = String::new();
+    leaf.receipt.contract = "d".into();
     change(&mut leaf);
     leaf
 }
@@ -124,6 +126,9 @@ pub(crate) async fn actions_are_found_by_each_filter(bed: &impl Bed) {
         (Search { tenant: text("t"), ..all.clone() }, vec![4, 2, 1, 0]),
         (Search { tenant: text("u"), ..all.clone() }, vec![3]),
         (Search { tool: text("p.u"), ..all.clone() }, vec![1]),
+        (Search { tool: text("p.*"), ..all.clone() }, vec![4, 3, 2, 1, 0]),
+        (Search { tool: text("p.u.*"), ..all.clone() }, vec![]),
+        (Search { tool: text(".*"), ..all.clone() }, vec![]),
         (Search { outcome: text("refused"), ..all.clone() }, vec![2]),
         (Search { code: text("ORDER_NOT_PAID"), ..all.clone() }, vec![2]),
         (Search { voted: true, ..all.clone() }, vec![1]),
@@ -191,6 +196,56 @@ pub(crate) async fn days_are_summed_with_the_receipts(bed: &impl Bed) {
     let waits = store.waits(None, begin_of(day)..begin_of(day + 1)).await.unwrap();
     assert_eq!(waits.len(), 1);
     assert_eq!(store.waits(text("u"), begin_of(day)..begin_of(day + 1)).await.unwrap(), [0_i64; 0]);
+}
+
+pub(crate) async fn each_thing_is_counted_once(bed: &impl Bed) {
+    let store = bed.open().await;
+    let codes = [("RULE_ERROR".to_owned(), 3), ("UNKNOWN_TOOL".to_owned(), 40)];
+    let many = Counted { since: noon(), until: noon(), codes: codes.into() };
+    let answered = vec![approval("anna", "approval"), approval("ben", "rejection")];
+    let settling = [answered.clone(), vec![approval("cleo", "finish")]].concat();
+    let tokens = |leaf: &mut Leaf| {
+        leaf.receipt.asked.input_tokens = 7;
+        leaf.receipt.proposal_id = "prp_01kc4qd2000000000000000000".into();
+    };
+    let state = lifecycle(&[proposed(3, "i3", "o3")]);
+    let no = Refused::new(Code::ApprovalInvalid, "no");
+    let void = seal::not_granted(&state, None, &no, &id("rcp", 3).parse().unwrap(), noon());
+    let leaves = [
+        at(0, |leaf| {
+            tokens(leaf);
+            leaf.receipt.outcome = "unknown".into();
+            leaf.receipt.grants = answered;
+        }),
+        at(1, |leaf| {
+            tokens(leaf);
+            leaf.receipt.grants = settling;
+        }),
+        seal::counted("c", "t", many, &id("rcp", 2).parse().unwrap(), noon()),
+        void,
+    ];
+    for leaf in leaves {
+        store.seal(leaf, None).await.unwrap();
+    }
+    let day = day_of(noon());
+    let days = store.days(text("t"), day..day + 1).await.unwrap();
+    let sum = |of: fn(&Day) -> i64| days.iter().map(of).sum::<i64>();
+    let acted = days.iter().filter(|day| !day.settles).map(|day| day.actions).sum::<i64>();
+    assert_eq!(acted, 44, "{days:?}");
+    assert_eq!((sum(|d| d.approvals), sum(|d| d.rejections), sum(|d| d.tokens)), (1, 1, 7));
+    let refused = |code: &str| {
+        let of = days.iter().filter(|day| day.outcome == "refused" && day.code == code);
+        of.map(|day| (day.actions, day.contained)).collect::<Vec<_>>()
+    };
+    assert_eq!((refused("RULE_ERROR"), refused("UNKNOWN_TOOL")), (vec![(3, 3)], vec![(40, 40)]));
+    assert_eq!((refused(""), refused("APPROVAL_INVALID")), (vec![], vec![]));
+    let waits = store.waits(None, begin_of(day)..begin_of(day + 1)).await.unwrap();
+    assert_eq!(waits.len(), 1);
+    let store = &*store;
+    assert_eq!(found(store, Search { voted: true, ..Search::default() }).await, [0]);
+    assert_eq!(found(store, Search { settles: true, ..Search::default() }).await, [1]);
+    assert_eq!(found(store, marked(Mark::Approver, "anna")).await, [0]);
+    assert_eq!(found(store, marked(Mark::Approver, "cleo")).await, [1]);
 }
 
 pub(crate) async fn whoever_is_erased_is_not_found_and_still_counted(bed: &impl Bed) {

@@ -36,7 +36,7 @@ impl Register for Memory {
 
     async fn days(&self, tenant: Option<String>, days: Range<i64>) -> Result<Vec<Day>, StoreError> {
         self.read(|tables| {
-            let mut all = sums(tables.register.iter().map(|row| &row.entry));
+            let mut all = sums(tables.register.iter().flat_map(|row| &row.days));
             all.retain(|day| {
                 days.contains(&day.day) && tenant.as_ref().is_none_or(|t| *t == day.tenant)
             });
@@ -65,7 +65,6 @@ impl Register for Memory {
 /// What a person is found by goes; what can be counted stays.
 pub(super) fn erase(rows: &mut [std::sync::Arc<EntryRow>], person: &str) {
     for row in rows.iter_mut().filter(|row| row.person == person) {
-        let entry = row.entry.clone();
-        *row = std::sync::Arc::new(EntryRow { entry, person: String::new(), marks: Vec::new() });
+        *row = std::sync::Arc::new(EntryRow::clone(row).erased());
     }
 }

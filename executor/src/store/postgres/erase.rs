@@ -42,7 +42,6 @@ pub(super) async fn erase(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fa
     let person = gone.person.as_str();
     run(db, "SELECT 1 FROM person_keys WHERE person = $1 FOR UPDATE", &[&person]).await?;
     waits(db, person).await?;
-    super::register::erase(db, person).await?;
     for sql in [
         "DELETE FROM journal WHERE action_id IN (SELECT action_id FROM actions WHERE person = $1)",
         "DELETE FROM actions WHERE person = $1 AND state = 'proposed'",
@@ -57,6 +56,8 @@ pub(super) async fn erase(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fa
     ] {
         run(db, sql, &[&person]).await?;
     }
+    // After the openings: whoever enters rows of theirs holds those until they are written.
+    super::register::erase(db, person).await?;
     // Whatever the clocks of other executors said when they were made.
     let sql = "UPDATE person_keys SET key = NULL WHERE person = $1";
     run(db, sql, &[&person]).await.map(drop)

@@ -10,7 +10,7 @@ use super::fault::Fault;
 use crate::store::known::damaged;
 use crate::store::migration::{Migration, pending};
 
-pub(super) const KNOWN: [Migration; 7] = [
+pub(super) const KNOWN: [Migration; 8] = [
     Migration { number: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") },
     Migration { number: 2, name: "standing", sql: include_str!("migrations/0002_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -18,6 +18,11 @@ pub(super) const KNOWN: [Migration; 7] = [
     Migration { number: 12, name: "sinks", sql: include_str!("migrations/0012_sinks.sql") },
     Migration { number: 14, name: "turns", sql: include_str!("migrations/0014_turns.sql") },
     Migration { number: 15, name: "register", sql: include_str!("migrations/0015_register.sql") },
+    Migration {
+        number: 16,
+        name: "register_again",
+        sql: include_str!("migrations/0016_register_again.sql"),
+    },
 ];
 
 /// Row 0 is the one that is locked.

@@ -1,7 +1,9 @@
 //! Rows beside the receipts.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
@@ -18,11 +20,24 @@ use crate::ports::StoreError;
 use crate::register::{Day, Found, Register, Search};
 use crate::store::known::damaged;
 use crate::store::register::{
-    BEHIND, COUNT, Columns, ERASE, EntryRow, INSERT, MARK, MISSING, Statement, Value, counted,
-    inserted,
+    COUNT, Columns, ERASE, EntryRow, INSERT, MARK, MISSING, Statement, Value, counted, inserted,
 };
 use crate::store::veiled::{self, LeafRow};
 use crate::veil::Veil;
+
+/// How often is looked for leaves without a row: an executor of a release that knew of none
+/// may run beside this one.
+const PAUSE: Duration = Duration::from_secs(60);
+/// What is left in rows of persons whom an executor erased that knew of none.
+const FORGET: [&str; 2] = [
+    "DELETE FROM marks WHERE idx IN (
+         SELECT r.idx FROM person_keys AS k JOIN register AS r ON r.person = k.person
+         WHERE k.key IS NULL AND r.person <> ''
+           AND NOT EXISTS (SELECT 1 FROM openings AS o WHERE o.receipt_id = r.receipt_id))",
+    "UPDATE register SET person = '' WHERE person <> ''
+       AND person IN (SELECT k.person FROM person_keys AS k WHERE k.key IS NULL)
+       AND NOT EXISTS (SELECT 1 FROM openings AS o WHERE o.receipt_id = register.receipt_id)",
+];
 
 #[async_trait]
 impl Register for Postgres {
@@ -142,7 +157,10 @@ async fn insert(db: &Transaction<'_>, index: u64, row: &EntryRow) -> Result<(), 
     let marks =
         row.marks.iter().map(|mark| async move { run(db, MARK, &[mark, &at, &index]).await });
     try_join_all(marks).await?;
-    change(db, COUNT, &counted(row.entry.day())).await.map(drop)
+    for day in &row.days {
+        change(db, COUNT, &counted(day)).await?;
+    }
+    Ok(())
 }
 
 /// What a person is found by goes; what can be counted stays.
@@ -153,43 +171,98 @@ pub(super) async fn erase(db: &Transaction<'_>, person: &str) -> Result<(), Faul
     Ok(())
 }
 
-/// Rows for receipts from before there were any, a part in a transaction each. Executors
-/// that start together may do it together.
-pub(super) async fn fill(db: &Database, veil: &Veil) -> Result<(), StoreError> {
-    let behind = first(&db.client().await?, BEHIND, &[]).await?;
-    let behind: i64 = behind.map_or(Ok(0), |row| row.try_get(0)).map_err(Fault::from)?;
-    if behind == 0 {
-        return Ok(());
-    }
-    let (mut next, mut done) = (0, 0_usize);
+/// Rows for receipts without one, from an index on, a part in a transaction each. Executors
+/// that start together may do it together. Answers with the index to go on from.
+pub(super) async fn fill(db: &Database, veil: &Veil, from: u64) -> Result<u64, StoreError> {
+    let (mut next, mut done) = (from, 0_usize);
     loop {
+        let end = end(db).await?;
         let rows = missing(db, veil, next).await?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last().map(|row| row.index) else {
+            if done > 0 || from == 0 {
+                forget(db).await?;
+            }
+            return Ok(end.max(next));
+        };
         next = last.saturating_add(1);
         done = done.saturating_add(rows.len());
-        let rows = Arc::new(rows);
-        let added = db.write(move |db| {
-            let rows = Arc::clone(&rows);
-            async move {
-                for (index, row) in rows.iter() {
-                    insert(db, *index, row).await?;
-                }
-                Ok(())
-            }
-            .boxed()
-        });
-        added.await?;
-        tracing::info!(done, of = behind, "receipts are entered into the register");
+        enter(db, rows).await?;
+        tracing::info!(done, "receipts are entered into the register");
     }
 }
 
-async fn missing(
-    db: &Database,
-    veil: &Veil,
-    from: u64,
-) -> Result<Vec<(u64, EntryRow)>, StoreError> {
+/// Fills again and again: what an older executor writes meanwhile has no row.
+pub(super) async fn follow(db: Database, veil: Veil, mut from: u64) {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        match fill(&db, &veil, from).await {
+            Ok(next) => from = next,
+            Err(error) => tracing::warn!(%error, "receipts wait for their rows in the register"),
+        }
+    }
+}
+
+async fn end(db: &Database) -> Result<u64, StoreError> {
+    let sql = "SELECT coalesce(max(idx) + 1, 0) FROM leaves";
+    let row = first(&db.client().await?, sql, &[]).await?;
+    let end: i64 = row.map_or(Ok(0), |row| row.try_get(0)).map_err(Fault::from)?;
+    u64::try_from(end).map_err(damaged)
+}
+
+/// A receipt that has no row yet.
+struct Missing {
+    receipt: String,
+    index: u64,
+    row: EntryRow,
+}
+
+/// Enters rows. Whoever erases waits for this transaction and removes what it wrote, and of
+/// whom was erased since the rows were read nothing is written but what counts.
+async fn enter(db: &Database, rows: Vec<Missing>) -> Result<(), StoreError> {
+    let rows = Arc::new(rows);
+    let entered = db.write(move |db| {
+        let rows = Arc::clone(&rows);
+        async move {
+            let ids: Vec<_> = rows.iter().map(|row| row.receipt.as_str()).collect();
+            let sql = "SELECT receipt_id FROM openings WHERE receipt_id = ANY($1) FOR SHARE";
+            let stand = all(db, sql, &[&ids]).await?;
+            let stand: Result<HashSet<String>, _> =
+                stand.iter().map(|row| row.try_get(0)).collect();
+            let stand = stand?;
+            for Missing { receipt, index, row } in rows.iter() {
+                let whole = stand.contains(receipt);
+                let row = if whole { row.clone() } else { row.clone().erased() };
+                insert(db, *index, &row).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    });
+    Ok(entered.await?)
+}
+
+async fn forget(db: &Database) -> Result<(), StoreError> {
+    let forgotten = db.write(|db| {
+        async move {
+            for sql in FORGET {
+                run(db, sql, &[]).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    });
+    Ok(forgotten.await?)
+}
+
+async fn missing(db: &Database, veil: &Veil, from: u64) -> Result<Vec<Missing>, StoreError> {
     let from = i64::try_from(from).map_err(damaged)?;
     let rows = all(&db.client().await?, MISSING, &[&from]).await?;
     let rows = rows.iter().map(history::receipt).collect::<Result<_, Fault>>()?;
-    veiled::entries(veil, rows).await
+    let entries = veiled::entries(veil, rows).await?.into_iter();
+    let each =
+        entries.map(|(index, row)| Missing { receipt: row.entry.receipt.clone(), index, row });
+    Ok(each.collect())
 }
+
+#[cfg(test)]
+mod tests;

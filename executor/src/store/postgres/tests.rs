@@ -21,7 +21,7 @@ conform!(super::bed);
 
 /// A database, and the folder of credentials.
 pub(crate) struct House {
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     credentials: TempDir,
 }
 
@@ -47,7 +47,7 @@ impl House {
         self.credentials.path().join("keys.kek")
     }
 
-    async fn join(&self, name: &str) -> Result<Postgres, StoreError> {
+    pub(super) async fn join(&self, name: &str) -> Result<Postgres, StoreError> {
         let vault = Vault::open(self.credentials.path()).unwrap();
         Postgres::open(&self.config(), &vault, name, &self.kek(), key()).await
     }

@@ -7,7 +7,7 @@ use crate::ports::StoreError;
 use crate::store::migration::{Migration, pending};
 
 /// Five layouts came before the first file.
-const KNOWN: [Migration; 7] = [
+const KNOWN: [Migration; 8] = [
     Migration { number: 5, name: "schema", sql: include_str!("migrations/0005_schema.sql") },
     Migration { number: 6, name: "standing", sql: include_str!("migrations/0006_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -15,6 +15,11 @@ const KNOWN: [Migration; 7] = [
     Migration { number: 12, name: "sinks", sql: include_str!("migrations/0012_sinks.sql") },
     Migration { number: 14, name: "turns", sql: include_str!("migrations/0014_turns.sql") },
     Migration { number: 15, name: "register", sql: include_str!("migrations/0015_register.sql") },
+    Migration {
+        number: 16,
+        name: "register_again",
+        sql: include_str!("migrations/0016_register_again.sql"),
+    },
 ];
 
 const TABLE: &str = "

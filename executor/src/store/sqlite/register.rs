@@ -122,7 +122,9 @@ pub(super) fn insert(db: &Connection, index: u64, row: &EntryRow) -> Result<(), 
     for number in &row.marks {
         mark.execute(params![number, at, index])?;
     }
-    run(COUNT, counted(row.entry.day()))?;
+    for day in &row.days {
+        run(COUNT, counted(day))?;
+    }
     Ok(())
 }
 
