@@ -115,7 +115,7 @@ fn leaf(n: u32, count: u32) -> Leaf {
     receipt.before = json!({ "order": { "name": format!("#{n}"), "email": email(customer) } });
     if roll(10) == 0 {
         receipt.grants = vec![approval(at - SignedDuration::from_secs(5))];
-        receipt.proposal_id = format!("prp_{}", &id.as_str()[4..]);
+        receipt.proposal_id = id.as_str().replacen("rcp_", "prp_", 1);
     }
     leaf
 }

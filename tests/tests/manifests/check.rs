@@ -77,13 +77,12 @@ impl Break {
 
 fn step<'v>(value: &'v mut Value, segment: &str) -> &'v mut Value {
     let segment = segment.replace("~1", "/");
-    match value {
-        Value::Array(items) => {
-            let at = at(items, &segment);
-            &mut items[at]
-        }
-        other => other.get_mut(&segment).unwrap_or_else(|| panic!("nothing at {segment}")),
-    }
+    let at = value.as_array().map(|items| at(items, &segment));
+    let found = match at {
+        Some(at) => value.get_mut(at),
+        None => value.get_mut(&segment),
+    };
+    found.unwrap_or_else(|| panic!("nothing at {segment}"))
 }
 
 fn at(items: &[Value], segment: &str) -> usize {
