@@ -1,7 +1,5 @@
 //! Each guardrail is seen where it stands, and missed where it was taken away.
 
-use std::collections::BTreeMap;
-
 use countersign_core::contract::Catalog;
 use countersign_core::contract::load::pack;
 use countersign_core::coverage::{self, Guardrail, NAMES, Stands};
@@ -74,8 +72,8 @@ fn coverage_report_misses_each_guardrail_that_is_taken_away() {
         assert!(!found.add.is_empty() && !found.how.is_empty());
     }
     let settings = shipped()["settings.yaml"].clone();
-    let unlimited: BTreeMap<_, _> =
-        with("settings.yaml", &settings.replace("- { name:", "# { name:"));
+    let elsewhere = settings.replace("tools: [\"*\"]", "tools: [\"shopify.change_address\"]");
+    let unlimited = with("settings.yaml", &elsewhere);
     assert!(missing(&report(&pack_files(), &unlimited, REFUND)).contains(&"limits"));
     let approved = settings.replace("mode: auto }\n", "mode: approve, by: [support_lead] }\n");
     assert_ne!(approved, settings);

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::policy::{Passkey, Policy};
 use countersign_core::seal::{self, Leaf};
-use countersign_shared::receipt::Argument;
+use countersign_shared::receipt::{Argument, Gate};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePublicKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -111,6 +111,9 @@ impl House {
                 from: text("observation"),
                 at: text("obs"),
             }];
+            // A dry run has one, whatever is refused afterwards.
+            leaf.receipt.gates =
+                vec![Gate { gate: text("use"), passed: true, facts: Value::Null }];
         };
         let applied = |leaf: &mut Leaf| {
             "applied".clone_into(&mut leaf.receipt.outcome);
