@@ -63,7 +63,6 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::keys::Kek;
 use crate::lease::Lease;
 use crate::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
@@ -122,11 +121,7 @@ impl Postgres {
         let own = Database::new(connector, OWN)?;
         migrate::migrate(&db).await?;
         history::check(&db.client().await?, &log).await?;
-        let keys = keys::KeyTables::new(db.clone());
-        let kek = Kek::open(kek, keys.is_new().await?);
-        let kek = kek.map_err(|e| StoreError::Unavailable(format!("{e:#}")))?;
-        let opened = tokio::task::spawn_blocking(move || Veil::over(Arc::new(keys), kek)).await;
-        let veil = opened.map_err(|e| StoreError::Unavailable(e.to_string()))??;
+        let veil = keys::open_veil(&db, kek).await?;
         let filled = register::fill(&db, &veil, 0).await?;
         let instance = Instance::register(&own, name, lease).await?;
         let reserved = Arc::new(Reserved::default());

@@ -387,6 +387,8 @@ fn conversations_are_bounded_in_number_and_age() {
 }
 
 /// Nothing about shops is built in: other tools work from their own declarations.
+mod held;
+
 mod other_tools {
     use super::*;
 
@@ -522,94 +524,4 @@ async fn each_turn_is_told_as_it_was_and_nobody_waits_for_it() {
     assert_eq!((second.confirmed.as_str(), proposed.proposal.as_str()), ("prp_1", "prp_1"));
     let executed = second.calls.iter().find(|call| call.what == "execute").unwrap();
     assert_eq!((executed.outcome.as_str(), executed.receipt.as_str()), ("applied", "rcp_1"));
-}
-
-#[tokio::test]
-async fn a_person_who_has_it_is_left_to_it_and_hands_it_back_with_a_note() {
-    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
-    let mut talk = Talk::offline(&executor);
-    let handed = talk.say("I want to speak to a human").await;
-    assert_eq!(handed.reply, "Passed on.");
-    // Nobody has taken it yet: the customer is not left without an answer.
-    assert!(talk.say("cancel order #1001").await.reply.contains("1001"));
-    executor.shop.lock().handover.taken = true;
-    let held = talk.confirm().await;
-    assert_eq!((held.reply.as_str(), held.intent()), (reply::WITH_A_COLLEAGUE, Intent::Escalate));
-    assert_eq!(
-        (held.actions[0].code.as_str(), held.actions[0].receipt_id.as_str()),
-        ("ESCALATED", "rcp_9")
-    );
-    assert!(executor.shop.lock().executed.is_empty(), "a signed yes starts nothing meanwhile");
-    let back = GetHandoverResponse {
-        taken: true,
-        closed_by_receipt_id: "rcp_20".to_owned(),
-        note: "sent a new jacket".to_owned(),
-        ..GetHandoverResponse::default()
-    };
-    executor.shop.lock().handover = back;
-    let after = talk.say("where is order #1001?").await;
-    assert!(after.reply.starts_with(reply::BACK_AGAIN), "{}", after.reply);
-    assert!(after.actions.iter().any(|action| action.receipt_id == "rcp_20"), "{after:?}");
-    // It is not asked about any more, and the note is what the next hand-over tells.
-    executor.shop.lock().handover = GetHandoverResponse { taken: true, ..Default::default() };
-    talk.say("I want to speak to a human").await;
-    let told = executor.shop.lock().escalated.last().map(|asked| asked.tried.join("; "));
-    assert!(told.is_some_and(|told| told.contains("rcp_20 sent a new jacket")));
-}
-
-#[tokio::test]
-async fn who_has_it_and_cannot_be_told_keeps_it() {
-    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
-    let mut talk = Talk::offline(&executor);
-    talk.say("I want to speak to a human").await;
-    executor.shop.lock().handover.taken = true;
-    executor.shop.lock().handover_refused = Some(Code::StoreUnavailable);
-    assert!(talk.say("cancel order #1001").await.passing);
-    executor.shop.lock().handover_refused = None;
-    let held = talk.say("cancel order #1001").await;
-    assert_eq!(held.reply, reply::WITH_A_COLLEAGUE);
-    assert!(executor.proposed().is_empty());
-    // What is not there any more is nobody's.
-    executor.shop.lock().handover = GetHandoverResponse::default();
-    assert!(talk.say("cancel order #1001").await.reply.contains("1001"));
-}
-
-#[tokio::test]
-async fn a_hold_is_heeded_where_nothing_of_it_is_remembered() {
-    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
-    let open = |taken| GetHandoverResponse {
-        taken,
-        receipt_id: "rcp_9".to_owned(),
-        ..GetHandoverResponse::default()
-    };
-    executor.shop.lock().handover = open(true);
-    let mut talk = Talk::offline(&executor);
-    let held = talk.say("cancel order #1001").await;
-    assert_eq!(held.reply, reply::WITH_A_COLLEAGUE);
-    assert_eq!(held.actions[0].receipt_id, "rcp_9");
-    // Not taken yet, the customer is answered; taken, also a signed yes starts nothing.
-    executor.shop.lock().handover = open(false);
-    talk.say("cancel order #1001").await;
-    assert_eq!(executor.proposed().len(), 1);
-    executor.shop.lock().handover = open(true);
-    assert_eq!(talk.confirm().await.reply, reply::WITH_A_COLLEAGUE);
-    assert!(executor.shop.lock().executed.is_empty());
-    // Its end is heard of, also beside a yes, and the card from before is not shown again.
-    executor.shop.lock().handover.closed_by_receipt_id = "rcp_20".to_owned();
-    let back = talk.say("yes").await;
-    assert!(back.reply.starts_with(reply::BACK_AGAIN), "{}", back.reply);
-    assert!(talk.card.is_none() && executor.shop.lock().executed.is_empty());
-}
-
-#[tokio::test]
-async fn a_signed_yes_beside_a_hand_back_tells_of_both() {
-    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
-    let mut talk = Talk::offline(&executor);
-    talk.say("I want to speak to a human").await;
-    talk.say("cancel order #1001").await;
-    executor.shop.lock().handover.closed_by_receipt_id = "rcp_20".to_owned();
-    let claims = URL_SAFE_NO_PAD.encode(r#"{"proposal":"prp_1"}"#);
-    let both = talk.send("yes", format!("e30.{claims}.sig")).await;
-    assert!(both.reply.starts_with(reply::BACK_AGAIN), "{}", both.reply);
-    assert!(both.actions.iter().any(|action| action.receipt_id == "rcp_1"), "{both:?}");
 }

@@ -112,8 +112,7 @@ impl House {
                 at: text("obs"),
             }];
             // A dry run has one, whatever is refused afterwards.
-            leaf.receipt.gates =
-                vec![Gate { gate: text("use"), passed: true, facts: Value::Null }];
+            leaf.receipt.gates = vec![Gate { gate: text("use"), passed: true, facts: Value::Null }];
         };
         let applied = |leaf: &mut Leaf| {
             "applied".clone_into(&mut leaf.receipt.outcome);

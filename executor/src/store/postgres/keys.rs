@@ -1,6 +1,8 @@
 //! Keys of persons in two tables of their own. Asked from threads that may wait.
 
 use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
@@ -9,9 +11,10 @@ use tokio_postgres::Row;
 
 use super::database::{Database, all, first, run};
 use super::fault::Fault;
-use crate::keys::{KeyId, Keys, Wrapped};
+use crate::keys::{Kek, KeyId, Keys, Wrapped};
 use crate::ports::StoreError;
 use crate::store::known::damaged;
+use crate::veil::Veil;
 
 /// The tables, from a thread that may wait.
 pub(super) struct KeyTables {
@@ -33,6 +36,15 @@ impl KeyTables {
     fn wait<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, StoreError> {
         Ok(self.runtime.block_on(work)?)
     }
+}
+
+/// What is personal in this database, behind the key-encryption key in this file.
+pub(super) async fn open_veil(db: &Database, kek: &Path) -> Result<Veil, StoreError> {
+    let keys = KeyTables::new(db.clone());
+    let kek = Kek::open(kek, keys.is_new().await?);
+    let kek = kek.map_err(|e| StoreError::Unavailable(format!("{e:#}")))?;
+    let opened = tokio::task::spawn_blocking(move || Veil::over(Arc::new(keys), kek)).await;
+    opened.map_err(|e| StoreError::Unavailable(e.to_string()))?
 }
 
 fn wrapped(row: &Row) -> Result<Wrapped, Fault> {
