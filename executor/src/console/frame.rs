@@ -63,9 +63,9 @@ impl Place {
         Self::Escalations,
         Self::Analytics,
         Self::Review,
-        Self::Coverage,
         Self::Switches,
         Self::Activations,
+        Self::Coverage,
     ];
 
     pub(super) const fn path(self) -> &'static str {
