@@ -21,12 +21,14 @@ async fn connector(to: &Deployment, heard: &Heard, kind: Kind) {
         look(&mut desk, heard, kind, name).await;
     }
     // Read well, and then met by each manner when it is written to.
-    let mut applied = 0;
+    let mut ended = Vec::new();
     let written = BOXES.map(|name| format!("w{name}"));
     for name in written.iter().map(String::as_str).chain(["echo", "odd"]) {
-        applied += usize::from(put(&mut desk, heard, kind, name).await == Some(Outcome::Applied));
+        ended.push((name, put(&mut desk, heard, kind, name).await));
     }
-    assert!(applied >= 4, "{kind:?}: {applied} marks were put");
+    let applied = ended.iter().filter(|(_, outcome)| *outcome == Some(Outcome::Applied)).count();
+    // Where what is quoted is longest, the boxes that quote when they are read are not written to.
+    assert!(applied >= 3, "{kind:?}: too few marks were put: {ended:?}");
 }
 
 async fn look(desk: &mut Desk<'_>, heard: &Heard, kind: Kind, name: &str) {
