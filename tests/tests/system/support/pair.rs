@@ -306,6 +306,10 @@ fn readiness(admin: &str) -> std::io::Result<(bool, String)> {
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
+    // A process that is killed while it is asked leaves an answer without an end.
+    if !answer.contains("\r\n\r\n") {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
     Ok((answer.starts_with("HTTP/1.1 200"), answer))
 }
 
