@@ -162,7 +162,9 @@ fn quote(kind: &str, headers: &HeaderMap) -> String {
         let forms = forms(secret.as_bytes()).into_iter();
         forms.map(|(form, bytes)| format!("{form}: {}\n", String::from_utf8(bytes).unwrap()))
     });
-    let sent = headers.iter().map(|(name, value)| format!("{name}: {value:?}\n"));
+    // A span is new with each request: a state that quoted it would never be as it was shown.
+    let lasting = headers.iter().filter(|(name, _)| *name != "traceparent");
+    let sent = lasting.map(|(name, value)| format!("{name}: {value:?}\n"));
     sent.chain(said).collect()
 }
 

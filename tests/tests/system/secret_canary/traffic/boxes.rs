@@ -27,8 +27,8 @@ async fn connector(to: &Deployment, heard: &Heard, kind: Kind) {
         ended.push((name, put(&mut desk, heard, kind, name).await));
     }
     let applied = ended.iter().filter(|(_, outcome)| *outcome == Some(Outcome::Applied)).count();
-    // Those that are read without quotes; for one kind another was lost, and why is not known yet.
-    assert!(applied >= 3, "{kind:?}: too few marks were put: {ended:?}");
+    // Five boxes take what they are asked; the others refuse it, each in its manner.
+    assert!(applied >= 5, "{kind:?}: too few marks were put: {ended:?}");
 }
 
 async fn look(desk: &mut Desk<'_>, heard: &Heard, kind: Kind, name: &str) {
