@@ -98,9 +98,18 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
 async fn list(args: ListArgs) -> anyhow::Result<()> {
     let ListArgs { tenant, role, json, executor } = args;
     let (tenant, role) = (tenant.unwrap_or_default(), role.unwrap_or_default());
-    let request = timed(ListRequestsRequest { tenant, role });
-    let answer = ApprovalsClient::new(executor.channel()?).list_requests(request).await;
-    let requests = answer.map_err(|status| executor.refused(&status))?.into_inner().requests;
+    let mut client = ApprovalsClient::new(executor.channel()?);
+    let mut ask = ListRequestsRequest { tenant, role, ..Default::default() };
+    let mut requests = Vec::new();
+    loop {
+        let page = client.list_requests(timed(ask.clone())).await;
+        let page = page.map_err(|status| executor.refused(&status))?.into_inner();
+        requests.extend(page.requests);
+        ask.page_token = page.next_page_token;
+        if ask.page_token.is_empty() {
+            break;
+        }
+    }
     let mut out = io::stdout().lock();
     if json {
         for request in &requests {

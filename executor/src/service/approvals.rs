@@ -1,5 +1,7 @@
 //! `countersign.v1.Approvals`.
 
+use std::collections::BTreeMap;
+
 use countersign_core::error::Refused;
 use countersign_core::grant::signature::Signature;
 use countersign_core::grant::{Need, Parked, Vote};
@@ -17,6 +19,9 @@ use crate::pipeline::Life;
 use crate::ports::Named;
 use crate::turned::{Turned, unavailable};
 use crate::wire;
+
+const PAGE: u32 = 100;
+const LARGEST_PAGE: u32 = 200;
 
 /// Serves the tools of approvers.
 pub struct ApprovalsService {
@@ -53,14 +58,24 @@ impl Approvals for ApprovalsService {
     ) -> Result<Response<v1::ListRequestsResponse>, Status> {
         let caller = caller(&request)?;
         let asked = request.into_inner();
+        let after = (!asked.page_token.is_empty()).then(|| after(&asked.page_token)).transpose()?;
+        let limit = if asked.page_size == 0 { PAGE } else { asked.page_size.min(LARGEST_PAGE) };
         let journals = self.desk.pipeline.store.waiting().await;
         let journals = journals.map_err(|e| Turned::only(unavailable(&e)))?;
-        let lives = journals.into_iter().filter_map(|journal| Life::resume(journal).ok());
-        let requests = lives.filter_map(|life| {
-            let seen = |parked: &&Parked| caller.sees(&parked.proposal().asked().subject.tenant);
-            life.state().parked().filter(seen).filter(|parked| wanted(parked, &asked)).map(shown)
-        });
-        Ok(Response::new(v1::ListRequestsResponse { requests: requests.collect() }))
+        let lives: Vec<_> = journals.into_iter().filter_map(|j| Life::resume(j).ok()).collect();
+        // Ids sort by the time they were made.
+        let parked = lives.iter().filter_map(|life| life.state().parked());
+        let found: BTreeMap<_, _> = parked
+            .filter(|parked| caller.sees(&parked.proposal().asked().subject.tenant))
+            .filter(|parked| wanted(parked, &asked))
+            .map(|parked| (parked.proposal().id(), parked))
+            .filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after))
+            .collect();
+        let page: Vec<_> =
+            found.values().take(limit as usize).map(|parked| shown(parked)).collect();
+        let last = found.keys().take(limit as usize).last().filter(|_| found.len() > page.len());
+        let next_page_token = last.map(ToString::to_string).unwrap_or_default();
+        Ok(Response::new(v1::ListRequestsResponse { requests: page, next_page_token }))
     }
 
     async fn get_request(
@@ -93,6 +108,12 @@ impl Approvals for ApprovalsService {
 
 fn id(text: &str) -> Result<ProposalId, Status> {
     text.parse().map_err(|_| Refusal::new(Code::NotFound, "no such request").into_status())
+}
+
+fn after(token: &str) -> Result<ProposalId, Status> {
+    token.parse().map_err(|_| {
+        Refusal::new(Code::ArgumentInvalid, "page_token is not one of ours").into_status()
+    })
 }
 
 fn wanted(parked: &Parked, asked: &v1::ListRequestsRequest) -> bool {

@@ -1,6 +1,9 @@
 //! Several requests answered at once: one tap of the passkey signs the list of their
 //! answers, and each of them is bound to its own card and checked by itself.
 
+use countersign::pki::Role;
+use countersign_proto::v1;
+use countersign_proto::v1::approvals_client::ApprovalsClient;
 use countersign_shared::attest::answer_digest;
 use countersign_tests::sandbox::StaffAct;
 use reqwest::StatusCode;
@@ -18,6 +21,24 @@ async fn refund(house: &House, customer: u32, order: &str) -> String {
     let yes = desk.yes(&proposal);
     desk.execute(&proposal, &yes).await.unwrap();
     proposal.proposal_id
+}
+
+/// What waits, as tools ask for it.
+async fn by_pages(house: &House, page_size: u32) -> Vec<String> {
+    let mut approvals = ApprovalsClient::new(house.pair.channel(Role::Approver));
+    let mut ask = v1::ListRequestsRequest { page_size, ..Default::default() };
+    let mut found = Vec::new();
+    loop {
+        let page = approvals.list_requests(ask.clone()).await.unwrap().into_inner();
+        let most = page_size as usize;
+        assert!(page.requests.len() <= most, "{} of {most}", page.requests.len());
+        found.extend(page.requests.into_iter().map(|one| one.card.unwrap().proposal_id));
+        ask.page_token = page.next_page_token;
+        if ask.page_token.is_empty() {
+            return found;
+        }
+        assert!(found.len() % most == 0, "a page that goes on is full");
+    }
 }
 
 /// The digest of the card that the list shows for a request.
@@ -55,6 +76,8 @@ async fn bulk_triage_drops_what_changed_and_carries_the_rest_out_by_one_tap() {
         refund(&house, 1, "1004").await,
         refund(&house, 2, "2001").await,
     ];
+    assert_eq!(by_pages(&house, 2).await, ids, "oldest first, each once");
+    assert_eq!(by_pages(&house, 3).await, ids);
     let alice = Page::signed_in(&house.origin, &house.alice).await;
     let list = alice.read("/approvals").await;
     assert_eq!(list.matches("type=\"checkbox\"").count(), 3, "{list}");

@@ -95,7 +95,7 @@ async fn cross_tenant_a_tool_of_staff_finds_nothing_of_other_tenants() {
     let theirs = refund(&mut other).await.proposal_id;
     let channel = house.pair.channel(Role::Approver);
     let mut approvals = ApprovalsClient::new(channel.clone());
-    let list = v1::ListRequestsRequest { tenant: "other-shop".into(), role: String::new() };
+    let list = v1::ListRequestsRequest { tenant: "other-shop".into(), ..Default::default() };
     assert!(approvals.list_requests(list).await.unwrap().into_inner().requests.is_empty());
     let get = v1::GetRequestRequest { proposal_id: theirs.clone() };
     assert_eq!(refusal(approvals.get_request(get).await).code, "NOT_FOUND");

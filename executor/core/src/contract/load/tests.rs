@@ -82,6 +82,22 @@ fn thresholds_rise_from_line_to_line() {
 }
 
 #[test]
+fn an_auditor_cannot_be_asked_for_a_yes() {
+    let approve = |by: &str| {
+        let line =
+            format!("approve:\n  - {{ over: {{ USD: \"50.00\" }}, within: 30d, by: [{by}] }}\n");
+        messages(&changed(
+            "contracts/refund.yaml",
+            "confirm: customer\n",
+            &(line + "confirm: customer\n"),
+        ))
+    };
+    assert_eq!(approve("lead, finance"), Vec::<String>::new());
+    let problems = approve("lead, auditor");
+    assert!(problems.len() == 1 && problems[0].contains("an auditor"), "{problems:#?}");
+}
+
+#[test]
 fn two_packs_of_one_name_are_refused() {
     let one = || pack(&example_pack()).pack.unwrap();
     assert!(Catalog::load([one(), one()]).is_err());
