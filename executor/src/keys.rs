@@ -66,7 +66,7 @@ pub trait Keys: Send + Sync + 'static {
     /// When the store fails.
     fn destroy(&self, person: &str, until: Timestamp) -> Result<(), StoreError>;
 
-    /// Which of these are destroyed. Asked only where others share the store.
+    /// Which of these are destroyed.
     ///
     /// # Errors
     /// When the store fails.

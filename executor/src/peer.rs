@@ -35,6 +35,7 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/countersign.v1.Executor/MatchSubject", &[Role::Planner]),
     ("/countersign.v1.Executor/Escalate", &[Role::Planner]),
     ("/countersign.v1.Executor/RecordTurn", &[Role::Planner]),
+    ("/countersign.v1.Executor/ListErased", &[Role::Planner]),
     ("/countersign.v1.Executor/GetHandover", &[Role::Planner]),
     ("/countersign.v1.Executor/GetAction", &[Role::Planner]),
     ("/countersign.v1.Executor/WatchAction", &[Role::Planner]),

@@ -1,6 +1,8 @@
 //! What the pipeline needs from outside, as whole operations. Each that writes
 //! says whether it did.
 
+mod persons;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,7 +18,6 @@ use countersign_core::escalation::Case;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
-use countersign_core::person::Person;
 use countersign_core::request::WireRequest;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
@@ -35,10 +36,11 @@ use crate::connector::Connections;
 use crate::lease::Lease;
 use crate::register::Register;
 use crate::standing::{Quarantine, Standing};
+pub use persons::Persons;
 
 /// Durable memory of the executor. A write is durable when its call returns `Ok`.
 #[async_trait]
-pub trait Store: Register + 'static {
+pub trait Store: Register + Persons + 'static {
     /// Takes key and locks for an action, or says what is known of them: one
     /// decision, whoever else asks at the same time (AT MOST ONE EFFECT). The
     /// inner result is the answer; it becomes durable with the next `append`.
@@ -200,12 +202,6 @@ pub trait Store: Register + 'static {
 
     /// Hashes that prove that one size extends another.
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError>;
-
-    /// How receipts name a person: a keyed digest.
-    fn person(&self, person: &Person) -> String;
-
-    /// Whether anything personal of them was ever kept and not erased.
-    async fn knows(&self, person: &str) -> Result<bool, StoreError>;
 
     /// A legal hold on a person's data begins or ends, with its receipt in the same commit.
     /// Answers with the receipt's index in the log.

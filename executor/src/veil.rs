@@ -168,6 +168,27 @@ impl Veil {
         beside(move || Ok(veil.0.keys.current(&person)?.is_some())).await
     }
 
+    /// Names the person's key, made where there is none: another one after an erasure.
+    ///
+    /// # Errors
+    /// When the store of keys fails.
+    pub async fn kept_under(&self, person: &str) -> Result<String, StoreError> {
+        Ok(hex::encode(self.sealing(person).await?.id()))
+    }
+
+    /// Which of these names are of keys that are destroyed.
+    ///
+    /// # Errors
+    /// When the store of keys fails.
+    pub async fn destroyed(&self, names: &[String]) -> Result<Vec<String>, StoreError> {
+        let id = |name: &String| KeyId::try_from(hex::decode(name).ok()?).ok();
+        let ids: Vec<KeyId> = names.iter().filter_map(id).collect();
+        let veil = self.clone();
+        let gone = beside(move || veil.0.keys.destroyed(&ids)).await?;
+        let gone: Vec<String> = gone.iter().map(hex::encode).collect();
+        Ok(names.iter().filter(|name| gone.contains(name)).cloned().collect())
+    }
+
     /// Destroys a person's keys, whatever the clocks say when they were made. Nothing under
     /// them opens any more, here at once, in other executors as soon as they follow.
     ///

@@ -212,6 +212,7 @@ pub fn proposal(made: &Proposal) -> v1::Proposal {
         expires_at: Some(time(made.expires_at())),
         action_id: made.action().to_string(),
         link_sent_to: String::new(),
+        kept_under: String::new(),
     }
 }
 

@@ -9,8 +9,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
 use crate::memory::{Memory, Unread};
 
@@ -83,8 +83,16 @@ pub struct Exhausted(&'static str);
 #[derive(Clone, Default)]
 pub struct Budgets {
     caps: Caps,
-    spent: Arc<Mutex<HashMap<String, Amount>>>,
+    spent: Arc<Mutex<Accounts>>,
     memory: Memory,
+}
+
+/// Accounts at hand. Nobody waits for a disk while they are locked.
+#[derive(Default)]
+struct Accounts {
+    spent: HashMap<String, Amount>,
+    /// How often some were put away: what was read before that may be old.
+    put_away: u64,
 }
 
 /// What was set aside for one call. Dropped without an end, all of it stays spent: nobody
@@ -100,7 +108,10 @@ impl Budgets {
     /// With these caps; what was spent before is in memory.
     #[must_use]
     pub fn new(caps: Caps, memory: Memory) -> Self {
-        Self { caps, spent: Arc::default(), memory }
+        let spent: Arc<Mutex<Accounts>> = Arc::default();
+        let at_hand = Arc::clone(&spent);
+        memory.tell(move |gone| at_hand.lock().put_away(|account| gone.has(account)));
+        Self { caps, spent, memory }
     }
 
     /// Sets aside the most that a call can cost.
@@ -113,32 +124,25 @@ impl Budgets {
         most: Amount,
         now: Timestamp,
     ) -> Result<Reserved, Exhausted> {
-        let day = now.to_zoned(TimeZone::UTC).date();
-        let accounts = [
-            format!("{CONVERSATION}{}", purse.conversation),
-            format!("tenant\n{}\n{day}", purse.tenant),
-            self::day(now),
-        ];
+        let date = now.to_zoned(TimeZone::UTC).date();
+        let accounts = [account(purse), format!("tenant\n{}\n{date}", purse.tenant), day(now)];
         let caps = [
             (self.caps.conversation, "this conversation"),
             (self.caps.tenant_day, "the tenant for today"),
             (self.caps.day, "today"),
         ];
-        let mut spent = self.spent.lock().await;
-        if spent.len() >= MOST {
-            // Those of tenants and of days are few, and stay.
-            spent.retain(|account, _| !account.starts_with(CONVERSATION));
-        }
-        for (account, (cap, whose)) in accounts.iter().zip(caps) {
-            // ERRORS REFUSE: what was spent and cannot be read is no room.
-            let so_far = self.so_far(&mut spent, account).await;
-            let so_far = so_far.map_err(|Unread| Exhausted(whose))?;
-            if !cap.has_room(so_far.and(most)) {
-                return Err(Exhausted(whose));
+        let reserved = self.with(&accounts, |at_hand| {
+            let full = accounts
+                .iter()
+                .zip(caps)
+                .find(|(account, (cap, _))| !cap.has_room(at_hand.of(account).and(most)));
+            match full {
+                Some((_, (_, whose))) => Err(Exhausted(whose)),
+                None => Ok(self.change(at_hand, &accounts, |so_far| so_far.and(most))),
             }
-        }
-        let kept = self.add(&mut spent, &accounts, |so_far| so_far.and(most)).await;
-        drop(spent);
+        });
+        // ERRORS REFUSE: what was spent and cannot be read is no room.
+        let kept = reserved.await.map_err(|Unread| Exhausted("today"))??;
         // Before the call is made: a restart forgets nothing of it.
         join_all(kept).await;
         Ok(Reserved { budgets: self.clone(), accounts, most })
@@ -148,7 +152,8 @@ impl Budgets {
     #[must_use]
     pub async fn left(&self, now: Timestamp) -> Left {
         let account = day(now);
-        let spent = self.so_far(&mut *self.spent.lock().await, &account).await.unwrap_or_default();
+        let spent = self.with(std::slice::from_ref(&account), |at_hand| at_hand.of(&account)).await;
+        let spent = spent.unwrap_or_default();
         let Cap { calls, tokens, money } = self.caps.day;
         let left = |cap: Option<u64>, spent: u64| {
             let cap = cap?;
@@ -161,46 +166,82 @@ impl Budgets {
         }
     }
 
-    /// Queued for memory in this order; to be awaited once others may go on.
-    async fn add(
+    /// Acts on the accounts with these among them. Memory is read while nobody is kept
+    /// waiting; what was put away meanwhile is read again.
+    async fn with<T>(
         &self,
-        spent: &mut HashMap<String, Amount>,
+        wanted: &[String],
+        act: impl FnOnce(&mut Accounts) -> T,
+    ) -> Result<T, Unread> {
+        loop {
+            let (missing, put_away) = {
+                let accounts = self.spent.lock();
+                let missing = wanted.iter().filter(|name| !accounts.spent.contains_key(*name));
+                (missing.cloned().collect::<Vec<_>>(), accounts.put_away)
+            };
+            let mut read = Vec::with_capacity(missing.len());
+            for account in missing {
+                let so_far = self.memory.spent(&account).await?.unwrap_or_default();
+                read.push((account, so_far));
+            }
+            let mut accounts = self.spent.lock();
+            if accounts.put_away == put_away {
+                for (account, so_far) in read {
+                    accounts.spent.entry(account).or_insert(so_far);
+                }
+                return Ok(act(&mut accounts));
+            }
+        }
+    }
+
+    /// Queued for memory in this order; to be awaited once others may go on.
+    fn change(
+        &self,
+        at_hand: &mut Accounts,
         accounts: &[String],
         change: impl Fn(Amount) -> Amount,
     ) -> Vec<BoxFuture<'static, ()>> {
-        let mut kept = Vec::new();
+        let mut kept = Vec::with_capacity(accounts.len());
         for account in accounts {
-            // What cannot be read now keeps what it had.
-            let Ok(so_far) = self.so_far(spent, account).await else { continue };
-            let now = change(so_far);
-            spent.insert(account.clone(), now);
+            let now = change(at_hand.of(account));
+            at_hand.spent.insert(account.clone(), now);
             kept.push(self.memory.keep_spent(account, now).boxed());
+        }
+        if at_hand.spent.len() >= MOST {
+            // Those of tenants and of days are few, and stay.
+            at_hand.put_away(|account| account.starts_with(CONVERSATION));
         }
         kept
     }
+}
 
-    async fn so_far(
-        &self,
-        spent: &mut HashMap<String, Amount>,
-        account: &str,
-    ) -> Result<Amount, Unread> {
-        if let Some(so_far) = spent.get(account) {
-            return Ok(*so_far);
-        }
-        let so_far = self.memory.spent(account).await?.unwrap_or_default();
-        spent.insert(account.to_owned(), so_far);
-        Ok(so_far)
+impl Accounts {
+    fn of(&self, account: &str) -> Amount {
+        self.spent.get(account).copied().unwrap_or_default()
     }
+
+    fn put_away(&mut self, which: impl Fn(&str) -> bool) {
+        self.spent.retain(|account, _| !which(account));
+        self.put_away += 1;
+    }
+}
+
+/// The account of a conversation.
+pub(crate) fn account(purse: &Purse) -> String {
+    format!("{CONVERSATION}{}", purse.conversation)
 }
 
 impl Reserved {
     /// The call is over and cost so much.
     pub async fn settle(self, used: Amount) {
         let Self { budgets, accounts, most } = self;
-        let mut spent = budgets.spent.lock().await;
-        let kept = budgets.add(&mut spent, &accounts, |so_far| so_far.less(most).and(used)).await;
-        drop(spent);
-        join_all(kept).await;
+        let settled = budgets.with(&accounts, |at_hand| {
+            budgets.change(at_hand, &accounts, |so_far| so_far.less(most).and(used))
+        });
+        // What cannot be read now keeps what it had.
+        if let Ok(kept) = settled.await {
+            join_all(kept).await;
+        }
     }
 }
 
@@ -328,7 +369,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let first = budgets.reserve(&purse("a"), call(1), now).await.unwrap();
         for n in 0..MOST {
-            budgets.spent.lock().await.insert(format!("{CONVERSATION}{n}"), Amount::default());
+            budgets.spent.lock().spent.insert(format!("{CONVERSATION}{n}"), Amount::default());
         }
         budgets.reserve(&purse("b"), call(1), now).await.unwrap().settle(call(1)).await;
         first.settle(call(1)).await;

@@ -55,6 +55,8 @@ pub struct Opened {
     config: ChatConfig,
     frontends: Frontends,
     tls: Option<listen::Tls>,
+    /// Turns at once.
+    room: usize,
 }
 
 impl Opened {
@@ -65,7 +67,7 @@ impl Opened {
     pub fn of(config: ChatConfig) -> anyhow::Result<Self> {
         let frontends = Frontends::open(&config.frontends)?;
         let tls = config.tls.as_ref().map(listen::Tls::open).transpose()?;
-        Ok(Self { config, frontends, tls })
+        Ok(Self { config, frontends, tls, room: MAX_TURNS })
     }
 }
 
@@ -91,7 +93,7 @@ pub async fn serve(
     memory: Memory,
     stop: CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
-    let Opened { config, frontends, tls } = opened;
+    let Opened { config, frontends, tls, room } = opened;
     let listener = TcpListener::bind(&config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -104,7 +106,7 @@ pub async fn serve(
         frontends,
         threads: Threads::new(memory),
         model: config.model,
-        room: Arc::new(Semaphore::new(MAX_TURNS)),
+        room: Arc::new(Semaphore::new(room)),
         turns,
     });
     let router = Router::new()

@@ -10,6 +10,7 @@ use countersign_shared::span::Telemetry;
 use countersign_shared::tlog::key::{VerifierKey, WitnessKey};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use url::Url;
@@ -35,6 +36,10 @@ pub struct Config {
     /// planner shows no executor that it went back in time.
     #[serde(default)]
     pub state: Option<PathBuf>,
+    /// Days after which a conversation that nobody went on with is forgotten, 1 to 3650. An
+    /// approval may take days.
+    #[serde(default = "thirty_days")]
+    pub keep_idle_days: u16,
     /// The executor's log, and who we are in front of it. Needed where `state` is.
     #[serde(default)]
     pub log: Option<LogConfig>,
@@ -205,7 +210,7 @@ fn url<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
 
 fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
-    let span: jiff::SignedDuration = text.parse().map_err(serde::de::Error::custom)?;
+    let span: SignedDuration = text.parse().map_err(serde::de::Error::custom)?;
     Duration::try_from(span).map_err(serde::de::Error::custom)
 }
 
@@ -324,6 +329,10 @@ fn countersign() -> String {
     "countersign".to_owned()
 }
 
+fn thirty_days() -> u16 {
+    30
+}
+
 fn conversation_header() -> String {
     "X-Countersign-Conversation".to_owned()
 }
@@ -357,12 +366,22 @@ impl Config {
                          both prices in that one";
             return Err(ConfigError::Parse { path: path.to_owned(), error: error.to_owned() });
         }
+        if !(1..=3650).contains(&config.keep_idle_days) {
+            let error = "`keep_idle_days` is between 1 and 3650";
+            return Err(ConfigError::Parse { path: path.to_owned(), error: error.to_owned() });
+        }
         if config.state.is_some() != config.log.is_some() {
             let error = "`state` and `log` go together: what is kept is checked with the log's \
                          key, see `countersign init`";
             return Err(ConfigError::Parse { path: path.to_owned(), error: error.to_owned() });
         }
         Ok(config)
+    }
+
+    /// How long what nobody goes on with is remembered.
+    #[must_use]
+    pub fn kept_idle(&self) -> SignedDuration {
+        SignedDuration::from_hours(24 * i64::from(self.keep_idle_days))
     }
 
     fn resolve(&mut self, folder: &Path) {
@@ -443,6 +462,8 @@ mod tests {
         assert!(matches!(config.model, ModelConfig::Offline));
         assert!(config.tls.cert.is_absolute() && config.tls.cert.ends_with("tls.crt"));
         assert_eq!(config.tls.key, Path::new("/k/tls.key"));
+        assert_eq!(config.kept_idle(), SignedDuration::from_hours(720));
+        assert!(load("keep_idle_days: 0\n").is_err());
     }
 
     #[test]

@@ -37,10 +37,7 @@ impl Asker<'_> {
     /// Who pays for models. The executor has verified the token by then.
     #[must_use]
     pub fn purse(&self) -> Purse {
-        Purse {
-            conversation: format!("{}\n{}", self.conversation_id, subject::key(self.token)),
-            tenant: subject::house(self.token),
-        }
+        purse(self.token, self.conversation_id)
     }
 
     /// The conversation's newest messages and those that the steps point into: what
@@ -63,6 +60,15 @@ impl Asker<'_> {
             collect(argument, &mut ids);
         }
         self.messages.iter().filter(|m| ids.contains(&m.message_id)).cloned().collect()
+    }
+}
+
+/// Who pays for models in a conversation of whoever the token names.
+#[must_use]
+pub fn purse(token: &str, conversation_id: &str) -> Purse {
+    Purse {
+        conversation: format!("{conversation_id}\n{}", subject::key(token)),
+        tenant: subject::house(token),
     }
 }
 

@@ -8,7 +8,7 @@
 //!     └───────────────── no, or something new ◀── any ────────────────
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,12 @@ use serde::{Deserialize, Serialize};
 use crate::assemble::choose::Candidate;
 use crate::assemble::{Question, Task};
 use crate::checkpoint::Checkpoint;
-use crate::memory::Memory;
+use crate::memory::{Gone, Memory};
 use crate::stored;
 
 mod carry;
 mod decide;
+mod drop;
 mod ending;
 mod guest;
 mod hand;
@@ -141,6 +142,9 @@ pub struct Conversation {
     pub handed: Option<String>,
     /// What a guest wanted who was asked who they are.
     pub unmatched: Option<guest::Wanted>,
+    /// Keys of those whose it is, as the executor names them.
+    #[serde(default)]
+    pub kept_under: BTreeSet<String>,
     /// How many of the newest messages were not understood yet.
     pub open_messages: usize,
     /// Whether memory was asked for it.
@@ -173,6 +177,17 @@ impl Conversation {
             Ok(body) => memory.keep_conversation(name, body).await,
             Err(error) => tracing::error!(%error, "a conversation was not remembered"),
         }
+    }
+
+    /// Whose it is. Under another key than before, they were erased since: it begins anew.
+    fn is_of(&mut self, kept_under: &str) {
+        if kept_under.is_empty() {
+            return;
+        }
+        if !self.kept_under.is_empty() && !self.kept_under.contains(kept_under) {
+            *self = Self { recalled: self.recalled, ..Self::default() };
+        }
+        self.kept_under.insert(kept_under.to_owned());
     }
 
     /// Adds a message; an id seen before replaces its text, as in a frontend's retry.
@@ -245,6 +260,11 @@ impl Conversations {
             let Some(oldest) = idle.map(|(key, _)| key.clone()) else { return };
             kept.remove(&oldest);
         }
+    }
+
+    /// Forgets what memory forgot.
+    pub(crate) fn forget(&self, gone: &Gone) {
+        self.kept.lock().retain(|key, _| !gone.has(key));
     }
 
     /// How many are kept.

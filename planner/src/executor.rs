@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::{
     Action, ActionState, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
-    GetActionRequest, GetHandoverRequest, GetHandoverResponse, ListToolsRequest,
-    MatchSubjectRequest, Proposal, ProposeRequest, RecordTurnRequest, Tool, WatchActionRequest,
+    GetActionRequest, GetHandoverRequest, GetHandoverResponse, ListErasedRequest, ListToolsRequest,
+    ListToolsResponse, MatchSubjectRequest, Proposal, ProposeRequest, RecordTurnRequest,
+    WatchActionRequest, WithdrawRequest,
 };
 use countersign_shared::refusal::Refusal;
 use countersign_shared::span::{Kind, Span};
@@ -28,13 +29,18 @@ const EXECUTE_PATIENCE: Duration = Duration::from_secs(60);
 /// What a planner may ask of an executor.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// The tools of the subject. Fails where the token does not verify, so every
-    /// turn starts with it.
-    async fn list_tools(&self, token: &str) -> Result<Vec<Tool>, CallError>;
+    /// The tools of the subject, and the key that they are kept under. Fails where the token
+    /// does not verify, so every turn starts with it.
+    async fn list_tools(&self, token: &str) -> Result<ListToolsResponse, CallError>;
+    /// Which of these keys are erased.
+    async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError>;
     /// Dry run.
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError>;
     /// Reads, or carries out a proposal.
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError>;
+    /// Takes a proposal back: from then on no yes to it counts. Answers with the action, which
+    /// may have been carried out before.
+    async fn withdraw(&self, token: &str, proposal_id: &str) -> Result<Action, CallError>;
     /// Makes a guest known to the executor, for this conversation.
     async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError>;
     /// Hands a matter to a person.
@@ -169,7 +175,7 @@ fn timed<T>(message: T, patience: Duration) -> Request<T> {
 impl Executor for GrpcExecutor {
     /// The history is looked at after the first call: the newest checkpoint goes with that, so
     /// an executor that went back hears of it too.
-    async fn list_tools(&self, token: &str) -> Result<Vec<Tool>, CallError> {
+    async fn list_tools(&self, token: &str) -> Result<ListToolsResponse, CallError> {
         self.history.trusted()?;
         let request = ListToolsRequest { subject_token: token.to_owned() };
         let answer = called("ListTools", async {
@@ -178,7 +184,17 @@ impl Executor for GrpcExecutor {
         .await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?;
         self.history.look().await?;
-        Ok(answer.into_inner().tools)
+        Ok(answer.into_inner())
+    }
+
+    async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError> {
+        self.history.trusted()?;
+        let request = ListErasedRequest { kept_under };
+        let answer = called("ListErased", async {
+            self.client.clone().list_erased(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
+        Ok(answer.map_err(|s| CallError::from_status(&s))?.into_inner().kept_under)
     }
 
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {
@@ -202,6 +218,19 @@ impl Executor for GrpcExecutor {
             answer.action = Some(self.history.proved(action).await?);
         }
         Ok(answer)
+    }
+
+    async fn withdraw(&self, token: &str, proposal_id: &str) -> Result<Action, CallError> {
+        self.history.trusted()?;
+        let [subject_token, proposal_id] = [token, proposal_id].map(str::to_owned);
+        let request = WithdrawRequest { subject_token, proposal_id };
+        let answer = called("Withdraw", async {
+            self.client.clone().withdraw(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
+        let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
+        let action = answer.action.ok_or_else(|| CallError::Lost("no action came".to_owned()))?;
+        self.history.proved(action).await
     }
 
     async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {

@@ -23,6 +23,7 @@ pub mod confine;
 pub mod context;
 pub mod conversation;
 pub mod executor;
+mod forget;
 mod genai;
 pub mod history;
 pub mod keep;

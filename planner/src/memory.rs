@@ -1,7 +1,8 @@
 //! What the planner remembers over a restart: where each conversation stands, what was said
 //! in turns that came over HTTP, what models have cost. It is for going on, not for proof:
 //! what was done is the executor's to say. Names are digests; texts are in clear, in a file
-//! that is this user's alone, for as long as [`KEPT`].
+//! that is this user's alone, until nobody touched them for so long, or until the executor
+//! says that whose they are was erased.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -15,12 +16,13 @@ use sha2::{Digest as _, Sha256};
 use crate::budget::Amount;
 use thread::Thread;
 
+mod erased;
 mod thread;
+
+pub(crate) use erased::Gone;
 
 /// The file in the state folder.
 const FILE: &str = "conversations.db";
-/// What nobody touched for so long is forgotten: an approval may take days.
-pub const KEPT: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How often the old is looked for.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -52,11 +54,23 @@ const LAYOUT: &str = "
         micros  INTEGER NOT NULL        -- millionths of the prices' currency
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS spent_by_age ON spent (touched);
+    -- Whose each of them is, as the executor names the key of a person.
+    CREATE TABLE IF NOT EXISTS belongs (
+        kept_under TEXT NOT NULL,
+        name       BLOB NOT NULL,
+        touched    INTEGER NOT NULL,    -- seconds since 1970
+        PRIMARY KEY (kept_under, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS belongs_by_age ON belongs (touched);
 ";
 
 /// Remembers, or, without a folder, forgets with the process. Clones share it.
 #[derive(Clone, Default)]
-pub struct Memory(Option<Thread>);
+pub struct Memory {
+    thread: Option<Thread>,
+    /// Whoever has at hand what is kept here.
+    hear: erased::Hearers,
+}
 
 /// Memory could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +97,7 @@ impl Memory {
         let db = Connection::open(file)?;
         db.busy_timeout(Duration::from_secs(5))?;
         db.execute_batch(LAYOUT)?;
-        Ok(Self(Some(Thread::over(db))))
+        Ok(Self { thread: Some(Thread::over(db)), hear: erased::Hearers::default() })
     }
 
     /// Where a conversation stands; `None` where it is new or was forgotten.
@@ -91,7 +105,7 @@ impl Memory {
     /// # Errors
     /// When it cannot be read; that is logged.
     pub(crate) async fn conversation(&self, name: &str) -> Result<Option<String>, Unread> {
-        let Some(thread) = &self.0 else { return Ok(None) };
+        let Some(thread) = &self.thread else { return Ok(None) };
         let name = digest(name);
         let found = thread.ask(move |db| {
             let mut ask = db.prepare_cached("SELECT body FROM conversations WHERE name = ?1")?;
@@ -102,7 +116,7 @@ impl Memory {
 
     /// Keeps where a conversation stands.
     pub(crate) async fn keep_conversation(&self, name: &str, body: String) {
-        let Some(thread) = &self.0 else { return };
+        let Some(thread) = &self.thread else { return };
         let name = digest(name);
         let kept = thread.ask(move |db| {
             let mut put = db.prepare_cached(
@@ -119,7 +133,7 @@ impl Memory {
     /// # Errors
     /// When they cannot be read; that is logged.
     pub(crate) async fn turns(&self, thread: &str, most: usize) -> Result<Vec<Row>, Unread> {
-        let Some(desk) = &self.0 else { return Ok(vec![]) };
+        let Some(desk) = &self.thread else { return Ok(vec![]) };
         let (thread, most) = (digest(thread), i64::try_from(most).unwrap_or(i64::MAX));
         let found = desk.ask(move |db| {
             let mut ask = db.prepare_cached(
@@ -136,7 +150,7 @@ impl Memory {
 
     /// Keeps a turn of a thread, and the others with it.
     pub(crate) async fn keep_turn(&self, thread: &str, row: Row) {
-        let Some(desk) = &self.0 else { return };
+        let Some(desk) = &self.thread else { return };
         let thread = digest(thread);
         let kept = desk.ask(move |db| {
             let mut touch = db.prepare_cached("UPDATE turns SET touched = ?2 WHERE thread = ?1")?;
@@ -155,7 +169,7 @@ impl Memory {
     /// # Errors
     /// When it cannot be read; that is logged.
     pub(crate) async fn spent(&self, account: &str) -> Result<Option<Amount>, Unread> {
-        let Some(thread) = &self.0 else { return Ok(None) };
+        let Some(thread) = &self.thread else { return Ok(None) };
         let account = digest(account);
         let found = thread.ask(move |db| {
             let read = |row: &rusqlite::Row<'_>| {
@@ -176,7 +190,7 @@ impl Memory {
         spent: Amount,
     ) -> impl Future<Output = ()> + Send + use<> {
         let account = digest(account);
-        let kept = self.0.as_ref().map(|thread| {
+        let kept = self.thread.as_ref().map(|thread| {
             thread.ask(move |db| {
                 let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
                 let mut put = db.prepare_cached(
@@ -194,22 +208,26 @@ impl Memory {
         }
     }
 
-    /// Forgets the old, now and then, until the process ends.
-    pub async fn sweep(self) {
-        while self.0.is_some() {
-            let before = Timestamp::now().checked_sub(KEPT).map_or(0, Timestamp::as_second);
+    /// Forgets what nobody touched for so long, now and then, until the process ends.
+    pub async fn sweep(self, kept: SignedDuration) {
+        while self.thread.is_some() {
+            let before = Timestamp::now().checked_sub(kept).map_or(0, Timestamp::as_second);
             self.forget(before).await;
             tokio::time::sleep(SWEEP).await;
         }
     }
 
     async fn forget(&self, before: i64) {
-        let Some(thread) = &self.0 else { return };
-        for table in ["conversations", "turns", "spent"] {
+        let Some(thread) = &self.thread else { return };
+        let mut old = 0;
+        for table in ["conversations", "turns", "spent", "belongs"] {
             let gone = thread.ask(move |db| {
                 db.execute(&format!("DELETE FROM {table} WHERE touched < ?1"), [before])
             });
-            let _told = gone.await;
+            old += gone.await.unwrap_or_default();
+        }
+        if old > 0 {
+            thread.shorten().await;
         }
     }
 }

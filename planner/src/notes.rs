@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::{
     Action, Argument, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
-    GetHandoverResponse, MatchSubjectRequest, Plan, Proposal, ProposeRequest, RecordTurnRequest,
-    Tool, execute_request::Target,
+    GetHandoverResponse, ListToolsResponse, MatchSubjectRequest, Outcome, Plan, Proposal,
+    ProposeRequest, RecordTurnRequest, TurnAction, execute_request::Target,
 };
-use countersign_shared::turn::{Call, Told};
+use countersign_shared::turn::{Acted, Call, Told};
 use parking_lot::Mutex;
 use serde_json::{Map, Value as Json, json};
 
@@ -71,8 +71,12 @@ impl Model for Noted<dyn Model> {
 
 #[async_trait]
 impl Executor for Noted<dyn Executor> {
-    async fn list_tools(&self, token: &str) -> Result<Vec<Tool>, CallError> {
+    async fn list_tools(&self, token: &str) -> Result<ListToolsResponse, CallError> {
         self.inner.list_tools(token).await
+    }
+
+    async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError> {
+        self.inner.erased(kept_under).await
     }
 
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {
@@ -103,6 +107,16 @@ impl Executor for Noted<dyn Executor> {
                 let call = Call { observation: seen.unwrap_or_default(), ..call };
                 done.action.as_ref().map_or(call.clone(), |action| acted(call, action))
             }
+            Err(error) => refused(call, error),
+        });
+        answer
+    }
+
+    async fn withdraw(&self, token: &str, proposal_id: &str) -> Result<Action, CallError> {
+        let call = Call { proposal: proposal_id.to_owned(), ..named("withdraw") };
+        let answer = self.inner.withdraw(token, proposal_id).await;
+        self.notes.call(match &answer {
+            Ok(action) => acted(call, action),
             Err(error) => refused(call, error),
         });
         answer
@@ -213,14 +227,29 @@ fn refused(call: Call, error: &CallError) -> Call {
     }
 }
 
+/// What the frontend is told of an action.
+pub(crate) fn told(action: &TurnAction) -> Acted {
+    Acted {
+        tool: action.tool.clone(),
+        outcome: named_outcome(action.outcome()),
+        code: action.code.clone(),
+        receipt: action.receipt_id.clone(),
+    }
+}
+
+/// Empty where there is none.
+fn named_outcome(outcome: Outcome) -> String {
+    let name = outcome.as_str_name().trim_start_matches("OUTCOME_").to_lowercase();
+    if name == "unspecified" { String::new() } else { name }
+}
+
 fn acted(call: Call, action: &Action) -> Call {
-    let outcome = action.outcome().as_str_name().trim_start_matches("OUTCOME_").to_lowercase();
     Call {
         tool: action.tool.clone(),
         proposal: action.proposal_id.clone(),
         action: action.action_id.clone(),
         receipt: action.receipt_id.clone(),
-        outcome: if outcome == "unspecified" { String::new() } else { outcome },
+        outcome: named_outcome(action.outcome()),
         code: action.code.clone(),
         ..call
     }

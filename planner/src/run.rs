@@ -23,6 +23,7 @@ use crate::config::{Config, ModelConfig};
 use crate::conversation::Limits;
 use crate::conversation::turn::Engine;
 use crate::executor::{Executor, GrpcExecutor};
+use crate::forget;
 use crate::keep::Keep;
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
@@ -138,6 +139,7 @@ pub async fn run(
     let executor: Arc<dyn Executor> = Arc::new(GrpcExecutor::new(executor, keep));
     let recorder = Recorder::new(Arc::clone(&executor), turns.clone());
     let others = (memory.clone(), knowledge);
+    let asked = Arc::clone(&executor);
     let engine =
         Engine::new(executor, Arc::clone(&model), Limits::default(), others).recording(recorder);
     let engine = Arc::new(engine);
@@ -149,7 +151,8 @@ pub async fn run(
         ),
         None => None,
     };
-    tokio::spawn(memory.sweep());
+    tokio::spawn(memory.clone().sweep(config.kept_idle()));
+    tokio::spawn(forget::follow(asked, memory));
     let planner = PlannerServer::new(PlannerService::new(engine, turns.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PlannerServer<PlannerService>>().await;

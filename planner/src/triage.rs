@@ -132,7 +132,7 @@ fn says(text: &str, list: &[&str]) -> bool {
 }
 
 /// A no without a yes beside it: "no problem, yes please" is no no.
-fn is_no(text: &str) -> bool {
+pub(crate) fn is_no(text: &str) -> bool {
     let said = words(text, LEXICON.known());
     let first = |list: &[&str]| said.iter().position(|w| list.contains(&w.spelled.as_str()));
     match (first(NO), first(&["yes", "sure", "confirm"])) {

@@ -46,6 +46,9 @@ pub struct Told {
     pub models: Vec<ModelCall>,
     /// Each thing asked of the executor, in order.
     pub calls: Vec<Call>,
+    /// What the frontend was told of each action, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Acted>,
     /// What the user was told.
     pub reply: String,
     /// Where something was left out for its size.
@@ -92,7 +95,7 @@ pub struct Exchange {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Call {
-    /// `read`, `propose`, `execute`, `match` or `escalate`.
+    /// `read`, `propose`, `execute`, `withdraw`, `look`, `match` or `escalate`.
     pub what: String,
     /// The tool.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -118,4 +121,22 @@ pub struct Call {
     /// The executor's code; empty for a plain yes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub code: String,
+}
+
+/// An action as the frontend was told of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Acted {
+    /// The tool; empty where none was understood.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tool: String,
+    /// How it ended; empty while it waits, or where it was refused before it began.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub outcome: String,
+    /// The code; empty for a plain yes.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// The receipt; empty where there is none yet.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub receipt: String,
 }

@@ -1,6 +1,7 @@
 //! `countersign eval`: scenarios, played with any model against the real pair and a sandbox shop.
 //!
 //! ```text
+//! history ─trace─▶ files
 //! files ─scenario─▶ theatre ─▶ house (an executor, a tenant for each play)   ┐
 //!                     │        shop (the sandbox, one a lane)                ├─ play ─▶ judge ─▶ report
 //!                     └──────▶ server (script, a real model, a recording)    ┘
@@ -20,6 +21,8 @@ pub mod judge;
 pub mod play;
 mod report;
 pub mod theatre;
+
+mod trace;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
@@ -41,17 +44,24 @@ Examples:
   countersign eval deploy/scenarios --model some-model --base-url http://127.0.0.1:11434/v1 --record tapes
   countersign eval deploy/scenarios --replay tapes
   countersign eval my.yaml --repeat 5 --json
+  countersign eval from-trace --ticket T-4711 --executor … --tls … --executor-id … --out my.yaml
 
 A scenario with a `model:` of its own shows what the pair makes of a bad model; every other one is
 read by the model that is named, or by the built-in reader. How to write one: EVALUATION.md.";
 
 /// What `eval` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub struct Args {
+    #[command(subcommand)]
+    make: Option<Make>,
     /// A scenario, or a folder of them.
-    #[arg(value_name = "DIR|FILE")]
-    scenarios: PathBuf,
+    #[arg(value_name = "DIR|FILE", required = true)]
+    scenarios: Option<PathBuf>,
     /// The model's name on an OpenAI-compatible server. Without it: the built-in reader.
     #[arg(long, value_name = "NAME", requires = "base_url")]
     model: Option<String>,
@@ -87,12 +97,23 @@ pub struct Args {
     json: bool,
 }
 
-/// Plays the scenarios and prints how they went.
+/// Where scenarios come from.
+#[derive(Debug, clap::Subcommand)]
+enum Make {
+    /// Make a scenario of a conversation that was held: what was said, what came of it, and what
+    /// must never be told.
+    FromTrace(trace::Args),
+}
+
+/// Plays the scenarios and prints how they went, or makes one.
 ///
 /// # Errors
 /// When a scenario is not understood, or something does not start.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some(Make::FromTrace(args)) = &args.make {
+        return runtime.block_on(trace::run(args));
+    }
     let report = runtime.block_on(evaluate(&args));
     runtime.shutdown_background();
     let report = report?;
@@ -105,7 +126,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn evaluate(args: &Args) -> anyhow::Result<Report> {
-    let scenarios = scenario::read_all(&args.scenarios)?;
+    let folder = args.scenarios.as_ref().context("say which: a scenario, or a folder of them")?;
+    let scenarios = scenario::read_all(folder)?;
     let model = model(args)?;
     anyhow::ensure!(
         args.repeat == 1 || (args.record.is_none() && args.replay.is_none()),

@@ -48,6 +48,7 @@ pub mod report;
 mod auditor;
 mod binaries;
 mod completions;
+mod conversation;
 mod ed25519;
 mod guard;
 mod logkey;

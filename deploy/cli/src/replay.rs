@@ -3,23 +3,15 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::Parser;
-use countersign_proto::v1::FindRequest;
-use countersign_proto::v1::audit_client::AuditClient;
 use countersign_shared::receipt::Receipt;
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::audit::chain::{Recorded, turn};
 use crate::command::OK;
+use crate::conversation::ConversationArgs;
 use crate::page::Page;
-use crate::receipts::Logged;
-use crate::remote::{ExecutorArgs, timed};
-
-/// Most turns and receipts of a conversation, and the largest answer in bytes.
-const MOST: u32 = 500;
-const LARGEST: usize = 64 * 1024 * 1024;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,20 +19,14 @@ Examples:
       --executor-id spiffe://shop.example/executor
   countersign replay --conversation c-77 --executor … --json
 
-Nothing is done again: it is read.";
+Nothing is done again: it is read. To make a scenario of it: countersign eval from-trace.";
 
 /// What `replay` takes.
 #[derive(Debug, Parser)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The frontend's ticket.
-    #[arg(long, value_name = "REF", required_unless_present = "conversation")]
-    ticket: Option<String>,
-    /// The conversation.
-    #[arg(long)]
-    conversation: Option<String>,
     #[command(flatten)]
-    executor: ExecutorArgs,
+    which: ConversationArgs,
     /// Print one JSON object a step.
     #[arg(long)]
     json: bool,
@@ -72,29 +58,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// In the order in which they happened.
 async fn steps(args: &Args) -> anyhow::Result<Vec<Step>> {
-    let mut client = AuditClient::new(args.executor.channel()?).max_decoding_message_size(LARGEST);
-    let request = FindRequest {
-        external_ref: args.ticket.clone().unwrap_or_default(),
-        conversation_id: args.conversation.clone().unwrap_or_default(),
-        page_size: MOST,
-        ..FindRequest::default()
-    };
-    let found = client.find(timed(request)).await;
-    let found = found.map_err(|status| args.executor.refused(&status))?.into_inner();
-    if !found.next_page_token.is_empty() {
-        writeln!(io::stderr(), "There is more: only the newest {MOST} receipts are shown.")?;
-    }
-    let mut steps = Vec::new();
-    for told in found.turns {
-        steps.push(Step::Told(Box::new(Recorded::read(told)?)));
-    }
-    for receipt in found.receipts {
-        let logged = Logged::of(receipt)?;
-        steps.push(Step::Sealed(Box::new(logged.receipt)));
-    }
-    if steps.is_empty() {
-        bail!("the executor knows nothing of it: look with `countersign audit find`");
-    }
+    let found = args.which.collect().await?;
+    let told = found.turns.into_iter().map(|told| Step::Told(Box::new(told)));
+    let sealed = found.receipts.into_iter().map(|receipt| Step::Sealed(Box::new(receipt)));
+    let mut steps: Vec<_> = told.chain(sealed).collect();
     steps.sort_by_key(Step::at);
     Ok(steps)
 }

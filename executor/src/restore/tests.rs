@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Log;
-use crate::ports::{Fed, Named, Store as _, StoreError};
+use crate::ports::{Fed, Named, Persons as _, Store as _, StoreError};
 use crate::standing::Quarantine;
 use crate::store::sqlite::{Sqlite, backup};
 use crate::testing::{applied, event, granted, id, proposed};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign_core::contract::{self, Body, Confirm, Contract};
 use countersign_core::lifecycle::State;
+use countersign_core::person::Person;
 use countersign_core::subject::Subject;
 use countersign_proto::v1::{self, execute_request::Target, executor_server::Executor};
 use countersign_shared::codes::Code;
@@ -24,11 +25,14 @@ use crate::peer::Caller;
 use crate::ports::{Named, ReceiptQuery, SealedReceipt, StoreError};
 use crate::quarantine::Witness;
 use crate::running::Step;
-use crate::turned::Turned;
+use crate::turned::{Turned, unavailable};
 use crate::wire;
 
 /// How long `Execute` waits before it answers with an action still under way.
 const WAIT: Duration = Duration::from_secs(30);
+
+/// Names of keys that a planner may ask about at once.
+const MOST_ERASED: usize = 500;
 
 /// The grant of a person's word that ends a matter.
 const FINISHED: &str = "finish";
@@ -70,6 +74,12 @@ impl ExecutorService {
         let owner = &step.state.proposal().asked().subject;
         let (sealed, proof) = audit::proved(&self.desk, owner, id).await?;
         Ok(v1::Action { receipt: sealed.body, tlog_proof: proof, ..shown })
+    }
+
+    async fn kept_under(&self, person: &Person) -> Result<String, Status> {
+        let store = &self.desk.pipeline.store;
+        let named = store.kept_under(&store.person(person)).await;
+        Ok(named.map_err(|e| Turned::only(unavailable(&e)))?)
     }
 
     async fn request(
@@ -163,7 +173,23 @@ impl Executor for ExecutorService {
                 && self.desk.pipeline.driver.account(&request.subject.tenant, c).is_ok()
         };
         let tools = self.desk.pipeline.catalog.tools.values().filter(usable).map(|c| tool(c));
-        Ok(Response::new(v1::ListToolsResponse { tools: tools.collect() }))
+        let kept_under = self.kept_under(&Person::of(&request.subject)).await?;
+        Ok(Response::new(v1::ListToolsResponse { tools: tools.collect(), kept_under }))
+    }
+
+    async fn list_erased(
+        &self,
+        request: Request<v1::ListErasedRequest>,
+    ) -> Result<Response<v1::ListErasedResponse>, Status> {
+        self.caller(&request).await?;
+        let asked = request.into_inner().kept_under;
+        if asked.len() > MOST_ERASED {
+            let why = format!("at most {MOST_ERASED} names may be asked for at once");
+            return Err(Refusal::new(Code::ArgumentInvalid, why).into_status());
+        }
+        let gone = self.desk.pipeline.store.erased(&asked).await;
+        let kept_under = gone.map_err(|e| Turned::only(unavailable(&e)))?;
+        Ok(Response::new(v1::ListErasedResponse { kept_under }))
     }
 
     async fn propose(
@@ -180,7 +206,8 @@ impl Executor for ExecutorService {
         let made = self.desk.propose(&request, &plan).await?;
         let sent = Some(&made).filter(|_| wire.confirm_by_link);
         let link_sent_to = sent.and_then(|made| self.desk.send_link(made)).unwrap_or_default();
-        let proposal = v1::Proposal { link_sent_to, ..wire::proposal(&made) };
+        let kept_under = self.kept_under(&Person::about(&made)).await?;
+        let proposal = v1::Proposal { link_sent_to, kept_under, ..wire::proposal(&made) };
         Ok(Response::new(v1::ProposeResponse { proposal: Some(proposal) }))
     }
 

@@ -12,6 +12,7 @@
 mod claims;
 mod executors;
 mod log;
+mod persons;
 mod register;
 mod tables;
 mod turns;
@@ -29,7 +30,6 @@ use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
-use countersign_core::person::Person;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
@@ -481,15 +481,6 @@ impl Store for Memory {
 
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         self.act(|tables, me| tables.feed(me, sink, fed)).await
-    }
-
-    fn person(&self, person: &Person) -> String {
-        log::named(person)
-    }
-
-    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
-        let person = person.to_owned();
-        self.read(move |tables| Ok(tables.knows(&person))).await
     }
 
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {

@@ -25,6 +25,7 @@ mod keys;
 mod looks;
 mod matches;
 mod migrate;
+mod persons;
 mod purge;
 mod register;
 mod reserved;
@@ -47,7 +48,6 @@ use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
-use countersign_core::person::Person;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
@@ -535,14 +535,6 @@ impl Store for Postgres {
             .boxed()
         });
         Ok(done.await?)
-    }
-
-    fn person(&self, person: &Person) -> String {
-        self.veil.person(person)
-    }
-
-    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
-        self.veil.knows(person).await
     }
 
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {

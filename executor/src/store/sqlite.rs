@@ -19,6 +19,7 @@ mod keys;
 mod matches;
 mod migrate;
 mod offline;
+mod persons;
 mod probe;
 mod purge;
 mod register;
@@ -44,7 +45,6 @@ use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::limit::{Budget, Spent};
-use countersign_core::person::Person;
 use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
@@ -517,14 +517,6 @@ impl Store for Sqlite {
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         let sink = sink.to_owned();
         self.act(move |batch| sinks::feed(batch.db(), &sink, &fed)).await
-    }
-
-    fn person(&self, person: &Person) -> String {
-        self.veil.person(person)
-    }
-
-    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
-        self.veil.knows(person).await
     }
 
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {

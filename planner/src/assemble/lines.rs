@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::choose::{Candidate, Mention, left_out, mentioned, names_other_goods, rivals, whole};
 use super::{ArgumentSpec, Break, Builder, Given, Source, fields_of, list_of, question, typed};
 use crate::model::offline::phrase;
-use crate::model::offline::text::Word;
+use crate::model::offline::text::{Word, stem};
 
 /// One chosen element and how many of it were asked for.
 struct Line {
@@ -182,18 +182,16 @@ fn amount_beside(element: &Json, name: &str) -> Option<i64> {
 const NUMBERS: &[&str] =
     &["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
+/// Words between a number and what it counts: "two pairs of the socks".
+const BETWEEN: &[&str] =
+    &["of", "the", "those", "these", "my", "pairs", "pieces", "packs", "sets", "boxes", "bottles"];
+
 /// The number that stands before each mention: "two of the mugs", "3 plates".
 fn counts(text: &str, mentions: &[Mention]) -> Vec<Option<i64>> {
     let said = phrase::said(text);
     let number = |w: &Word| {
         let digits = w.stem.trim_end_matches('x');
-        let spelled = || {
-            NUMBERS
-                .iter()
-                .skip(1)
-                .position(|n| crate::model::offline::text::stem(n) == w.stem)
-                .map(|n| n + 1)
-        };
+        let spelled = || NUMBERS.iter().skip(1).position(|n| stem(n) == w.stem).map(|n| n + 1);
         let short = digits.len() <= 2 && !digits.is_empty();
         digits
             .parse()
@@ -202,8 +200,11 @@ fn counts(text: &str, mentions: &[Mention]) -> Vec<Option<i64>> {
             .or_else(|| spelled().and_then(|n| i64::try_from(n).ok()))
     };
     let before = |m: &Mention| {
-        let steps = said.get(..m.word).unwrap_or_default().iter().rev().take(4);
+        let counted = |w: &&Word| !BETWEEN.iter().any(|b| stem(b) == w.stem);
+        let steps = said.get(..m.word).unwrap_or_default().iter().rev();
         steps
+            .filter(counted)
+            .take(4)
             .take_while(|w| !matches!(w.stem.as_str(), "and" | "order" | "from" | "week" | "day"))
             .find_map(number)
     };
@@ -219,6 +220,11 @@ mod tests {
         let at = |word| Mention { candidate: 0, word };
         assert_eq!(counts("refund 2 of the mugs", &[at(4)]), [Some(2)]);
         assert_eq!(counts("refund three plates", &[at(2)]), [Some(3)]);
+        for pairs in ["refund two pairs of the thick boot socks", "two pairs of those boot socks"] {
+            let words = pairs.split(' ').count();
+            assert_eq!(counts(pairs, &[at(words - 1)]), [Some(2)], "{pairs}");
+            assert_eq!(counts(pairs, &[at(words - 2)]), [Some(2)], "{pairs}");
+        }
         assert_eq!(counts("from order 1004 the mug", &[at(4)]), [None]);
         assert_eq!(counts("the cap and 2 mugs", &[at(1), at(4)]), [None, Some(2)]);
     }

@@ -7,7 +7,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value as Json, json};
 use tokio_util::task::TaskTracker;
 
-use super::{Opened, serve};
+use super::{MAX_TURNS, Opened, serve};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 
@@ -38,6 +38,16 @@ impl Face {
 
     /// Over this executor, with what an earlier planner remembered in its folder.
     async fn over(executor: Arc<FakeExecutor>, memory: Option<&std::path::Path>) -> Self {
+        Self::with(executor, memory, None, MAX_TURNS).await
+    }
+
+    /// The same with a certificate of its own, and room for so many turns.
+    async fn with(
+        executor: Arc<FakeExecutor>,
+        memory: Option<&std::path::Path>,
+        certified: Option<&rcgen::CertifiedKey<rcgen::KeyPair>>,
+        room: usize,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
             folder.path().join("keys"),
@@ -50,6 +60,15 @@ impl Face {
             chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: web\n      keys: keys\n\
             \x20     subject: { token: X-Subject-Token }\n      conversation: X-Chat\n      signs: true\n\
             \x20     origins: [\"https://chat.shop.example\"]\n";
+        let mut yaml = yaml.to_owned();
+        let mut http = reqwest::Client::builder().no_proxy();
+        if let Some(rcgen::CertifiedKey { cert, signing_key }) = certified {
+            std::fs::write(folder.path().join("web.crt"), cert.pem()).unwrap();
+            std::fs::write(folder.path().join("web.key"), signing_key.serialize_pem()).unwrap();
+            yaml.push_str("  tls: { cert: web.crt, key: web.key }\n");
+            let trusted = reqwest::Certificate::from_pem(cert.pem().as_bytes()).unwrap();
+            http = http.tls_certs_only([trusted]);
+        }
         std::fs::write(&file, yaml).unwrap();
         let memory = memory.map(|at| Memory::open(at).unwrap()).unwrap_or_default();
         let engine = Engine::new(
@@ -58,14 +77,16 @@ impl Face {
             Limits::default(),
             (memory.clone(), Knowledge::default()),
         );
-        let chat = Opened::of(Config::load(&file).unwrap().chat.unwrap()).unwrap();
+        let mut chat = Opened::of(Config::load(&file).unwrap().chat.unwrap()).unwrap();
+        chat.room = room;
         let address = serve(chat, Arc::new(engine), TaskTracker::new(), memory, Default::default())
             .await
             .unwrap();
         // The crate's client brings no provider of its own.
         let _set = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { url: format!("http://{address}"), executor, http, _folder: folder }
+        let http = http.build().unwrap();
+        let scheme = if certified.is_some() { "https" } else { "http" };
+        Self { url: format!("{scheme}://{address}"), executor, http, _folder: folder }
     }
 
     fn ask(&self, said: &[&str], more: &Json) -> RequestBuilder {
@@ -308,4 +329,35 @@ async fn pages_of_other_origins_may_read_nothing() {
         assert!(!allowed("https://evil.example", preflight).await);
         assert!(!allowed("null", preflight).await);
     }
+}
+
+#[tokio::test]
+async fn with_a_certificate_it_is_served_over_tls_and_in_no_other_way() {
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let face = Face::with(FakeExecutor::new(SHOP), None, Some(&certified), MAX_TURNS).await;
+    assert!(face.say(&["where is order #1001?"]).await.contains("#1001"));
+    let models = |client: reqwest::Client, url: &str| {
+        client.get(format!("{url}/v1/models")).bearer_auth(KEY).send()
+    };
+    let answer = models(face.http.clone(), &face.url).await.unwrap();
+    assert_eq!((answer.status(), answer.version()), (StatusCode::OK, http::Version::HTTP_2));
+    // Whoever does not know the certificate, and whoever speaks without TLS, hears nothing.
+    let another = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let another = reqwest::Certificate::from_pem(another.cert.pem().as_bytes()).unwrap();
+    let stranger = reqwest::Client::builder().no_proxy().tls_certs_only([another]);
+    assert!(models(stranger.build().unwrap(), &face.url).await.is_err());
+    let plain = face.url.replace("https://", "http://");
+    assert!(models(face.http.clone(), &plain).await.is_err());
+}
+
+#[tokio::test]
+async fn a_full_house_says_when_to_come_back_and_begins_nothing() {
+    let face = Face::with(FakeExecutor::new(SHOP), None, None, 0).await;
+    face.executor.shop.lock().no_confirmation = true;
+    let answer = face.ask(&["cancel order #1001"], &json!({})).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    let body: Json = answer.json().await.unwrap();
+    assert_eq!(error(&body).0, "overloaded", "{body}");
+    assert!(face.executor.proposed().is_empty());
 }

@@ -30,7 +30,7 @@ const ROOT: Place = [0; 32];
 /// All conversations of all frontends.
 #[derive(Default)]
 pub(super) struct Threads {
-    kept: Mutex<HashMap<String, Thread>>,
+    kept: Arc<Mutex<HashMap<String, Thread>>>,
     memory: Memory,
 }
 
@@ -118,7 +118,10 @@ struct Written {
 
 impl Threads {
     pub(super) fn new(memory: Memory) -> Self {
-        Self { kept: Mutex::default(), memory }
+        let kept: Arc<Mutex<HashMap<String, Thread>>> = Arc::default();
+        let at_hand = Arc::clone(&kept);
+        memory.tell(move |gone| at_hand.lock().retain(|name, _| !gone.has(name)));
+        Self { kept, memory }
     }
 
     /// Keeps how a new turn ended, over a restart.

@@ -116,8 +116,9 @@ pub(super) async fn taken(
     chat.turns.spawn(async move {
         let (events, said) = mpsc::unbounded_channel();
         let engine = Arc::clone(&own.engine);
+        let thread = name.clone();
         let taken = async move {
-            within("turn", engine.turn_of(request, Ok(verified), &events)).await;
+            within("turn", engine.turn_of(request, Ok(verified), &thread, &events)).await;
         };
         let turn = tokio::spawn(trace.scope(taken));
         let keep = |turn, card| own.threads.keep(&name, &new, turn, card);

@@ -70,6 +70,7 @@ impl Engine {
         conversation.focus = ready.focus;
         let ending = match submit::propose(self.executor.as_ref(), &scene.asker, write).await {
             Ok(proposal) => {
+                conversation.kept_under.extend(kept_under(&proposal));
                 self.granted_or_shown(scene, conversation, task, proposal, after_receipt_id).await
             }
             Err(CallError::Refused(refusal)) => not_proposed(conversation, task, &refusal)?,
@@ -318,7 +319,7 @@ impl Engine {
 }
 
 /// What an action shows of itself.
-fn about(action: &Action) -> Ending {
+pub(super) fn about(action: &Action) -> Ending {
     let shown = TurnAction {
         tool: action.tool.clone(),
         outcome: action.outcome,
@@ -383,4 +384,9 @@ fn after_refusal(
         actions: vec![refused_action(tool, refusal)],
         ..Ending::says(intent, reply::refused(refusal))
     }
+}
+
+/// The key of whom it is about; none where the executor names none.
+fn kept_under(proposal: &Proposal) -> Option<String> {
+    Some(proposal.kept_under.clone()).filter(|key| !key.is_empty())
 }

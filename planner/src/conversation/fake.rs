@@ -53,6 +53,8 @@ pub(crate) struct Shop {
     pub(crate) propose_script: VecDeque<CallError>,
     pub(crate) execute_script: VecDeque<Result<Action, CallError>>,
     pub(crate) list_script: VecDeque<CallError>,
+    pub(crate) withdrawn: Vec<String>,
+    pub(crate) withdraw_script: VecDeque<Result<Action, CallError>>,
     pub(crate) watch_script: VecDeque<Action>,
     /// What is not there any more.
     pub(crate) forgotten: bool,
@@ -65,6 +67,9 @@ pub(crate) struct Shop {
     pub(crate) guest: bool,
     pub(crate) matched: Vec<(String, String)>,
     pub(crate) escalate_script: VecDeque<CallError>,
+    /// The key of the subject, and those that are erased.
+    pub(crate) kept_under: String,
+    pub(crate) erased: Vec<String>,
     /// How often it was asked for its tools.
     pub(crate) listed: usize,
     /// How what was handed over stands.
@@ -246,12 +251,30 @@ pub(crate) fn sealed(outcome: Outcome, said: &str) -> Action {
 
 #[async_trait]
 impl Executor for FakeExecutor {
-    async fn list_tools(&self, _token: &str) -> Result<Vec<Tool>, CallError> {
-        self.shop.lock().listed += 1;
-        match self.shop.lock().list_script.pop_front() {
+    async fn list_tools(&self, _token: &str) -> Result<ListToolsResponse, CallError> {
+        let mut shop = self.shop.lock();
+        shop.listed += 1;
+        match shop.list_script.pop_front() {
             Some(error) => Err(error),
-            None => Ok(self.tools.clone()),
+            None => {
+                let kept_under = shop.kept_under.clone();
+                Ok(ListToolsResponse { tools: self.tools.clone(), kept_under })
+            }
         }
+    }
+
+    async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError> {
+        let gone = &self.shop.lock().erased;
+        Ok(kept_under.into_iter().filter(|key| gone.contains(key)).collect())
+    }
+
+    async fn withdraw(&self, _token: &str, proposal_id: &str) -> Result<Action, CallError> {
+        let mut shop = self.shop.lock();
+        shop.withdrawn.push(proposal_id.to_owned());
+        shop.withdraw_script.pop_front().unwrap_or_else(|| {
+            let code = Code::ProposalWithdrawn.name().to_owned();
+            Ok(Action { code, receipt_id: "rcp_w".into(), ..Action::default() })
+        })
     }
 
     async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_proto::v1::{
-    ConverseRequest, ConverseResponse, Intent, Progress, Turn, converse_response,
+    ConverseRequest, ConverseResponse, Intent, ListToolsResponse, Progress, Turn, converse_response,
 };
 use countersign_shared::turn::Told;
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,15 +16,16 @@ use super::held::Held;
 use super::{Choosing, Conversation, Conversations, Limits, Stage};
 use crate::assemble::Task;
 use crate::assemble::span::Said;
-use crate::context::Asker;
+use crate::budget::account;
+use crate::context::{Asker, purse};
 use crate::executor::{CallError, Executor};
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
-use crate::notes::{Noted, Notes};
+use crate::notes::{self, Noted, Notes};
 use crate::record::Recorder;
 use crate::tools::{Toolbox, Toolboxes};
-use crate::triage::{Heard, triage};
+use crate::triage::{Heard, is_no, triage};
 use crate::{reply, subject};
 
 /// Holds conversations and takes their turns.
@@ -42,7 +43,11 @@ pub struct Engine {
 
 /// What a subject may use, whom the executor has just verified. Made only by
 /// [`Engine::verify`].
-pub struct Verified(Arc<Toolbox>);
+pub struct Verified {
+    toolbox: Arc<Toolbox>,
+    /// The key that what is remembered of them lies under.
+    kept_under: String,
+}
 
 /// Where a turn's events go. A frontend that left is no reason to stop.
 pub type Events = UnboundedSender<ConverseResponse>;
@@ -74,10 +79,13 @@ impl Engine {
         limits: Limits,
         (memory, knowledge): (Memory, Knowledge),
     ) -> Self {
+        let conversations = Arc::new(Conversations::new(limits));
+        let at_hand = Arc::clone(&conversations);
+        memory.tell(move |gone| at_hand.forget(gone));
         Self {
             executor,
             model,
-            conversations: Arc::new(Conversations::new(limits)),
+            conversations,
             memory,
             knowledge,
             toolboxes: Arc::default(),
@@ -114,29 +122,33 @@ impl Engine {
     /// # Errors
     /// What it said, or that it cannot be asked.
     pub async fn verify(&self, token: &str) -> Result<Verified, CallError> {
-        Ok(Verified(self.toolboxes.of(self.executor.list_tools(token).await?)))
+        let ListToolsResponse { tools, kept_under } = self.executor.list_tools(token).await?;
+        Ok(Verified { toolbox: self.toolboxes.of(tools), kept_under })
     }
 
     /// Takes one turn and sends its events; the last one is the turn's result.
     pub async fn turn(&self, request: ConverseRequest, events: &Events) {
         let verified = self.verify(&request.subject_token).await;
-        self.turn_of(request, verified, events).await;
+        self.turn_of(request, verified, "", events).await;
     }
 
-    /// The same, of a subject who was asked about already.
+    /// The same, of a subject who was asked about already. `also` is what memory calls what a
+    /// frontend's turns keep of the conversation; empty where they keep nothing.
     pub async fn turn_of(
         &self,
         request: ConverseRequest,
         verified: Result<Verified, CallError>,
+        also: &str,
         events: &Events,
     ) {
-        self.noting().take(request, verified, events).await;
+        self.noting().take(request, verified, also, events).await;
     }
 
     async fn take(
         &self,
         request: ConverseRequest,
         verified: Result<Verified, CallError>,
+        also: &str,
         events: &Events,
     ) {
         let own = subject::key(&request.subject_token);
@@ -144,7 +156,16 @@ impl Engine {
         let conversation = self.conversations.enter(&key, Instant::now());
         let mut conversation = conversation.lock().await;
         conversation.recall(&self.memory, &key).await;
+        let purse = purse(&request.subject_token, &request.conversation_id);
+        let names = [&*key, also, &*account(&purse)];
+        if let Ok(verified) = &verified {
+            conversation.is_of(&verified.kept_under);
+            self.memory.belongs(&verified.kept_under, &names);
+        }
         let ending = self.answer(&request, verified, &mut conversation, events).await;
+        for kept_under in &conversation.kept_under {
+            self.memory.belongs(kept_under, &names);
+        }
         conversation.keep(&self.memory, &key).await;
         self.tell(&request, &ending);
         if let Some(card) = ending.card {
@@ -169,7 +190,8 @@ impl Engine {
             return;
         }
         let intent = ending.intent.as_str_name().trim_start_matches("INTENT_").to_lowercase();
-        let told = Told { intent, reply: ending.reply.clone(), ..self.notes.taken() };
+        let actions = ending.actions.iter().map(notes::told).collect();
+        let told = Told { intent, reply: ending.reply.clone(), actions, ..self.notes.taken() };
         recorder.record(request, told);
     }
 
@@ -183,7 +205,7 @@ impl Engine {
         events: &Events,
     ) -> Ending {
         let toolbox = match verified {
-            Ok(Verified(toolbox)) => toolbox,
+            Ok(Verified { toolbox, .. }) => toolbox,
             Err(error) => {
                 let refused = error.refusal().map(|refusal| refused_action("", refusal));
                 return Ending {
@@ -276,7 +298,17 @@ impl Engine {
             (Heard::Again, Stage::Repeating(waiting)) => {
                 self.proposed(scene, conversation, waiting.task, &waiting.receipt_id).await
             }
+            (Heard::Drop, Stage::Confirming(waiting)) => {
+                let told = self.taken_back(scene, conversation, waiting).await;
+                told.unwrap_or_else(|| Ending::says(Intent::Action, reply::DROPPED))
+            }
             (Heard::Drop, _dropped) => Ending::says(Intent::Action, reply::DROPPED),
+            (Heard::New, Stage::Confirming(waiting)) if is_no(text) => {
+                match self.taken_back(scene, conversation, waiting).await {
+                    Some(told) => told,
+                    None => self.decided(scene, conversation, text).await,
+                }
+            }
             (_new, stage) => {
                 if let Stage::Checking(checking) = stage {
                     conversation.stage = Stage::Checking(checking);

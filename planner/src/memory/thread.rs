@@ -2,6 +2,7 @@
 //! Jobs are done in the order in which they were asked for; those that wait together share
 //! a commit.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
 
@@ -23,13 +24,22 @@ pub(super) struct Thread(Arc<Desk>);
 struct Desk {
     db: Mutex<Option<Connection>>,
     jobs: OnceLock<Sender<Job>>,
+    /// Whether the log of writes is to be emptied after the next commit.
+    shorten: Arc<AtomicBool>,
 }
 
 impl Thread {
     /// Over a connection. The thread itself begins with the first job: a process confines
     /// itself while it has one.
     pub(super) fn over(db: Connection) -> Self {
-        Self(Arc::new(Desk { db: Mutex::new(Some(db)), jobs: OnceLock::new() }))
+        let (db, jobs) = (Mutex::new(Some(db)), OnceLock::new());
+        Self(Arc::new(Desk { db, jobs, shorten: Arc::default() }))
+    }
+
+    /// Empties the log of writes into the file, so that what was deleted is in neither.
+    pub(super) async fn shorten(&self) {
+        self.0.shorten.store(true, Ordering::Relaxed);
+        let _told = self.ask(|_| Ok(())).await;
     }
 
     /// Queues a job before it returns; what is awaited is its answer, durable where it wrote.
@@ -59,7 +69,8 @@ impl Desk {
             let (jobs, queue) = mpsc::channel();
             if let Some(db) = self.db.lock().take() {
                 let thread = std::thread::Builder::new().name("memory".to_owned());
-                if let Err(error) = thread.spawn(move || work(&db, &queue)) {
+                let shorten = Arc::clone(&self.shorten);
+                if let Err(error) = thread.spawn(move || work(&db, &queue, &shorten)) {
                     tracing::error!(%error, "no thread for what is remembered");
                 }
             }
@@ -68,7 +79,7 @@ impl Desk {
     }
 }
 
-fn work(db: &Connection, queue: &Receiver<Job>) {
+fn work(db: &Connection, queue: &Receiver<Job>, shorten: &AtomicBool) {
     while let Ok(first) = queue.recv() {
         let begun = db.execute_batch("BEGIN IMMEDIATE");
         let jobs = std::iter::once(first).chain(queue.try_iter()).take(TOGETHER);
@@ -76,6 +87,9 @@ fn work(db: &Connection, queue: &Receiver<Job>) {
         let held = logged(begun.and_then(|()| db.execute_batch("COMMIT"))).is_some();
         if !held && !db.is_autocommit() {
             let _undone = logged(db.execute_batch("ROLLBACK"));
+        }
+        if shorten.swap(false, Ordering::Relaxed) {
+            let _logged = logged(db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
         }
         for answer in answers {
             answer(held);

@@ -31,11 +31,16 @@ pub async fn with_chat() -> Pair {
 
 /// Starts the planner, or another on the same folder.
 fn serve_chat(pair: &mut Pair) {
+    serve_chat_with(pair, "");
+}
+
+/// The same with these lines beside the planner's configuration.
+pub fn serve_chat_with(pair: &mut Pair, more: &str) {
     fs::write(pair.path("signing.keys"), SIGNING).unwrap();
     fs::write(pair.path("asserting.keys"), ASSERTING).unwrap();
     fs::write(pair.path("asserting.pem"), pair.issuer.secret_pem()).unwrap();
     let chat = format!(
-        "chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: signing\n      keys: signing.keys\n\
+        "{more}chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: signing\n      keys: signing.keys\n\
          \x20     subject: {{ token: X-Subject-Token }}\n      conversation: X-OpenWebUI-Chat-Id\n\
          \x20     signs: true\n      per_minute_each: 1000\n    - name: asserting\n      keys: asserting.keys\n\
          \x20     conversation: X-OpenWebUI-Chat-Id\n      per_minute_each: 1000\n      subject:\n\

@@ -1,6 +1,8 @@
 //! Two customers do the same things; one of them is erased. Nothing of theirs is left in any
 //! form, a copy from before opens nothing of theirs, and of everybody else nothing changes.
 
+mod planner;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -42,6 +42,7 @@ mod escalations;
 mod fail_closed;
 mod floods;
 mod fork_detected;
+mod from_trace;
 mod independent_verifier;
 mod key_rotation;
 mod kill_storm;

@@ -2,32 +2,22 @@
 //! and without one, all the same in receipts.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::pki::Role;
 use countersign_proto::v1;
-use parking_lot::Mutex;
 use prost::Message;
 use serde_json::json;
-use tonic::server::UnaryService;
 
 use super::action_flow::receipt;
 use super::chat::{SIGNING, with_chat};
+use super::support::collector::{Seen, collector};
 use super::support::pair::Pair;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 /// As much of OTLP as is looked at.
-#[derive(Clone, PartialEq, Message)]
-struct Export {
-    #[prost(message, repeated, tag = "1")]
-    resources: Vec<Resource>,
-}
-
 #[derive(Clone, PartialEq, Message)]
 struct Resource {
     #[prost(message, repeated, tag = "2")]
@@ -68,60 +58,11 @@ struct Value {
     text: String,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Nothing {}
-
-type Seen = Arc<Mutex<Vec<Span>>>;
-
-/// Takes every export.
-#[derive(Clone)]
-struct Collect(Seen);
-
-impl UnaryService<Export> for Collect {
-    type Response = Nothing;
-    type Future = std::future::Ready<Result<tonic::Response<Nothing>, tonic::Status>>;
-
-    fn call(&mut self, request: tonic::Request<Export>) -> Self::Future {
-        let resources = request.into_inner().resources.into_iter();
-        let spans = resources.flat_map(|r| r.scopes).flat_map(|scope| scope.spans);
-        self.0.lock().extend(spans);
-        std::future::ready(Ok(tonic::Response::new(Nothing {})))
-    }
-}
-
-impl tonic::server::NamedService for Collect {
-    const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
-}
-
-impl tower::Service<http::Request<tonic::body::Body>> for Collect {
-    type Response = http::Response<tonic::body::Body>;
-    type Error = Infallible;
-    type Future =
-        std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), Infallible>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
-        let service = self.clone();
-        Box::pin(async move {
-            let codec = tonic_prost::ProstCodec::<Nothing, Export>::default();
-            Ok(tonic::server::Grpc::new(codec).unary(service, request).await)
-        })
-    }
-}
-
-async fn collector() -> (SocketAddr, Seen) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, seen) = (listener.local_addr().unwrap(), Seen::default());
-    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-    let router = tonic::transport::Server::builder().add_service(Collect(Arc::clone(&seen)));
-    tokio::spawn(router.serve_with_incoming(incoming));
-    (address, seen)
+/// Every span that was sent so far.
+fn spans(seen: &Seen) -> Vec<Span> {
+    let seen = seen.lock();
+    let resources = seen.iter().map(|bytes| Resource::decode(bytes.as_slice()).unwrap());
+    resources.flat_map(|resource| resource.scopes).flat_map(|scope| scope.spans).collect()
 }
 
 /// A turn whose frontend is in this trace; answers with its end.
@@ -174,8 +115,7 @@ async fn one_trace_over_both_processes() {
         ["turn", "chat offline", "propose", "claim", "gate", "dispatch", "verify", "seal", "POST"];
     // Whoever else asked is in a trace of their own.
     let of_it = || -> Vec<Span> {
-        let seen = seen.lock();
-        seen.iter().filter(|span| hex::encode(&span.trace) == TRACE).cloned().collect()
+        spans(&seen).into_iter().filter(|span| hex::encode(&span.trace) == TRACE).collect()
     };
     let named = |name: &str| of_it().iter().any(|span| span.name == name);
     for _ in 0..200 {
@@ -184,22 +124,22 @@ async fn one_trace_over_both_processes() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let spans = of_it();
-    let names: BTreeSet<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    let found = of_it();
+    let names: BTreeSet<_> = found.iter().map(|span| span.name.as_str()).collect();
     assert!(wanted.iter().all(|name| names.contains(name)), "{names:?}");
     assert!(names.contains("countersign.v1.Executor/Execute"), "{names:?}");
     // Every span but the frontend's own child hangs on another that was seen.
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    let spans = of_it();
-    let ids: BTreeSet<_> = spans.iter().map(|span| span.id.clone()).collect();
-    let loose = spans.iter().filter(|span| !ids.contains(&span.parent));
+    let found = of_it();
+    let ids: BTreeSet<_> = found.iter().map(|span| span.id.clone()).collect();
+    let loose = found.iter().filter(|span| !ids.contains(&span.parent));
     for span in loose {
         assert_eq!(hex::encode(&span.parent), PARENT, "{}", span.name);
     }
-    let model = spans.iter().find(|span| span.name == "chat offline").unwrap();
+    let model = found.iter().find(|span| span.name == "chat offline").unwrap();
     let keys: Vec<_> = model.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
     assert!(keys.contains(&"gen_ai.operation.name") && keys.contains(&"gen_ai.request.model"));
-    let said = format!("{:?}", seen.lock());
+    let said = format!("{:?}", spans(&seen));
     for secret in ["1001", "customer1", "example.com"] {
         assert!(!said.contains(secret), "{secret} is in a span");
     }

@@ -7,6 +7,7 @@ pub mod canary;
 pub mod change;
 #[path = "../../../executor/src/store/postgres/cluster.rs"]
 pub mod cluster;
+pub mod collector;
 pub mod hook;
 pub mod leaks;
 pub mod pair;

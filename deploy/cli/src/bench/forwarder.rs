@@ -150,6 +150,13 @@ impl Executor for Forwarder {
         Err(not_here())
     }
 
+    async fn list_erased(
+        &self,
+        _request: Request<v1::ListErasedRequest>,
+    ) -> Result<Response<v1::ListErasedResponse>, Status> {
+        Err(not_here())
+    }
+
     async fn withdraw(
         &self,
         _request: Request<v1::WithdrawRequest>,

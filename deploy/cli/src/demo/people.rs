@@ -54,6 +54,16 @@ pub(crate) fn find(email: &str) -> Result<Person, String> {
     found.cloned().ok_or_else(unknown)
 }
 
+/// The customer whom the shop, or a token, calls so.
+pub(crate) fn known_as(name: &str) -> Option<Person> {
+    let called = |person: &&Person| {
+        name == person.customer_id
+            || name == person.subject
+            || name.eq_ignore_ascii_case(person.email)
+    };
+    PEOPLE.iter().find(called).cloned()
+}
+
 /// The demo's chat frontend, with this person at it.
 pub(super) fn at_the_terminal(place: &Place, person: &Person) -> anyhow::Result<Frontend> {
     let line = Line {

@@ -124,7 +124,7 @@ impl Guard {
 }
 
 /// Something that happens beside the conversation.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
     /// The shop misbehaves once: the body of the sandbox's `POST /sandbox/faults`.
@@ -136,7 +136,7 @@ pub enum Act {
 }
 
 /// One step of a conversation.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// The customer says it. A yes right after a card is signed.
@@ -174,7 +174,7 @@ pub struct Expect {
 }
 
 /// What must come of one action.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// The tool; empty where none was understood.
@@ -182,13 +182,13 @@ pub struct Expected {
     pub tool: String,
     /// `applied`, `not_applied`, `unknown` or `refused`; absent while it waits or was refused
     /// before it began.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     /// The code.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Arguments by name, as its receipt has them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arguments: BTreeMap<String, Json>,
 }
 
@@ -200,11 +200,15 @@ impl Scenario {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-        let mut scenario: Self =
-            serde_saphyr::from_str(&text).with_context(|| format!("{shown} is no scenario"))?;
-        let name = path.file_stem().unwrap_or_default();
-        scenario.name = name.to_string_lossy().into_owned();
-        scenario.check().with_context(|| format!("{shown} is no scenario"))?;
+        let scenario = Self::of(&text).with_context(|| format!("{shown} is no scenario"))?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, ..scenario })
+    }
+
+    /// Reads the text of one, which has no name yet.
+    pub(super) fn of(text: &str) -> anyhow::Result<Self> {
+        let scenario: Self = serde_saphyr::from_str(text)?;
+        scenario.check()?;
         Ok(scenario)
     }
 

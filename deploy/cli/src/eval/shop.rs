@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use countersign_executor::packs::shipped;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::process::{Child, Command};
@@ -60,6 +61,19 @@ impl Shop {
         let ledger: Ledger = asked.error_for_status()?.json().await?;
         let ours = ledger.effects.into_iter().filter(|effect| effect.by == TOKEN.0);
         Ok(ours.map(|effect| effect.told()).collect())
+    }
+
+    /// An order, as the shop's API tells it; null where it has none of this id.
+    pub(super) async fn order(&self, id: &str) -> anyhow::Result<Json> {
+        let document = shipped().find(|(path, _)| *path == "shopify/documents/get_order.graphql");
+        let (_, document) = document.context("the pack has no document that reads an order")?;
+        let asked = self
+            .client
+            .post(format!("{}/admin/api/2026-07/graphql.json", self.url))
+            .header("X-Shopify-Access-Token", TOKEN.1)
+            .json(&json!({ "query": document, "variables": { "id": id } }));
+        let answer: Json = asked.send().await?.error_for_status()?.json().await?;
+        Ok(answer.pointer("/data/order").cloned().unwrap_or_default())
     }
 
     async fn post(&self, what: &str, body: &Json) -> anyhow::Result<()> {

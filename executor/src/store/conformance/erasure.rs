@@ -75,8 +75,16 @@ pub(crate) async fn whoever_is_erased_is_unreadable_and_nothing_else_changes(bed
     assert!(store.knows(&store.person(&Person::of(&owner()))).await.unwrap());
     let nobody = Person::of(&Subject { id: "nobody".into(), ..owner() });
     assert!(!store.knows(&store.person(&nobody)).await.unwrap());
+    let kept = [owner(), ada()].map(|who| store.person(&Person::of(&who)));
+    let [theirs, others] = [&kept[0], &kept[1]];
+    let under = [store.kept_under(theirs).await.unwrap(), store.kept_under(others).await.unwrap()];
+    assert_eq!(store.kept_under(theirs).await.unwrap(), under[0]);
+    assert!(store.erased(&under).await.unwrap().is_empty());
 
     erase(&*store, &owner(), 3).await.unwrap();
+
+    let asked = [under[0].clone(), under[1].clone(), "ab".repeat(16), "none".to_owned()];
+    assert_eq!(store.erased(&asked).await.unwrap(), [under[0].clone()]);
 
     assert!(!store.knows(&store.person(&Person::of(&owner()))).await.unwrap());
     let gone = receipt(&*store, 1).await;
@@ -109,6 +117,9 @@ pub(crate) async fn whoever_is_erased_is_unreadable_and_nothing_else_changes(bed
     let ids = vec![id("obs", 2).parse().unwrap()];
     let evidence = store.evidence(&owner(), "c", ids, vec![]).await.unwrap();
     assert_eq!(evidence.observations.len(), 1);
+    let now = store.kept_under(&kept[0]).await.unwrap();
+    assert_ne!(now, under[0], "what was erased stays so, and they have another key");
+    assert_eq!(store.erased(&[now, under[0].clone()]).await.unwrap(), [under[0].clone()]);
 }
 
 pub(crate) async fn an_erasure_waits_for_what_is_under_way_and_for_a_hold(bed: &impl Bed) {

@@ -65,6 +65,8 @@ pub(super) struct Tables {
     /// By the transaction under way.
     pub(super) written: Vec<Written>,
     pub(super) holds: BTreeSet<String>,
+    /// Each time that somebody was erased.
+    erased: Vec<String>,
     seen: BTreeMap<ObservationId, Arc<Seen>>,
     tries: Vec<(String, Timestamp)>,
 }
@@ -325,7 +327,13 @@ impl Tables {
         (waiting > 0).then(|| in_flight(i64::try_from(waiting).unwrap_or(i64::MAX)))
     }
 
+    /// How often somebody was erased.
+    pub(super) fn times_erased(&self, person: &str) -> usize {
+        self.erased.iter().filter(|gone| *gone == person).count()
+    }
+
     pub(super) fn erase(&mut self, person: &str) {
+        self.erased.push(person.to_owned());
         self.actions.retain(|_, a| a.row.state != "proposed" || a.person() != person);
         for action in self.actions.values_mut().filter(|a| a.person() == person) {
             action.journal.clear();

@@ -139,6 +139,7 @@ fn asks(stems: &[&str]) -> bool {
             ]
             | ["do" | "did", "i" | "you" | "my" | "we" | "they" | "your" | "customer" | "people"]
             | ["is" | "will" | "doe" | "did" | "has" | "can", "it"]
+            | ["is" | "was" | "did" | "has" | "will", "order"]
     ) || stems.windows(2).any(|pair| matches!(pair, ["how", "to"]))
 }
 

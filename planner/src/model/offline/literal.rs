@@ -152,6 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn a_question_of_the_authors_is_known_as_one() {
+        let examples = [("p.find", "is order {number} paid"), ("p.track", "where is {number}")];
+        for said in ["is order #1001 paid?", "Is order 1001 paid"] {
+            assert_eq!(told(said, &examples).as_deref(), Some("p.find"), "{said}");
+        }
+    }
+
+    #[test]
     fn what_two_tools_mean_or_what_says_nothing_is_not_told() {
         let twice = [("p.a", "refund {x}, please"), ("p.b", "refund {y} please")];
         assert_eq!(told("refund INV-1 please", &twice), None);

@@ -19,7 +19,7 @@ use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
 use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, ReceiptQuery,
+    Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, Persons, ReceiptQuery,
     SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use countersign_executor::register::{Day, Found, Register, Search};
@@ -192,6 +192,25 @@ impl Register for Faulty {
         within: Range<Timestamp>,
     ) -> Result<Vec<i64>, StoreError> {
         self.reads(self.inner.waits(tenant, within)).await
+    }
+}
+
+#[async_trait]
+impl Persons for Faulty {
+    fn person(&self, person: &Person) -> String {
+        self.inner.person(person)
+    }
+
+    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
+        self.inner.knows(person).await
+    }
+
+    async fn kept_under(&self, person: &str) -> Result<String, StoreError> {
+        self.inner.kept_under(person).await
+    }
+
+    async fn erased(&self, kept_under: &[String]) -> Result<Vec<String>, StoreError> {
+        self.inner.erased(kept_under).await
     }
 }
 
@@ -403,14 +422,6 @@ impl Store for Faulty {
 
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
         self.durable(self.inner.feed(sink, fed)).await
-    }
-
-    fn person(&self, person: &Person) -> String {
-        self.inner.person(person)
-    }
-
-    async fn knows(&self, person: &str) -> Result<bool, StoreError> {
-        self.inner.knows(person).await
     }
 
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {

@@ -66,6 +66,8 @@ async fn every_rpc(to: &Deployment, heard: &Heard, role: Role) {
         let watched = executor.watch_action(watch).await.map(drop);
         heard.note(RPC, format!("{watched:?}"));
     }
+    let erased = v1::ListErasedRequest { kept_under: vec!["ab".repeat(16)] };
+    heard.rpc(executor.list_erased(erased).await);
     let mut audit = AuditClient::new(channel());
     let list = v1::ListReceiptsRequest { page_size: 1000, ..Default::default() };
     let listed = heard.rpc(audit.list_receipts(list).await).unwrap_or_default();

@@ -93,6 +93,13 @@ impl Recorded {
         })
     }
 
+    /// The same with this in the turn's place.
+    pub(crate) fn with(&self, turn: Turn) -> Self {
+        let [subject, conversation, external_ref, trace] =
+            [&self.subject, &self.conversation, &self.external_ref, &self.trace].map(Clone::clone);
+        Self { at: self.at, subject, conversation, external_ref, trace, turn }
+    }
+
     /// For machines.
     pub(crate) fn to_json(&self) -> Json {
         json!({ "at": self.at, "subject": self.subject, "conversation": self.conversation,

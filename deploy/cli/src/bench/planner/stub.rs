@@ -137,7 +137,7 @@ impl Executor for Desk {
             }
         };
         let tools = vec![self.0.timed(tool).await];
-        Ok(Response::new(v1::ListToolsResponse { tools }))
+        Ok(Response::new(v1::ListToolsResponse { tools, kept_under: String::new() }))
     }
 
     async fn execute(
@@ -164,6 +164,13 @@ impl Executor for Desk {
         _request: Request<v1::ProposeRequest>,
     ) -> Result<Response<v1::ProposeResponse>, Status> {
         not_here()
+    }
+
+    async fn list_erased(
+        &self,
+        _request: Request<v1::ListErasedRequest>,
+    ) -> Result<Response<v1::ListErasedResponse>, Status> {
+        Ok(Response::new(v1::ListErasedResponse::default()))
     }
 
     async fn withdraw(

@@ -48,7 +48,7 @@ async fn erase(store: &Postgres) {
         note: String::new(),
     };
     let says = seal::changed(change, &id("rcp", 9).parse().unwrap(), Timestamp::now());
-    let person = crate::ports::Store::person(store, &Person::of(&subject));
+    let person = crate::ports::Persons::person(store, &Person::of(&subject));
     store.erase(vec![(person, says)], Timestamp::now()).await.unwrap().unwrap();
 }
 
