@@ -8,6 +8,7 @@ pub mod change;
 #[path = "../../../executor/src/store/postgres/cluster.rs"]
 pub mod cluster;
 pub mod hook;
+pub mod idp;
 pub mod leaks;
 pub mod pair;
 pub mod people;
