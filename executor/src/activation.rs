@@ -99,6 +99,13 @@ fn issuers(config: &Config) -> anyhow::Result<String> {
         let page = json!({ "confirm": written("confirm"), "key": public, "ca": authorities });
         sections.insert("page".to_owned(), page);
     }
+    // Whom it vouches for reads what the console shows.
+    if let (Some(sign_in), Some(sections)) =
+        (config.written.get("sign_in"), sections.as_object_mut())
+    {
+        let authorities = json!(texts(config.sign_in.authorities())?);
+        sections.insert("sign_in".to_owned(), json!({ "sign_in": sign_in, "ca": authorities }));
+    }
     Ok(format!("sha256:{}", digest::of("countersign issuers v1", &sections)))
 }
 

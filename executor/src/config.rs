@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use crate::confirm::ConfirmConfig;
 use crate::connector::config::ConnectionConfig;
-use crate::console::{ConsoleConfig, ConsoleTls};
+use crate::console::{ConsoleConfig, ConsoleTls, SignInConfig};
 use crate::notify::NotifyConfig;
 use crate::siem::SinkConfig;
 use crate::store::StoreConfig;
@@ -53,6 +53,9 @@ pub struct Config {
     /// The approval page; absent where members of staff answer by other means.
     #[serde(default)]
     pub console: Option<ConsoleConfig>,
+    /// How people sign in to the console beside passkeys.
+    #[serde(default)]
+    pub sign_in: SignInConfig,
     /// The customer's one-time page; absent where every frontend signs confirmations.
     #[serde(default)]
     pub confirm: Option<ConfirmConfig>,
@@ -210,6 +213,7 @@ impl Config {
         paths.extend(self.frontends.iter_mut().flat_map(|f| &mut f.keys).map(|k| &mut k.file));
         paths.extend(self.connections.iter_mut().filter_map(|c| c.ca.as_mut()));
         paths.extend(self.console.iter_mut().flat_map(ConsoleConfig::files));
+        paths.extend(self.sign_in.files());
         paths.extend(self.confirm.iter_mut().flat_map(ConfirmConfig::files));
         paths.extend(self.notify.iter_mut().flat_map(NotifyConfig::files));
         paths.extend(self.siem.iter_mut().flat_map(SinkConfig::files));

@@ -20,6 +20,7 @@ pub mod network;
 mod oauth;
 mod pace;
 mod pages;
+pub(crate) mod reach;
 mod scrub;
 mod send;
 pub(crate) mod tls;

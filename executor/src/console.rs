@@ -2,8 +2,9 @@
 //! where they say yes to exactly what they saw (A YES IS SHOWN AND SIGNED).
 //!
 //! ```text
-//! link ─▶ /approve/ID ─▶ /sign-in (passkey over our question) ─▶ session ─┐
-//!             ▲────────────────────────────────────────────────────────────┘
+//! link ─▶ /approve/ID ─▶ /sign-in (passkey over our question, the house's sign-in,
+//!             ▲                     or a certificate) ─▶ session ─┐
+//!             ▲───────────────────────────────────────────────────┘
 //!             └─ tap ─▶ claims, made here ─▶ passkey over their digest ─▶ answer ─▶ grants
 //! ```
 //!
@@ -13,12 +14,14 @@
 //! a session alone.
 
 mod answer;
+mod certificate;
 mod challenge;
 mod config;
 mod customer;
 mod escape;
 mod frame;
 mod guard;
+mod oidc;
 mod pages;
 mod queue;
 mod requests;
@@ -30,23 +33,27 @@ mod triage;
 mod view;
 mod visitor;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use axum::serve::Listener;
 use tokio::net::TcpListener;
 
 use crate::confirm::Confirm;
 use crate::desk::Desk;
+use certificate::Shown;
 use challenge::Challenges;
-pub use config::{ConsoleConfig, ConsoleProblem, ConsoleTls, address};
+pub use config::{
+    CertificatesConfig, ConsoleConfig, ConsoleProblem, ConsoleTls, Endpoints, OidcConfig,
+    SignInConfig, address,
+};
+use oidc::Oidc;
 use session::Sessions;
 pub use site::Site;
 use visitor::Visitor;
@@ -61,14 +68,30 @@ struct Console {
     site: Arc<Site>,
     sessions: Arc<Sessions>,
     challenges: Arc<Challenges>,
+    /// The house's own sign-in, where there is one.
+    oidc: Option<Arc<Oidc>>,
 }
 
 /// Serves the pages until the process ends.
 ///
 /// # Errors
-/// An address that cannot be bound, certificates that cannot be used.
-pub async fn serve(config: &ConsoleConfig, desk: Desk) -> anyhow::Result<SocketAddr> {
-    listen(config, router(desk, config.site()?)?).await
+/// An address that cannot be bound, certificates that cannot be used, settings of a
+/// sign-in that cannot be.
+pub async fn serve(
+    config: &ConsoleConfig,
+    sign_in: &SignInConfig,
+    desk: Desk,
+) -> anyhow::Result<SocketAddr> {
+    let (site, clients) = (config.site()?, sign_in.certificates.as_ref());
+    ensure!(
+        clients.is_none() || config.tls.is_some(),
+        "`sign_in.certificates` needs `console.tls`: an ingress that speaks TLS sees the \
+         browser's certificate, and the executor does not"
+    );
+    let clock = Arc::clone(&desk.pipeline.clock);
+    let oidc = sign_in.oidc.as_ref().map(|config| Oidc::open(config, &site, clock)).transpose()?;
+    let router = router(desk, site, oidc)?;
+    serve_at(config.address()?, config.tls.as_ref(), clients, router).await
 }
 
 /// Serves the customer's one-time page until the process ends.
@@ -87,51 +110,50 @@ pub async fn serve_customers(
         .layer(DefaultBodyLimit::max(LARGEST))
         .layer(from_fn_with_state(site, guard::guard))
         .with_state(customer::Customers { desk, confirm });
-    listen(config, router).await
+    serve_at(config.address()?, config.tls.as_ref(), None, router).await
 }
 
-async fn listen(config: &ConsoleConfig, router: Router) -> anyhow::Result<SocketAddr> {
-    serve_at(config.address()?, config.tls.as_ref(), router).await
-}
-
-/// Serves pages at an address until the process ends, with TLS where there is a certificate.
+/// Serves pages at an address until the process ends, with TLS where there is a
+/// certificate. `clients` says whose certificates browsers are asked for.
 ///
 /// # Errors
 /// An address that cannot be bound, certificates that cannot be used.
 pub(crate) async fn serve_at(
     address: SocketAddr,
     tls: Option<&ConsoleTls>,
+    clients: Option<&CertificatesConfig>,
     router: Router,
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let bound = listener.local_addr()?;
     match tls {
-        Some(files) => spawn(tls::Accepted::start(listener, files)?, router),
-        None => spawn(listener, router),
+        Some(files) => {
+            let accepted = tls::Accepted::start(listener, files, clients)?;
+            let service = router.into_make_service_with_connect_info::<Shown>();
+            spawn(axum::serve(accepted, service).into_future());
+        }
+        None => spawn(axum::serve(listener, router).into_future()),
     }
     Ok(bound)
 }
 
-fn spawn<L>(listener: L, router: Router)
-where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
-{
+fn spawn(pages: impl Future<Output = io::Result<()>> + Send + 'static) {
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = pages.await {
             tracing::error!(%error, "a page has stopped");
         }
     });
 }
 
-fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
+fn router(desk: Desk, site: Site, oidc: Option<Oidc>) -> anyhow::Result<Router> {
     let site = Arc::new(site);
     let console = Console {
         desk,
         site: Arc::clone(&site),
         sessions: Arc::default(),
         challenges: Arc::new(Challenges::new()?),
+        oidc: oidc.map(Arc::new),
     };
     Ok(Router::new()
         .route("/", get(home))
@@ -143,6 +165,9 @@ fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
         .route("/approve/{id}/answer", post(answer::answer))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/sign-in/question", post(sign_in::question))
+        .route("/sign-in/oidc", get(oidc::begin))
+        .route(oidc::BACK, get(oidc::back))
+        .route("/sign-in/certificate", post(certificate::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/session", get(sign_in::session))
         .route("/enrol", get(sign_in::enrol))
@@ -157,15 +182,4 @@ fn router(desk: Desk, site: Site) -> anyhow::Result<Router> {
 /// `GET /`: the first page that is for one's role.
 async fn home(visitor: Visitor) -> Redirect {
     Redirect::to(frame::Place::first(&visitor).path())
-}
-
-impl Console {
-    /// Who asks, while the policy still knows them and the passkey they signed in with.
-    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        let (token, now) = (self.site.token(headers)?, self.desk.pipeline.clock.now());
-        let (id, passkey) = self.sessions.of(&token, now)?;
-        let people = self.desk.pipeline.policy.people();
-        let person = people.get(&id).filter(|person| person.passkeys.contains(&passkey))?;
-        Some(Visitor::of(person, people, now))
-    }
 }

@@ -111,7 +111,7 @@ pub async fn run(
     )
     .await?;
     let console = match &config.console {
-        Some(page) => Some(console::serve(page, desk.clone()).await?),
+        Some(page) => Some(console::serve(page, &config.sign_in, desk.clone()).await?),
         None => None,
     };
     if let Some((config, confirm)) = config.confirm.as_ref().zip(desk.confirm.clone()) {

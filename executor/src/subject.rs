@@ -2,7 +2,7 @@
 //! caller.
 
 mod issuer;
-mod jwks;
+pub(crate) mod jwks;
 mod words;
 
 use std::collections::BTreeSet;

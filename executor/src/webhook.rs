@@ -130,7 +130,11 @@ fn signature(secret: &SecretString, at: i64, body: &str) -> String {
     format!("t={at},v1={}", hex::encode(mark.as_ref()))
 }
 
-fn secret(file: &Path) -> Result<SecretString, String> {
+/// The secret that a file holds.
+///
+/// # Errors
+/// A file that cannot be read, or is empty.
+pub(crate) fn secret(file: &Path) -> Result<SecretString, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("`secret_file` {}: {error}", file.display()))?;
     match text.trim() {

@@ -21,6 +21,7 @@ mod serve;
 mod connect;
 
 pub use connect::{AddressError, channel, connect};
+pub use contents::optional;
 pub use identity::{IdentityError, SpiffeId, SpiffePattern};
 pub use listener::{HandshakeLimits, Incoming, PeerIdentity, PeerStream, accept, bind};
 pub use material::{Material, MaterialError, MaterialFiles};

@@ -4,9 +4,11 @@
 //   node --experimental-websocket play.mjs '{ chromium, profile, shots, credential, steps }'
 //
 // Steps: { open } { click, times? } { type, text } { choose, value } { wait, text } { read }
-// { count } { value } { forget } { axe } { wide } { dark } { shot }
-// The last line printed is a JSON list of what `read`, `count` and `value` found. A dialog,
-// anything that the page's policy forbids, and a request to anywhere else fail it.
+// { count } { value } { at } { fetch } { forget } { keys } { axe } { wide } { dark }
+// { shot, tall? } { beyond }
+// The last line printed is a JSON list of what `read`, `count`, `value`, `at` and `fetch` found. A dialog,
+// anything that the page's policy forbids, and a request to anywhere else fail it; `beyond`
+// names another site that the page may lead to.
 
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -38,6 +40,7 @@ await new Promise((open, failed) => {
 });
 const asked = new Map();
 const complaints = [];
+const beyond = [];
 let home;
 socket.onmessage = ({ data }) => {
   const { id, result, error, method, params } = JSON.parse(data);
@@ -47,7 +50,8 @@ socket.onmessage = ({ data }) => {
   }
   if (method === "Network.requestWillBeSent") {
     const { url } = params.request;
-    const elsewhere = !url.startsWith("about:") && new URL(url).origin !== home;
+    // Chromium draws its own controls by `data:`; a page's own would break the policy.
+    const elsewhere = !/^(about|data):/.test(url) && ![home, ...beyond].includes(new URL(url).origin);
     if (home && elsewhere) complaints.push(`a request to ${url}`);
   }
   const waiting = asked.get(id);
@@ -136,6 +140,39 @@ const play = {
   value: async ({ value }) => {
     found.push(await run(`document.querySelector(${JSON.stringify(value)}).value`));
   },
+  at: async () => { found.push(await run("location.href")); },
+  beyond: ({ beyond: origin }) => { beyond.push(origin); },
+  // What a link leads to, asked for from the page.
+  fetch: async ({ fetch: link }) => {
+    await present(link);
+    const { result } = await call("Runtime.evaluate", {
+      expression: `fetch(document.querySelector(${JSON.stringify(link)}).href).then((answer) => answer.text())`,
+      awaitPromise: true, returnByValue: true,
+    });
+    found.push(String(result.value));
+  },
+  // Everything that can be used is reached by Tab alone. A date has parts of its own.
+  keys: async ({ keys }) => {
+    await present("main");
+    const all = await run(`{
+      const every = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")];
+      globalThis.wanted = every.filter((one) => !one.disabled && one.type !== "hidden" && one.checkVisibility());
+      document.body.focus(); document.activeElement.blur(); scrollTo(0, 0);
+      wanted.length
+    }`);
+    const reached = new Set();
+    for (let presses = 0; reached.size < all && presses < 6 * all + 20; presses++) {
+      for (const type of ["keyDown", "keyUp"]) {
+        await call("Input.dispatchKeyEvent", { type, key: "Tab", code: "Tab", windowsVirtualKeyCode: 9 });
+      }
+      reached.add(await run("wanted.indexOf(document.activeElement)"));
+      reached.delete(-1);
+    }
+    if (reached.size < all) {
+      const missing = await run(`wanted.filter((_, at) => !${JSON.stringify([...reached])}.includes(at)).map((one) => one.outerHTML.slice(0, 120)).join("\n")`);
+      throw new Error(`${keys}: Tab never reaches\n${missing}`);
+    }
+  },
   forget: () => call("Network.clearBrowserCookies"),
   axe: async ({ axe: where }) => {
     if (!axe) return;
@@ -149,18 +186,20 @@ const play = {
     if (result.value.length > 0) throw new Error(`${where}: ${result.value.join("\n")}`);
   },
   wide: ({ wide }) => {
-    width = wide ? 1200 : 390;
+    width = wide ? 1280 : 390;
     return size();
   },
   read: async ({ read }) => { found.push(await text(read)); },
   dark: ({ dark }) => call("Emulation.setEmulatedMedia", {
     features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }],
   }),
-  shot: async ({ shot }) => {
+  shot: async ({ shot, tall = Infinity }) => {
     const wide = await run("document.documentElement.scrollWidth");
     if (wide > width) throw new Error(`${shot}: the page is ${wide} px wide`);
     mkdirSync(shots, { recursive: true });
-    const { data } = await call("Page.captureScreenshot", { captureBeyondViewport: true });
+    const height = Math.min(tall, await run("document.documentElement.scrollHeight"));
+    const clip = { x: 0, y: 0, width, height, scale: 1 };
+    const { data } = await call("Page.captureScreenshot", { captureBeyondViewport: true, clip });
     writeFileSync(join(shots, `${shot}.png`), Buffer.from(data, "base64"));
   },
 };

@@ -9,6 +9,7 @@ use countersign_shared::mtls::SpiffePattern;
 use serde::Deserialize;
 
 use crate::connector::network::Network;
+use crate::connector::reach::Reach;
 
 /// One who vouches for subjects of a tenant.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,6 +96,15 @@ pub struct PublicKey {
 }
 
 impl Issuer {
+    /// How `jwks` may be reached.
+    pub(crate) fn reach(&self) -> Reach<'_> {
+        Reach {
+            ca: self.ca.as_deref(),
+            private_networks: &self.private_networks,
+            plain_http: self.plain_http,
+        }
+    }
+
     /// What is wrong with these settings by themselves, and what to do.
     #[must_use]
     pub fn problem(&self) -> Option<&'static str> {

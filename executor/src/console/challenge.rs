@@ -1,4 +1,5 @@
-//! The questions that a passkey signs to sign in. They hold their own time and mark, so
+//! The questions that a passkey signs to sign in, and those that the house's sign-in
+//! brings back. They hold their own time and mark, so
 //! that asking costs no memory; only those that were answered are kept, until they are
 //! void, so that each is answered once.
 
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 /// How long a question stands.
-const STANDS: Duration = Duration::from_secs(5 * 60);
+pub(super) const STANDS: Duration = Duration::from_secs(5 * 60);
 
 /// Asks, and knows its own questions.
 pub(super) struct Challenges {
@@ -50,6 +51,12 @@ impl Challenges {
         let mut answered = self.answered.lock();
         answered.retain(|_, until| now < *until);
         answered.insert(question.to_owned(), until).is_none()
+    }
+
+    /// Whether an answer to a question could still be taken.
+    pub(super) fn stands(&self, question: &str, now: Timestamp) -> bool {
+        let in_time = self.until(question).is_some_and(|until| now < until);
+        in_time && !self.answered.lock().contains_key(question)
     }
 
     fn until(&self, question: &str) -> Option<Timestamp> {

@@ -1,11 +1,14 @@
 //! `console` in `executor.yaml`.
 
+mod sign_in;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::site::Site;
+pub use sign_in::{CertificatesConfig, Endpoints, OidcConfig, SignInConfig};
 
 /// Where a page listens, and as what people know it.
 #[derive(Debug, Clone, Deserialize)]

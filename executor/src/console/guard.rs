@@ -95,6 +95,8 @@ mod tests {
             include_str!("pages/base.html"),
             include_str!("pages/sign_in.html"),
             include_str!("pages/enrol.html"),
+            include_str!("pages/signed_in.html"),
+            include_str!("pages/turned.html"),
             include_str!("pages/list.html"),
             include_str!("pages/request.html"),
             include_str!("pages/customer.html"),

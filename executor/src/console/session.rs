@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_core::policy::Passkey;
+use countersign_core::policy::{Passkey, Person};
+use countersign_shared::mtls::SpiffeId;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -22,12 +23,38 @@ pub(super) struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
 
 struct Session {
     person: String,
-    /// What they signed in with: once it is taken away, the session counts no more.
-    passkey: Passkey,
+    proof: Proof,
     /// Ends in any case.
     until: Timestamp,
     /// Ends unless there is a request before.
     idle: Timestamp,
+}
+
+/// What somebody signed in with: once it is taken away, the session counts no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// A passkey of theirs.
+    Passkey(Passkey),
+    /// The house's own sign-in, which has them by this name.
+    Subject {
+        /// The issuer.
+        issuer: String,
+        /// Its name for them.
+        id: String,
+    },
+    /// A certificate. It has to be shown with each request.
+    Certificate(SpiffeId),
+}
+
+impl Proof {
+    /// Whether it is still the person's, over a connection that shows this certificate.
+    pub(super) fn holds(&self, person: &Person, shown: Option<&SpiffeId>) -> bool {
+        match self {
+            Self::Passkey(passkey) => person.passkeys.contains(passkey),
+            Self::Subject { issuer, id } => person.subjects.contains(&(issuer.clone(), id.clone())),
+            Self::Certificate(id) => shown == Some(id) && person.certificates.contains(id.as_str()),
+        }
+    }
 }
 
 impl Sessions {
@@ -38,7 +65,7 @@ impl Sessions {
     pub(super) fn begin(
         &self,
         person: &str,
-        passkey: &Passkey,
+        proof: Proof,
         now: Timestamp,
     ) -> Result<String, getrandom::Error> {
         let mut token = [0; 32];
@@ -46,7 +73,7 @@ impl Sessions {
         let token = URL_SAFE_NO_PAD.encode(token);
         let session = Session {
             person: person.to_owned(),
-            passkey: passkey.clone(),
+            proof,
             until: after(now, LASTS),
             idle: after(now, IDLE),
         };
@@ -56,12 +83,12 @@ impl Sessions {
         Ok(token)
     }
 
-    /// Whose it is and by which passkey; asked for, it lasts longer.
-    pub(super) fn of(&self, token: &str, now: Timestamp) -> Option<(String, Passkey)> {
+    /// Whose it is and by what; asked for, it lasts longer.
+    pub(super) fn of(&self, token: &str, now: Timestamp) -> Option<(String, Proof)> {
         let mut open = self.0.lock();
         let session = open.get_mut(&digest(token)).filter(|session| session.lives(now))?;
         session.idle = session.idle.max(after(now, IDLE));
-        Some((session.person.clone(), session.passkey.clone()))
+        Some((session.person.clone(), session.proof.clone()))
     }
 
     /// Ends one.
@@ -90,15 +117,15 @@ mod tests {
 
     use super::*;
 
-    fn key() -> Passkey {
-        Passkey { id: vec![1], public_key: vec![2] }
+    fn key() -> Proof {
+        Proof::Passkey(Passkey { id: vec![1], public_key: vec![2] })
     }
 
     #[test]
     fn a_session_is_one_persons_until_it_ends() {
         let (sessions, now) = (Sessions::default(), Timestamp::UNIX_EPOCH);
-        let alice = sessions.begin("alice", &key(), now).unwrap();
-        let bob = sessions.begin("bob", &key(), now).unwrap();
+        let alice = sessions.begin("alice", key(), now).unwrap();
+        let bob = sessions.begin("bob", key(), now).unwrap();
         assert_ne!(alice, bob);
         assert_eq!(sessions.of(&alice, now), Some(("alice".to_owned(), key())));
         assert_eq!(sessions.of("", now), None);
@@ -111,8 +138,8 @@ mod tests {
         let (sessions, now, second) =
             (Sessions::default(), Timestamp::UNIX_EPOCH, Duration::from_secs(1));
         let (used, left) = (
-            sessions.begin("alice", &key(), now).unwrap(),
-            sessions.begin("bob", &key(), now).unwrap(),
+            sessions.begin("alice", key(), now).unwrap(),
+            sessions.begin("bob", key(), now).unwrap(),
         );
         let mut at = now;
         while at + IDLE < now + LASTS {
@@ -128,7 +155,7 @@ mod tests {
     fn ended_sessions_are_forgotten() {
         let (sessions, now) = (Sessions::default(), Timestamp::UNIX_EPOCH);
         for hour in 0..100 {
-            sessions.begin("alice", &key(), now + Duration::from_secs(hour * 3600)).unwrap();
+            sessions.begin("alice", key(), now + Duration::from_secs(hour * 3600)).unwrap();
         }
         assert_eq!(sessions.0.lock().len(), 1);
     }

@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
 use url::{Host, Url};
 
+use super::challenge::STANDS;
 use super::session::LASTS;
 
 /// The page's address as browsers see it.
@@ -67,13 +68,31 @@ impl Site {
 
     /// The session that a browser shows.
     pub(super) fn token(&self, headers: &HeaderMap) -> Option<String> {
-        let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-        let mut each = lines.flat_map(|line| line.split(';')).map(str::trim);
-        each.find_map(|pair| {
-            let value = pair.strip_prefix(self.cookie_name())?.strip_prefix('=')?;
-            Some(value.to_owned())
-        })
+        shown(headers, self.cookie_name())
     }
+
+    fn way_name(&self, name: &str) -> String {
+        format!("{}-way-{name}", self.cookie_name())
+    }
+
+    /// The header that keeps a sign-in under way in the browser that began it, or takes it
+    /// back. It has to come along from another site, the house's sign-in: `Lax`.
+    pub(super) fn way_cookie(&self, name: &str, value: &str) -> String {
+        let (name, secure) = (self.way_name(name), if self.secure { "; Secure" } else { "" });
+        let age = if value.is_empty() { 0 } else { STANDS.as_secs() };
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}")
+    }
+
+    /// The sign-in under way of this name that a browser shows.
+    pub(super) fn way(&self, headers: &HeaderMap, name: &str) -> Option<String> {
+        shown(headers, &self.way_name(name))
+    }
+}
+
+fn shown(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    let mut each = lines.flat_map(|line| line.split(';')).map(str::trim);
+    each.find_map(|pair| Some(pair.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
 /// A path on this site to go back to, with its query; anything else leads to the start.

@@ -1,5 +1,6 @@
-//! TLS of the pages, where no ingress speaks it. Browsers show no certificate: who
-//! they are, a passkey proves.
+//! TLS of the pages, where no ingress speaks it. Browsers are asked for a certificate only
+//! where the configuration says whose count, and get in without one: who they are, a
+//! passkey or the house's sign-in proves.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,8 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::serve::Listener;
+use countersign_shared::mtls::optional;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls::server::NoServerSessionStorage;
+use rustls::version::TLS13;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::config::ConsoleTls;
+use super::config::{CertificatesConfig, ConsoleTls};
 
 /// Longest handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -41,11 +45,15 @@ impl Accepted {
     ///
     /// # Errors
     /// Files that cannot be used.
-    pub(super) fn start(listener: TcpListener, files: &ConsoleTls) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        listener: TcpListener,
+        files: &ConsoleTls,
+        clients: Option<&CertificatesConfig>,
+    ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
-        let config = read(files)?;
+        let config = read(files, clients)?;
         let (hand, done) = channel(AT_ONCE);
-        tokio::spawn(accept(listener, files.clone(), config, hand));
+        tokio::spawn(accept(listener, (files.clone(), clients.cloned()), config, hand));
         Ok(Self { address, done })
     }
 }
@@ -68,7 +76,7 @@ impl Listener for Accepted {
 
 async fn accept(
     listener: TcpListener,
-    files: ConsoleTls,
+    (files, clients): (ConsoleTls, Option<CertificatesConfig>),
     mut config: Arc<ServerConfig>,
     hand: Sender<Connection>,
 ) {
@@ -84,7 +92,7 @@ async fn accept(
         };
         if read_at.elapsed() > STANDS {
             read_at = Instant::now();
-            match read(&files) {
+            match read(&files, clients.as_ref()) {
                 Ok(fresh) => config = fresh,
                 Err(error) => tracing::warn!(%error, "the page keeps its old certificate"),
             }
@@ -107,18 +115,31 @@ async fn handshake(
     }
 }
 
-fn read(files: &ConsoleTls) -> anyhow::Result<Arc<ServerConfig>> {
+fn read(
+    files: &ConsoleTls,
+    clients: Option<&CertificatesConfig>,
+) -> anyhow::Result<Arc<ServerConfig>> {
     let wrong = |file: &std::path::Path| format!("`tls`: {}", file.display());
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| wrong(&files.cert))?;
     let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| wrong(&files.key))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .context("`tls`: key and certificate do not fit")?;
+    let builder = ServerConfig::builder_with_provider(provider);
+    let builder = match clients {
+        None => builder.with_safe_default_protocol_versions()?.with_no_client_auth(),
+        Some(CertificatesConfig { ca, crl }) => {
+            let known = optional(ca, crl.as_deref()).context("`sign_in.certificates`")?;
+            builder.with_protocol_versions(&[&TLS13])?.with_client_cert_verifier(known)
+        }
+    };
+    let mut config =
+        builder.with_single_cert(chain, key).context("`tls`: key and certificate do not fit")?;
+    if clients.is_some() {
+        // A resumed session would skip the certificate, and with it a revocation.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -143,7 +164,7 @@ mod tests {
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let accepted = Accepted::start(listener, &files).unwrap();
+        let accepted = Accepted::start(listener, &files, None).unwrap();
         let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
         tokio::spawn(async move { axum::serve(accepted, router).await });
 
@@ -170,7 +191,7 @@ mod tests {
     #[test]
     fn files_that_do_not_fit_are_named() {
         let files = ConsoleTls { cert: "/absent/tls.crt".into(), key: "/absent/tls.key".into() };
-        let problem = format!("{:#}", read(&files).unwrap_err());
+        let problem = format!("{:#}", read(&files, None).unwrap_err());
         assert!(problem.contains("/absent/tls.crt"), "{problem}");
     }
 }

@@ -2,8 +2,9 @@
 //! that a role that was taken away is gone with the next request.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header::{CONTENT_TYPE, REFERER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 
 use super::Console;
 use super::answer::signed_out;
+use super::certificate::Shown;
 use super::site::sign_in;
 
 /// What a role is for on these pages.
@@ -87,7 +89,7 @@ impl FromRequestParts<Console> for Visitor {
 
     /// Whoever is not signed in is led to it, and back from there.
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Response> {
-        if let Some(visitor) = console.visitor(&parts.headers) {
+        if let Some(visitor) = console.visitor(parts) {
             return Ok(visitor);
         }
         if parts.method == Method::GET {
@@ -104,6 +106,30 @@ impl FromRequestParts<Console> for Visitor {
         } else {
             signed_out()
         })
+    }
+}
+
+impl OptionalFromRequestParts<Console> for Visitor {
+    type Rejection = Infallible;
+
+    /// For a page that is there for everybody.
+    async fn from_request_parts(
+        parts: &mut Parts,
+        console: &Console,
+    ) -> Result<Option<Self>, Infallible> {
+        Ok(console.visitor(parts))
+    }
+}
+
+impl Console {
+    /// Who asks, while the policy still knows them and what they signed in with.
+    fn visitor(&self, parts: &Parts) -> Option<Visitor> {
+        let token = self.site.token(&parts.headers)?;
+        let now = self.desk.pipeline.clock.now();
+        let (id, proof) = self.sessions.of(&token, now)?;
+        let people = self.desk.pipeline.policy.people();
+        let person = people.get(&id).filter(|person| proof.holds(person, Shown::by(parts)))?;
+        Some(Visitor::of(person, people, now))
     }
 }
 

@@ -35,7 +35,7 @@ const AS_IT_SAYS: HeaderValue = HeaderValue::from_static("nosniff");
 pub async fn serve(config: &Log, folder: PathBuf) -> anyhow::Result<Option<SocketAddr>> {
     let Some(listen) = &config.listen else { return Ok(None) };
     let address = console::address(listen, config.tls.as_ref(), config.behind_ingress)?;
-    console::serve_at(address, config.tls.as_ref(), router(folder)).await.map(Some)
+    console::serve_at(address, config.tls.as_ref(), None, router(folder)).await.map(Some)
 }
 
 fn router(folder: PathBuf) -> Router {

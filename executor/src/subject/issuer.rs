@@ -42,7 +42,9 @@ impl Issuer {
         }
         let source = match &rule.jwks {
             Some(url) => {
-                Source::Published(Arc::new(Jwks::new(rule, url).map_err(|why| wrong(&why))?))
+                let (reach, algorithms) = (rule.reach(), rule.algorithms.as_deref());
+                let jwks = Jwks::new(&rule.issuer, url, algorithms, reach);
+                Source::Published(Arc::new(jwks.map_err(|why| wrong(&why))?))
             }
             None => Source::Files(Arc::new(keys(&rule.keys, name)?)),
         };

@@ -23,9 +23,8 @@ use serde_json::Value as Json;
 use tokio::sync::{Mutex, Notify};
 use url::Url;
 
-use crate::config::Issuer;
-use crate::connector::config::EgressConfig;
-use crate::connector::{self, Kept, egress};
+use crate::connector;
+use crate::connector::reach::Reach;
 use crate::ports::Clock;
 
 /// Time-out of a whole fetch.
@@ -44,7 +43,7 @@ const REFRESH_BOUNDS: (Duration, Duration) =
 const KEEP: Duration = Duration::from_secs(24 * 3600);
 
 /// One issuer's published keys.
-pub(super) struct Jwks {
+pub(crate) struct Jwks {
     issuer: String,
     url: Url,
     client: Client,
@@ -63,29 +62,18 @@ struct Held {
 
 impl Jwks {
     /// Dials nothing yet.
-    pub(super) fn new(rule: &Issuer, url: &str) -> Result<Self, String> {
-        let url = Url::parse(url).map_err(|error| format!("`jwks` is no URL: {error}"))?;
-        if url.scheme() != "https" && !(rule.plain_http && url.scheme() == "http") {
-            return Err("`jwks` is not https: use https, or set `plain_http: true` where the way \
-                        to the issuer never leaves machines that you trust"
-                .to_owned());
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "`jwks` holds a user or password: a key set is public, leave them out".to_owned()
-            );
-        }
-        let guard = EgressConfig {
-            hosts: vec![url.host_str().unwrap_or_default().to_owned()].into(),
-            private_networks: rule.private_networks.clone(),
-            plain_http: rule.plain_http,
-        };
-        egress::check_literal(&guard, &url).map_err(|denied| format!("`jwks`: {denied}"))?;
+    pub(crate) fn new(
+        issuer: &str,
+        url: &str,
+        algorithms: Option<&[Algorithm]>,
+        reach: Reach<'_>,
+    ) -> Result<Self, String> {
+        let (url, client) = reach.to("jwks", url, TIMEOUT)?;
         Ok(Self {
-            issuer: rule.issuer.clone(),
-            client: connector::client(&guard, rule.ca.as_deref(), TIMEOUT, Kept::Never)?,
+            issuer: issuer.to_owned(),
+            client,
             url,
-            algorithms: rule.algorithms.clone().unwrap_or_else(|| Algorithm::ALL.to_vec()),
+            algorithms: algorithms.unwrap_or(Algorithm::ALL).to_vec(),
             held: ArcSwapOption::empty(),
             asking: Mutex::default(),
             used: Notify::new(),
@@ -96,7 +84,7 @@ impl Jwks {
     ///
     /// # Errors
     /// `ISSUER_UNREACHABLE` where there are none.
-    pub(super) async fn keys(&self, kid: &str, now: Timestamp) -> Result<Arc<Keys>, Refused> {
+    pub(crate) async fn keys(&self, kid: &str, now: Timestamp) -> Result<Arc<Keys>, Refused> {
         match self.held(now) {
             Some(keys) if keys.contains_key(kid) => return Ok(keys),
             Some(_) | None => self.ask(kid, now).await,
@@ -134,7 +122,7 @@ impl Jwks {
     }
 
     /// Fetches again, as long as it is used; never ends.
-    pub(super) async fn keep_fresh(&self, clock: &dyn Clock) {
+    pub(crate) async fn keep_fresh(&self, clock: &dyn Clock) {
         self.used.notified().await;
         let mut fetched = true;
         loop {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -57,29 +58,11 @@ impl Contents {
         let key = Arc::new(pair(chain, &self.key, files, &provider)?);
         let trust = Arc::new(Trust::new(
             authorities(&self.ca, &files.ca)?,
-            self.revocation_lists(files)?,
+            revocation_lists(self.crl.as_deref(), files.crl.as_deref())?,
             &provider,
         ));
         let server = Arc::new(server_config(&provider, &trust, &key)?);
         Ok(Loaded { digest: self.digest(), id, provider, trust, key, server })
-    }
-
-    fn revocation_lists(
-        &self,
-        files: &MaterialFiles,
-    ) -> Result<Vec<CertRevocationList<'static>>, MaterialError> {
-        let (Some(pem), Some(path)) = (&self.crl, &files.crl) else {
-            return Ok(Vec::new());
-        };
-        let unusable = || MaterialError::Revocation(path.clone());
-        let lists = CertificateRevocationListDer::pem_slice_iter(pem)
-            .map(|der| {
-                let der = der.map_err(|_| unusable())?;
-                let list = OwnedCertRevocationList::from_der(&der).map_err(|_| unusable())?;
-                Ok(CertRevocationList::from(list))
-            })
-            .collect::<Result<Vec<_>, MaterialError>>()?;
-        if lists.is_empty() { Err(unusable()) } else { Ok(lists) }
     }
 }
 
@@ -129,12 +112,51 @@ fn server_config(
     let own = SingleCertAndKey::from(Arc::clone(key));
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(Arc::new(AnyWorkload(Arc::clone(trust))))
+        .with_client_cert_verifier(Arc::new(AnyWorkload {
+            trust: Arc::clone(trust),
+            required: true,
+        }))
         .with_cert_resolver(Arc::new(own));
     config.alpn_protocols = vec![ALPN_HTTP2.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+/// What the authorities revoked; nothing where no list is named.
+fn revocation_lists(
+    pem: Option<&[u8]>,
+    path: Option<&Path>,
+) -> Result<Vec<CertRevocationList<'static>>, MaterialError> {
+    let (Some(pem), Some(path)) = (pem, path) else {
+        return Ok(Vec::new());
+    };
+    let unusable = || MaterialError::Revocation(path.to_owned());
+    let lists = CertificateRevocationListDer::pem_slice_iter(pem)
+        .map(|der| {
+            let der = der.map_err(|_| unusable())?;
+            let list = OwnedCertRevocationList::from_der(&der).map_err(|_| unusable())?;
+            Ok(CertRevocationList::from(list))
+        })
+        .collect::<Result<Vec<_>, MaterialError>>()?;
+    if lists.is_empty() { Err(unusable()) } else { Ok(lists) }
+}
+
+/// Whom a page believes that serves people without a certificate as well: what the
+/// handshake asks for and does not insist on. Its server has to be TLS 1.3 and resume
+/// nothing, or a revocation would be skipped.
+///
+/// # Errors
+/// When a file cannot be read or says nothing usable.
+pub fn optional(
+    ca: &Path,
+    crl: Option<&Path>,
+) -> Result<Arc<dyn ClientCertVerifier>, MaterialError> {
+    let provider = aws_lc_rs::default_provider();
+    let lists = crl.map(read).transpose()?;
+    let lists = revocation_lists(lists.as_deref(), crl)?;
+    let trust = Trust::new(authorities(&read(ca)?, ca)?, lists, &provider);
+    Ok(Arc::new(AnyWorkload { trust: Arc::new(trust), required: false }))
 }
 
 fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, MaterialError> {

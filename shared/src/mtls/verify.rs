@@ -88,11 +88,19 @@ fn revocation<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationO
 /// Server side: any workload of our authorities may finish the handshake; what it may call is
 /// decided per method from its identity.
 #[derive(Debug)]
-pub(super) struct AnyWorkload(pub(super) Arc<Trust>);
+pub(super) struct AnyWorkload {
+    pub(super) trust: Arc<Trust>,
+    /// Whether nobody gets in without a certificate.
+    pub(super) required: bool,
+}
 
 impl ClientCertVerifier for AnyWorkload {
+    fn client_auth_mandatory(&self) -> bool {
+        self.required
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.0.hints
+        &self.trust.hints
     }
 
     fn verify_client_cert(
@@ -101,7 +109,7 @@ impl ClientCertVerifier for AnyWorkload {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.0.identify(leaf, intermediates, now, KeyUsage::client_auth())?;
+        self.trust.identify(leaf, intermediates, now, KeyUsage::client_auth())?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -120,11 +128,11 @@ impl ClientCertVerifier for AnyWorkload {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.signature(message, cert, signed)
+        self.trust.signature(message, cert, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.algorithms.supported_schemes()
+        self.trust.algorithms.supported_schemes()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod change;
 pub mod cluster;
 pub mod collector;
 pub mod hook;
+pub mod idp;
 pub mod leaks;
 pub mod pair;
 pub mod people;

@@ -48,6 +48,8 @@ pub struct Person {
     pub passkeys: Vec<Passkey>,
     /// The same person as a subject: issuer and id.
     pub subjects: BTreeSet<(String, String)>,
+    /// SPIFFE ids of certificates that are this person's.
+    pub certificates: BTreeSet<String>,
     /// When somebody else holds their roles.
     pub absent: Vec<Absence>,
 }
@@ -87,8 +89,20 @@ impl People {
     /// The person who is this subject.
     #[must_use]
     pub fn of_subject(&self, subject: &Subject) -> Option<&Person> {
-        let key = (subject.issuer.clone(), subject.id.clone());
+        self.named(&subject.issuer, &subject.id)
+    }
+
+    /// The person whom an issuer has by this name.
+    #[must_use]
+    pub fn named(&self, issuer: &str, id: &str) -> Option<&Person> {
+        let key = (issuer.to_owned(), id.to_owned());
         self.as_subject.get(&key).and_then(|id| self.by_id.get(id))
+    }
+
+    /// The person whose certificate names this SPIFFE id.
+    #[must_use]
+    pub fn of_certificate(&self, id: &str) -> Option<&Person> {
+        self.iter().find(|person| person.certificates.contains(id))
     }
 
     /// The person with this passkey.

@@ -99,6 +99,9 @@ function signInPage(box) {
   }));
 }
 
+// From the house's sign-in: led on from here, the browser sends the new session along.
+const signedIn = (box) => location.replace(box.dataset.to);
+
 function answerForm(form) {
   const { id, card } = form.dataset;
   const buttons = [...form.querySelectorAll("button")];
@@ -207,7 +210,9 @@ function enrolForm(form) {
   }));
 }
 
-const pages = { "sign-in": signInPage, answer: answerForm, triage: triageForm, enrol: enrolForm };
+const pages = {
+  "sign-in": signInPage, "signed-in": signedIn, answer: answerForm, triage: triageForm, enrol: enrolForm,
+};
 for (const [id, begin] of Object.entries(pages)) {
   const found = document.getElementById(id);
   if (found) begin(found);

@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::console::challenge::Challenges;
+use crate::console::session::Proof;
 use crate::console::{Console, Site};
 use crate::grants::tests::shop::{PACK, Shop};
 use crate::ports::SystemClock;
@@ -58,11 +59,13 @@ fn passkey(seed: u8) -> Passkey {
 fn policy(seed: fn(u8) -> u8) -> Policy {
     let people: String = PEOPLE
         .map(|(who, role, tenant, own)| {
-            let Passkey { id, public_key } = passkey(seed(own));
+            let own = seed(own);
+            let Passkey { id, public_key } = passkey(own);
             let [id, public_key] = [id, public_key].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
             format!(
                 "  - {{ id: {who}, issuer: d, name: {who}, roles: [{role}], tenants: [{tenant}], \
                  keys: [{{ kid: {who}, file: keys/{who}.pem }}], \
+                 subjects: [{{ issuer: i, id: s{own} }}], certificates: [\"spiffe://t/{own}\"], \
                  passkeys: [{{ id: {id}, public_key: {public_key} }}] }}\n"
             )
         })
@@ -85,6 +88,7 @@ fn house() -> House {
         site: Arc::new(Site::new(ORIGIN).unwrap()),
         sessions: Arc::default(),
         challenges: Arc::new(Challenges::new().unwrap()),
+        oidc: None,
     };
     House { console, _folder: folder }
 }
@@ -129,7 +133,11 @@ impl House {
     /// A session of somebody by their passkey, as a cookie.
     fn cookie(&self, who: &str) -> String {
         let (.., own) = PEOPLE.into_iter().find(|(name, ..)| *name == who).unwrap();
-        let token = self.console.sessions.begin(who, &passkey(own), Timestamp::now()).unwrap();
+        self.begun(who, Proof::Passkey(passkey(own)))
+    }
+
+    fn begun(&self, who: &str, proof: Proof) -> String {
+        let token = self.console.sessions.begin(who, proof, Timestamp::now()).unwrap();
         format!("countersign={token}")
     }
 

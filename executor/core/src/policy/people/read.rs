@@ -18,7 +18,17 @@ use crate::signed::Key;
 
 const TOP: &[&str] = &["people"];
 const PERSON: &[&str] = &[
-    "id", "issuer", "name", "roles", "tenants", "email", "keys", "passkeys", "subjects", "absent",
+    "id",
+    "issuer",
+    "name",
+    "roles",
+    "tenants",
+    "email",
+    "keys",
+    "passkeys",
+    "subjects",
+    "certificates",
+    "absent",
 ];
 const KEY: &[&str] = &["kid", "file", "pem"];
 const PASSKEY: &[&str] = &["id", "public_key"];
@@ -51,7 +61,7 @@ pub(in crate::policy) fn read(
 struct Reader<'f> {
     file: &'f File,
     files: &'f BTreeMap<String, String>,
-    /// What only one person may have: id, key, passkey, subject, address.
+    /// What only one person may have: id, key, passkey, subject, certificate, address.
     taken: BTreeSet<(&'static str, String)>,
     placed: Vec<Placed>,
 }
@@ -76,6 +86,8 @@ impl Reader<'_> {
             section.items("passkeys").iter().map(|yaml| self.passkey(yaml)).collect();
         let subjects: Vec<_> =
             section.items("subjects").iter().map(|yaml| self.subject(yaml)).collect();
+        let certificates: Vec<_> =
+            section.items("certificates").iter().map(|yaml| self.certificate(yaml)).collect();
         let absent: Vec<_> =
             section.items("absent").iter().map(|yaml| absence(file, yaml)).collect();
         let id = id?;
@@ -102,6 +114,7 @@ impl Reader<'_> {
             keys: keys.into_iter().collect::<Option<_>>()?,
             passkeys: passkeys.into_iter().collect::<Option<_>>()?,
             subjects: subjects.into_iter().collect::<Option<_>>()?,
+            certificates: certificates.into_iter().collect::<Option<_>>()?,
             absent: absent.into_iter().collect::<Option<_>>()?,
         })
     }
@@ -182,6 +195,14 @@ impl Reader<'_> {
         let (issuer, id) = (issuer?.to_owned(), id?.to_owned());
         self.only("subject", yaml.at, format!("{issuer}\n{id}"))?;
         Some((issuer, id))
+    }
+
+    fn certificate(&mut self, yaml: &Yaml) -> Option<String> {
+        let id = self.file.text(yaml)?;
+        if !id.starts_with("spiffe://") {
+            return self.file.wrong(yaml, "a SPIFFE id such as spiffe://shop.example/erin");
+        }
+        self.only("certificate", yaml.at, id.to_owned())
     }
 
     fn place(&mut self, person: &str, absent: &[Yaml]) {
