@@ -2,9 +2,11 @@
 
 use countersign::pki::Role;
 use countersign_proto::v1;
+use countersign_proto::v1::planner_client::PlannerClient;
 use countersign_shared::receipt::{Receipt, opened};
 use countersign_shared::tlog::key::VerifierKey;
 use countersign_shared::tlog::proof::LogProof;
+use tonic::transport::Channel;
 
 use super::support::pair::Pair;
 use super::support::people::Customer;
@@ -169,6 +171,18 @@ pub async fn converse(
     text: &str,
     yes_to: Option<&v1::Card>,
 ) -> Said {
+    converse_with(&pair.planner(), pair, who, id, text, yes_to).await
+}
+
+/// The same with another planner than the pair's.
+pub async fn converse_with(
+    planner: &PlannerClient<Channel>,
+    pair: &Pair,
+    who: &Customer,
+    id: &str,
+    text: &str,
+    yes_to: Option<&v1::Card>,
+) -> Said {
     use v1::converse_response::Event;
     let request = v1::ConverseRequest {
         subject_token: who.token.clone(),
@@ -180,7 +194,7 @@ pub async fn converse(
         edited: false,
         branch: String::new(),
     };
-    let mut events = pair.planner().converse(request).await.unwrap().into_inner();
+    let mut events = planner.clone().converse(request).await.unwrap().into_inner();
     let mut card = None;
     while let Some(event) = events.message().await.unwrap() {
         match event.event.unwrap() {

@@ -25,11 +25,12 @@ use super::support::service::Launch;
 use super::support::wishes::{Wish, pursue, shop};
 use super::support::{bins, books};
 use aim::{Aim, Place};
-use shelf::{Shelf, Sqlite};
+use shelf::{Postgres, Shelf, Sqlite};
 use toll::Toll;
 
 /// Where nothing else is said.
 const KILLS: u32 = 30;
+const KILLS_POSTGRES: u32 = 20;
 /// Customers at once.
 const AT_ONCE: usize = 4;
 /// Wishes that are added whenever none is left.
@@ -43,6 +44,12 @@ const LONGEST: Duration = Duration::from_secs(6);
 async fn kill_storm() {
     let kills = std::env::var("COUNTERSIGN_KILLS").map_or(KILLS, |text| text.parse().unwrap());
     storm(&Sqlite, kills).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_storm_postgres() {
+    let kills = std::env::var("COUNTERSIGN_KILLS_POSTGRES");
+    storm(&Postgres::start(), kills.map_or(KILLS_POSTGRES, |text| text.parse().unwrap())).await;
 }
 
 /// So many kills over this kind of store.

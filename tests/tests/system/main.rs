@@ -51,6 +51,7 @@ mod log_tamper;
 mod lost_reply;
 mod lying_backend;
 mod matching;
+mod network;
 mod one_time_page;
 mod one_trace;
 mod own_deployment;

@@ -27,7 +27,7 @@ use replica::Replica;
 use till::Till;
 
 /// Executors.
-const EXECUTORS: usize = 3;
+const EXECUTORS: usize = 4;
 /// Callers at once.
 const CALLERS: usize = 8;
 /// As long as a call may take, before its caller asks another executor.
@@ -49,7 +49,9 @@ async fn replicas_carry_each_wish_out_once_whatever_stops() {
     let load = Load::start(&house, least);
     harm::stopped_for_long(&mut house).await;
     harm::connections_ended(&house).await;
+    harm::stopped_in_the_seat(&mut house).await;
     harm::killed_in_the_seat(&mut house).await;
+    harm::killed_at_each_step(&mut house).await;
     let replies = load.finish().await;
     house.settled().await;
     proof::check(&house, &replies).await;

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use crate::support::change;
+use crate::support::cluster::Cluster;
 use crate::support::pair::Pair;
 
 /// A kind of store, with what the storm has to know of it.
@@ -18,6 +20,35 @@ pub trait Shelf {
     /// Actions that were begun and have no receipt, while no executor runs. Changes
     /// nothing: what recovers a store is the executor's start.
     fn unfinished(&self, pair: &Pair) -> BTreeSet<String>;
+}
+
+/// One database, one executor at a time.
+pub struct Postgres(Cluster);
+
+impl Postgres {
+    pub fn start() -> Self {
+        Self(Cluster::start(&[]))
+    }
+}
+
+impl Shelf for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn install(&self, pair: &Pair) {
+        change::on_postgres(pair.dir.path(), &self.0);
+    }
+
+    fn unfinished(&self, _pair: &Pair) -> BTreeSet<String> {
+        // A first start that was killed leaves a database without tables.
+        if self.0.sql("SELECT to_regclass('actions') IS NULL") == "t" {
+            return BTreeSet::new();
+        }
+        let begun =
+            "SELECT action_id FROM actions WHERE state NOT IN ('proposed', 'waiting', 'sealed')";
+        self.0.sql(begun).lines().map(str::to_owned).collect()
+    }
 }
 
 /// One file, one executor.

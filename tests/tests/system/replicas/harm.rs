@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::House;
-use super::replica::LEASE;
+use super::replica::{LEASE, Replica};
+use super::{EXECUTORS, House};
 
 /// Longer than its lease and the rest after it: another takes over. It wakes in the middle of what
 /// it did, writes nothing more, and ends.
@@ -38,25 +38,58 @@ pub async fn connections_ended(house: &House) {
     }
 }
 
+/// Whoever is seen with the tree's row locked stops there, for longer than the server lets it:
+/// others seal meanwhile, and it goes on without the seat.
+pub async fn stopped_in_the_seat(house: &mut House) {
+    for _ in 0..2 {
+        let holder = in_the_seat(house).await;
+        house.replicas[holder].signal("STOP");
+        let sealed = || house.cluster.sql("SELECT size FROM tree").parse::<u64>().unwrap();
+        let before = sealed();
+        for _ in 0..50 {
+            if sealed() > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(sealed() > before, "nobody else got the seat");
+        house.replicas[holder].signal("CONT");
+    }
+}
+
 /// Whoever is seen with the tree's row locked is killed on the spot. Its transaction may have
 /// committed by then: either way there is one log.
 pub async fn killed_in_the_seat(house: &mut House) {
+    for _ in 0..3 {
+        let holder = in_the_seat(house).await;
+        house.replicas[holder].kill();
+        house.replicas[holder].start_again();
+    }
+}
+
+/// One after the other dies by itself before and after each step around the seat.
+pub async fn killed_at_each_step(house: &mut House) {
+    let steps = ["claim:after", "intent:after", "send:after", "seal:before", "seal:after"];
+    let published = ["publish:before", "publish:after"];
+    for (turn, step) in steps.into_iter().chain(published).enumerate() {
+        let replica = &mut house.replicas[turn % EXECUTORS];
+        replica.kill();
+        replica.dies_at(&format!("{step}:2"));
+        replica.start_again();
+    }
+}
+
+/// The number of the one that is seen with the tree's row locked.
+async fn in_the_seat(house: &House) -> usize {
     let holder = "
         SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
         WHERE relation = 'tree'::regclass AND pg_locks.mode IN ('RowShareLock', 'RowExclusiveLock')
         AND granted AND application_name LIKE 'countersign%' LIMIT 1";
-    let mut killed = 0;
     for _ in 0..3000 {
         let seen = house.cluster.sql(holder);
-        let holds =
-            house.replicas.iter_mut().find(|one| !seen.is_empty() && seen.ends_with(&one.name()));
-        if let Some(replica) = holds {
-            replica.kill();
-            replica.start_again();
-            killed += 1;
-        }
-        if killed == 3 {
-            return;
+        let holds = |one: &Replica| !seen.is_empty() && seen.ends_with(&one.name());
+        if let Some(number) = house.replicas.iter().position(holds) {
+            return number;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

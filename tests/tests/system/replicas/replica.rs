@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ impl Replica {
             "store: {{ postgres: {{ host: {host}, database: postgres, user: {USER}, tls: off, lease: {lease}s }} }}\n"
         );
         fs::write(folder.join(format!("{number}.yaml")), format!("{config}{store}")).unwrap();
-        let child = spawn(&folder, number);
+        let child = spawn(&bins::dir().join("executor"), &folder, number, None);
         let replica = Self { number, folder, address: free.to_string(), child };
         replica.ready();
         replica
@@ -53,8 +53,19 @@ impl Replica {
 
     /// Another process on the same folder.
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.folder, self.number);
+        self.child = spawn(&bins::dir().join("executor"), &self.folder, self.number, None);
         self.ready();
+    }
+
+    /// Another process on the same folder, up to where it ends itself.
+    pub fn dies_at(&mut self, place: &str) {
+        let (mortal, aim) = (bins::mortal().clone(), ("COUNTERSIGN_KILL_AT", place));
+        self.child = spawn(&mortal, &self.folder, self.number, Some(aim));
+        let began = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(60), "it does not come to {place}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub fn client(&self, place: &Place) -> ExecutorClient<Channel> {
@@ -110,12 +121,13 @@ impl Drop for Replica {
     }
 }
 
-fn spawn(folder: &std::path::Path, number: usize) -> Child {
+fn spawn(program: &Path, folder: &Path, number: usize, environment: Option<(&str, &str)>) -> Child {
     let ready = folder.join(format!("{number}.ready"));
     let _ = fs::remove_file(&ready);
     let log = folder.join(format!("{number}.log"));
     let log = fs::File::options().create(true).append(true).open(log).unwrap();
-    Command::new(bins::dir().join("executor"))
+    Command::new(program)
+        .envs(environment)
         .arg("--config")
         .arg(folder.join(format!("{number}.yaml")))
         .arg("--ready-file")

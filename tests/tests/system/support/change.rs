@@ -3,8 +3,10 @@
 //! [`lay_out`]: super::pair::lay_out
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::cluster::{Cluster, USER};
 use super::people::Signer;
 
 pub fn shipped_pack() -> PathBuf {
@@ -97,4 +99,18 @@ pub fn add_pack(dir: &Path, pack: &str, at: &Path, account: &str, url: &str) {
          private_networks: [\"127.0.0.0/8\"], plain_http: true }} }}\n"
     );
     fs::write(path, text + &connection).unwrap();
+}
+
+/// Lets the executor remember in this server. Its lease is twice the longest request of the packs.
+pub fn on_postgres(dir: &Path, cluster: &Cluster) {
+    // All of one database wrap the keys of persons under one key.
+    let keys = dir.join("keys.kek");
+    fs::write(&keys, "5a".repeat(32)).unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    let path = dir.join("executor.yaml");
+    let (text, host) = (fs::read_to_string(&path).unwrap(), cluster.host().display());
+    let store = format!(
+        "keys: keys.kek\nstore: {{ postgres: {{ host: {host}, database: postgres, user: {USER}, tls: off, lease: 40s }} }}\n"
+    );
+    fs::write(path, text + &store).unwrap();
 }

@@ -252,9 +252,14 @@ impl Pair {
     }
 
     pub fn channel(&self, role: Role) -> Channel {
+        self.channel_to("executor", &self.executor.grpc, role)
+    }
+
+    /// To the workload of this name at this address.
+    pub fn channel_to(&self, name: &str, address: &str, role: Role) -> Channel {
         let material = material(&self.path("pki"), role);
-        let expected: SpiffeId = format!("spiffe://{DOMAIN}/executor").parse().unwrap();
-        channel(&self.executor.grpc, material, expected).unwrap()
+        let expected: SpiffeId = format!("spiffe://{DOMAIN}/{name}").parse().unwrap();
+        channel(address, material, expected).unwrap()
     }
 
     /// The executor as the planner sees it.
@@ -278,10 +283,8 @@ impl Pair {
 
     /// The planner as a chat frontend sees it.
     pub fn planner(&self) -> PlannerClient<Channel> {
-        let material = material(&self.path("pki"), Role::Frontend);
-        let expected: SpiffeId = format!("spiffe://{DOMAIN}/planner").parse().unwrap();
         let address = &self.planner.as_ref().unwrap().grpc;
-        PlannerClient::new(channel(address, material, expected).unwrap())
+        PlannerClient::new(self.channel_to("planner", address, Role::Frontend))
     }
 
     /// Effects that really happened, those of staff left out.
@@ -299,7 +302,8 @@ impl Pair {
     }
 }
 
-fn readiness(admin: &str) -> std::io::Result<(bool, String)> {
+/// What `/readyz` at this address answers.
+pub fn readiness(admin: &str) -> std::io::Result<(bool, String)> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(admin)?;
     let request = "GET /readyz HTTP/1.1\r\nhost: service\r\nconnection: close\r\n\r\n";
@@ -436,7 +440,8 @@ connections:
     )
 }
 
-fn planner_config(executor: &str, model: &str) -> String {
+/// A planner's configuration, before an executor at this address.
+pub fn planner_config(executor: &str, model: &str) -> String {
     format!(
         r#"listen: 127.0.0.1:0
 admin: 127.0.0.1:0
