@@ -24,6 +24,7 @@ pub mod context;
 pub mod conversation;
 pub mod executor;
 mod genai;
+pub mod guards;
 pub mod history;
 pub mod keep;
 pub mod knowledge;

@@ -18,6 +18,7 @@ use crate::assemble::Task;
 use crate::assemble::span::Said;
 use crate::context::Asker;
 use crate::executor::{CallError, Executor};
+use crate::guards::Guard;
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
@@ -145,6 +146,8 @@ impl Engine {
         let mut conversation = conversation.lock().await;
         conversation.recall(&self.memory, &key).await;
         let ending = self.answer(&request, verified, &mut conversation, events).await;
+        #[cfg(feature = "gates-off")]
+        let ending = Ending { reply: crate::guards::off::instead_of(ending.reply), ..ending };
         conversation.keep(&self.memory, &key).await;
         self.tell(&request, &ending);
         if let Some(card) = ending.card {
@@ -262,6 +265,10 @@ impl Engine {
                 self.pursue(scene, conversation, task).await
             }
             (Heard::Unclear, Stage::Choosing(waiting)) => ask_once_more(conversation, *waiting),
+            (Heard::UnsignedYes, waiting @ Stage::Confirming(_)) if !Guard::SignedYes.is_on() => {
+                conversation.stage = waiting;
+                self.confirmed(scene, conversation, "").await
+            }
             (Heard::UnsignedYes | Heard::Unclear, Stage::Confirming(waiting)) => {
                 let card = waiting.card.clone();
                 let tool = waiting.tool.clone();
@@ -276,7 +283,12 @@ impl Engine {
             (Heard::Again, Stage::Repeating(waiting)) => {
                 self.proposed(scene, conversation, waiting.task, &waiting.receipt_id).await
             }
-            (Heard::Drop, _dropped) => Ending::says(Intent::Action, reply::DROPPED),
+            (Heard::Drop, dropped) => {
+                if !Guard::DropsOnNo.is_on() {
+                    conversation.stage = dropped;
+                }
+                Ending::says(Intent::Action, reply::DROPPED)
+            }
             (_new, stage) => {
                 if let Stage::Checking(checking) = stage {
                     conversation.stage = Stage::Checking(checking);
