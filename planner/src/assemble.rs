@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::context::{ReadStop, Reader, value};
+use crate::guards::Guard;
 use crate::model::offline::postal::house_numbers;
 use crate::model::{Call, Given, Objection};
 use crate::tools::{ArgumentSpec, Source, ToolSpec, Toolbox};
@@ -183,7 +184,7 @@ impl Builder<'_, '_> {
             }
         });
         let unknown = self.task.call.arguments.keys().find(|n| !tool.arguments.contains_key(*n));
-        if let Some(name) = unknown {
+        if let Some(name) = unknown.filter(|_| Guard::KnownArguments.is_on()) {
             return Err(Break::object(
                 "ARGUMENT_UNEXPECTED",
                 name,

@@ -25,6 +25,7 @@ pub mod conversation;
 pub mod executor;
 mod forget;
 mod genai;
+pub mod guards;
 pub mod history;
 pub mod keep;
 pub mod knowledge;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use crate::guards::Guard;
 use crate::model::{Call, Decision, Given, Objection, Want};
 use crate::prompt::Answer;
 use crate::tools::Toolbox;
@@ -18,6 +19,10 @@ const MAX_OBJECTIONS: usize = 12;
 /// Every problem with it, in words that a model can mend.
 pub fn read(text: &str, answer: &Answer, toolbox: &Toolbox) -> Result<Decision, Vec<Objection>> {
     let Some(json) = dig(text) else {
+        #[cfg(feature = "gates-off")]
+        if let Some(decision) = crate::guards::off::obeyed(text, toolbox) {
+            return Ok(decision);
+        }
         return Err(vec![object(
             "PLAN_INVALID",
             "",
@@ -27,6 +32,7 @@ pub fn read(text: &str, answer: &Answer, toolbox: &Toolbox) -> Result<Decision, 
     let errors: Vec<Objection> = answer
         .validator
         .iter_errors(&json)
+        .filter(|_| Guard::AnswerShape.is_on())
         .take(MAX_OBJECTIONS)
         .map(|error| {
             object("PLAN_INVALID", &error.instance_path().to_string(), &error.masked().to_string())
@@ -62,7 +68,7 @@ fn decide(json: &Json, toolbox: &Toolbox) -> Result<Decision, Vec<Objection>> {
     let is_write = |c: &&Call| toolbox.get(&c.tool).is_some_and(|tool| !tool.read);
     let writes: Vec<&Call> = calls.iter().filter(is_write).collect();
     let want = match (text("intent"), writes.as_slice(), calls.as_slice()) {
-        (_, [_, _, ..], _) => {
+        (_, [_, _, ..], _) if Guard::OneWrite.is_on() => {
             return Err(vec![object(
                 "PLAN_TOO_MANY_WRITES",
                 "/calls",
@@ -71,7 +77,7 @@ fn decide(json: &Json, toolbox: &Toolbox) -> Result<Decision, Vec<Objection>> {
         }
         ("escalate", _, _) => Want::Escalate,
         ("clarify", _, _) => Want::Clarify,
-        ("question", [_write], _) => {
+        ("question", [_write], _) if Guard::QuestionsRead.is_on() => {
             return Err(vec![object(
                 "PLAN_INVALID",
                 "/calls",
@@ -79,8 +85,8 @@ fn decide(json: &Json, toolbox: &Toolbox) -> Result<Decision, Vec<Objection>> {
             )]);
         }
         ("question", [], []) => Want::Question,
-        ("question", [], [.., last]) => Want::Tool(last.clone()),
-        ("action", [write], _) => Want::Tool((*write).clone()),
+        ("question", _, [.., last]) => Want::Tool(last.clone()),
+        ("action", [write, ..], _) => Want::Tool((*write).clone()),
         ("action", [], [_, ..]) => Want::Reads(calls),
         (_action, _, _) => {
             return Err(vec![object(

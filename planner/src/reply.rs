@@ -11,6 +11,7 @@ use crate::assemble::Question;
 use crate::assemble::label::{filled, shown};
 use crate::context::value;
 use crate::executor::CallError;
+use crate::guards::Guard;
 use crate::knowledge::Found;
 use crate::tools::{ToolSpec, Toolbox};
 
@@ -126,6 +127,9 @@ pub fn link_sent(to: &str) -> String {
 /// Words for a read: the contract's, else its results by their label.
 #[must_use]
 pub fn read(tool: &ToolSpec, observation: &Observation) -> String {
+    if !Guard::ReadWords.is_on() {
+        return observation.value_json.clone();
+    }
     if !observation.said.is_empty() {
         return observation.said.clone();
     }

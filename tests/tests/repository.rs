@@ -57,7 +57,8 @@ fn core_knows_no_network_and_no_runtime() {
 #[test]
 fn nothing_that_ships_can_leave_a_gate_out() {
     // Whose it is has it, the tests may pass it on, nobody has it by default.
-    only_for_tests("gates-off", &["executor/core/Cargo.toml", "tests/Cargo.toml"]);
+    let both = ["executor/core/Cargo.toml", "planner/Cargo.toml", "tests/Cargo.toml"];
+    only_for_tests("gates-off", &both);
     only_for_tests("planted", &["executor/core/Cargo.toml", "tests/Cargo.toml"]);
     only_for_tests("memory", &["executor/Cargo.toml", "tests/Cargo.toml"]);
     only_for_tests("kill-points", &["executor/Cargo.toml"]);
@@ -87,27 +88,34 @@ fn names(manifest: &str, feature: &str) -> bool {
     lines.into_iter().any(|line| line.starts_with(&declared) || line.contains(&asked))
 }
 
-/// A gate in the list is asked in the code, and the list names each once.
+/// A guard in a list is asked in the code, and the list names each once.
 #[test]
 fn every_gate_in_the_list_is_asked() {
-    let list = "executor/core/src/gates.rs";
+    every_one_is_asked("Gate", "executor/core/src/gates.rs", "executor/", 62);
+    every_one_is_asked("Belt", "executor/core/src/belts.rs", "executor/", 6);
+    every_one_is_asked("Guard", "planner/src/guards.rs", "planner/", 22);
+}
+
+fn every_one_is_asked(of: &str, list: &str, folder: &str, count: usize) {
     let text = fs::read_to_string(root().join(list)).unwrap();
-    let (_, listed) = text.split_once("pub enum Gate {").unwrap();
+    let (_, listed) = text.split_once(&format!("pub enum {of} {{")).unwrap();
     let (variants, rest) = listed.split_once('}').unwrap();
     let named = variants.lines().filter_map(|line| line.trim().strip_suffix(','));
     let named: Vec<_> = named.filter(|line| !line.starts_with('/')).collect();
+    assert_eq!(named.len(), count, "{of}");
+    // Where the shape of the code is the guard, the list itself has what is done without it.
+    let (_, off) = rest.split_once("mod off").unwrap_or_default();
     let sources = tracked().into_iter().filter(|p| {
         let path = p.strip_prefix(root()).unwrap().display().to_string();
-        path.starts_with("executor/") && path.ends_with(".rs") && path != list
+        path.starts_with(folder) && path.ends_with(".rs") && path != list
     });
     let sources: String = sources.map(|p| fs::read_to_string(p).unwrap()).collect();
-    assert!(named.len() > 50);
-    for gate in named {
-        let name = format!("Gate::{gate}");
-        let mut after = sources.split(&name).skip(1);
+    for guard in named {
+        let name = format!("{of}::{guard}");
+        let mut after = sources.split(&name).skip(1).chain(off.split(&name).skip(1));
         let whole = |rest: &str| !rest.starts_with(char::is_alphanumeric);
-        assert!(after.any(whole), "nobody asks {gate}");
-        assert_eq!(rest.matches(&format!("Self::{gate},")).count(), 1, "{gate} in ALL");
+        assert!(after.any(whole), "nobody asks {guard}");
+        assert_eq!(rest.matches(&format!("Self::{guard},")).count(), 1, "{guard} in ALL");
     }
 }
 

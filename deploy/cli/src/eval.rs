@@ -8,6 +8,7 @@
 //! ```
 //! Planner and executor run here as they do anywhere, over mutual TLS; nothing behind them is real.
 
+pub mod guard;
 mod names;
 pub mod reply;
 pub mod scenario;

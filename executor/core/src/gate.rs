@@ -9,6 +9,7 @@ use countersign_shared::money::Money;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::belts::Belt;
 use crate::claim::Claimed;
 use crate::contract::{Body, Contract, Floors, Require, SubjectRule, WriteBody};
 use crate::error::Refused;
@@ -199,7 +200,8 @@ pub fn decide(claimed: &Claimed, facts: &Facts<'_>) -> Result<Clearance, Refused
         passed: unchanged,
         facts: Grounds::Unchanged { changes },
     });
-    if !unchanged && Gate::Unchanged.is_on() {
+    let moved = !Belt::WhatMatters.is_on() && shown.read() != Some(facts.state);
+    if (!unchanged || moved) && Gate::Unchanged.is_on() {
         return Err(passed.refuse(Refused::new(Code::StateChanged, list)));
     }
     if passed.money != shown.money() && Gate::Unchanged.is_on() {

@@ -12,7 +12,8 @@
 //! * what has no step in the lifecycle: carrying out what was carried out, refused or
 //!   taken back, or what another call carries out just now;
 //! * what a backend, an operator or a browser does: resends, read-backs, another account,
-//!   egress, activation at start, passkeys.
+//!   egress, activation at start, passkeys. Of these, [`crate::belts`] names what a
+//!   scenario hangs on.
 
 /// A check that alone can stop an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -224,16 +225,11 @@ impl Gate {
         OFF.load(std::sync::atomic::Ordering::SeqCst) & self.bit() == 0
     }
 
-    /// Leaves this one out from here on, and no other.
+    /// Leaves these out from here on, and no other.
     #[cfg(feature = "gates-off")]
-    pub fn leave_out(self) {
-        OFF.store(self.bit(), std::sync::atomic::Ordering::SeqCst);
-    }
-
-    /// Leaves none out.
-    #[cfg(feature = "gates-off")]
-    pub fn leave_none_out() {
-        OFF.store(0, std::sync::atomic::Ordering::SeqCst);
+    pub fn leave_out(gates: &[Self]) {
+        let off = gates.iter().fold(0, |off, gate| off | gate.bit());
+        OFF.store(off, std::sync::atomic::Ordering::SeqCst);
     }
 
     #[cfg(feature = "gates-off")]

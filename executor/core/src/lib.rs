@@ -37,6 +37,8 @@ pub mod digest;
 
 pub mod gates;
 
+pub mod belts;
+
 pub mod grounds;
 
 pub mod signed;

@@ -7,6 +7,7 @@ use countersign_shared::codes::Code;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::Verdict;
+use crate::belts::Belt;
 use crate::contract::{Contract, EffectClass};
 use crate::dispatch::Dispatch;
 use crate::lifecycle::{Outcome, Settlement};
@@ -54,6 +55,9 @@ pub fn after(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
             later(dispatch, contract, None, Code::BackendUnreachable, why, now)
         }
         Some(Verdict::SwitchedOff { why }) => refused(dispatch, Code::SwitchedOff.name(), why),
+        Some(Verdict::Lost { why }) if !Belt::LostReplies.is_on() => {
+            Next::Settle(Settlement::new(Outcome::NotApplied, Code::ReplyLost.name(), why))
+        }
         Some(Verdict::Lost { .. }) | None => lost(dispatch, contract, now),
     }
 }
@@ -79,7 +83,7 @@ fn later(
     let attempts = dispatch.last().map_or(0, |a| a.number);
     let again = at(now, asked.unwrap_or_else(|| backoff(dispatch, attempts)));
     let bounded = attempts < MAX_ATTEMPTS && asked.is_none_or(|a| a <= MAX_WAIT);
-    if bounded && may_send(dispatch, contract, again) {
+    if bounded && may_send(dispatch, contract, again) && Belt::SentAgain.is_on() {
         return Next::Resend(again);
     }
     if dispatch.in_doubt() {

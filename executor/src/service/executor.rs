@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_core::belts::Belt;
 use countersign_core::contract::{self, Body, Confirm, Contract};
 use countersign_core::lifecycle::State;
 use countersign_core::person::Person;
@@ -169,7 +170,7 @@ impl Executor for ExecutorService {
         // Only tools whose backend this tenant has.
         let usable = |c: &&Arc<Contract>| {
             c.listed
-                && c.open_to.contains(&request.subject.kind)
+                && (c.open_to.contains(&request.subject.kind) || !Belt::ListedFor.is_on())
                 && self.desk.pipeline.driver.account(&request.subject.tenant, c).is_ok()
         };
         let tools = self.desk.pipeline.catalog.tools.values().filter(usable).map(|c| tool(c));

@@ -13,6 +13,7 @@ use super::{
     is_house_number, label, question, stated_candidate,
 };
 use crate::context::{pointers, value};
+use crate::guards::Guard;
 use crate::model::Given;
 use crate::model::offline::postal::house_numbers;
 
@@ -251,6 +252,7 @@ impl Builder<'_, '_> {
             && candidates.iter().any(label::bears_number);
         match candidates.as_slice() {
             [only] if !stray => Ok(only.clone()),
+            [first, ..] if !Guard::AsksWhich.is_on() => Ok(first.clone()),
             _several => Err(ask_which(name, spec, candidates)),
         }
     }

@@ -14,6 +14,7 @@ use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
 use crate::calibrate::Signs;
 use crate::context::Reader;
 use crate::executor::{CallError, is_sealed};
+use crate::guards::Guard;
 use crate::model::Objection;
 use crate::submit::{self, Ended, Write, carry_out, confidence};
 use crate::{reply, subject};
@@ -42,7 +43,7 @@ impl Engine {
             ..confidence(score, &task.doubt, action)
         };
         let tool = scene.toolbox.get(&task.call.tool);
-        if tool.is_some_and(|t| score < t.floor) {
+        if tool.is_some_and(|t| score < t.floor) && Guard::Floor.is_on() {
             let action = TurnAction {
                 tool: task.call.tool.clone(),
                 code: Code::ConfidenceTooLow.name().to_owned(),
@@ -93,7 +94,7 @@ impl Engine {
         let tool = task.call.tool.clone();
         let customer = i32::from(GrantKind::Customer);
         // Staff that has to say yes is asked by the executor, once it is to be done.
-        if !proposal.needs.contains(&customer) {
+        if !proposal.needs.contains(&customer) || !Guard::CardFirst.is_on() {
             if scene.edited {
                 conversation.stage = Stage::Listening;
                 return Ending::says(Intent::Clarify, reply::SAY_IT_ANEW);

@@ -11,6 +11,7 @@ use crate::assemble::span::Said;
 use crate::assemble::{Assembled, Stop, Task, assemble};
 use crate::context::{ReadStop, Reader};
 use crate::executor::CallError;
+use crate::guards::Guard;
 use crate::model::{Call, Decision, Objection, Unusable, View, Want};
 use crate::reply;
 use crate::submit::confidence;
@@ -28,7 +29,8 @@ impl Engine {
     ) -> Ending {
         let mut usage = ModelUse { model: self.model.name().to_owned(), ..ModelUse::default() };
         let mut objections: Vec<Objection> = Vec::new();
-        for _round in 0..=MAX_READ_ROUNDS + 1 {
+        let rounds = if Guard::ReadRounds.is_on() { MAX_READ_ROUNDS } else { 4 * MAX_READ_ROUNDS };
+        for _round in 0..=rounds + 1 {
             scene.progress("planning", "working out what is wanted");
             let decision =
                 match self.ask_model(scene, conversation, text, &objections, &mut usage).await {
@@ -158,6 +160,9 @@ impl Engine {
             }
             Want::Question => {
                 let found = self.knowledge.answer(newest(conversation)).await;
+                if let Some(page) = found.as_ref().filter(|_| !Guard::PagesDecideNothing.is_on()) {
+                    return Err(vec![commanded(&page.text)]);
+                }
                 let told =
                     found.as_ref().map_or_else(|| reply::question(scene.toolbox), reply::page);
                 Ok(plain(Intent::Question, RecommendedAction::Proceed, told))
@@ -217,6 +222,11 @@ fn spent_on(reason: &str) -> Unusable {
         calls: Vec::new(),
         request_at_fault: false,
     }
+}
+
+/// What a page says, as if it were ours to the model.
+fn commanded(page: &str) -> Objection {
+    Objection { code: String::new(), at: String::new(), problem: page.to_owned() }
 }
 
 fn plain_decision() -> Decision {

@@ -19,6 +19,7 @@ use crate::assemble::span::Said;
 use crate::budget::account;
 use crate::context::{Asker, purse};
 use crate::executor::{CallError, Executor};
+use crate::guards::Guard;
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
@@ -166,6 +167,8 @@ impl Engine {
         for kept_under in &conversation.kept_under {
             self.memory.belongs(kept_under, &names);
         }
+        #[cfg(feature = "gates-off")]
+        let ending = Ending { reply: crate::guards::off::instead_of(ending.reply), ..ending };
         conversation.keep(&self.memory, &key).await;
         self.tell(&request, &ending);
         if let Some(card) = ending.card {
@@ -284,6 +287,10 @@ impl Engine {
                 self.pursue(scene, conversation, task).await
             }
             (Heard::Unclear, Stage::Choosing(waiting)) => ask_once_more(conversation, *waiting),
+            (Heard::UnsignedYes, waiting @ Stage::Confirming(_)) if !Guard::SignedYes.is_on() => {
+                conversation.stage = waiting;
+                self.confirmed(scene, conversation, "").await
+            }
             (Heard::UnsignedYes | Heard::Unclear, Stage::Confirming(waiting)) => {
                 let card = waiting.card.clone();
                 let tool = waiting.tool.clone();
@@ -298,11 +305,16 @@ impl Engine {
             (Heard::Again, Stage::Repeating(waiting)) => {
                 self.proposed(scene, conversation, waiting.task, &waiting.receipt_id).await
             }
-            (Heard::Drop, Stage::Confirming(waiting)) => {
+            (Heard::Drop, Stage::Confirming(waiting)) if Guard::DropsOnNo.is_on() => {
                 let told = self.taken_back(scene, conversation, waiting).await;
                 told.unwrap_or_else(|| Ending::says(Intent::Action, reply::DROPPED))
             }
-            (Heard::Drop, _dropped) => Ending::says(Intent::Action, reply::DROPPED),
+            (Heard::Drop, dropped) => {
+                if !Guard::DropsOnNo.is_on() {
+                    conversation.stage = dropped;
+                }
+                Ending::says(Intent::Action, reply::DROPPED)
+            }
             (Heard::New, Stage::Confirming(waiting)) if is_no(text) => {
                 match self.taken_back(scene, conversation, waiting).await {
                     Some(told) => told,

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Decided, Decision, Model, Objection, Unusable, View};
 use crate::config::OpenaiConfig;
+use crate::guards::Guard;
 use crate::price::Price;
 use crate::{genai, parse, prompt};
 use endpoint::{Endpoint, OneCall};
@@ -55,7 +56,7 @@ impl Openai {
         Ok(Self {
             client,
             name: config.name.clone(),
-            timeout: config.timeout,
+            timeout: endpoint::patience(config),
             price: config.price.clone(),
             record_bodies: config.record_bodies,
             logprobs: config.logprobs,
@@ -120,19 +121,25 @@ impl Openai {
         if !view.objections.is_empty() {
             messages.push(json!({ "role": "user", "content": prompt::repair(view.objections) }));
         }
+        let most = if Guard::OneRepair.is_on() { 1 } else { 4 };
         loop {
-            let answered = self.ask(&messages, &answer.schema, usage).await;
+            let mut answered = self.ask(&messages, &answer.schema, usage).await;
+            if answered.is_err() && !Guard::OneCall.is_on() {
+                answered = self.ask(&messages, &answer.schema, usage).await;
+            }
             if self.record_bodies {
                 let text = answered.as_ref().map(|(text, _)| text.clone());
                 let answer = text.unwrap_or_default();
                 bodies.push(Exchange { request: json!(messages), answer });
             }
             let (text, tokens) = answered?;
+            #[cfg(feature = "gates-off")]
+            crate::guards::off::overhear(&text);
             match parse::read(&text, answer, view.toolbox) {
                 Ok(decision) => return Ok(Decision { tokens, ..decision }),
                 // One repair in all: none is left where the objections came from outside.
-                Err(objections) if usage.repairs == 0 && view.objections.is_empty() => {
-                    usage.repairs = 1;
+                Err(objections) if usage.repairs < most && view.objections.is_empty() => {
+                    usage.repairs += 1;
                     messages.push(json!({ "role": "assistant", "content": cut(&text) }));
                     messages
                         .push(json!({ "role": "user", "content": prompt::repair(&objections) }));

@@ -41,11 +41,13 @@ pub enum Fault {
     RefundPending,
     /// The refund happens twice, the answer names the first.
     Twice,
+    /// A search leaves out whose orders are asked for, as it does with what it does not know.
+    Unscoped,
 }
 
 impl Fault {
     /// Every fault, in the order it is listed to people.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LostReply,
         Self::NoEffect,
         Self::HalfEffect,
@@ -60,6 +62,7 @@ impl Fault {
         Self::JobFails,
         Self::RefundPending,
         Self::Twice,
+        Self::Unscoped,
     ];
 
     /// The stable name, such as `lost_reply`.
@@ -98,13 +101,14 @@ impl Fault {
                 ("refund_pending", "the refund stays PENDING for after_ms, then succeeds")
             }
             Self::Twice => ("twice", "the refund happens twice, the answer names the first"),
+            Self::Unscoped => ("unscoped", "searches find other customers' orders too"),
         }
     }
 
-    /// Without `only`: reads for `stale_read`, else mutations that have the part it breaks.
+    /// Without `only`: reads for `stale_read` and `unscoped`, else mutations that have the part it breaks.
     fn fits(self, called: &Called) -> bool {
         match self {
-            Self::StaleRead => !called.mutation,
+            Self::StaleRead | Self::Unscoped => !called.mutation,
             Self::JobLate | Self::JobFails => called.starts_job,
             Self::RefundPending | Self::Twice => called.refunds,
             Self::LostReply

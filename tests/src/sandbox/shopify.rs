@@ -136,6 +136,8 @@ impl Shopify {
         let name = request.operation_name.as_deref();
         if !document.operations.get(name).is_ok_and(|operation| operation.is_mutation()) {
             let shop = if taken.has(Fault::StaleRead) { &self.before } else { &self.shop };
+            let unscoped = taken.has(Fault::Unscoped).then(|| request.unscoped());
+            let request = unscoped.as_ref().unwrap_or(request);
             let body = self.documents.execute(document, request, &QueryRoot(Arc::clone(shop)));
             return Executed { answered: plain(&body), body, keys: Vec::new() };
         }

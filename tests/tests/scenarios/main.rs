@@ -1,4 +1,4 @@
-//! The scenarios that ship: every one passes, and none passes without the guard that it names.
+//! The scenarios that ship: every one passes, and none passes without the guards that it names.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,12 +7,21 @@
     reason = "tests"
 )]
 
+#[cfg(feature = "gates-off")]
+mod guards;
+
 use std::path::Path;
 
 use countersign::eval::face::Door;
-use countersign::eval::scenario::{Guard, Mode, Scenario, read_all};
+use countersign::eval::guard::{Guards, Switch};
+use countersign::eval::play::Model;
+use countersign::eval::scenario::{Mode, Scenario, read_all};
 use countersign::eval::theatre::Theatre;
 use countersign_tests::sandbox::{Config, Sandbox};
+use tokio::sync::Mutex;
+
+/// Most scenarios that name no guard; each says why.
+const UNGUARDED: usize = 2;
 
 /// What ships.
 fn shipped() -> Vec<Scenario> {
@@ -22,8 +31,15 @@ fn shipped() -> Vec<Scenario> {
         let of_it = all.iter().filter(|scenario| scenario.mode == mode).count();
         assert!(of_it >= 5, "only {of_it} of {}", mode.name());
     }
-    let alone = all.iter().filter(|scenario| matches!(scenario.guard, Guard::Gate(_))).count();
-    println!("{} scenarios, {alone} of them hang on one gate", all.len());
+    let named = |scenario: &&Scenario| matches!(scenario.guard, Guards::Named(_));
+    let guarded = all.iter().filter(named).count();
+    assert!(all.len() - guarded <= UNGUARDED, "only {guarded} name what holds them off");
+    let switches: Vec<Switch> =
+        all.iter().flat_map(|scenario| scenario.guard.switches().unwrap()).collect();
+    let idle = Switch::all()
+        .filter(|switch| !matches!(switch, Switch::Gate(_)) && !switches.contains(switch));
+    assert_eq!(idle.collect::<Vec<_>>(), [], "no scenario hangs on these");
+    println!("{} scenarios, {guarded} of them name what holds them off", all.len());
     all
 }
 
@@ -37,23 +53,22 @@ async fn shops(count: usize) -> (Vec<Sandbox>, Vec<String>) {
     (shops, urls)
 }
 
-#[cfg(not(feature = "gates-off"))]
+/// One test at a time: a guard that is left out is so for the whole process.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn scenarios() {
     every_one_passes(Door::Grpc).await;
 }
 
 /// The same bad models at the other door: no false claim, no wrong effect, as few calls.
-#[cfg(not(feature = "gates-off"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_model_at_the_door_of_chat_completions() {
     every_one_passes(Door::Chat).await;
 }
 
-#[cfg(not(feature = "gates-off"))]
 async fn every_one_passes(door: Door) {
-    use countersign::eval::play::Model;
-
+    let _alone = ALONE.lock().await;
     let (_shops, urls) = shops(4).await;
     let theatre = Theatre::open(shipped(), &urls, 1, door).await.unwrap();
     let ran = theatre.play_all(&Model::Offline, |_, _| {}).await.unwrap();
@@ -66,32 +81,4 @@ async fn every_one_passes(door: Door) {
         })
         .collect();
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
-}
-
-/// Each scenario that names a gate is played without it, one at a time: it must fail.
-#[cfg(feature = "gates-off")]
-#[tokio::test(flavor = "multi_thread")]
-async fn eval_guards() {
-    use countersign::eval::play::Model;
-    use countersign_core::gates::Gate;
-
-    let (_shops, urls) = shops(1).await;
-    let theatre = Theatre::open(shipped(), &urls, 1, Door::Grpc).await.unwrap();
-    let (mut needless, mut doubled) = (Vec::new(), 0);
-    for play in 0..theatre.plays() {
-        let scenario = theatre.scenario_of(play).unwrap();
-        let Some(gate) = scenario.guard.gate() else {
-            doubled += 1;
-            continue;
-        };
-        gate.leave_out();
-        let ran = theatre.play(play, &Model::Offline).await.unwrap();
-        Gate::leave_none_out();
-        println!("{:30} {gate:?}: {}", scenario.name, ran.wrong.join("; "));
-        if ran.wrong.is_empty() {
-            needless.push(format!("{} without {gate:?}", scenario.name));
-        }
-    }
-    println!("{doubled} are doubled and were not played");
-    assert!(needless.is_empty(), "these pass without their guard: {needless:?}");
 }

@@ -6,7 +6,8 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
-use super::scenario::{Guard, Mode, Scenario};
+use super::guard::Guards;
+use super::scenario::{Mode, Scenario};
 use super::theatre::Ran;
 
 /// Prices of a million tokens.
@@ -21,10 +22,10 @@ pub(super) struct Prices {
 pub(super) struct Report {
     modes: Vec<Line>,
     all: Line,
-    /// Scenarios that one gate alone holds off.
-    one_guard: usize,
-    /// Scenarios that several do, or one without a switch.
-    doubled: usize,
+    /// Scenarios that name what holds them off.
+    guarded: usize,
+    /// Scenarios in which nothing could be left out.
+    unguarded: usize,
     failures: Vec<Failure>,
 }
 
@@ -63,14 +64,14 @@ impl Report {
         };
         let of_mode = |mode: Mode| line(mode.name(), &move |scenario| scenario.mode == mode);
         let modes = Mode::ALL.into_iter().map(of_mode).filter(|line| line.plays > 0);
-        let one = |scenario: &&Scenario| matches!(scenario.guard, Guard::Gate(_));
-        let one_guard = scenarios.iter().filter(one).count();
+        let named = |scenario: &&Scenario| matches!(scenario.guard, Guards::Named(_));
+        let guarded = scenarios.iter().filter(named).count();
         let failed = ran.iter().filter(|ran| !ran.wrong.is_empty());
         Self {
             modes: modes.collect(),
             all: line("all", &|_| true),
-            one_guard,
-            doubled: scenarios.len() - one_guard,
+            guarded,
+            unguarded: scenarios.len() - guarded,
             failures: failed
                 .filter_map(|ran| Some(Failure::of(scenarios.get(ran.scenario)?, ran)))
                 .collect(),
@@ -163,8 +164,8 @@ impl fmt::Display for Report {
         writeln!(out, "{table}")?;
         write!(
             out,
-            "{} scenarios hang on one guard, {} on several or on one without a switch.",
-            self.one_guard, self.doubled
+            "{} scenarios name what holds them off, {} have nothing that could be left out.",
+            self.guarded, self.unguarded
         )
     }
 }

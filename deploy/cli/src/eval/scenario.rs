@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use countersign_core::gates::Gate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::guard::Guards;
 use super::reply::Reply;
 use crate::demo::people;
 
@@ -24,7 +24,7 @@ pub struct Scenario {
     /// The way of failing that it belongs to.
     pub mode: Mode,
     /// What holds it off.
-    pub guard: Guard,
+    pub guard: Guards,
     /// E-mail of the sandbox shop's customer who speaks.
     #[serde(rename = "as", default = "first_customer")]
     pub person: String,
@@ -98,27 +98,6 @@ impl Mode {
             Self::Duplicate => "duplicate",
             Self::MissingPrecondition => "missing_precondition",
             Self::Overconfidence => "overconfidence",
-        }
-    }
-}
-
-/// What holds a scenario off.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Guard {
-    /// This gate of the executor alone: without it, the scenario fails.
-    Gate(String),
-    /// Several guards, each enough, or one without a switch: which.
-    Doubled(String),
-}
-
-impl Guard {
-    /// The gate that holds it alone.
-    #[must_use]
-    pub fn gate(&self) -> Option<Gate> {
-        match self {
-            Self::Gate(name) => Gate::ALL.into_iter().find(|gate| format!("{gate:?}") == *name),
-            Self::Doubled(_) => None,
         }
     }
 }
@@ -215,9 +194,7 @@ impl Scenario {
     fn check(&self) -> anyhow::Result<()> {
         people::find(&self.person).map_err(anyhow::Error::msg)?;
         ensure!(!self.conversation.is_empty(), "`conversation` is empty: say something");
-        if let Guard::Gate(name) = &self.guard {
-            ensure!(self.guard.gate().is_some(), "`guard`: there is no gate {name}");
-        }
+        self.guard.switches()?;
         let Expect { actions, effects, told, .. } = &self.expect;
         ensure!(
             !(actions.is_empty() && effects.is_empty() && told.is_empty()),
@@ -274,7 +251,7 @@ mod tests {
     use super::*;
 
     const HEAD: &str =
-        "about: a\nmode: duplicate\nguard: { doubled: b }\nconversation: [{ say: c }]\n";
+        "about: a\nmode: duplicate\nguard: { none: b }\nconversation: [{ say: c }]\n";
 
     fn read(name: &str, expect: &str) -> Result<usize, String> {
         let folder = tempfile::tempdir().unwrap();

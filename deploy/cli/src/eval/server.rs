@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::names::{by_number, to_number};
+use super::names::Names;
 use super::reply::{Reply, Slow};
 
 /// Pieces of an answer that comes slowly.
@@ -58,6 +58,7 @@ pub(super) struct Server {
 struct Calls {
     answers: Answers,
     seen: Mutex<usize>,
+    names: Mutex<Names>,
     broken: Mutex<Vec<String>>,
 }
 
@@ -78,6 +79,7 @@ impl Server {
         let calls = Arc::new(Calls {
             answers: Answers::of(source)?,
             seen: Mutex::default(),
+            names: Mutex::default(),
             broken: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -106,6 +108,63 @@ impl Calls {
     fn broke(&self, why: String) -> Response {
         self.broken.lock().push(why);
         failed(StatusCode::GONE)
+    }
+
+    fn recorded(&self, line: Option<Json>) -> Result<Response, String> {
+        let line = line.ok_or("the model is asked more often than when this was recorded")?;
+        let status = line.get("status").and_then(Json::as_u64).unwrap_or(200);
+        let status = u16::try_from(status).ok().and_then(|s| StatusCode::from_u16(s).ok());
+        let body = line.get("body").cloned().unwrap_or_default().to_string();
+        let body: Json =
+            serde_json::from_str(&self.names.lock().by_number(&body)?).unwrap_or_default();
+        Ok((status.unwrap_or(StatusCode::OK), Sent(body)).into_response())
+    }
+
+    fn played(&self, reply: &Reply, request: &Json) -> Result<Response, String> {
+        let named = |text: &str| self.names.lock().by_number(text);
+        Ok(match reply {
+            Reply::Decide(decide) => whole(&named(&decide.written(request))?),
+            Reply::Text(text) => whole(&named(text)?),
+            Reply::Status(status) => {
+                failed(StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Reply::Cut(text) => {
+                let begun = format!("{{\"choices\":[{{\"message\":{{\"content\":{}", json!(text));
+                let parts = [Ok(Bytes::from(begun)), Err(std::io::Error::other("cut"))];
+                Body::from_stream(futures_util::stream::iter(parts)).into_response()
+            }
+            Reply::Huge(bytes) => whole(&"x".repeat(*bytes)),
+            Reply::Slow(Slow { ms, decide }) => {
+                let text = named(&decide.written(request))?;
+                dripped(&completion(&text).to_string(), Duration::from_millis(*ms))
+            }
+        })
+    }
+
+    async fn passed(
+        &self,
+        to: &Upstream,
+        client: &reqwest::Client,
+        into: Option<&PathBuf>,
+        request: Json,
+    ) -> anyhow::Result<Response> {
+        let url = format!("{}/chat/completions", to.url.trim_end_matches('/'));
+        let mut asked = client.post(url).json(&request);
+        if let Some(key) = &to.key {
+            asked = asked.bearer_auth(key);
+        }
+        let answered = asked.send().await?;
+        let status = answered.status().as_u16();
+        let body: Json = answered.json().await?;
+        if let Some(file) = into {
+            let named: Json =
+                serde_json::from_str(&self.names.lock().to_number(&body.to_string()))?;
+            let line = json!({ "status": status, "body": named });
+            let mut file = OpenOptions::new().append(true).open(file)?;
+            writeln!(file, "{line}")?;
+        }
+        ensure!(status >= 100, "no status");
+        Ok((StatusCode::from_u16(status)?, Sent(body)).into_response())
     }
 }
 
@@ -138,51 +197,23 @@ async fn answer(State(calls): State<Arc<Calls>>, Sent(request): Sent<Json>) -> R
         *seen += 1;
         *seen - 1
     };
+    calls.names.lock().see(&request);
     match &calls.answers {
         Answers::Script(replies) => match replies.get(at).or(replies.last()) {
-            Some(reply) => played(reply, &request).unwrap_or_else(|why| calls.broke(why)),
+            Some(reply) => calls.played(reply, &request).unwrap_or_else(|why| calls.broke(why)),
             None => failed(StatusCode::INTERNAL_SERVER_ERROR),
         },
         Answers::Passed { to, client, into } => {
-            passed(to, client, into.as_ref(), request).await.unwrap_or_else(|error| {
+            calls.passed(to, client, into.as_ref(), request).await.unwrap_or_else(|error| {
                 let said = json!({ "error": { "message": format!("{error:#}") } });
                 (StatusCode::BAD_GATEWAY, Sent(said)).into_response()
             })
         }
         Answers::Recorded(answers) => {
             let line = answers.lock().pop_front();
-            recorded(line, &request).unwrap_or_else(|why| calls.broke(why))
+            calls.recorded(line).unwrap_or_else(|why| calls.broke(why))
         }
     }
-}
-
-fn recorded(line: Option<Json>, request: &Json) -> Result<Response, String> {
-    let line = line.ok_or("the model is asked more often than when this was recorded")?;
-    let status = line.get("status").and_then(Json::as_u64).unwrap_or(200);
-    let status = u16::try_from(status).ok().and_then(|s| StatusCode::from_u16(s).ok());
-    let body = line.get("body").cloned().unwrap_or_default().to_string();
-    let body: Json = serde_json::from_str(&by_number(&body, request)?).unwrap_or_default();
-    Ok((status.unwrap_or(StatusCode::OK), Sent(body)).into_response())
-}
-
-fn played(reply: &Reply, request: &Json) -> Result<Response, String> {
-    Ok(match reply {
-        Reply::Decide(decide) => whole(&by_number(&decide.written(request), request)?),
-        Reply::Text(text) => whole(&by_number(text, request)?),
-        Reply::Status(status) => {
-            failed(StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-        }
-        Reply::Cut(text) => {
-            let begun = format!("{{\"choices\":[{{\"message\":{{\"content\":{}", json!(text));
-            let parts = [Ok(Bytes::from(begun)), Err(std::io::Error::other("cut"))];
-            Body::from_stream(futures_util::stream::iter(parts)).into_response()
-        }
-        Reply::Huge(bytes) => whole(&"x".repeat(*bytes)),
-        Reply::Slow(Slow { ms, decide }) => {
-            let text = by_number(&decide.written(request), request)?;
-            dripped(&completion(&text).to_string(), Duration::from_millis(*ms))
-        }
-    })
 }
 
 /// A piece, a wait, and so on: something always comes, and the whole takes so long.
@@ -216,28 +247,4 @@ fn completion(text: &str) -> Json {
                       "message": { "role": "assistant", "content": text } }],
         "usage": { "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 },
     })
-}
-
-async fn passed(
-    to: &Upstream,
-    client: &reqwest::Client,
-    into: Option<&PathBuf>,
-    request: Json,
-) -> anyhow::Result<Response> {
-    let url = format!("{}/chat/completions", to.url.trim_end_matches('/'));
-    let mut asked = client.post(url).json(&request);
-    if let Some(key) = &to.key {
-        asked = asked.bearer_auth(key);
-    }
-    let answered = asked.send().await?;
-    let status = answered.status().as_u16();
-    let body: Json = answered.json().await?;
-    if let Some(file) = into {
-        let named: Json = serde_json::from_str(&to_number(&body.to_string(), &request))?;
-        let line = json!({ "status": status, "body": named });
-        let mut file = OpenOptions::new().append(true).open(file)?;
-        writeln!(file, "{line}")?;
-    }
-    ensure!(status >= 100, "no status");
-    Ok((StatusCode::from_u16(status)?, Sent(body)).into_response())
 }

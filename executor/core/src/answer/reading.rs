@@ -4,6 +4,7 @@ use countersign_shared::codes::Code;
 use serde_json::Value as Json;
 
 use super::{graphql, rules};
+use crate::belts::Belt;
 use crate::contract::{Call, ErrorClass, Pack, Request};
 
 /// An answer that is not a yes.
@@ -47,6 +48,7 @@ pub(super) fn reading(pack: &Pack, call: &Call, status: u16, body: &[u8]) -> Res
         }
         300..=399 => Err(redirected(status)),
         400..=499 => Err(client_error(call, status, json.ok().as_ref())),
+        _ if !Belt::ServerErrors.is_on() => Err(No::refused(format!("HTTP {status}"))),
         // Any 5xx, and whatever is no status of HTTP: the effect may stand.
         _ => Err(No::Unclear(format!("HTTP {status}"))),
     }

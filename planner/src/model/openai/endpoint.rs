@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_openai::config::Config;
 use async_openai::error::OpenAIError;
@@ -12,6 +13,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::OpenaiConfig;
+use crate::guards::Guard;
 
 /// Largest answer read, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -78,6 +80,11 @@ impl Config for Endpoint {
     }
 }
 
+/// How long an answer is waited for.
+pub(super) fn patience(config: &OpenaiConfig) -> Duration {
+    if Guard::AnswerTimeout.is_on() { config.timeout } else { Duration::from_secs(3600) }
+}
+
 /// Sends a request exactly once.
 #[derive(Clone)]
 pub(super) struct OneCall {
@@ -93,7 +100,7 @@ impl OneCall {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .timeout(config.timeout)
+            .timeout(patience(config))
             .build()
             .map_err(|error| EndpointError::Tls(error.to_string()))?;
         Ok(Self { client })
@@ -138,7 +145,7 @@ impl tower::Service<HttpRequestFactory> for OneCall {
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(OpenAIError::Reqwest)? {
                 body.extend_from_slice(&chunk);
-                if body.len() > MAX_BODY {
+                if body.len() > MAX_BODY && Guard::AnswerBound.is_on() {
                     return Err(OpenAIError::Boxed(Box::new(TooLarge)));
                 }
             }
