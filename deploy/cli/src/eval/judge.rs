@@ -164,7 +164,7 @@ mod tests {
                 receipt: String::new(),
             };
             let actions = actions.iter().map(acted).collect();
-            super::harm(&wanted, &Played { actions, ..Played::default() }).len()
+            harm(&wanted, &Played { actions, ..Played::default() }).len()
         };
         let (card, done) = ((None, "AWAITING_CONFIRMATION"), (Some("applied"), ""));
         let stopped = [(None, "POLICY_FORBIDS"), (Some("refused"), "STATE_CHANGED"), card, card];

@@ -7,7 +7,7 @@ use countersign_shared::receipt::Receipt;
 use countersign_shared::turn::{Exchange, Told};
 use serde::Serialize;
 
-use super::super::names::to_number;
+use super::super::names::Names;
 use super::super::scenario::{Act, Expected, Step};
 use crate::audit::chain::Recorded;
 use crate::chat::yes::is_yes;
@@ -95,7 +95,8 @@ impl Talk {
             );
         }
         let bodies = calls.iter().flat_map(|call| &call.bodies);
-        self.model = bodies.map(answer).collect();
+        let mut seen = Names::default();
+        self.model = bodies.map(|body| answer(body, &mut seen)).collect();
     }
 
     /// What happened and no step of a scenario does.
@@ -113,10 +114,11 @@ fn shows_a_card(told: &Told) -> bool {
     told.actions.iter().any(|action| action.code == Code::AwaitingConfirmation.name())
 }
 
-fn answer(body: &Exchange) -> Answer {
+fn answer(body: &Exchange, seen: &mut Names) -> Answer {
+    seen.see(&body.request);
     match body.answer.as_str() {
         "" => Answer::Status(503),
-        text => Answer::Text(to_number(text, &body.request)),
+        text => Answer::Text(seen.to_number(text)),
     }
 }
 
