@@ -31,7 +31,9 @@ pub(super) fn of(
     if actions.iter().any(|action| action.outcome.as_deref() == Some("applied")) {
         told.push("Receipt rcp_".to_owned());
     } else if actions.is_empty() && effects.is_empty() {
-        told.extend(replies.iter().map(|reply| opening(reply)));
+        // A line of nothing but figures would match anything.
+        let says = |opening: &String| opening.chars().any(char::is_alphabetic);
+        told.extend(replies.iter().map(|reply| opening(reply)).filter(says));
     }
     let never_told = successes().filter(|(tool, _)| !applied(tool)).map(|(_, words)| words);
     // An earlier receipt may have been told again.

@@ -26,6 +26,8 @@ enum Kind {
     Unit,
     City,
     Zip,
+    Phone,
+    Mail,
 }
 
 impl Kind {
@@ -39,19 +41,25 @@ impl Kind {
             "address2" | "line2" => Some(Self::Unit),
             "city" | "town" => Some(Self::City),
             "zip" | "postcode" | "postalcode" => Some(Self::Zip),
+            "phone" | "mobile" | "telephone" => Some(Self::Phone),
+            "email" => Some(Self::Mail),
             _other => None,
         }
     }
 
-    /// The `n`th stand-in, in the form of what it stands for.
+    /// The `n`th stand-in, in the form of what it stands for; each is another.
     fn stand_in(self, n: usize, of: &str) -> String {
-        let first =
+        let one =
             |all: [&'static str; 6]| all.get((n - 1) % all.len()).copied().unwrap_or("Sample");
+        let round = |name: String| match (n - 1) / 6 {
+            0 => name,
+            round => format!("{name} {}", round + 1),
+        };
         match self {
-            Self::Person => first(["Alex", "Sam", "Robin", "Kim", "Charlie", "Jo"]).to_owned(),
+            Self::Person => round(one(["Alex", "Sam", "Robin", "Kim", "Charlie", "Jo"]).to_owned()),
             Self::City => {
-                let ends = ["ton", "ford", "ham", "bury", "field", "wick"];
-                format!("Sample{}", first(ends))
+                let end = one(["ton", "ford", "ham", "bury", "field", "wick"]);
+                round(format!("Sample{end}"))
             }
             Self::Unit => format!("Apt {n}"),
             Self::Street if of.starts_with(|c: char| c.is_ascii_digit()) => {
@@ -60,25 +68,49 @@ impl Kind {
             Self::Street if of.ends_with(|c: char| c.is_ascii_digit()) => {
                 format!("Samplestraat {n}")
             }
-            Self::Street => "Sample Street".to_owned(),
-            Self::Zip => of.chars().map(|c| shaped(c, n)).collect(),
+            Self::Street if n == 1 => "Sample Street".to_owned(),
+            Self::Street => format!("Sample Street No. {n}"),
+            Self::Zip => shaped(of, n),
+            Self::Phone => format!("0555 01{:02}", n - 1),
+            Self::Mail if n == 1 => "somebody@example.com".to_owned(),
+            Self::Mail => format!("somebody{n}@example.com"),
         }
     }
 }
 
-fn shaped(c: char, n: usize) -> char {
-    match c {
-        '0'..='9' => char::from_digit(u32::try_from(n % 10).unwrap_or_default(), 10).unwrap_or('0'),
+/// A code in this form: `11111`, `AA1 1AA`; from the tenth on its number, `00010`.
+fn shaped(of: &str, n: usize) -> String {
+    let width = of.chars().filter(char::is_ascii_digit).count();
+    let number = match n {
+        1..=9 => n.to_string().repeat(width),
+        _more => format!("{n:0>width$}"),
+    };
+    let mut digits = number.chars();
+    let each = of.chars().map(|c| match c {
+        '0'..='9' => digits.next().unwrap_or('0'),
         letter if letter.is_ascii_alphabetic() => 'A',
         other => other,
-    }
+    });
+    each.collect()
 }
 
 /// E-mail addresses; those of example.com are nobody's.
 static MAIL: LazyLock<Regex> = LazyLock::new(|| constant(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"));
-/// Telephone numbers as people write them, with their first digit a 0 or after a plus.
-static PHONE: LazyLock<Regex> =
-    LazyLock::new(|| constant(r"(^|[\s(,:])((?:\+|\(?0)\d?[\d ()./-]{7,}\d)"));
+/// Telephone numbers as people write them: their first digit a 0 or after a plus, or in the
+/// American form.
+static PHONE: LazyLock<Regex> = LazyLock::new(|| {
+    constant(r"(^|[\s(,:])((?:\+|\(?0)\d?[\d ()./-]{7,}\d|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}\b)")
+});
+/// Days as people write them, which telephone numbers look like.
+static DAY: LazyLock<Regex> = LazyLock::new(|| constant(r"^\d{1,4}[./-]\d{1,2}[./-]\d{2,4}$"));
+/// What orders are called.
+static ORDER: LazyLock<Regex> = LazyLock::new(|| constant(r"^#?[A-Z-]*\d+$"));
+/// What no person wrote: times, numbers, ids, and names of tools and codes.
+static OURS: LazyLock<Regex> = LazyLock::new(|| {
+    constant(
+        r"^(?:\d{4}-\d\d-\d\dT.*|-?\d+(?:\.\d+)?|gid://\S+|[a-z0-9]+(?:[._:][a-z0-9]+)+|[A-Z]+(?:_[A-Z]+)+)$",
+    )
+});
 
 #[expect(clippy::unwrap_used, reason = "constants, used by a test")]
 fn constant(form: &str) -> Regex {
@@ -95,8 +127,12 @@ impl StandIns {
             }
             for argument in receipt.arguments.iter().filter(|argument| argument.from != "claim") {
                 let name = argument.path.rsplit('.').next().unwrap_or_default();
-                found.take(name, &argument.value);
+                found.take(name, &argument.value, false);
             }
+            found.mail(&serde_json::to_value(receipt).unwrap_or_default());
+        }
+        for told in &held.turns {
+            found.mail(&serde_json::to_value(&told.turn).unwrap_or_default());
         }
         found.stand_ins()
     }
@@ -131,16 +167,26 @@ impl StandIns {
             let nobody = whole.to_lowercase().ends_with("@example.com");
             if nobody { whole.to_owned() } else { "somebody@example.com".to_owned() }
         });
-        PHONE.replace_all(&text, "${1}0555 0100").into_owned()
+        let text = PHONE.replace_all(&text, |found: &Captures<'_>| {
+            let part = |n: usize| found.get(n).map_or("", |found| found.as_str());
+            let number = if DAY.is_match(part(2)) { part(2) } else { "0555 0100" };
+            format!("{}{number}", part(1))
+        });
+        text.into_owned()
     }
 
     fn replace(&self, value: &mut Json) {
         match value {
-            Json::String(text) => *text = self.text(text),
+            Json::String(text) if self.is_words(text) => *text = self.text(text),
             Json::Array(items) => items.iter_mut().for_each(|item| self.replace(item)),
             Json::Object(fields) => fields.values_mut().for_each(|field| self.replace(field)),
-            Json::Null | Json::Bool(_) | Json::Number(_) => {}
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
         }
+    }
+
+    /// Whether somebody may have written it.
+    fn is_words(&self, text: &str) -> bool {
+        self.known.contains_key(&text.to_lowercase()) || !OURS.is_match(text)
     }
 }
 
@@ -155,8 +201,10 @@ impl Found {
     fn walk(&mut self, value: &Json) {
         match value {
             Json::Object(fields) => {
+                // What has an address has a person's name.
+                let persons = fields.keys().any(|name| Kind::of(name).is_some());
                 for (name, field) in fields {
-                    self.take(name, field);
+                    self.take(name, field, persons);
                     self.walk(field);
                 }
             }
@@ -165,14 +213,40 @@ impl Found {
         }
     }
 
-    fn take(&mut self, name: &str, value: &Json) {
+    fn take(&mut self, name: &str, value: &Json, persons: bool) {
         let Some(text) = value.as_str().map(str::trim).filter(|text| text.len() > 1) else {
             return;
         };
-        if name == "name" {
-            self.names.insert(text.trim_start_matches('#').to_owned());
-        } else if let Some(kind) = Kind::of(name) {
-            self.values.insert((kind, text.to_owned()));
+        let kind = match Kind::of(name) {
+            // A number alone is nobody's, and would be found in any other.
+            Some(Kind::Unit) if text.chars().all(|c| c.is_ascii_digit()) => None,
+            None if name == "name" && ORDER.is_match(text) => {
+                self.names.insert(text.trim_start_matches('#').to_owned());
+                None
+            }
+            None if name == "name" && persons => Some(Kind::Person),
+            kind => kind,
+        };
+        match kind {
+            Some(Kind::Mail) => self.address(text),
+            Some(kind) => {
+                self.values.insert((kind, text.to_owned()));
+            }
+            None => {}
+        }
+    }
+
+    /// E-mail addresses in whatever text they stand.
+    fn mail(&mut self, value: &Json) {
+        let text = value.to_string();
+        for found in MAIL.find_iter(&text) {
+            self.address(found.as_str());
+        }
+    }
+
+    fn address(&mut self, text: &str) {
+        if !text.to_lowercase().ends_with("@example.com") {
+            self.values.insert((Kind::Mail, text.to_lowercase()));
         }
     }
 
@@ -242,6 +316,39 @@ mod tests {
             assert_eq!(stand_ins.text(nobodys), nobodys);
         }
         assert_eq!(StandIns::default().text("ada@shop.invalid"), "ada@shop.invalid");
+    }
+
+    #[test]
+    fn what_no_person_wrote_stays_as_it_is() {
+        let address = json!({ "address2": "12", "company": "Shopify", "name": "Jane Moreno" });
+        let stand_ins = of(&json!({ "order": { "name": "#1001", "address": address } }));
+        for ours in
+            ["2026-12-01T12:00:00Z", "12.00", "shopify.cancel_order", "gid://shopify/Order/12"]
+        {
+            let mut value = json!({ "at": ours });
+            stand_ins.replace(&mut value);
+            assert_eq!(value["at"], ours);
+        }
+        let told = stand_ins.text("Jane Moreno of Shopify, 207-555-0199, before 05/11/2026");
+        assert_eq!(told, "Alex of Sam, 0555 0100, before 05/11/2026");
+    }
+
+    #[test]
+    fn different_values_stay_different() {
+        for (kind, of) in [
+            (Kind::Person, "Moreno"),
+            (Kind::City, "Portland"),
+            (Kind::Street, "Main"),
+            (Kind::Zip, "04101"),
+            (Kind::Mail, "a@b.c"),
+        ] {
+            let all: BTreeSet<_> = (1..=20).map(|n| kind.stand_in(n, of)).collect();
+            assert_eq!(all.len(), 20, "{kind:?}: {all:?}");
+        }
+        let mut found = Found::default();
+        found.mail(&json!(["I am ada@shop.invalid", "no, ada@home.invalid"]));
+        let stand_ins = found.stand_ins();
+        assert_ne!(stand_ins.text("ada@shop.invalid"), stand_ins.text("ada@home.invalid"));
     }
 
     #[test]

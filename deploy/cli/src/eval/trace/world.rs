@@ -89,7 +89,10 @@ impl World {
             }
             acts.push(act(address));
         }
-        for key in apart {
+        if apart.iter().any(|key| key.starts_with("customer")) {
+            self.by_hand.push(format!("order {name} is another customer's {whose}"));
+        }
+        for key in apart.into_iter().filter(|key| !key.starts_with("customer")) {
             let value = |state: &State| state.field(key).unwrap_or("nothing").to_owned();
             self.by_hand.push(format!(
                 "order {name}: `{key}` is {} {whose}, and was {}",
