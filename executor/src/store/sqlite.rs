@@ -132,7 +132,7 @@ impl Sqlite {
             .await
     }
 
-    async fn covered(&self, leaves: &[Leaf]) -> Result<Vec<LeafRow>, StoreError> {
+    async fn covered(&self, leaves: Vec<Leaf>) -> Result<Vec<LeafRow>, StoreError> {
         let mut rows = Vec::with_capacity(leaves.len());
         for leaf in leaves {
             rows.push(veiled::leaf(&self.veil, leaf).await?);
@@ -271,7 +271,7 @@ impl Store for Sqlite {
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let leaf = veiled::leaf(&self.veil, leaf).await?;
         let append = match action {
             Some((seq, events, state)) => {
                 Some(veiled::append(&self.veil, seq, &events, state).await?)
@@ -293,7 +293,7 @@ impl Store for Sqlite {
         (seq, events, state): (u64, Vec<Event>, &State),
         (first, begun): (Vec<Event>, &State),
     ) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let leaf = veiled::leaf(&self.veil, leaf).await?;
         let old = veiled::append(&self.veil, seq, &events, state).await?;
         let new = veiled::append(&self.veil, 0, &first, begun).await?;
         self.act(move |batch| {
@@ -406,7 +406,7 @@ impl Store for Sqlite {
     }
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let leaf = veiled::leaf(&self.veil, leaf).await?;
         self.act(move |batch| {
             controls::turn(batch.db(), &reach, off.as_ref())?;
             batch.log(&leaf)
@@ -423,7 +423,7 @@ impl Store for Sqlite {
     }
 
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
-        let receipts = self.covered(&receipts).await?;
+        let receipts = self.covered(receipts).await?;
         self.act(move |batch| {
             all.iter().try_for_each(|one| controls::activate(batch.db(), one))?;
             receipts.iter().try_for_each(|leaf| batch.log(leaf).map(drop))
@@ -520,7 +520,7 @@ impl Store for Sqlite {
     }
 
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let leaf = veiled::leaf(&self.veil, leaf).await?;
         self.act(move |batch| {
             erase::hold(batch.db(), &person, holds)?;
             batch.log(&leaf)
@@ -534,7 +534,7 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> Result<Result<(), Refused>, StoreError> {
         let (persons, leaves): (Vec<_>, Vec<_>) = persons.into_iter().unzip();
-        let leaves = self.covered(&leaves).await?;
+        let leaves = self.covered(leaves).await?;
         let gone: Vec<_> = persons.into_iter().map(|person| Erasure { person, at: now }).collect();
         // From here on nothing is written that would be unreadable afterwards.
         gone.iter().for_each(|one| self.veil.end(&one.person));
