@@ -27,9 +27,9 @@ use countersign_core::planted::Bug;
 use countersign_core::policy::Policy;
 use countersign_core::premise::Books;
 use countersign_core::retry;
-use countersign_core::seal::{self, Leaf, Queue};
+use countersign_core::seal::{self, Queue};
 use countersign_shared::codes::Code;
-use countersign_shared::ids::ActionId;
+use countersign_shared::ids::{ActionId, ReceiptId};
 use countersign_shared::span::within;
 use jiff::Timestamp;
 
@@ -307,19 +307,21 @@ impl Pipeline {
     /// RECEIPT BEFORE REPLY. What was sent is never forgotten: the commit is tried
     /// until it holds.
     async fn seal(&self, life: &mut Life, contract: Option<&Contract>) -> Result<(), Stop> {
-        let id = countersign_shared::ids::ReceiptId::from_uuid(self.clock.fresh_id());
-        let Some(leaf) = seal::seal(&life.state, contract, &id, self.clock.now()) else {
+        let id = ReceiptId::from_uuid(self.clock.fresh_id());
+        let (now, ended) = (self.clock.now(), life.standing());
+        if ended.outcome().is_none() || ended.receipt().is_some() {
             return Ok(());
-        };
-        let tally = self.metrics.tally(&leaf.receipt);
-        life.take(Event::Sealed(id));
+        }
+        life.take(Event::Sealed(id.clone()));
         kill::Step::Seal.before();
-        loop {
+        // A commit that failed is tried with the same receipt, written once more.
+        while let Some(leaf) = seal::seal(&ended, contract, &id, now) {
+            let (queue, tally) = (leaf.queue.clone(), self.metrics.tally(&leaf.receipt));
             let events = life.waiting.clone();
-            let sealed = self.store.seal(leaf.clone(), Some((life.seq, events, &life.state))).await;
+            let sealed = self.store.seal(leaf, Some((life.seq, events, &life.state))).await;
             let index = match sealed {
                 Ok(index) => index,
-                Err(error) => match self.logged(&leaf).await {
+                Err(error) => match self.logged(&id).await {
                     Some(index) => index,
                     None => {
                         let heard = life.seq;
@@ -340,9 +342,10 @@ impl Pipeline {
             life.heard();
             life.leaf = Some(index);
             tally.count();
-            self.ring(&leaf.queue);
-            return Ok(());
+            self.ring(&queue);
+            break;
         }
+        Ok(())
     }
 
     /// Ends a parked action and parks a newer one in its place, in one commit.
@@ -358,7 +361,7 @@ impl Pipeline {
         let tool = old.state.proposal().tool();
         let contract = self.catalog.tools.get(tool).cloned();
         old.take(Event::Refused(Box::new(refused)));
-        let id = countersign_shared::ids::ReceiptId::from_uuid(self.clock.fresh_id());
+        let id = ReceiptId::from_uuid(self.clock.fresh_id());
         let leaf = seal::seal(&old.state, contract.as_deref(), &id, self.clock.now());
         let Some(leaf) = leaf else { return Err(StoreError::Conflict) };
         old.take(Event::Sealed(id));
@@ -380,11 +383,10 @@ impl Pipeline {
     }
 
     /// The index of a leaf whose commit stands although its answer was lost.
-    async fn logged(&self, leaf: &Leaf) -> Option<u64> {
-        let id = leaf.receipt.receipt_id.parse().ok();
-        let query = ReceiptQuery { id, limit: 1, ..ReceiptQuery::default() };
+    async fn logged(&self, id: &ReceiptId) -> Option<u64> {
+        let query = ReceiptQuery { id: Some(id.clone()), limit: 1, ..ReceiptQuery::default() };
         let found = self.store.receipts(query).await.ok()?.into_iter().next()?;
-        (found.id.to_string() == leaf.receipt.receipt_id).then_some(found.index)
+        (found.id == *id).then_some(found.index)
     }
 
     async fn wait(&self, life: &mut Life, at: Timestamp, now: Timestamp) {

@@ -1,6 +1,7 @@
 //! Verifies the subject's token and derives the tenant from it, never from the
 //! caller.
 
+mod checked;
 mod issuer;
 pub(crate) mod jwks;
 mod words;

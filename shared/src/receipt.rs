@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use crate::money::Money;
 
-pub use cover::{OpenError, Opening, Openings, added, cover, open, opened};
+pub use cover::{OpenError, Opening, Openings, added, cover, open, opened, said};
 pub use personal::{ERASED, FACTS, SAID};
 
 /// Version of the layout below.

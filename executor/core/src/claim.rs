@@ -1,6 +1,8 @@
 //! Takes an action's key and its object's locks, or says what is already known
 //! (AT MOST ONE EFFECT). Decided here, inside the store's one transaction.
 
+use std::sync::Arc;
+
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ReceiptId};
 use jiff::Timestamp;
@@ -23,9 +25,13 @@ pub struct Claimed {
     taken: Taken,
 }
 
-/// A key, taken. Made only by [`decide`], or read back from the journal.
+/// A key, taken. Made only by [`decide`], or read back from the journal. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Taken {
+#[serde(transparent)]
+pub struct Taken(Arc<Decided>);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Decided {
     key: String,
     occasion: u32,
     at: Timestamp,
@@ -34,7 +40,7 @@ pub struct Taken {
     findings: Vec<Finding>,
     /// What it was decided from; none where an earlier executor did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    on: Option<Box<Claiming>>,
+    on: Option<Claiming>,
 }
 
 /// What a claim is decided from.
@@ -88,7 +94,7 @@ pub fn decide(
     let books = budget.books().clone();
     let on = Claiming { books, at: now, off: None, known: known.clone() };
     match weigh(granted, known, budget, now) {
-        Ok(taken) => Ok(Taken { on: Some(Box::new(on)), ..taken }),
+        Ok(decided) => Ok(Taken(Decided { on: Some(on), ..decided }.into())),
         Err(refused) => Err(refused.on(Premise::Claim(on))),
     }
 }
@@ -116,7 +122,7 @@ fn weigh(
     known: &Known,
     budget: &Budget,
     now: Timestamp,
-) -> Result<Taken, Refused> {
+) -> Result<Decided, Refused> {
     let proposal = granted.proposal();
     let shown = proposal.asked().after_receipt.as_ref();
     let occasion = occasion(known.latest.as_ref(), shown)?;
@@ -129,7 +135,7 @@ fn weigh(
     let findings = budget.check(&known.spent)?;
     approved(granted, &budget.approvals(&known.spent))?;
     let key = key(proposal.intent(), occasion);
-    Ok(Taken { key, occasion, at: now, booked: budget.accounts(), findings, on: None })
+    Ok(Decided { key, occasion, at: now, booked: budget.accounts(), findings, on: None })
 }
 
 /// Other actions may have used up, since the card was shown, what needed no approval
@@ -181,31 +187,31 @@ impl Taken {
     /// The idempotency key: `cs-` and 32 hex digits.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        &self.0.key
     }
 
     /// Which time this intent is carried out, from 0.
     #[must_use]
     pub fn occasion(&self) -> u32 {
-        self.occasion
+        self.0.occasion
     }
 
     /// What it was decided from.
     #[must_use]
     pub fn on(&self) -> Option<&Claiming> {
-        self.on.as_deref()
+        self.0.on.as_ref()
     }
 
     /// When it was claimed.
     #[must_use]
     pub fn at(&self) -> Timestamp {
-        self.at
+        self.0.at
     }
 
     /// Accounts that it is booked on, as digests.
     #[must_use]
     pub fn booked(&self) -> &[String] {
-        &self.booked
+        &self.0.booked
     }
 }
 
@@ -223,13 +229,13 @@ impl Claimed {
     /// The idempotency key.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.taken.key
+        &self.taken.0.key
     }
 
     /// Which time this intent is carried out, from 0.
     #[must_use]
     pub fn occasion(&self) -> u32 {
-        self.taken.occasion
+        self.taken.0.occasion
     }
 
     /// What was taken.
@@ -241,7 +247,7 @@ impl Claimed {
     /// What the limits said.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
-        &self.taken.findings
+        &self.taken.0.findings
     }
 }
 

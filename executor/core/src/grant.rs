@@ -4,6 +4,8 @@
 //! Proposal ──▶ Parked ──confirm, approve──▶ Vote … ──complete──▶ Granted
 //! ```
 
+use std::sync::Arc;
+
 use countersign_shared::attest::ConfirmationClaims;
 use countersign_shared::codes::Code;
 use jiff::Timestamp;
@@ -85,7 +87,7 @@ pub struct Grants {
     at: Timestamp,
     /// What it was decided from; none where an earlier executor did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    on: Option<Heard>,
+    on: Option<Arc<Heard>>,
 }
 
 /// When an answer, or all of them, counted: by which books, with whose keys, on whose page.
@@ -187,7 +189,7 @@ pub fn complete(
     });
     let heard = signers.heard(parked, signed, contract, now);
     match nothing_missing(parked, contract, signers, now) {
-        Ok(()) => Ok(Grants { at: now, on: Some(heard) }),
+        Ok(()) => Ok(Grants { at: now, on: Some(Arc::new(heard)) }),
         Err(refused) => Err(refused.on(Premise::Grant(heard))),
     }
 }
@@ -469,6 +471,6 @@ impl Granted {
 
     /// What it was decided from that nothing is missing.
     pub(crate) fn on(&self) -> Option<&Heard> {
-        self.grants.on.as_ref()
+        self.grants.on.as_deref()
     }
 }

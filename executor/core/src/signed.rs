@@ -142,6 +142,17 @@ pub fn statement(
     Ok(read.claims)
 }
 
+/// The claims of a statement that [`statement`] verified before, with the same key, for the
+/// same issuer and audience: whether it is in time is asked again.
+///
+/// # Errors
+/// When it is not in time.
+pub fn again(jws: &str, now: Timestamp) -> Result<Json, Unverified> {
+    let read = insecure_decode::<Json>(jws).map_err(|_| Unverified::Malformed)?;
+    in_time(&read.claims, now)?;
+    Ok(read.claims)
+}
+
 fn kid(jws: &str) -> Result<String, Unverified> {
     let header = decode_header(jws).map_err(|_| Unverified::Malformed)?;
     header.kid.ok_or(Unverified::Malformed)

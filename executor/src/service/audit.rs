@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use countersign_core::subject::{Strength, Subject};
+use countersign_core::subject::Strength;
 use countersign_proto::v1::{self, audit_server::Audit};
 use countersign_shared::codes::Code;
-use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::FACTS;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::checkpoint::Checkpoint;
@@ -72,24 +71,7 @@ impl AuditService {
     }
 }
 
-/// A receipt of somebody's own, with the text of a `.tlog-proof` file.
-pub(super) async fn proved(
-    desk: &Desk,
-    who: &Subject,
-    id: &ReceiptId,
-) -> Result<(SealedReceipt, String), Status> {
-    let query = ReceiptQuery {
-        id: Some(id.clone()),
-        owner: Some((who.tenant.clone(), who.issuer.clone(), who.id.clone())),
-        limit: 1,
-        ..ReceiptQuery::default()
-    };
-    let found = desk.pipeline.store.receipts(query).await.map_err(|e| failed(&e))?;
-    let sealed = found.into_iter().next().ok_or_else(|| failed(&StoreError::OutOfRange))?;
-    let proof = proof(desk, sealed.index).await?;
-    Ok((sealed, proof))
-}
-
+/// The text of a leaf's `.tlog-proof` file.
 pub(crate) async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
     let (note, checkpoint) = checkpoint(desk).await?;
     let path = desk.pipeline.store.inclusion(index, checkpoint.size()).await;

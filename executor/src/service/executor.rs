@@ -13,7 +13,7 @@ use countersign_proto::v1::{self, execute_request::Target, executor_server::Exec
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::kept::HEADER;
-use countersign_shared::receipt::{Receipt, SAID};
+use countersign_shared::receipt::{self, Receipt, SAID};
 use countersign_shared::refusal::Refusal;
 use futures_util::{Stream, stream};
 use tokio_stream::StreamExt as _;
@@ -70,10 +70,11 @@ impl ExecutorService {
 
     /// An action, with its receipt and the proof of it for whoever keeps them.
     async fn kept(&self, step: &Step) -> Result<v1::Action, Status> {
-        let shown = action(&self.desk, step).await?;
-        let Some(id) = step.state.receipt() else { return Ok(shown) };
+        let Some(id) = step.state.receipt() else { return Ok(under_way(step)) };
         let owner = &step.state.proposal().asked().subject;
-        let (sealed, proof) = audit::proved(&self.desk, owner, id).await?;
+        let sealed = receipt(&self.desk, owner, id).await?;
+        let shown = told(step, &sealed)?;
+        let proof = audit::proof(&self.desk, sealed.index).await?;
         Ok(v1::Action { receipt: sealed.body, tlog_proof: proof, ..shown })
     }
 
@@ -110,19 +111,31 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 
 /// An action with the words of its receipt (NO CLAIM WITHOUT A RECEIPT).
 pub(super) async fn action(desk: &Desk, step: &Step) -> Result<v1::Action, Status> {
-    let (mut said, mut index) = (String::new(), step.leaf.unwrap_or_default());
-    let mut said_opening = Vec::new();
-    if let Some(id) = step.state.receipt() {
-        let sealed = receipt(desk, &step.state.proposal().asked().subject, id).await?;
-        index = sealed.index;
-        said_opening = serde_json::to_vec(&sealed.openings.only(SAID)).unwrap_or_default();
-        said = opened(&sealed)?.said;
-    } else if matches!(&*step.state, State::Proposed(p) if p.waits_for_staff()) {
-        Code::ApprovalRequired.page().say.clone_into(&mut said);
-    } else if !matches!(*step.state, State::Proposed(_)) {
-        "I've started on that and I'm still checking that it worked.".clone_into(&mut said);
-    }
-    Ok(v1::Action { said_opening, ..wire::action(&step.state, said, index) })
+    let Some(id) = step.state.receipt() else { return Ok(under_way(step)) };
+    told(step, &receipt(desk, &step.state.proposal().asked().subject, id).await?)
+}
+
+fn told(step: &Step, sealed: &SealedReceipt) -> Result<v1::Action, Status> {
+    let said_opening = serde_json::to_vec(&sealed.openings.only(SAID)).unwrap_or_default();
+    Ok(v1::Action { said_opening, ..wire::action(&step.state, said(sealed)?, sealed.index) })
+}
+
+fn under_way(step: &Step) -> v1::Action {
+    let said = match &*step.state {
+        State::Proposed(p) if p.waits_for_staff() => Code::ApprovalRequired.page().say,
+        State::Proposed(_) => "",
+        State::Granted(_)
+        | State::Claimed(_)
+        | State::Cleared(_)
+        | State::Sent(_)
+        | State::Answered(_)
+        | State::Looking(..)
+        | State::Settled(_)
+        | State::Refused(_)
+        | State::Sealed(..)
+        | State::SealedRefusal(..) => "I've started on that and I'm still checking that it worked.",
+    };
+    wire::action(&step.state, said.to_owned(), step.leaf.unwrap_or_default())
 }
 
 /// What a customer is told of an action that ended.
@@ -130,7 +143,7 @@ pub(super) async fn action(desk: &Desk, step: &Step) -> Result<v1::Action, Statu
 /// # Errors
 /// A receipt that cannot be read.
 pub(crate) async fn words(desk: &Desk, owner: &Subject, id: &ReceiptId) -> Result<String, Status> {
-    Ok(opened(&receipt(desk, owner, id).await?)?.said)
+    said(&receipt(desk, owner, id).await?)
 }
 
 async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<SealedReceipt, Status> {
@@ -151,6 +164,10 @@ async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<SealedRec
 
 fn opened(sealed: &SealedReceipt) -> Result<Receipt, Status> {
     sealed.open().map_err(|e| unreadable(&sealed.id, &e))
+}
+
+fn said(sealed: &SealedReceipt) -> Result<String, Status> {
+    receipt::said(&sealed.body, &sealed.openings).map_err(|e| unreadable(&sealed.id, &e))
 }
 
 fn unreadable(id: &ReceiptId, why: &dyn std::fmt::Display) -> Status {

@@ -197,7 +197,7 @@ impl Postgres {
         Ok(index)
     }
 
-    async fn covered(&self, leaves: &[Leaf]) -> Result<Vec<LeafRow>, StoreError> {
+    async fn covered(&self, leaves: Vec<Leaf>) -> Result<Vec<LeafRow>, StoreError> {
         let mut rows = Vec::with_capacity(leaves.len());
         for leaf in leaves {
             rows.push(veiled::leaf(&self.veil, leaf).await?);
@@ -272,7 +272,7 @@ impl Store for Postgres {
         if let Some((seq, events, state)) = action {
             appends.push(veiled::append(&self.veil, seq, &events, state).await?);
         }
-        let leaves = self.covered(&[leaf]).await?;
+        let leaves = self.covered(vec![leaf]).await?;
         self.seal_entry(Entry { appends, leaves, ..Entry::default() }).await
     }
 
@@ -284,7 +284,7 @@ impl Store for Postgres {
     ) -> Result<u64, StoreError> {
         let old = veiled::append(&self.veil, seq, &events, state).await?;
         let appends = vec![old, veiled::append(&self.veil, 0, &first, begun).await?];
-        let leaves = self.covered(&[leaf]).await?;
+        let leaves = self.covered(vec![leaf]).await?;
         self.seal_entry(Entry { appends, leaves, ..Entry::default() }).await
     }
 
@@ -412,7 +412,7 @@ impl Store for Postgres {
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
         let turned = Some((reach, off));
-        let leaves = self.covered(&[leaf]).await?;
+        let leaves = self.covered(vec![leaf]).await?;
         self.seal_entry(Entry { turned, leaves, ..Entry::default() }).await
     }
 
@@ -425,7 +425,7 @@ impl Store for Postgres {
     }
 
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
-        let leaves = self.covered(&receipts).await?;
+        let leaves = self.covered(receipts).await?;
         let entry = Entry { activated: all, leaves, ..Entry::default() };
         self.seal_entry(entry).await.map(drop)
     }
@@ -538,7 +538,7 @@ impl Store for Postgres {
     }
 
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
-        let leaves = self.covered(&[leaf]).await?;
+        let leaves = self.covered(vec![leaf]).await?;
         let held = Some((person, holds));
         self.seal_entry(Entry { held, leaves, ..Entry::default() }).await
     }
@@ -549,7 +549,7 @@ impl Store for Postgres {
         now: Timestamp,
     ) -> Result<Result<(), Refused>, StoreError> {
         let (persons, leaves): (Vec<_>, Vec<_>) = persons.into_iter().unzip();
-        let leaves = self.covered(&leaves).await?;
+        let leaves = self.covered(leaves).await?;
         let gone = persons.iter().map(|person| Erasure { person: person.clone(), at: now });
         let entry = Entry { erased: gone.collect(), leaves, ..Entry::default() };
         let done = self.seat.seal(entry).await;

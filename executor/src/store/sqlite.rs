@@ -22,6 +22,7 @@ mod offline;
 mod persons;
 mod probe;
 mod purge;
+mod readers;
 mod register;
 mod restored;
 mod rows;
@@ -53,8 +54,7 @@ use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
 use countersign_shared::tlog::key::LogKey;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use crate::keys::{Kek, Keys as _};
 use crate::lease::Lease;
@@ -70,7 +70,15 @@ pub use backup::{Copied, backup};
 use claims::Reservations;
 pub use history::LogSource;
 pub use offline::{Offline, Restoration, Restored};
+use readers::{Readers, plan_once};
 use writer::{Batch, Writer};
+
+/// Memory for pages of the connection that writes: KiB, below zero as SQLite wants it.
+/// Digests fall everywhere in their indexes, so most of these are needed at every commit.
+const CACHE: i64 = -32 * 1024;
+/// Pages in the journal before they are brought into the file, 16 MiB: what many commits
+/// change is brought there once.
+const CHECKPOINT: i64 = 4096;
 
 /// The store in one SQLite file.
 pub struct Sqlite {
@@ -80,12 +88,6 @@ pub struct Sqlite {
     reserved: Mutex<Reservations>,
     /// Whether it only reads; set by the thread that writes.
     quarantined: Arc<AtomicBool>,
-}
-
-/// Connections that only read.
-pub(crate) struct Readers {
-    path: std::path::PathBuf,
-    idle: Mutex<Vec<Connection>>,
 }
 
 impl Sqlite {
@@ -99,7 +101,7 @@ impl Sqlite {
         let connection = open_for_writing(path)?;
         let veil = open_veil(path, kek, &connection)?;
         register::fill(&connection, &veil)?;
-        let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default() });
+        let readers = Arc::new(Readers::of(path));
         let quarantined = standing::read(&connection)?.quarantine.is_some();
         Ok(Self {
             writer: Writer::start(connection, log)?,
@@ -132,7 +134,7 @@ impl Sqlite {
             .await
     }
 
-    async fn covered(&self, leaves: &[Leaf]) -> Result<Vec<LeafRow>, StoreError> {
+    async fn covered(&self, leaves: Vec<Leaf>) -> Result<Vec<LeafRow>, StoreError> {
         let mut rows = Vec::with_capacity(leaves.len());
         for leaf in leaves {
             rows.push(veiled::leaf(&self.veil, leaf).await?);
@@ -140,6 +142,8 @@ impl Sqlite {
         Ok(rows)
     }
 
+    /// What is not looked up by a key: it may take long, and holds no thread that serves. A
+    /// row by its key is there before another thread would have woken up.
     async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -169,8 +173,7 @@ fn open_veil(path: &Path, kek: Option<&Path>, db: &Connection) -> Result<Veil, S
 /// # Errors
 /// When the file cannot be read.
 pub fn activated(path: &Path) -> Result<Activated, StoreError> {
-    let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
-    readers.with(|db| Ok((controls::activated(db)?, controls::bundle(db)?)))
+    Readers::of(path).with(|db| Ok((controls::activated(db)?, controls::bundle(db)?)))
 }
 
 /// How a store stands towards its own history, without opening it for writing; as new
@@ -182,8 +185,7 @@ pub fn standing(path: &Path) -> Result<Standing, StoreError> {
     if !path.exists() {
         return Ok(Standing::default());
     }
-    let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
-    readers.with(standing::read)
+    Readers::of(path).with(standing::read)
 }
 
 fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -197,39 +199,11 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "secure_delete", true)?;
     // What a savepoint may have to undo stays in memory, and off the disk.
     connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "cache_size", CACHE)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     plan_once(&connection)?;
     migrate::migrate(&connection)?;
     Ok(connection)
-}
-
-/// A prepared statement keeps its plan, whatever is bound to it: finding the plan
-/// costs more than most of our queries.
-fn plan_once(connection: &Connection) -> Result<(), StoreError> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(())
-}
-
-impl Readers {
-    pub(crate) fn with<T>(
-        &self,
-        job: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let idle = self.idle.lock().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => {
-                let connection = Connection::open_with_flags(
-                    &self.path,
-                    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-                )?;
-                plan_once(&connection)?;
-                connection
-            }
-        };
-        let answer = job(&connection);
-        self.idle.lock().push(connection);
-        answer
-    }
 }
 
 #[async_trait]
@@ -271,7 +245,7 @@ impl Store for Sqlite {
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let leaf = veiled::leaf(&self.veil, leaf).await?;
         let append = match action {
             Some((seq, events, state)) => {
                 Some(veiled::append(&self.veil, seq, &events, state).await?)
@@ -293,7 +267,7 @@ impl Store for Sqlite {
         (seq, events, state): (u64, Vec<Event>, &State),
         (first, begun): (Vec<Event>, &State),
     ) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let leaf = veiled::leaf(&self.veil, leaf).await?;
         let old = veiled::append(&self.veil, seq, &events, state).await?;
         let new = veiled::append(&self.veil, 0, &first, begun).await?;
         self.act(move |batch| {
@@ -334,17 +308,16 @@ impl Store for Sqlite {
         receipts: Vec<ReceiptId>,
     ) -> Result<Evidence, StoreError> {
         let owner = Whose::of(&self.veil, owner, conversation);
-        let found = self.read(move |db| {
+        let (seen, sealed) = self.readers.with(|db| {
             let seen = rows::observed(db, &owner, &observations)?;
             Ok((seen, rows::sealed(db, &owner, &receipts)?))
-        });
-        let (seen, sealed) = found.await?;
+        })?;
         veiled::evidence(&self.veil, seen, sealed).await
     }
 
     async fn journal(&self, owner: &Subject, action: Named) -> Result<Vec<Event>, StoreError> {
         let owner = Whose::of(&self.veil, owner, "");
-        let found = self.read(move |db| rows::journal(db, &owner, &action)).await?;
+        let found = self.readers.with(|db| rows::journal(db, &owner, &action))?;
         veiled::journal(&self.veil, found).await
     }
 
@@ -353,7 +326,7 @@ impl Store for Sqlite {
     }
 
     async fn parked(&self, action: Named) -> Result<Vec<Event>, StoreError> {
-        let found = self.read(move |db| rows::parked(db, &action)).await?;
+        let found = self.readers.with(|db| rows::parked(db, &action))?;
         veiled::journal(&self.veil, found).await
     }
 
@@ -363,8 +336,8 @@ impl Store for Sqlite {
         caller: &str,
         since: Timestamp,
     ) -> Result<Open, StoreError> {
-        let (owner, caller) = (Whose::of(&self.veil, owner, ""), caller.to_owned());
-        self.read(move |db| rows::open(db, &owner, &caller, since)).await
+        let owner = Whose::of(&self.veil, owner, "");
+        self.readers.with(|db| rows::open(db, &owner, caller, since))
     }
 
     async fn unfinished(&self) -> Result<Vec<Vec<Event>>, StoreError> {
@@ -397,7 +370,10 @@ impl Store for Sqlite {
 
     async fn receipts(&self, query: ReceiptQuery) -> Result<Vec<SealedReceipt>, StoreError> {
         let query = veiled::query(&self.veil, query);
-        let found = self.read(move |db| history::receipts(db, &query)).await?;
+        let found = match &query.id {
+            Some(_) => self.readers.with(|db| history::receipts(db, &query))?,
+            None => self.read(move |db| history::receipts(db, &query)).await?,
+        };
         veiled::receipts(&self.veil, found).await
     }
 
@@ -406,7 +382,7 @@ impl Store for Sqlite {
     }
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let leaf = veiled::leaf(&self.veil, leaf).await?;
         self.act(move |batch| {
             controls::turn(batch.db(), &reach, off.as_ref())?;
             batch.log(&leaf)
@@ -423,7 +399,7 @@ impl Store for Sqlite {
     }
 
     async fn activate(&self, all: Vec<Activation>, receipts: Vec<Leaf>) -> Result<(), StoreError> {
-        let receipts = self.covered(&receipts).await?;
+        let receipts = self.covered(receipts).await?;
         self.act(move |batch| {
             all.iter().try_for_each(|one| controls::activate(batch.db(), one))?;
             receipts.iter().try_for_each(|leaf| batch.log(leaf).map(drop))
@@ -448,7 +424,7 @@ impl Store for Sqlite {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.writer.write(|batch| probe::write(batch.db())).await?;
-        let beside = self.readers.path.with_extension("probe");
+        let beside = self.readers.path().with_extension("probe");
         let done = tokio::task::spawn_blocking(move || probe::room(&beside)).await;
         done.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
@@ -474,17 +450,16 @@ impl Store for Sqlite {
         conversation: &str,
     ) -> Result<Option<Matched>, StoreError> {
         let owner = Whose::guest(&self.veil, owner, conversation);
-        let asked = owner.clone();
-        let body = self.read(move |db| matches::matched(db, &asked)).await?;
+        let body = self.readers.with(|db| matches::matched(db, &owner))?;
         veiled::match_of(&self.veil, &owner, body).await
     }
 
     async fn checkpoint(&self) -> Result<String, StoreError> {
-        self.read(history::checkpoint).await
+        self.readers.with(history::checkpoint)
     }
 
     async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.read(move |db| history::inclusion(db, index, size)).await
+        self.readers.with(|db| history::inclusion(db, index, size))
     }
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>, StoreError> {
@@ -520,7 +495,7 @@ impl Store for Sqlite {
     }
 
     async fn hold(&self, person: String, holds: bool, leaf: Leaf) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, &leaf).await?;
+        let leaf = veiled::leaf(&self.veil, leaf).await?;
         self.act(move |batch| {
             erase::hold(batch.db(), &person, holds)?;
             batch.log(&leaf)
@@ -534,7 +509,7 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> Result<Result<(), Refused>, StoreError> {
         let (persons, leaves): (Vec<_>, Vec<_>) = persons.into_iter().unzip();
-        let leaves = self.covered(&leaves).await?;
+        let leaves = self.covered(leaves).await?;
         let gone: Vec<_> = persons.into_iter().map(|person| Erasure { person, at: now }).collect();
         // From here on nothing is written that would be unreadable afterwards.
         gone.iter().for_each(|one| self.veil.end(&one.person));

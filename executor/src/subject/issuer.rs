@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use countersign_core::error::Refused;
 use countersign_core::gates::Gate;
-use countersign_core::signed::{Keys, statement};
+use countersign_core::signed::{Keys, Unverified, again, statement};
 use countersign_core::subject::{Kind, MATCHED, Strength, Subject};
 use countersign_shared::codes::Code;
 use countersign_shared::mtls::SpiffeId;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use super::checked::Checked;
 use super::jwks::Jwks;
 use super::{SubjectsError, keys, text};
-use crate::config;
+use crate::config::Issuer as Rule;
 
 /// What some issuers write into the claim `typ` of their own tokens. Everything
 /// else with a `typ` is a statement of another kind, whoever signed it.
@@ -22,8 +23,9 @@ const TOKEN_TYPES: [&str; 2] = ["Bearer", "ID"];
 
 /// An issuer that may vouch for subjects of one tenant.
 pub(super) struct Issuer {
-    rule: config::Issuer,
+    rule: Rule,
     source: Source,
+    checked: Checked,
 }
 
 enum Source {
@@ -32,7 +34,7 @@ enum Source {
 }
 
 impl Issuer {
-    pub(super) fn new(rule: &config::Issuer, name: &str) -> Result<Self, SubjectsError> {
+    pub(super) fn new(rule: &Rule, name: &str) -> Result<Self, SubjectsError> {
         let wrong = |problem: &str| SubjectsError::Issuer {
             issuer: rule.issuer.clone(),
             problem: problem.to_owned(),
@@ -48,7 +50,7 @@ impl Issuer {
             }
             None => Source::Files(Arc::new(keys(&rule.keys, name)?)),
         };
-        Ok(Self { rule: rule.clone(), source })
+        Ok(Self { rule: rule.clone(), source, checked: Checked::default() })
     }
 
     /// `iss` of its tokens.
@@ -79,7 +81,16 @@ impl Issuer {
             Source::Files(keys) => Arc::clone(keys),
             Source::Published(jwks) => jwks.keys(kid, now).await?,
         };
-        let claims = statement(token, &self.rule.issuer, &self.rule.audience, &keys, now);
+        let key = keys.get(kid).ok_or(Unverified::UnknownKey);
+        let claims = key.and_then(|key| {
+            if self.checked.has(token, key) {
+                return again(token, now);
+            }
+            let Rule { issuer, audience, .. } = &self.rule;
+            let claims = statement(token, issuer, audience, &keys, now)?;
+            self.checked.add(token, key);
+            Ok(claims)
+        });
         claims.map_err(|error| unverified(&error.to_string()))
     }
 

@@ -88,6 +88,29 @@ async fn each_algorithm_verifies_with_its_own_kind_of_key() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_checked_is_checked_again_once_time_or_key_is_another() {
+    let key = Private::ed25519("k");
+    let server = Server::start(&[&key]).await;
+    let all = subjects(&server);
+    let token = key.sign(&claims());
+    for _ in 0..2 {
+        let subject = verify(&all, &token, 0).await.unwrap();
+        assert_eq!(subject.verified_at, at(0));
+        refused(verify(&all, &token, 3600).await, Code::SubjectUnverified);
+        refused(verify(&all, &token, -61).await, Code::SubjectUnverified);
+        let other = "spiffe://shop.example/other".parse().unwrap();
+        refused(all.verify(&token, &other, at(0)).await, Code::TenantNotAllowed);
+    }
+    // The same name, and another's signature.
+    refused(verify(&all, &Private::ed25519("k").sign(&claims()), 0).await, Code::SubjectUnverified);
+    let (head, _) = token.rsplit_once('.').unwrap();
+    refused(verify(&all, &format!("{head}.AAAA"), 0).await, Code::SubjectUnverified);
+    // A key that was replaced vouches for nothing any more.
+    let another = Server::start(&[&Private::ed25519("k")]).await;
+    refused(verify(&subjects(&another), &token, 0).await, Code::SubjectUnverified);
+}
+
+#[tokio::test]
 async fn no_token_chooses_its_algorithm() {
     let (ed, es) = (Private::ed25519("ed"), Private::es256("es"));
     let server = Server::start(&[&ed, &es]).await;

@@ -93,7 +93,7 @@ fn words_are_shown_where_the_premises_have_them_and_nothing_once_they_are_erased
     let messages = json!([{ "id": "m1", "text": "Refund my order" }]);
     receipt.facts = json!([{ "ask": { "asked": { "messages": messages } } }]);
     assert!(told(&receipt, Step::Said).contains("m1 through web: Refund my order"));
-    let (leaf, _) = cover(&receipt, &[1; 32]).unwrap();
+    let (leaf, _) = cover(receipt, &[1; 32]).unwrap();
     let erased = open(&leaf, &Default::default()).unwrap();
     let said = told(&erased, Step::Said);
     assert!(said.contains(ERASED) && !said.contains("Refund"), "{said}");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Receipt;
-use super::personal::{ERASED, personal};
+use super::personal::{ERASED, SAID, personal};
 
 /// What a commitment begins with in a leaf.
 const PREFIX: &str = "covered:";
@@ -69,18 +69,17 @@ pub enum OpenError {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn cover(
-    receipt: &Receipt,
+    mut receipt: Receipt,
     secret: &[u8; 32],
 ) -> Result<(Vec<u8>, Openings), serde_json::Error> {
-    let mut covered = receipt.clone();
     let mut openings = BTreeMap::new();
-    for (path, mut slot) in personal(&mut covered) {
+    for (path, mut slot) in personal(&mut receipt) {
         let Some(text) = slot.text() else { continue };
         let salt = URL_SAFE_NO_PAD.encode(keyed(secret, path.as_bytes()));
         slot.write(commitment(&path, &salt, &text));
         openings.insert(path, Opening { salt, text });
     }
-    Ok((serde_json::to_vec(&covered)?, Openings(openings)))
+    Ok((serde_json::to_vec(&receipt)?, Openings(openings)))
 }
 
 /// The receipt of a leaf, as far as it is opened: what has no opening reads `ERASED`.
@@ -124,6 +123,14 @@ pub fn opened(leaf: &[u8], openings: &[u8]) -> Result<Receipt, OpenError> {
     }
     let read = serde_json::from_slice(openings);
     open(leaf, &read.map_err(|e| OpenError::NoOpenings(e.to_string()))?)
+}
+
+/// What a customer is told, by a leaf of which nothing else is opened.
+///
+/// # Errors
+/// When the bytes are no receipt, or the opening is not of this leaf.
+pub fn said(leaf: &[u8], openings: &Openings) -> Result<String, OpenError> {
+    Ok(open(leaf, &openings.only(SAID))?.said)
 }
 
 /// How many bytes covering can add to a receipt at most.

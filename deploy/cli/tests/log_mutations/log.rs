@@ -85,7 +85,7 @@ pub fn receipt(n: u64, padding: u64) -> Json {
 /// What is logged of a receipt, and what opens it.
 pub fn covered(receipt: &Json, n: u64) -> (Vec<u8>, String) {
     let receipt: Receipt = serde_json::from_value(receipt.clone()).unwrap();
-    let (leaf, openings) = cover(&receipt, &[n as u8; 32]).unwrap();
+    let (leaf, openings) = cover(receipt, &[n as u8; 32]).unwrap();
     (leaf, serde_json::to_string(&openings).unwrap())
 }
 

@@ -1,5 +1,7 @@
 //! A receipt's bytes, within what the log takes.
 
+use std::io::{self, Write};
+
 use countersign_shared::receipt::{Receipt, Verification, added};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -10,38 +12,47 @@ use crate::person::Person;
 /// Largest receipt: a log entry's length has two bytes.
 pub const MAX_BYTES: usize = 60_000;
 
+/// What becomes shorter first, and what after it where that is not enough. What it was
+/// decided from goes whole: with less than all of it nothing is decided again.
+const SHORTEN: [fn(&mut Receipt); 6] = [looked, seen, decided, weighed, asked, cut];
+
 /// Replaces the largest parts by their digests where a receipt would not fit into a log
 /// entry, covered or not. The parts themselves stay in the journal.
 pub(super) fn leaf(mut receipt: Receipt, person: Person, queue: Queue) -> Leaf {
-    if length(&mut receipt) > MAX_BYTES {
-        let looked = std::mem::take(&mut receipt.after);
-        receipt.after = omitted(&looked);
-    }
-    if length(&mut receipt) > MAX_BYTES {
-        let before = std::mem::take(&mut receipt.before);
-        receipt.before = omitted(&before);
-        receipt.verification.sight = omitted(&receipt.verification.sight);
-    }
-    // What it was decided from, whole: with less than all of it nothing is decided again.
-    if length(&mut receipt) > MAX_BYTES {
-        receipt.facts = omitted(&receipt.facts);
-    }
-    if length(&mut receipt) > MAX_BYTES {
-        receipt.gates.iter_mut().for_each(|g| g.facts = omitted(&g.facts));
-        receipt.attempts.iter_mut().for_each(|a| a.verdict = omitted(&a.verdict));
-    }
-    if length(&mut receipt) > MAX_BYTES {
-        receipt.arguments.iter_mut().for_each(|a| a.value = omitted(&a.value));
-        receipt.message = receipt.message.chars().take(2000).collect();
-    }
-    if length(&mut receipt) > MAX_BYTES {
-        receipt = cut(receipt);
+    for shorten in SHORTEN {
+        if length(&mut receipt) <= MAX_BYTES {
+            break;
+        }
+        shorten(&mut receipt);
     }
     Leaf { receipt, person, queue }
 }
 
+fn looked(receipt: &mut Receipt) {
+    receipt.after = omitted(&receipt.after);
+}
+
+fn seen(receipt: &mut Receipt) {
+    receipt.before = omitted(&receipt.before);
+    receipt.verification.sight = omitted(&receipt.verification.sight);
+}
+
+fn decided(receipt: &mut Receipt) {
+    receipt.facts = omitted(&receipt.facts);
+}
+
+fn weighed(receipt: &mut Receipt) {
+    receipt.gates.iter_mut().for_each(|g| g.facts = omitted(&g.facts));
+    receipt.attempts.iter_mut().for_each(|a| a.verdict = omitted(&a.verdict));
+}
+
+fn asked(receipt: &mut Receipt) {
+    receipt.arguments.iter_mut().for_each(|a| a.value = omitted(&a.value));
+    receipt.message = receipt.message.chars().take(2000).collect();
+}
+
 /// The last resort: every text and every list is cut.
-fn cut(receipt: Receipt) -> Receipt {
+fn cut(receipt: &mut Receipt) {
     fn short(value: &mut Json) {
         match value {
             Json::String(text) if text.len() > 256 => *text = text.chars().take(128).collect(),
@@ -68,12 +79,30 @@ fn cut(receipt: Receipt) -> Receipt {
         }
         members.values_mut().for_each(short);
     }
-    serde_json::from_value(whole).unwrap_or(receipt)
+    if let Ok(shorter) = serde_json::from_value(whole) {
+        *receipt = shorter;
+    }
 }
 
 /// In bytes, at most.
 fn length(receipt: &mut Receipt) -> usize {
-    added(receipt) + serde_json::to_vec(receipt).map_or(0, |bytes| bytes.len())
+    let mut written = Counted(0);
+    let whole = serde_json::to_writer(&mut written, receipt).is_ok();
+    added(receipt) + if whole { written.0 } else { 0 }
+}
+
+/// Counts what is written to it, and keeps nothing.
+struct Counted(usize);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn omitted(part: &Json) -> Json {

@@ -62,7 +62,7 @@ impl Tables {
         receipt.asked.person.clone_from(&person);
         // The same seed makes the same log.
         let secret = Sha256::digest(&receipt.receipt_id).into();
-        let (bytes, openings) = receipt::cover(&receipt, &secret).map_err(damaged)?;
+        let (bytes, openings) = receipt::cover(receipt.clone(), &secret).map_err(damaged)?;
         for node in self.tree.append(leaf_hash(&bytes)) {
             self.nodes.insert((node.level, node.index), node.hash);
         }

@@ -86,7 +86,8 @@ pub(super) fn set_checkpoint(db: &Connection, size: u64, note: &str) -> Result<(
 }
 
 pub(super) fn checkpoint(db: &Connection) -> Result<String, StoreError> {
-    let note = db.query_row("SELECT note FROM checkpoint", [], |r| r.get(0)).optional()?;
+    let mut select = db.prepare_cached("SELECT note FROM checkpoint")?;
+    let note = select.query_row([], |r| r.get(0)).optional()?;
     Ok(note.unwrap_or_default())
 }
 

@@ -162,7 +162,7 @@ impl Offline {
     /// # Errors
     /// When the store fails. Nothing was changed then.
     pub fn enter(mut self, leaf: &Leaf, key: &LogKey) -> Result<(), StoreError> {
-        let leaf = veiled::leaf_now(&self.veil, leaf)?;
+        let leaf = veiled::leaf_now(&self.veil, leaf.clone())?;
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         let done = Batch::over(&self.db, &mut self.tree).log(&leaf).and_then(|_| {
             checkpoint(&self.db, &self.tree, key)?;
@@ -179,7 +179,7 @@ impl Offline {
         let (db, veil) = (&self.db, &self.veil);
         let mut batch = Batch::over(db, &mut self.tree);
         if let Some(leaf) = &back.opened {
-            batch.log(&veiled::leaf_now(veil, leaf)?)?;
+            batch.log(&veiled::leaf_now(veil, leaf.clone())?)?;
         }
         for leaf in &back.back {
             batch.log(&veiled::logged(veil, leaf)?)?;
@@ -201,7 +201,7 @@ impl Offline {
         }
         done.ended = stale.len();
         if let Some(leaf) = &back.closed {
-            batch.log(&veiled::leaf_now(veil, leaf)?)?;
+            batch.log(&veiled::leaf_now(veil, leaf.clone())?)?;
         }
         done.frozen = frozen(db)?;
         Ok(done)

@@ -209,5 +209,5 @@ fn refuse(
     let sealed = Event::Sealed(id);
     let state = lifecycle::next(Some(state), sealed.clone()).map_err(damaged)?;
     let append = veiled::append_now(veil, seq, &[refused, sealed], &state)?;
-    Ok(Some(Ended { append, leaf: veiled::leaf_now(veil, &leaf)? }))
+    Ok(Some(Ended { append, leaf: veiled::leaf_now(veil, leaf)? }))
 }

@@ -151,13 +151,13 @@ fn commit(
     log: &LogKey,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), StoreError> {
-    db.execute_batch("BEGIN IMMEDIATE")?;
+    run_kept(db, "BEGIN IMMEDIATE")?;
     let size = tree.size();
     for job in jobs {
         let before = tree.clone();
-        db.execute_batch("SAVEPOINT job")?;
+        run_kept(db, "SAVEPOINT job")?;
         if job.run(&mut Batch { db, tree }) {
-            db.execute_batch("RELEASE job")?;
+            run_kept(db, "RELEASE job")?;
         } else {
             *tree = before;
             db.execute_batch("ROLLBACK TO job; RELEASE job")?;
@@ -167,8 +167,14 @@ fn commit(
         checkpoint(db, tree, log)?;
     }
     kill::Step::Commit.before();
-    db.execute_batch("COMMIT")?;
+    run_kept(db, "COMMIT")?;
     kill::Step::Commit.after();
+    Ok(())
+}
+
+/// The same few statements around each operation.
+fn run_kept(db: &Connection, sql: &str) -> Result<(), StoreError> {
+    db.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use countersign_core::resolve::Observation;
 use countersign_core::seal::{Leaf, Logged, Queue};
 use countersign_core::subject::{Matched, Subject};
 use countersign_shared::ids::ObservationId;
-use countersign_shared::receipt::{self, Receipt};
+use countersign_shared::receipt;
 use serde::Serialize;
 
 use super::{
@@ -77,14 +77,14 @@ fn appended(
     })
 }
 
-pub(in crate::store) async fn leaf(veil: &Veil, leaf: &Leaf) -> Result<LeafRow, StoreError> {
+pub(in crate::store) async fn leaf(veil: &Veil, leaf: Leaf) -> Result<LeafRow, StoreError> {
     let person = veil.person(&leaf.person);
     let key = if person.is_empty() { None } else { Some(veil.sealing(&person).await?) };
     covered(veil, leaf, person, key)
 }
 
 /// The same from a thread that may wait.
-pub(in crate::store) fn leaf_now(veil: &Veil, leaf: &Leaf) -> Result<LeafRow, StoreError> {
+pub(in crate::store) fn leaf_now(veil: &Veil, leaf: Leaf) -> Result<LeafRow, StoreError> {
     let person = veil.person(&leaf.person);
     let key = if person.is_empty() { None } else { Some(veil.sealing_now(&person)?) };
     covered(veil, leaf, person, key)
@@ -92,36 +92,35 @@ pub(in crate::store) fn leaf_now(veil: &Veil, leaf: &Leaf) -> Result<LeafRow, St
 
 fn covered(
     veil: &Veil,
-    leaf: &Leaf,
+    Leaf { mut receipt, queue: matter, .. }: Leaf,
     person: String,
     key: Option<Arc<PersonKey>>,
 ) -> Result<LeafRow, StoreError> {
-    let receipt = &leaf.receipt;
-    let named = Receipt {
-        asked: receipt::Asked { person: person.clone(), ..receipt.asked.clone() },
-        ..receipt.clone()
-    };
+    receipt.asked.person.clone_from(&person);
+    let digest = |domain: &str, text: &str| veil.digest(domain, text);
+    let (entry, asked) = (EntryRow::opened(&receipt, &matter, &person, &digest), &receipt.asked);
+    let whose = Whose::new(veil, &receipt.tenant, &asked.issuer, &asked.subject, "");
+    let external_ref = veil.digest("external ref v1", &asked.external_ref);
+    let (id, tool) = (receipt.receipt_id.clone(), receipt.tool.clone());
     let mut secret = zeroize::Zeroizing::new([0; 32]);
     getrandom::fill(&mut *secret).map_err(|e| StoreError::Unavailable(e.to_string()))?;
-    let (bytes, openings) = receipt::cover(&named, &secret).map_err(damaged)?;
-    let id = &receipt.receipt_id;
+    let (bytes, openings) = receipt::cover(receipt, &secret).map_err(damaged)?;
     let sealed = match &key {
-        Some(key) => Some(key.seal(&openings_name(id), &text(&openings)?)?),
+        Some(key) => Some(key.seal(&openings_name(&id), &text(&openings)?)?),
         None if openings.0.is_empty() => None,
         None => return Err(damaged(format!("{id} is of nobody and holds personal values"))),
     };
-    let asked = &receipt.asked;
-    let digest = |domain: &str, text: &str| veil.digest(domain, text);
+    let queue = queue(veil, &matter, key.as_deref())?;
     Ok(LeafRow {
-        entry: EntryRow::opened(receipt, &leaf.queue, &person, &digest),
-        receipt_id: id.clone(),
-        whose: Whose::new(veil, &receipt.tenant, &asked.issuer, &asked.subject, ""),
-        tool: receipt.tool.clone(),
-        external_ref: veil.digest("external ref v1", &asked.external_ref),
+        receipt_id: id,
+        whose,
+        person,
+        tool,
+        external_ref,
         bytes,
         openings: sealed,
-        queue: queue(veil, &leaf.queue, key.as_deref())?,
-        person,
+        queue,
+        entry,
         key,
     })
 }

@@ -9,7 +9,7 @@ const SECRET: [u8; 32] = [7; 32];
 
 fn covered() -> (Receipt, Vec<u8>, Openings) {
     let receipt = sample();
-    let (leaf, openings) = cover(&receipt, &SECRET).unwrap();
+    let (leaf, openings) = cover(receipt.clone(), &SECRET).unwrap();
     (receipt, leaf, openings)
 }
 
@@ -91,8 +91,19 @@ fn an_opening_of_something_else_is_found_out() {
     let said = foreign.0.remove("said").unwrap();
     foreign.0.insert("asked.caller".to_owned(), said);
     assert_eq!(open(&leaf, &foreign), Err(OpenError::NoSuchPath("asked.caller".to_owned())));
-    let (_, other) = cover(&sample(), &[8; 32]).unwrap();
+    let (_, other) = cover(sample(), &[8; 32]).unwrap();
     assert_eq!(open(&leaf, &other), wrong("said"));
+}
+
+#[test]
+fn what_is_told_is_opened_alone_and_checked_like_all_else() {
+    let (receipt, leaf, mut openings) = covered();
+    assert_eq!(said(&leaf, &openings), Ok(receipt.said));
+    let opening = openings.0.get_mut("said").unwrap();
+    opening.text = "\"Not done.\"".to_owned();
+    assert_eq!(said(&leaf, &openings), Err(OpenError::Wrong("said".to_owned())));
+    openings.0.remove("said");
+    assert_eq!(said(&leaf, &openings), Ok(ERASED.to_owned()));
 }
 
 #[test]
