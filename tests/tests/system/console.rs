@@ -35,7 +35,7 @@ fn order(who: &Passkey, reach: &str, off: bool) -> Value {
 
 /// A cancellation that the shop says yes to and does nothing about; answers with the
 /// matter that it leaves.
-async fn in_doubt(house: &House, alice: &Page<'_>) -> String {
+pub async fn in_doubt(house: &House, alice: &Page<'_>) -> String {
     let mut desk = Desk::new(&house.pair, house.pair.customer(1), "c9");
     let proposal = desk.propose_cancel("1001").await.unwrap();
     let yes = desk.yes(&proposal);

@@ -5,6 +5,7 @@ use countersign_proto::v1;
 use countersign_shared::attest::marked;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::stale_approval::House;
 use super::stale_approval::page::Page;
@@ -34,7 +35,7 @@ const PAYLOADS: &[&str] = &[
 ];
 
 /// What would be there if a text had become something else.
-const ALIVE: &str = "main script, main img, main svg, main iframe, main style, main meta, \
+const ALIVE: &str = "main script, main img, main svg:not(.plot), main iframe, main style, main meta, \
      main base, main math, main form[action*='evil'], main details[ontoggle], main [onerror], \
      main [onfocus], a[href^='javascript']";
 
@@ -154,4 +155,87 @@ async fn console_xss_every_text_stays_text_on_every_page() {
     assert!(read.iter().step_by(2).all(|alive| alive == "0"), "{read:?}");
     there(&read[1], &PAYLOADS[..5]);
     there(&read[3], &PAYLOADS[..5]);
+}
+
+/// What an address can carry into the auditors' pages.
+const SEARCHED: [&str; 15] = [
+    "customer",
+    "value",
+    "conversation",
+    "ticket",
+    "approver",
+    "tool",
+    "outcome",
+    "code",
+    "reason",
+    "currency",
+    "least",
+    "most",
+    "by",
+    "from",
+    "after",
+];
+
+/// A path with these parameters.
+fn address(path: &str, parameters: &[(&str, &str)]) -> String {
+    let mut url = Url::parse("http://here").unwrap().join(path).unwrap();
+    url.query_pairs_mut().extend_pairs(parameters);
+    format!("{}?{}", url.path(), url.query().unwrap())
+}
+
+/// The auditors' pages: what lies in receipts, and what an address says.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_xss_every_text_stays_text_for_auditors() {
+    let house = House::staffed("[support_lead]", PAYLOADS[0]).await;
+    let (proposal, matter) = fill(&house).await;
+    let alice = Page::signed_in(&house.origin, &house.alice).await;
+    let erin = Page::signed_in(&house.origin, &house.erin).await;
+    let done = alice.answer(&proposal, "approve", &halves().0).await;
+    assert_eq!(done.status(), StatusCode::OK);
+    let list = erin.read("/actions?conversation=c1&outcome=applied").await;
+    let receipt = list.split("href=\"/actions/").nth(1).expect("it was carried out");
+    let timeline = format!("/actions/{}", receipt.split('"').next().unwrap());
+    // Each field by itself, in the page's bytes; all of them at once, in a browser.
+    for payload in PAYLOADS.iter().copied() {
+        let mut each: Vec<_> = SEARCHED.map(|name| address("/actions", &[(name, payload)])).into();
+        each.extend(["from", "to", "by", "tenant"].map(|n| address("/analytics", &[(n, payload)])));
+        each.extend(["week", "tenant"].map(|name| address("/review", &[(name, payload)])));
+        each.push(address("/escalations", &[("show", payload)]));
+        each.push(address("/activations", &[("before", "1"), ("x", payload)]));
+        for path in each {
+            let page = erin.read(&path).await;
+            let main = page.split("<main").nth(1).unwrap();
+            for alive in ["<script", "<img", "<svg/", "<iframe", "<style", "<base", "\u{202e}"] {
+                assert!(!main.contains(alive), "{path}: {alive} in {page}");
+            }
+        }
+    }
+    let all: Vec<_> = SEARCHED.iter().zip(PAYLOADS).map(|(name, text)| (*name, *text)).collect();
+    let mut steps = vec![
+        json!({ "open": format!("{}/actions", house.origin) }),
+        json!({ "wait": "h1", "text": "Sign in" }),
+        json!({ "click": "#sign-in button" }),
+        json!({ "wait": "h1", "text": "Actions" }),
+    ];
+    for (path, title) in [
+        (&*address("/actions", &all), "Actions"),
+        (&*timeline, "shopify.refund_lines"),
+        (&*address("/analytics", &[("from", PAYLOADS[1]), ("by", PAYLOADS[2])]), "Analytics"),
+        (&*address("/review", &[("week", PAYLOADS[3])]), "Review"),
+        (&*address("/escalations", &[("show", PAYLOADS[4])]), "Left to people"),
+        (&*format!("/escalations/{matter}"), "Waits for a person"),
+        ("/approvals?who=all", "Waiting"),
+        ("/coverage", "Coverage"),
+        ("/activations", "Activations"),
+    ] {
+        steps.extend(looked_at(path, &house.origin, title));
+    }
+    let passkey = Some(house.erin.for_browser());
+    let Some(read) = browser::play(&house.pair, passkey, Value::from(steps)).await else { return };
+    assert!(read.iter().step_by(2).all(|alive| alive == "0"), "{read:?}");
+    let timeline = &read[3];
+    // Her words, the model's doubt, the approver's reason; each in its own step.
+    there(timeline, PAYLOADS);
+    let matter = &read[11];
+    there(matter, PAYLOADS);
 }
