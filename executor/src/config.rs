@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_shared::mtls::SpiffePattern;
 use countersign_shared::span::Telemetry;
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -27,6 +28,10 @@ pub struct Config {
     pub listen: String,
     /// Address of the plain HTTP status pages (`/healthz`, `/readyz`).
     pub admin: String,
+    /// How long calls are still taken after the signal to stop, with `/readyz` red: longer than
+    /// whoever balances needs to send them elsewhere.
+    #[serde(default)]
+    pub drain: SignedDuration,
     /// Own certificate and whom to trust.
     pub tls: Tls,
     /// Folder of the store and of the published log.

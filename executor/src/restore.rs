@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::log::LogKeys;
 use crate::standing::{Gap, Standing};
-use crate::store::sqlite::{Offline, Restoration};
+use crate::store::{Past, Restoration};
 
 pub use evidence::Evidence;
 
@@ -63,7 +63,7 @@ impl Plan {
     ///
     /// # Errors
     /// When the store cannot be read, or a proved leaf is no receipt.
-    pub fn of(store: &Offline, evidence: Evidence, keys: &LogKeys) -> anyhow::Result<Self> {
+    pub fn of(store: &dyn Past, evidence: Evidence, keys: &LogKeys) -> anyhow::Result<Self> {
         let own = store.standing().epoch;
         let epoch = evidence.epochs().max().unwrap_or(own).max(own);
         let from = store.tree().clone();
@@ -140,7 +140,7 @@ pub fn gap_change(gap: &Gap) -> (String, String) {
 /// Every leaf from the store's size to the newest checkpoint, where they give its root and
 /// nothing else is proved that they leave out.
 fn complete(
-    store: &Offline,
+    store: &dyn Past,
     evidence: &Evidence,
     epoch: u32,
     newest: &Checkpoint,
@@ -167,7 +167,7 @@ fn complete(
 
 /// What is proved and the store has not, oldest first.
 fn unknown<'a>(
-    store: &Offline,
+    store: &dyn Past,
     leaves: impl Iterator<Item = &'a [u8]>,
 ) -> anyhow::Result<Vec<Logged>> {
     let mut all = Vec::new();

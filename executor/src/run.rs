@@ -14,6 +14,7 @@ use countersign_proto::v1::{
     escalations_server::EscalationsServer, executor_server::ExecutorServer,
     operator_server::OperatorServer,
 };
+use countersign_shared::drain::Drain;
 use countersign_shared::mtls::{
     ConnectionLimits, HandshakeLimits, Material, MaterialFiles, bind, serve_until, server,
 };
@@ -104,9 +105,11 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
+    let (drain, length) = (Drain::default(), config.drain.unsigned_abs());
     let admin = status::serve(
         address(&config.admin)?,
         desk.pipeline.vitals.clone(),
+        drain.clone(),
         desk.pipeline.metrics.clone(),
     )
     .await?;
@@ -149,18 +152,22 @@ pub async fn run(
     let over = fenced.clone();
     let stop = async move {
         tokio::select! {
-            () = stop => {}
+            () = drain.after(stop, length) => {}
             () = over.cancelled() => {}
         }
     };
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
+    adopting.abort();
+    sweeping.abort();
+    // What is sent should be heard here: whoever carries it on knows less of it.
+    if !fenced.is_cancelled() && tokio::time::timeout(GRACE, desk.running.idle()).await.is_err() {
+        tracing::info!("what is under way is carried on by the next, or by another executor");
+    }
     desk.seal_counted(true).await;
     watching.abort();
     surveying.abort();
     purging.abort();
-    adopting.abort();
     following.abort();
-    sweeping.abort();
     told.abort();
     fed.iter().for_each(JoinHandle::abort);
     if let Err(error) = desk.pipeline.store.leave().await {

@@ -67,6 +67,17 @@ impl Running {
         self.0.lock().get(action).cloned()
     }
 
+    /// Waits until nothing is under way.
+    pub async fn idle(&self) {
+        while let Some(mut changes) = self.any() {
+            while changes.changed().await.is_ok() {}
+        }
+    }
+
+    fn any(&self) -> Option<Changes> {
+        self.0.lock().values().next().cloned()
+    }
+
     /// Where an action stands and, while it is under way, its changes from there on.
     /// `read` reads its journal.
     ///
@@ -135,6 +146,24 @@ mod tests {
         let told = WatchStream::from_changes(changes.unwrap()).collect::<Vec<_>>().await;
         let told: Vec<_> = told.into_iter().flatten().map(|s| s.state.name()).collect();
         assert_eq!(told, ["sealed"]);
+    }
+
+    #[tokio::test]
+    async fn it_is_idle_once_all_have_ended() {
+        let running = Running::default();
+        running.idle().await;
+        let (first, second) =
+            (running.start(life(1).action()), running.start(&"act_2".parse().unwrap()));
+        let waiting = tokio::spawn({
+            let running = running.clone();
+            async move { running.idle().await }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(second);
+        waiting.await.unwrap();
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use axum::{
     Json, Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get,
 };
+use countersign_shared::drain::{Drain, STOPPING};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -14,7 +15,7 @@ use crate::vitals::Vitals;
 /// The text format that Prometheus asks for first.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves `/healthz` (the process lives), `/readyz` (effects may begin) and `/metrics` until
+/// Serves `/healthz` (the process lives), `/readyz` (effects may begin, and it was not told to stop) and `/metrics` until
 /// the process ends.
 ///
 /// # Errors
@@ -22,6 +23,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub async fn serve(
     address: SocketAddr,
     vitals: Vitals,
+    drain: Drain,
     metrics: Metrics,
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
@@ -29,7 +31,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state(vitals)
+        .with_state((vitals, drain))
         .route("/metrics", get(async move || ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text())));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
@@ -39,16 +41,20 @@ pub async fn serve(
     Ok(bound)
 }
 
-async fn ready(State(vitals): State<Vitals>) -> (StatusCode, Json<Value>) {
+async fn ready(State((vitals, drain)): State<(Vitals, Drain)>) -> (StatusCode, Json<Value>) {
+    if drain.has_begun() {
+        return not_ready(STOPPING);
+    }
     match vitals.ailment(tokio::time::Instant::now()) {
         None => match vitals.quarantine() {
             None => (StatusCode::OK, Json(json!({ "ready": true }))),
             // Reads are served.
             Some(why) => (StatusCode::OK, Json(json!({ "ready": true, "quarantine": why }))),
         },
-        Some(why) => {
-            let body = json!({ "ready": false, "why": why });
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body))
-        }
+        Some(why) => not_ready(&why),
     }
+}
+
+fn not_ready(why: &str) -> (StatusCode, Json<Value>) {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "why": why })))
 }

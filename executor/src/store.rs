@@ -11,7 +11,9 @@ mod matters;
 mod migration;
 mod old;
 mod open;
+mod past;
 mod register;
+mod restored;
 mod row;
 mod tries;
 mod veiled;
@@ -29,7 +31,8 @@ use countersign_core::activation::{Active, Part};
 use countersign_shared::tlog::folder::Source;
 
 use crate::ports::StoreError;
-pub use open::{Opened, StoreConfig, activated, check, open, place, standing};
+pub use open::{Opened, StoreConfig, activated, check, open, past, place, standing};
+pub use past::{Past, Restoration, Restored};
 
 /// Parts with their digests, and the active policy's files by name.
 pub type Activated = (BTreeMap<Part, Active>, BTreeMap<String, String>);

@@ -26,6 +26,10 @@ pub struct Config {
     pub listen: String,
     /// Address of the plain HTTP status pages (`/healthz`, `/readyz`).
     pub admin: String,
+    /// How long calls are still taken after the signal to stop, with `/readyz` red: longer than
+    /// whoever balances needs to send them elsewhere.
+    #[serde(default, deserialize_with = "duration")]
+    pub drain: Duration,
     /// Own certificate and whom to trust.
     pub tls: MaterialFiles,
     /// Frontends that may call.

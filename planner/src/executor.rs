@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use countersign_proto::v1::execute_request::Target;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::{
     Action, ActionState, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
@@ -12,12 +13,12 @@ use countersign_proto::v1::{
     WatchActionRequest, WithdrawRequest,
 };
 use countersign_shared::refusal::Refusal;
-use countersign_shared::span::{Kind, Span};
 use countersign_shared::trace;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
+use crate::call::{asked, called, timed};
 use crate::history::History;
 use crate::keep::Keep;
 
@@ -148,29 +149,6 @@ impl GrpcExecutor {
     }
 }
 
-/// A call as a span of its own.
-async fn called<T>(
-    method: &str,
-    call: impl Future<Output = Result<T, Status>>,
-) -> Result<T, Status> {
-    let mut span = Span::begin(Kind::Client, format!("countersign.v1.Executor/{method}"));
-    span.set("rpc.system", "grpc");
-    span.set("rpc.method", method);
-    let answer = span.run(call).await;
-    if let Err(status) = &answer {
-        span.set("error.type", Refusal::from_status(status).map_or("grpc", |_| "refused"));
-        span.fail();
-    }
-    answer
-}
-
-fn timed<T>(message: T, patience: Duration) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(patience);
-    trace::carry(&mut request);
-    request
-}
-
 #[async_trait]
 impl Executor for GrpcExecutor {
     /// The history is looked at after the first call: the newest checkpoint goes with that, so
@@ -178,8 +156,8 @@ impl Executor for GrpcExecutor {
     async fn list_tools(&self, token: &str) -> Result<ListToolsResponse, CallError> {
         self.history.trusted()?;
         let request = ListToolsRequest { subject_token: token.to_owned() };
-        let answer = called("ListTools", async {
-            self.client.clone().list_tools(timed(request, ADVISORY_PATIENCE)).await
+        let answer = asked("Executor/ListTools", || async {
+            self.client.clone().list_tools(timed(request.clone(), ADVISORY_PATIENCE)).await
         })
         .await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?;
@@ -199,8 +177,8 @@ impl Executor for GrpcExecutor {
 
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {
         self.history.trusted()?;
-        let answer = called("Propose", async {
-            self.client.clone().propose(timed(request, ADVISORY_PATIENCE)).await
+        let answer = asked("Executor/Propose", || async {
+            self.client.clone().propose(timed(request.clone(), ADVISORY_PATIENCE)).await
         })
         .await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
@@ -209,10 +187,16 @@ impl Executor for GrpcExecutor {
 
     async fn execute(&self, request: ExecuteRequest) -> Result<ExecuteResponse, CallError> {
         self.history.trusted()?;
-        let answer = called("Execute", async {
-            self.client.clone().execute(timed(request, EXECUTE_PATIENCE)).await
-        })
-        .await;
+        let reads = matches!(request.target, Some(Target::Plan(_)));
+        let call = || async {
+            self.client.clone().execute(timed(request.clone(), EXECUTE_PATIENCE)).await
+        };
+        // Whoever carries a proposal out asks again by itself, and needs to know that it was sent.
+        let answer = if reads {
+            asked("Executor/Execute", call).await
+        } else {
+            called("Executor/Execute", call()).await
+        };
         let mut answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();
         if let Some(action) = answer.action.take() {
             answer.action = Some(self.history.proved(action).await?);
@@ -235,7 +219,7 @@ impl Executor for GrpcExecutor {
 
     async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
         self.history.trusted()?;
-        let answer = called("MatchSubject", async {
+        let answer = called("Executor/MatchSubject", async {
             self.client.clone().match_subject(timed(request, ADVISORY_PATIENCE)).await
         })
         .await;
@@ -244,7 +228,7 @@ impl Executor for GrpcExecutor {
 
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {
         self.history.trusted()?;
-        let answer = called("Escalate", async {
+        let answer = called("Executor/Escalate", async {
             self.client.clone().escalate(timed(request, ADVISORY_PATIENCE)).await
         })
         .await;
@@ -253,7 +237,7 @@ impl Executor for GrpcExecutor {
 
     async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError> {
         self.history.trusted()?;
-        let answer = called("RecordTurn", async {
+        let answer = called("Executor/RecordTurn", async {
             self.client.clone().record_turn(timed(request, ADVISORY_PATIENCE)).await
         })
         .await;
@@ -272,8 +256,8 @@ impl Executor for GrpcExecutor {
             conversation_id: conversation_id.to_owned(),
             receipt_id: receipt_id.to_owned(),
         };
-        let answer = called("GetHandover", async {
-            self.client.clone().get_handover(timed(request, ADVISORY_PATIENCE)).await
+        let answer = asked("Executor/GetHandover", || async {
+            self.client.clone().get_handover(timed(request.clone(), ADVISORY_PATIENCE)).await
         })
         .await;
         answer.map(tonic::Response::into_inner).map_err(|s| CallError::from_status(&s))
@@ -283,8 +267,8 @@ impl Executor for GrpcExecutor {
         self.history.trusted()?;
         let request =
             GetActionRequest { subject_token: token.to_owned(), action_id: action_id.to_owned() };
-        let answer = called("GetAction", async {
-            self.client.clone().get_action(timed(request, ADVISORY_PATIENCE)).await
+        let answer = asked("Executor/GetAction", || async {
+            self.client.clone().get_action(timed(request.clone(), ADVISORY_PATIENCE)).await
         })
         .await;
         let answer = answer.map_err(|s| CallError::from_status(&s))?.into_inner();

@@ -8,10 +8,10 @@ use countersign_proto::v1::{Action, GetCheckpointRequest, GetConsistencyProofReq
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::merkle::Hash;
-use tonic::Request;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
+use crate::call::{asked, timed};
 use crate::executor::{CallError, is_sealed};
 use crate::keep::{Distrusted, Keep, Question};
 
@@ -48,8 +48,14 @@ impl History {
         if !self.keep.is_kept() {
             return Ok(());
         }
-        let asked = self.audit.clone().get_checkpoint(timed(GetCheckpointRequest {})).await;
-        match asked.map_err(|status| CallError::from_status(&status)) {
+        let call = || async {
+            let request = timed(GetCheckpointRequest {}, PATIENCE);
+            self.audit.clone().get_checkpoint(request).await
+        };
+        match asked("Audit/GetCheckpoint", call)
+            .await
+            .map_err(|status| CallError::from_status(&status))
+        {
             Ok(answer) => self.believe(answer.into_inner().checkpoint.as_bytes()).await,
             Err(CallError::Refused(refusal)) if refusal.code == Code::NotFound.name() => {
                 self.keep.emptied().map_err(distrusted)
@@ -85,8 +91,11 @@ impl History {
 
     async fn ask(&self, question: &Question) -> Result<Vec<Hash>, CallError> {
         let (from_size, to_size) = question.sizes();
-        let request = timed(GetConsistencyProofRequest { from_size, to_size });
-        let answer = match self.audit.clone().get_consistency_proof(request).await {
+        let call = || async {
+            let request = timed(GetConsistencyProofRequest { from_size, to_size }, PATIENCE);
+            self.audit.clone().get_consistency_proof(request).await
+        };
+        let answer = match asked("Audit/GetConsistencyProof", call).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => {
                 let error = CallError::from_status(&status);
@@ -109,10 +118,4 @@ fn denies(refusal: &Refusal) -> bool {
 
 fn distrusted(why: Distrusted) -> CallError {
     CallError::Refused(Box::new(Refusal::new(Code::HistoryDistrusted, why.to_string())))
-}
-
-fn timed<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(PATIENCE);
-    request
 }

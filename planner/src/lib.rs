@@ -16,6 +16,7 @@
 pub mod assemble;
 pub mod budget;
 pub mod calibrate;
+mod call;
 pub mod chat;
 pub mod checkpoint;
 pub mod config;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use countersign_proto::v1::planner_server::PlannerServer;
+use countersign_shared::drain::Drain;
 use countersign_shared::mtls::{
     ConnectionLimits, HandshakeLimits, Material, bind, channel, serve_until, server,
 };
@@ -132,7 +133,9 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
-    let admin = status::serve(address(&config.admin)?, executor.clone(), keep.clone(), metrics)
+    let drain = Drain::default();
+    let (at, looked_at) = (address(&config.admin)?, (executor.clone(), keep.clone()));
+    let admin = status::serve(at, looked_at, drain.clone(), metrics)
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;
     let turns = TaskTracker::new();
@@ -170,6 +173,7 @@ pub async fn run(
         .add_service(health_service)
         .add_service(reflection)
         .add_service(planner.max_decoding_message_size(LARGEST_REQUEST));
+    let stop = drain.after(stop, config.drain);
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
     over.cancel();
     turns.close();

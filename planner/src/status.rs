@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use countersign_shared::codes::Code;
+use countersign_shared::drain::{Drain, STOPPING};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -20,15 +21,15 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// A probe waits this long for the executor.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Serves `/healthz` (the process lives) and `/readyz` (the executor answers, and its
-/// history is believed) and `/metrics` until the process ends.
+/// Serves `/healthz` (the process lives) and `/readyz` (the executor answers, its
+/// history is believed, and it was not told to stop) and `/metrics` until the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
 pub async fn serve(
     address: SocketAddr,
-    executor: Channel,
-    keep: Keep,
+    (executor, keep): (Channel, Keep),
+    drain: Drain,
     metrics: Metrics,
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
@@ -36,7 +37,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state((executor, keep.clone()))
+        .with_state((executor, keep.clone(), drain))
         .route("/metrics", get(async move || told(&keep, &metrics).await));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
@@ -51,7 +52,12 @@ async fn told(keep: &Keep, metrics: &Metrics) -> ([(HeaderName, &'static str); 1
     ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text_at(Timestamp::now()).await)
 }
 
-async fn ready(State((executor, keep)): State<(Channel, Keep)>) -> (StatusCode, Json<Value>) {
+async fn ready(
+    State((executor, keep, drain)): State<(Channel, Keep, Drain)>,
+) -> (StatusCode, Json<Value>) {
+    if drain.has_begun() {
+        return not_ready(STOPPING);
+    }
     if let Some(why) = keep.distrust() {
         return not_ready(&format!("{}: {why}", Code::HistoryDistrusted.name()));
     }

@@ -4,6 +4,8 @@
 
 pub mod attest;
 pub mod codes;
+#[cfg(feature = "net")]
+pub mod drain;
 pub mod ids;
 pub mod kept;
 pub mod money;

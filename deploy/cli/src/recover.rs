@@ -11,7 +11,7 @@ use countersign_executor::log::LogKeys;
 use countersign_executor::restore::{EPOCH, Evidence, GAP, Plan, close_gap, gap_change};
 use countersign_executor::run::alone;
 use countersign_executor::standing::{Quarantine, Standing};
-use countersign_executor::store::sqlite::{Offline, Restored};
+use countersign_executor::store::{self, Past, Restored};
 use countersign_shared::tlog::key::Signer as _;
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ use crate::command::{FAILED, OK};
 use crate::signatures::{Signatures, judge};
 
 const HELP: &str = "\
-Stop the executor first. Name everything that kept receipts; each is checked against the log's key,
+Stop the executor first, all of them where several share a database. Name everything that kept receipts; each is checked against the log's key,
 and what is not proved is not used:
   the published log folder (STATE/log), or an auditor's copy of one
   the state folder of every planner (`state` in planner.yaml)
@@ -73,24 +73,18 @@ pub struct Args {
 /// When the executor runs, evidence is not proved, or the store cannot be used.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(&args.executor)?;
-    ensure!(
-        config.store.is_none(),
-        "a PostgreSQL store cannot be recovered by this version: bring back the newer database"
-    );
     let _alone = alone(&config.state)?;
     let keys = LogKeys::open(&config.log)?;
-    let file = config.state.join("executor.db");
-    let store = Offline::open(&file, config.keys.as_deref(), &keys)
-        .with_context(|| format!("{}", file.display()))?;
+    let store = store::past(&config, &keys).with_context(|| store::place(&config))?;
     let own = args.by.as_deref().zip(args.key.as_deref());
-    let judge = judge(&store, &config)?;
+    let judge = judge(&*store, &config)?;
     let signatures = Signatures { config: &config, judge, own, reason: &args.reason };
     let house = House { args, signatures };
     if args.close_gap {
         return house.close_gap(store, &keys);
     }
     let evidence = Evidence::gather(&args.from, &keys)?;
-    let plan = Plan::of(&store, evidence, &keys)?;
+    let plan = Plan::of(&*store, evidence, &keys)?;
     house.recover(store, plan, &keys)
 }
 
@@ -101,7 +95,12 @@ struct House<'a> {
 }
 
 impl House<'_> {
-    fn recover(&self, store: Offline, plan: Plan, keys: &LogKeys) -> anyhow::Result<ExitCode> {
+    fn recover(
+        &self,
+        mut store: Box<dyn Past>,
+        plan: Plan,
+        keys: &LogKeys,
+    ) -> anyhow::Result<ExitCode> {
         let mut out = io::stdout().lock();
         let quarantine = store.standing().quarantine.clone();
         describe(&mut out, &plan, quarantine.as_ref())?;
@@ -139,7 +138,7 @@ impl House<'_> {
         Ok(ExitCode::from(OK))
     }
 
-    fn close_gap(&self, store: Offline, keys: &LogKeys) -> anyhow::Result<ExitCode> {
+    fn close_gap(&self, mut store: Box<dyn Past>, keys: &LogKeys) -> anyhow::Result<ExitCode> {
         let mut out = io::stdout().lock();
         let standing = store.standing().clone();
         ensure!(standing.quarantine.is_none(), "the store is in quarantine: recover it first");

@@ -8,7 +8,7 @@ use countersign_core::activation::{ROLE, signed};
 use countersign_core::policy::{Policy, load};
 use countersign_executor::activation::{FOLDER, requests};
 use countersign_executor::config::Config;
-use countersign_executor::store::sqlite::Offline;
+use countersign_executor::store::Past;
 use countersign_shared::receipt::Changer;
 use jiff::Timestamp;
 
@@ -24,7 +24,7 @@ pub(crate) struct Signatures<'a> {
 }
 
 /// The policy that decides: the active one; where nothing is activated, the configured one.
-pub(crate) fn judge(store: &Offline, config: &Config) -> anyhow::Result<Policy> {
+pub(crate) fn judge(store: &dyn Past, config: &Config) -> anyhow::Result<Policy> {
     let active = store.bundle()?;
     let bundle = if active.is_empty() {
         countersign_executor::packs::read_dir(&config.policy)

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::config::Log;
 use crate::ports::StoreError;
+use crate::store::Past as _;
 use crate::store::sqlite::Offline;
 
 /// Added to the key file's name: the key that is about to take over.

@@ -75,7 +75,7 @@ impl House {
     }
 
     /// Carries a plan out; the store as it is afterwards.
-    fn recover(&self, from: &[&str]) -> (crate::store::sqlite::Restored, Sqlite) {
+    fn recover(&self, from: &[&str]) -> (crate::store::Restored, Sqlite) {
         self.recover_at(from, Timestamp::now())
     }
 

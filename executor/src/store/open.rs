@@ -9,8 +9,9 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::sqlite::{self, Sqlite};
-use super::{Activated, LogSource};
+use super::{Activated, LogSource, Past};
 use crate::config::Config;
+use crate::log::LogKeys;
 use crate::ports::Store;
 use crate::standing::Standing;
 use crate::vault::Vault;
@@ -103,6 +104,21 @@ pub async fn standing(config: &Config) -> anyhow::Result<Standing> {
     }
 }
 
+/// The store of executors that are stopped, to be recovered. The caller holds the state folder's
+/// lock.
+///
+/// # Errors
+/// When it cannot be used, or an executor uses it.
+pub fn past(config: &Config, keys: &LogKeys) -> anyhow::Result<Box<dyn Past>> {
+    match &config.store {
+        None => Ok(Box::new(sqlite::Offline::open(&file(config), config.keys.as_deref(), keys)?)),
+        #[cfg(feature = "postgres")]
+        Some(StoreConfig { postgres }) => shared::past(postgres, config, keys),
+        #[cfg(not(feature = "postgres"))]
+        Some(StoreConfig {}) => anyhow::bail!("this executor is built without feature `postgres`"),
+    }
+}
+
 /// Where the store is, in words.
 #[must_use]
 pub fn place(config: &Config) -> String {
@@ -146,7 +162,7 @@ mod shared {
     use anyhow::{Context as _, ensure};
 
     use super::*;
-    use crate::store::postgres::{Postgres, PostgresConfig};
+    use crate::store::postgres::{Offline, Postgres, PostgresConfig};
 
     pub(super) async fn open(
         postgres: &PostgresConfig,
@@ -157,10 +173,23 @@ mod shared {
     ) -> anyhow::Result<Opened> {
         check(postgres, catalog, vault)?;
         let name = name(&config.state.join("executor.id"))?;
-        let kek = config.keys.clone().unwrap_or_else(|| config.state.join("keys.kek"));
-        let store = Postgres::open(postgres, vault, &name, &kek, log).await?;
+        let store = Postgres::open(postgres, vault, &name, &kek(config), log).await?;
         let (source, fenced) = (Box::new(store.log_source()), store.fenced());
         Ok(Opened { store: Arc::new(store), source, fenced })
+    }
+
+    pub(super) fn past(
+        postgres: &PostgresConfig,
+        config: &Config,
+        keys: &LogKeys,
+    ) -> anyhow::Result<Box<dyn Past>> {
+        let (vault, name) =
+            (Vault::open(&config.credentials)?, name(&config.state.join("executor.id"))?);
+        Ok(Box::new(Offline::open(postgres, &vault, &name, &kek(config), keys)?))
+    }
+
+    fn kek(config: &Config) -> PathBuf {
+        config.keys.clone().unwrap_or_else(|| config.state.join("keys.kek"))
     }
 
     pub(super) fn check(

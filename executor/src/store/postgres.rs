@@ -25,10 +25,12 @@ mod keys;
 mod looks;
 mod matches;
 mod migrate;
+mod offline;
 mod persons;
 mod purge;
 mod register;
 mod reserved;
+mod restored;
 mod rows;
 mod safety;
 mod seat;
@@ -79,9 +81,9 @@ pub(crate) use connect::Login;
 use database::Database;
 use fault::Fault;
 use instance::{Instance, fence};
-pub use looks::{activated, standing};
 use reserved::Reserved;
 use seat::{Entry, Refusal, Seat};
+pub use {looks::activated, looks::standing, offline::Offline};
 
 /// Connections beside the pool, which no number of callers can use up: one renews the
 /// lease, one seals, one looks at the switches.

@@ -69,7 +69,7 @@ use crate::veil::Veil;
 pub use backup::{Copied, backup};
 use claims::Reservations;
 pub use history::LogSource;
-pub use offline::{Offline, Restoration, Restored};
+pub use offline::Offline;
 use readers::{Readers, plan_once};
 use writer::{Batch, Writer};
 

@@ -1,5 +1,6 @@
 //! Dialling a service by address and believing it by identity.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +19,22 @@ use super::material::Material;
 
 /// For reaching the peer and finishing the handshake, together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Before each time that is dialled again where nobody listens: one of several may be stopping.
+const AGAIN_AFTER: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A channel to the one workload `expected` at `address` (`host:port`).
 ///
 /// It dials at the first call and again whenever the connection is gone, each time with the
-/// material of that moment. A call that cannot reach the peer fails with `UNAVAILABLE`; any other
-/// workload at that address is refused in the handshake.
+/// material of that moment. Where nobody listens it dials again for a moment: no call was sent, and
+/// behind one address may be several, one of which stops. A call that cannot reach the peer fails
+/// with `UNAVAILABLE`; any other workload at that address is refused in the handshake.
 ///
 /// # Errors
 /// When `address` is not `host:port`.
@@ -65,10 +74,36 @@ async fn dial(
     material: Arc<Material>,
     expected: SpiffeId,
 ) -> std::io::Result<TokioIo<TlsStream<TcpStream>>> {
+    for pause in AGAIN_AFTER {
+        match dial_once(&uri, &material, &expected).await {
+            Err(error) if is_nobody(error.kind()) => tokio::time::sleep(pause).await,
+            dialled => return dialled,
+        }
+    }
+    dial_once(&uri, &material, &expected).await
+}
+
+/// Whether a connection ended like this had nobody at its other end, or one that stops.
+fn is_nobody(kind: ErrorKind) -> bool {
+    let nobody = [
+        ErrorKind::ConnectionRefused,
+        ErrorKind::ConnectionReset,
+        ErrorKind::ConnectionAborted,
+        ErrorKind::UnexpectedEof,
+        ErrorKind::BrokenPipe,
+    ];
+    nobody.contains(&kind)
+}
+
+async fn dial_once(
+    uri: &Uri,
+    material: &Material,
+    expected: &SpiffeId,
+) -> std::io::Result<TokioIo<TlsStream<TcpStream>>> {
     let address = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    Ok(TokioIo::new(connect(stream, &material, &expected).await?))
+    Ok(TokioIo::new(connect(stream, material, expected).await?))
 }
 
 /// Our end of the handshake on a stream that is open: whoever is there has to be `expected`.

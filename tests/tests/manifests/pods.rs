@@ -6,8 +6,10 @@ use crate::check::{Check, put, without};
 use crate::rendered::{Rendered, list};
 
 const SET: &str = "StatefulSet";
-/// What calls and turns under way get, one after the other, once a process is told to stop.
-const DRAIN: u64 = 20;
+/// What calls, what nobody waits for and the published log get, one after the other, in seconds.
+const ENDS: u64 = 30;
+/// What endpoints need to forget a pod, at least, in seconds.
+const FORGOTTEN: u64 = 5;
 
 pub const CHECKS: &[Check] = &[
     Check {
@@ -91,10 +93,11 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         says: "what is under way may end",
-        holds: |all| each_pod(all, drains),
+        holds: drains,
         broken: &[
             put(SET, "executor", "/spec/template/spec/terminationGracePeriodSeconds", "20"),
-            without(SET, "planner", "/spec/template/spec/containers/0/lifecycle"),
+            put("ConfigMap", "planner-config", "/data/planner.yaml", "'listen: x'"),
+            put("ConfigMap", "executor-config", "/data/executor.yaml", "'drain: 4s'"),
         ],
     },
     Check {
@@ -209,11 +212,18 @@ fn probes(pod: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn drains(pod: &Value) -> Result<(), String> {
-    let sleep = &pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"];
-    let sleep = sleep.as_u64().ok_or("no sleep before the end")?;
-    let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
-    want(grace > sleep + DRAIN, format!("{grace} s are too short"))
+fn drains(all: &Rendered) -> Result<(), String> {
+    for (name, pod) in all.pods() {
+        let config = &all.config_map(&format!("{name}-config"))?["data"][format!("{name}.yaml")];
+        let config: Value = serde_saphyr::from_str(config.as_str().unwrap_or_default())
+            .map_err(|error| error.to_string())?;
+        let drain = config["drain"].as_str().and_then(|text| text.strip_suffix('s'));
+        let drain = drain.and_then(|seconds| seconds.parse::<u64>().ok()).unwrap_or_default();
+        want(drain >= FORGOTTEN, format!("{name}: new calls arrive at a pod that ends"))?;
+        let grace = pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
+        want(grace > drain + ENDS, format!("{name}: {grace} s are too short"))?;
+    }
+    Ok(())
 }
 
 fn secrets(all: &Rendered) -> Result<(), String> {

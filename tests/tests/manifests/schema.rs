@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::check::put;
 use crate::rendered::Rendered;
 
-/// The oldest that is asked for: `preStop.sleep` is on from here.
+/// The oldest that is asked for.
 const VERSION: &str = "1.32";
 
 pub fn accepted(overlay: &str) {

@@ -62,6 +62,7 @@ mod refusals;
 mod replicas;
 mod restarts;
 mod restore_quarantine;
+mod rolling_upgrade;
 mod rotation;
 mod secret_canary;
 mod siem_delivery;

@@ -1,6 +1,8 @@
 //! Yesterday's backup, restored: noticed, read-only until it is recovered, and nothing of
 //! what was done since is done again (TWO KEEP THE HISTORY, AT MOST ONE EFFECT).
 
+mod on_postgres;
+
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,13 +31,13 @@ struct Done {
 }
 
 /// Traffic, a backup, more traffic, the end of the machine.
-async fn live(pair: &mut Pair) -> Done {
+async fn live(pair: &mut Pair, back_up: impl AsyncFnOnce(&Pair)) -> Done {
     pair.start_planner(OFFLINE);
     let mut before = Desk::new(pair, pair.customer(2), "before");
     assert_eq!(before.cancel("2001").await.unwrap().outcome(), Outcome::Applied);
     let parked = before.propose_refund("2003").await.unwrap();
     let yes = before.yes(&parked);
-    backup(pair).await;
+    back_up(pair).await;
 
     assert_eq!(before.execute(&parked, &yes).await.unwrap().outcome(), Outcome::Applied);
     drop(before);
@@ -250,7 +252,7 @@ fn verifies(pair: &Pair, folder: &str, key: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn restore_quarantine_by_what_a_planner_keeps() {
     let mut pair = Pair::executor_only().await;
-    let done = live(&mut pair).await;
+    let done = live(&mut pair, backup).await;
     restore(&pair, false);
     fs::remove_dir_all(pair.path("state/log")).unwrap();
     pair.restart_executor_after_kill();
@@ -284,7 +286,7 @@ async fn restore_quarantine_by_what_a_planner_keeps() {
 #[tokio::test(flavor = "multi_thread")]
 async fn restore_quarantine_by_the_published_log() {
     let mut pair = Pair::executor_only().await;
-    let done = live(&mut pair).await;
+    let done = live(&mut pair, backup).await;
     restore(&pair, false);
     pair.restart_executor_after_kill();
     pair.start_planner(OFFLINE);
@@ -326,6 +328,24 @@ async fn restore_quarantine_by_the_published_log() {
     assert_eq!(receipts(&pair, "log/gap").await, 1);
 }
 
+/// ERRORS REFUSE: it may be the one thing that shows that the store went back.
+#[tokio::test(flavor = "multi_thread")]
+async fn restore_quarantine_needs_to_read_what_was_published() {
+    let mut pair = Pair::executor_only().await;
+    Desk::new(&pair, pair.customer(2), "c").cancel("2001").await.unwrap();
+    published(&pair).await;
+    let (checkpoint, was) = (pair.path("state/log/checkpoint"), pair.path("was"));
+    fs::rename(&checkpoint, &was).unwrap();
+    for unreadable in [&b"nothing"[..], &[0xff; 40], &b""[..]] {
+        fs::write(&checkpoint, unreadable).unwrap();
+        let said = pair.refused_start();
+        assert!(said.contains("let it be read, or put the folder aside"), "{said}");
+    }
+    fs::rename(&was, &checkpoint).unwrap();
+    pair.restart_executor();
+    assert!(!pair.readiness().1.contains("quarantine"));
+}
+
 /// Changes one receipt and leaves its proof.
 fn forge(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -344,7 +364,7 @@ async fn receipts(pair: &Pair, what: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn restore_quarantine_with_receipts_that_are_nowhere_takes_two_operators() {
     let mut pair = house().await;
-    let done = live(&mut pair).await;
+    let done = live(&mut pair, backup).await;
     restore(&pair, true);
     fs::remove_dir_all(pair.path("state/log")).unwrap();
     fs::remove_dir_all(pair.path("planner-state")).unwrap();

@@ -11,6 +11,7 @@ use countersign_core::policy;
 use countersign_executor::config::{Config, Log};
 use countersign_executor::log::{LogKeys, NEXT, finish, rotate};
 use countersign_executor::run::alone;
+use countersign_executor::store::Past as _;
 use countersign_executor::store::sqlite::{Offline, standing};
 use countersign_shared::tlog::key::{LogKey, Signer as _, VerifierKey};
 use countersign_shared::tlog::rotation::WHAT;

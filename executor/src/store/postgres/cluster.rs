@@ -115,6 +115,21 @@ impl Cluster {
         String::from_utf8(succeed(&mut psql).stdout).unwrap().trim().to_owned()
     }
 
+    /// Copies the database into a file, as its own tool does.
+    pub(crate) fn dump(&self, file: &Path) {
+        let mut dump = Command::new(tool("pg_dump"));
+        dump.args(["--format=custom", "--serializable-deferrable", "-U", USER, "-p", &self.port]);
+        succeed(dump.arg("-h").arg(self.host()).arg("-f").arg(file).arg("postgres"));
+    }
+
+    /// Puts such a copy in the place of what is there.
+    pub(crate) fn restore(&self, file: &Path) {
+        let mut restore = Command::new(tool("pg_restore"));
+        restore.args(["--clean", "--if-exists", "--single-transaction", "-U", USER]);
+        restore.args(["-d", "postgres", "-p", &self.port]).arg("-h").arg(self.host());
+        succeed(restore.arg(file));
+    }
+
     /// Stops it as a crash does, and starts it again with other settings.
     pub(crate) fn restart(&mut self, settings: &[&str]) {
         self.stop();

@@ -42,6 +42,12 @@ pub(super) async fn erase(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fa
     let person = gone.person.as_str();
     run(db, "SELECT 1 FROM person_keys WHERE person = $1 FOR UPDATE", &[&person]).await?;
     waits(db, person).await?;
+    clear(db, gone).await
+}
+
+/// The same where it was found before that nothing has to wait.
+pub(super) async fn clear(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fault> {
+    let person = gone.person.as_str();
     for sql in [
         "DELETE FROM journal WHERE action_id IN (SELECT action_id FROM actions WHERE person = $1)",
         "DELETE FROM actions WHERE person = $1 AND state = 'proposed'",

@@ -8,7 +8,7 @@ use countersign_core::gates::Gate;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::folder::Source;
-use countersign_shared::tlog::key::{LogKey, Signer as _};
+use countersign_shared::tlog::key::{LogKey, Signer as _, VerifierKey};
 use countersign_shared::tlog::merkle::{Hash, HashReader, Node, Tree};
 use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path};
 use countersign_shared::tlog::tile::MAX_ENTRY_BYTES;
@@ -45,6 +45,10 @@ const ADVANCE: &str = "
 
 /// The tree of its row: `size, edge, root, note`, which must agree.
 pub(super) fn tree(row: &Row, log: &LogKey) -> Result<Tree, Fault> {
+    signed(row, &[log.verifier_key()])
+}
+
+fn signed(row: &Row, keys: &[VerifierKey]) -> Result<Tree, Fault> {
     let size = u64::try_from(row.try_get::<_, i64>(0)?).map_err(damaged)?;
     let edge = row.try_get::<_, &[u8]>(1)?.chunks(32).map(Hash::try_from);
     let edge = edge.collect::<Result<_, _>>().map_err(damaged)?;
@@ -54,7 +58,7 @@ pub(super) fn tree(row: &Row, log: &LogKey) -> Result<Tree, Fault> {
     if note.is_empty() && size == 0 {
         return Ok(tree);
     }
-    let (checkpoint, _) = Checkpoint::open(note.as_bytes(), &log.verifier_key())
+    let (checkpoint, _) = Checkpoint::open_by(note.as_bytes(), keys)
         .map_err(|e| damaged(format!("checkpoint: {e}")))?;
     if (checkpoint.size(), checkpoint.root()) == (size, &tree.root()) {
         return Ok(tree);
@@ -64,27 +68,34 @@ pub(super) fn tree(row: &Row, log: &LogKey) -> Result<Tree, Fault> {
 
 /// Whether leaves and nodes are those of the tree's row, as far as its edge tells.
 pub(super) async fn check(db: &impl GenericClient, log: &LogKey) -> Result<(), Fault> {
+    load(db, &[log.verifier_key()]).await.map(drop)
+}
+
+/// The log that leaves and nodes are, which one of these keys signed.
+pub(super) async fn load(db: &impl GenericClient, keys: &[VerifierKey]) -> Result<Tree, Fault> {
     let sql = "
         SELECT size, edge, root, note, (SELECT coalesce(max(idx) + 1, 0) FROM leaves)
         FROM tree WHERE one = 1";
     let row = first(db, sql, &[]).await?.ok_or_else(|| damaged("the tree's row is gone"))?;
     let leaves = u64::try_from(row.try_get::<_, i64>(4)?).map_err(damaged)?;
-    let tree = tree(&row, log)?;
-    let walk = |nodes: &Nodes| Tree::load(leaves, nodes);
-    let asked = Nodes::default();
-    walk(&asked)?;
-    if walk(&asked.read(db).await?)? == tree {
-        return Ok(());
+    let tree = signed(&row, keys)?;
+    if at(db, leaves).await? == tree {
+        return Ok(tree);
     }
     Err(damaged("the log does not lead to its own checkpoint").into())
 }
 
 /// Whether a tree that was seen once is still the beginning of the log.
 pub(super) async fn holds(db: &impl GenericClient, seen: &Tree) -> Result<bool, Fault> {
-    let walk = |nodes: &Nodes| Tree::load(seen.size(), nodes);
+    Ok(at(db, seen.size()).await? == *seen)
+}
+
+/// The log as it was at this size.
+pub(super) async fn at(db: &impl GenericClient, size: u64) -> Result<Tree, Fault> {
+    let walk = |nodes: &Nodes| Tree::load(size, nodes);
     let asked = Nodes::default();
     walk(&asked)?;
-    Ok(walk(&asked.read(db).await?)? == *seen)
+    Ok(walk(&asked.read(db).await?)?)
 }
 
 pub(super) async fn insert_leaves(

@@ -40,7 +40,11 @@ pub(super) async fn quarantine(db: &Transaction<'_>, why: &Quarantine) -> Result
         return Ok(());
     }
     standing.quarantine = Some(why.clone());
-    let body = serde_json::to_string(&standing).map_err(damaged)?;
+    write(db, &standing).await
+}
+
+pub(super) async fn write(db: &Transaction<'_>, standing: &Standing) -> Result<(), Fault> {
+    let body = serde_json::to_string(standing).map_err(damaged)?;
     let sql = "INSERT INTO standing (one, body) VALUES (1, $1)
                ON CONFLICT (one) DO UPDATE SET body = excluded.body";
     run(db, sql, &[&body]).await.map(drop)

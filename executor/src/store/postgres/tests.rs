@@ -14,6 +14,9 @@ use super::cluster::{Cluster, USER};
 use std::path::PathBuf;
 
 use super::*;
+use countersign_core::seal;
+use countersign_shared::receipt::Change;
+
 use crate::store::conformance::{Bed, action, claim, conform, key, lifecycle, refused};
 use crate::testing::{granted, proposed};
 
@@ -184,6 +187,28 @@ async fn a_database_that_went_back_is_not_sealed_upon() {
     ));
     let error = store.seal(leaf(2), None).await.unwrap_err();
     assert!(error.to_string().contains("went back in time"), "{error}");
+}
+
+/// A longer one of the same name by the same key, as a server that was promised to another has it.
+#[tokio::test]
+async fn a_log_that_grew_another_way_is_not_sealed_upon() {
+    let (house, other) = (bed().await, bed().await);
+    let (store, elsewhere) = (house.join("a").await.unwrap(), other.join("a").await.unwrap());
+    let leaf = |n: u32| {
+        let (what, [old, new, reason, note]) = (format!("change/{n}"), Default::default());
+        let change = Change { what, old, new, reason, by: vec![], note };
+        let id = ReceiptId::from_uuid(uuid::Uuid::from_u128(u128::from(n)));
+        seal::changed(change, &id, Timestamp::now())
+    };
+    store.seal(leaf(1), None).await.unwrap();
+    elsewhere.seal(leaf(2), None).await.unwrap();
+    elsewhere.seal(leaf(3), None).await.unwrap();
+    let copy = house.credentials.path().join("copy");
+    other.cluster.dump(&copy);
+    house.cluster.restore(&copy);
+    let error = store.seal(leaf(4), None).await.unwrap_err().to_string();
+    assert!(error.contains("not those of the 2"), "{error}");
+    assert_eq!(house.cluster.sql("SELECT size FROM tree"), "2");
 }
 
 #[tokio::test]

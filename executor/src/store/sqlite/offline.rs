@@ -1,9 +1,9 @@
-//! The store while no executor uses it: what a recovery asks, and its one commit.
+//! The store while no executor uses it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use countersign_core::seal::{self, Leaf, Logged};
+use countersign_core::seal::{self, Leaf};
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::tlog::key::LogKey;
 use countersign_shared::tlog::merkle::{Hash, Tree};
@@ -15,7 +15,7 @@ use super::{bundles, controls, history, open_for_writing, open_veil, restored, s
 use crate::log::LogKeys;
 use crate::ports::{Files, ReceiptQuery, SealedReceipt, StoreError};
 use crate::standing::Standing;
-use crate::store::veiled;
+use crate::store::{Past, Restoration, Restored, veiled};
 use crate::veil::Veil;
 
 /// A store that nobody else uses. Whoever opens it holds the state folder's lock.
@@ -24,32 +24,6 @@ pub struct Offline {
     veil: Veil,
     standing: Standing,
     tree: Tree,
-}
-
-/// What a recovery does, in one commit.
-#[derive(Debug, Default)]
-pub struct Restoration {
-    /// The first new leaf, where the log does not simply go on.
-    pub opened: Option<Leaf>,
-    /// Receipts that come back, in order.
-    pub back: Vec<Logged>,
-    /// Size and root that these lead to.
-    pub leads_to: Option<(u64, Hash)>,
-    /// What waits is ended: it may have been done since.
-    pub ends: bool,
-    /// The last new leaf.
-    pub closed: Option<Leaf>,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Restored {
-    /// Actions whose key is known again.
-    pub keys: usize,
-    /// Those of them that are in doubt and keep their object locked.
-    pub frozen: usize,
-    /// What waited and was ended.
-    pub ended: usize,
 }
 
 impl Offline {
@@ -65,48 +39,6 @@ impl Offline {
             keys.verifiers(standing.epoch).map_err(|e| StoreError::Unavailable(e.to_string()))?;
         let tree = history::load(&db, &keys)?;
         Ok(Self { db, veil, standing, tree })
-    }
-
-    /// How it stands.
-    #[must_use]
-    pub fn standing(&self) -> &Standing {
-        &self.standing
-    }
-
-    /// Its log, to go on from.
-    #[must_use]
-    pub fn tree(&self) -> &Tree {
-        &self.tree
-    }
-
-    /// The root that its log had at this size, no larger than it is.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn root_at(&self, size: u64) -> Result<Hash, StoreError> {
-        Ok(Tree::load(size, &history::Nodes(&self.db))?.root())
-    }
-
-    /// Whether its log has a receipt.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn has(&self, receipt: &ReceiptId) -> Result<bool, StoreError> {
-        let find = "SELECT 1 FROM leaves WHERE receipt_id = ?1";
-        let found: Option<i64> = self
-            .db
-            .prepare_cached(find)?
-            .query_row(params![receipt.as_str()], |row| row.get(0))
-            .optional()?;
-        Ok(found.is_some())
-    }
-
-    /// Files of the active policy bundle; empty where nothing is activated.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        controls::bundle(&self.db)
     }
 
     /// Every receipt, newest first, with what opens it.
@@ -130,31 +62,6 @@ impl Offline {
             }
         }
         Ok(all)
-    }
-
-    /// Brings back what was forgotten, and stands as `standing` says from then on.
-    ///
-    /// # Errors
-    /// When the receipts do not lead where they should, or the store fails. Nothing was
-    /// changed then.
-    pub fn restore(
-        mut self,
-        back: &Restoration,
-        standing: &Standing,
-        key: &LogKey,
-        now: Timestamp,
-    ) -> Result<Restored, StoreError> {
-        self.db.execute_batch("BEGIN IMMEDIATE")?;
-        let done = self.change(back, now).and_then(|done| {
-            standing::write(&self.db, standing)?;
-            checkpoint(&self.db, &self.tree, key)?;
-            self.db.execute_batch("COMMIT")?;
-            Ok(done)
-        });
-        if done.is_err() {
-            let _ = self.db.execute_batch("ROLLBACK");
-        }
-        done
     }
 
     /// Adds one entry, under a checkpoint that `key` signs.
@@ -189,10 +96,7 @@ impl Offline {
             }
             restored::person(db, &leaf.receipt)?;
         }
-        if back.leads_to.is_some_and(|to| to != (batch.size(), batch.root())) {
-            let message = "the receipts do not lead to the checkpoint".to_owned();
-            return Err(StoreError::Damaged(message));
-        }
+        back.leads(batch.size(), batch.root())?;
         sinks::perhaps_sent(db, batch.size())?;
         let stale = if back.ends { restored::stale(db, veil, now)? } else { Vec::new() };
         for ended in &stale {
@@ -205,6 +109,54 @@ impl Offline {
         }
         done.frozen = frozen(db)?;
         Ok(done)
+    }
+}
+
+impl Past for Offline {
+    fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    fn root_at(&self, size: u64) -> Result<Hash, StoreError> {
+        Ok(Tree::load(size, &history::Nodes(&self.db))?.root())
+    }
+
+    fn has(&self, receipt: &ReceiptId) -> Result<bool, StoreError> {
+        let find = "SELECT 1 FROM leaves WHERE receipt_id = ?1";
+        let found: Option<i64> = self
+            .db
+            .prepare_cached(find)?
+            .query_row(params![receipt.as_str()], |row| row.get(0))
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    fn bundle(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        controls::bundle(&self.db)
+    }
+
+    fn restore(
+        &mut self,
+        back: &Restoration,
+        standing: &Standing,
+        key: &LogKey,
+        now: Timestamp,
+    ) -> Result<Restored, StoreError> {
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        let done = self.change(back, now).and_then(|done| {
+            standing::write(&self.db, standing)?;
+            checkpoint(&self.db, &self.tree, key)?;
+            self.db.execute_batch("COMMIT")?;
+            Ok(done)
+        });
+        if done.is_err() {
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+        done
     }
 }
 

@@ -1,21 +1,14 @@
 //! What receipts from outside bring back: keys, locks, bookings, the ends of journals.
 
-use countersign_core::answer::Verdict;
-use countersign_core::dispatch::AttemptResult;
-use countersign_core::error::Refused;
-use countersign_core::lifecycle::{self, Event, Outcome, Settlement, State};
-use countersign_core::seal;
-use countersign_shared::codes::Code;
-use countersign_shared::ids::ReceiptId;
+use countersign_core::lifecycle::Outcome;
 use countersign_shared::money::Money;
 use countersign_shared::receipt::Receipt;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use uuid::Uuid;
 
 use super::{erase, rows};
 use crate::ports::StoreError;
-use crate::store::known::damaged;
+use crate::store::restored::{Ending, ending, refusal};
 use crate::store::veiled::{self, Append, Erasure, LeafRow};
 use crate::veil::Veil;
 
@@ -62,34 +55,9 @@ fn end(
         Err(StoreError::Erased) => return Ok(false),
         read => read?,
     };
-    let seq = u64::try_from(journal.len()).map_err(damaged)?;
-    let Ok(mut state) = lifecycle::fold(journal) else { return Ok(false) };
-    let why = "the store was restored from a backup".to_owned();
-    let lost = AttemptResult {
-        at: receipt.sealed_at,
-        status: None,
-        verdict: Verdict::Lost { why },
-        raw: String::new(),
+    let Some(Ending { seq, events, state }) = ending(journal, receipt, outcome)? else {
+        return Ok(false);
     };
-    let settled = Settlement::new(outcome, &receipt.code, &receipt.message);
-    let steps = match &state {
-        State::Sent(_) => vec![Event::Answered(Box::new(lost)), Event::Settled(settled)],
-        State::Answered(_) | State::Looking(..) => vec![Event::Settled(settled)],
-        State::Settled(known) if known.settlement.outcome == outcome => Vec::new(),
-        State::Settled(_)
-        | State::Proposed(_)
-        | State::Granted(_)
-        | State::Claimed(_)
-        | State::Cleared(_)
-        | State::Refused(_)
-        | State::Sealed(..)
-        | State::SealedRefusal(..) => return Ok(false),
-    };
-    let id = receipt.receipt_id.parse().map_err(damaged)?;
-    let events: Vec<_> = steps.into_iter().chain([Event::Sealed(id)]).collect();
-    for event in &events {
-        state = lifecycle::next(Some(state), event.clone()).map_err(damaged)?;
-    }
     rows::append(db, &veiled::append_now(veil, seq, &events, &state)?)?;
     Ok(true)
 }
@@ -166,8 +134,7 @@ pub(super) fn person(db: &Connection, receipt: &Receipt) -> Result<(), StoreErro
     }
 }
 
-/// What waits or was begun and, by this store, not sent: it may have been since. Each is
-/// refused, and has to be asked again. What is void already needs no end.
+/// What waits or was begun and, by this store, not sent, each refused.
 pub(super) fn stale(
     db: &Connection,
     veil: &Veil,
@@ -185,29 +152,9 @@ pub(super) fn stale(
             Err(StoreError::Erased) => continue,
             read => read?,
         };
-        let seq = u64::try_from(journal.len()).map_err(damaged)?;
-        let state = lifecycle::fold(journal).map_err(damaged)?;
-        let void = state.parked().is_some_and(|p| p.proposal().expires_at() < now);
-        if !void {
-            all.extend(refuse(veil, state, seq, now)?);
-        }
+        let Some((Ending { seq, events, state }, leaf)) = refusal(journal, now)? else { continue };
+        let append = veiled::append_now(veil, seq, &events, &state)?;
+        all.push(Ended { append, leaf: veiled::leaf_now(veil, leaf)? });
     }
     Ok(all)
-}
-
-fn refuse(
-    veil: &Veil,
-    state: State,
-    seq: u64,
-    now: Timestamp,
-) -> Result<Option<Ended>, StoreError> {
-    let message = "made before the store was restored from a backup: ask again";
-    let refused = Event::Refused(Box::new(Refused::new(Code::ProposalExpired, message)));
-    let state = lifecycle::next(Some(state), refused.clone()).map_err(damaged)?;
-    let id = ReceiptId::from_uuid(Uuid::now_v7());
-    let Some(leaf) = seal::seal(&state, None, &id, now) else { return Ok(None) };
-    let sealed = Event::Sealed(id);
-    let state = lifecycle::next(Some(state), sealed.clone()).map_err(damaged)?;
-    let append = veiled::append_now(veil, seq, &[refused, sealed], &state)?;
-    Ok(Some(Ended { append, leaf: veiled::leaf_now(veil, leaf)? }))
 }

@@ -102,6 +102,17 @@ impl Service {
         self.child.lock().wait().unwrap();
     }
 
+    /// Tells it to stop, as whoever supervises it does.
+    pub fn terminate(&self) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Whether it has ended by itself, and well.
+    pub fn ended_well(&self) -> Option<bool> {
+        self.child.lock().try_wait().unwrap().map(|status| status.success())
+    }
+
     /// Ends it without a word; nothing where it has ended.
     pub fn stop(&self) {
         let mut child = self.child.lock();

@@ -47,8 +47,8 @@ pub struct Wish {
 /// Why a wish was not pursued to its end.
 #[derive(Debug)]
 pub enum Left {
-    /// The executor is gone, or its store takes nothing now.
-    Away,
+    /// The executor is gone, or its store takes nothing now; as it was said.
+    Away(String),
     /// It has not ended.
     UnderWay,
 }
@@ -160,10 +160,10 @@ fn heard<T>(answer: Result<T, tonic::Status>) -> Result<T, Left> {
         None => {
             let away = [tonic::Code::Unavailable, tonic::Code::Unknown, tonic::Code::Cancelled];
             assert!(away.contains(&status.code()), "{status:?}");
-            Left::Away
+            Left::Away(format!("{status:?}"))
         }
         Some(refusal) => match refusal.code.as_str() {
-            "STORE_UNAVAILABLE" | "EFFECTS_HALTED" => Left::Away,
+            "STORE_UNAVAILABLE" | "EFFECTS_HALTED" => Left::Away(refusal.message),
             "IN_FLIGHT" => Left::UnderWay,
             code => panic!("a rightful wish was refused: {code}: {refusal:?}"),
         },
@@ -177,15 +177,14 @@ pub async fn pursue(pair: &Pair, wishes: &mut [Wish], at_once: usize, told: &Ato
     let client = pair.executor();
     let open = wishes.iter_mut().filter(|wish| wish.told.is_none());
     let each = open.map(|wish| async {
-        loop {
+        while !pair.executor_is_gone() {
             match wish.pursue(pair, &client).await {
                 Ok(()) => {
                     told.fetch_add(1, Ordering::SeqCst);
                     return;
                 }
                 Err(Left::UnderWay) => {}
-                Err(Left::Away) if pair.executor_is_gone() => return,
-                Err(Left::Away) => {}
+                Err(Left::Away(_)) => {}
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

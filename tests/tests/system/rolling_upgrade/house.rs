@@ -1,0 +1,133 @@
+//! Three executors on one database and two planners, each kind behind a balancer.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::pki::Role;
+use countersign_proto::v1::executor_client::ExecutorClient;
+use countersign_proto::v1::planner_client::PlannerClient;
+use tonic::transport::Channel;
+
+use super::balancer::{Balancer, Takes};
+use crate::support::change;
+use crate::support::cluster::Cluster;
+use crate::support::pair::{Pair, planner_config};
+use crate::support::service::{Launch, Service};
+use crate::support::wishes::shop;
+
+const EXECUTORS: usize = 3;
+const PLANNERS: usize = 2;
+/// After one was replaced.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Longer than calls, turns and a lag of the published log may take together.
+const LONGEST_END: Duration = Duration::from_secs(45);
+
+/// What callers know of it.
+pub struct House {
+    pub pair: Pair,
+    executors_at: SocketAddr,
+    planners_at: SocketAddr,
+    // Stops after those who use it.
+    _cluster: Cluster,
+}
+
+/// Several of a service.
+pub struct Fleet {
+    program: &'static str,
+    all: Vec<(String, Arc<Service>)>,
+    named: usize,
+    pub before: Balancer,
+}
+
+impl House {
+    /// With so many orders in the shop; with its executors and its planners.
+    pub async fn open(stock: u64) -> (Self, Fleet, Fleet) {
+        let (pair, cluster) = (shop(stock).await, Cluster::start(&[]));
+        change::on_postgres(pair.dir.path(), &cluster);
+        // Longer than a balancer that looks five times a second needs to see it.
+        pair.add_config("drain: 1s\n");
+        let mut executors = Fleet::new("executor", Balancer::start(Takes::Alive).await);
+        let mut planners = Fleet::new("planner", Balancer::start(Takes::Ready).await);
+        let (executors_at, planners_at) = (executors.before.address, planners.before.address);
+        let config = planner_config(&executors_at.to_string(), "{ kind: offline }");
+        fs::write(pair.path("planner.yaml"), config + "drain: 1s\n").unwrap();
+        for number in 0..EXECUTORS {
+            executors.join(&pair, &format!("executor-{number}"));
+        }
+        for number in 0..PLANNERS {
+            planners.join(&pair, &format!("planner-{number}"));
+        }
+        planners.before.opens(PLANNERS).await;
+        (Self { pair, executors_at, planners_at, _cluster: cluster }, executors, planners)
+    }
+
+    /// The executors as a planner sees them.
+    pub fn executor(&self) -> ExecutorClient<Channel> {
+        let address = self.executors_at.to_string();
+        ExecutorClient::new(self.pair.channel_to("executor", &address, Role::Planner))
+    }
+
+    /// The planners as a frontend sees them.
+    pub fn planner(&self) -> PlannerClient<Channel> {
+        let address = self.planners_at.to_string();
+        PlannerClient::new(self.pair.channel_to("planner", &address, Role::Frontend))
+    }
+}
+
+impl Fleet {
+    fn new(program: &'static str, before: Balancer) -> Self {
+        Self { program, all: vec![], named: 0, before }
+    }
+
+    /// One more of this name, which serves when this returns. What it remembers lies in a folder
+    /// of that name.
+    pub fn join(&mut self, pair: &Pair, name: &str) {
+        let template = pair.path(&format!("{}.yaml", self.program));
+        let config = fs::read_to_string(template).unwrap();
+        let config = config.replace("\nstate: ", &format!("\nstate: {name}-"));
+        fs::write(pair.path(&format!("{name}.yaml")), config).unwrap();
+        let launch = Launch::shipped(self.program);
+        let started = launch.start(name, pair.dir.path(), "info");
+        let said = || fs::read_to_string(pair.path(&format!("{name}.log"))).unwrap();
+        let service = started.unwrap_or_else(|gone| panic!("{name} ({gone}):\n{}", said()));
+        let service = Arc::new(service);
+        self.before.add(&service);
+        self.all.push((name.to_owned(), service));
+    }
+
+    /// One more, of a name that nobody had.
+    pub fn newest_joins(&mut self, pair: &Pair) {
+        self.named += 1;
+        let name = format!("{}-new-{}", self.program, self.named);
+        self.join(pair, &name);
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Waits until each gets connections, and a little while for some of them to come.
+    pub async fn settles(&self) {
+        self.before.opens(self.all.len()).await;
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    /// Tells the oldest to stop and waits until it has ended; answers with its name.
+    pub async fn oldest_leaves(&mut self) -> String {
+        let (name, service) = self.all.remove(0);
+        service.terminate();
+        let began = Instant::now();
+        let well = loop {
+            if let Some(well) = service.ended_well() {
+                break well;
+            }
+            assert!(began.elapsed() < LONGEST_END, "{name} does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert!(well, "{name} ended as if something had happened");
+        self.before.remove(&service);
+        name
+    }
+}
