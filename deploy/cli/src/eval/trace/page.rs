@@ -24,7 +24,7 @@ pub(super) fn written(draft: &Draft) -> String {
     };
     line("about", &flow(&Json::from(draft.about.as_str())));
     line("mode", draft.mode.name());
-    line("guard", "{ doubled: \"it happened so; what holds it off was not tried out\" }");
+    line("guard", "{ none: \"it happened so; what holds it off was not tried out\" }");
     line("as", draft.person);
     listed(&mut text, "", "world", &draft.world);
     listed(&mut text, "", "conversation", &draft.conversation);
