@@ -73,7 +73,8 @@ impl Approvals for ApprovalsService {
             .collect();
         let page: Vec<_> =
             found.values().take(limit as usize).map(|parked| shown(parked)).collect();
-        let last = found.keys().take(limit as usize).last().filter(|_| found.len() > page.len());
+        let last =
+            found.keys().take(limit as usize).next_back().filter(|_| found.len() > page.len());
         let next_page_token = last.map(ToString::to_string).unwrap_or_default();
         Ok(Response::new(v1::ListRequestsResponse { requests: page, next_page_token }))
     }
