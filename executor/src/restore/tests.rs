@@ -22,7 +22,8 @@ use super::*;
 use crate::config::Log;
 use crate::ports::{Fed, Named, Persons as _, Store as _, StoreError};
 use crate::standing::Quarantine;
-use crate::store::sqlite::{Sqlite, backup};
+use crate::store::Restored;
+use crate::store::sqlite::{Offline, Sqlite, backup};
 use crate::testing::{applied, event, granted, id, proposed};
 
 /// A log's secret in a folder.
@@ -75,15 +76,11 @@ impl House {
     }
 
     /// Carries a plan out; the store as it is afterwards.
-    fn recover(&self, from: &[&str]) -> (crate::store::Restored, Sqlite) {
+    fn recover(&self, from: &[&str]) -> (Restored, Sqlite) {
         self.recover_at(from, Timestamp::now())
     }
 
-    fn recover_at(
-        &self,
-        from: &[&str],
-        now: Timestamp,
-    ) -> (crate::store::sqlite::Restored, Sqlite) {
+    fn recover_at(&self, from: &[&str], now: Timestamp) -> (Restored, Sqlite) {
         let plan = self.plan(from).unwrap();
         let epoch = plan.epoch;
         let (restoration, standing) = plan.restoration(Vec::new(), now);

@@ -176,7 +176,7 @@ impl Inner {
     ) -> Result<Restored, Fault> {
         let (db, veil, mut done) = (log.db, &self.veil, Restored::default());
         if let Some(leaf) = &back.opened {
-            log.append(&veiled::leaf(veil, leaf).await?).await?;
+            log.append(&veiled::leaf(veil, leaf.clone()).await?).await?;
         }
         for leaf in &back.back {
             let row = tokio::task::block_in_place(|| veiled::logged(veil, leaf))?;
@@ -199,7 +199,7 @@ impl Inner {
         }
         done.ended = stale.len();
         if let Some(leaf) = &back.closed {
-            log.append(&veiled::leaf(veil, leaf).await?).await?;
+            log.append(&veiled::leaf(veil, leaf.clone()).await?).await?;
         }
         done.frozen = frozen(db).await?;
         Ok(done)

@@ -141,7 +141,7 @@ pub(super) async fn stale(
         };
         let Some((Ending { seq, events, state }, leaf)) = refusal(journal, now)? else { continue };
         let append = veiled::append(veil, seq, &events, &state).await?;
-        stale.push((append, veiled::leaf(veil, &leaf).await?));
+        stale.push((append, veiled::leaf(veil, leaf).await?));
     }
     Ok(stale)
 }
