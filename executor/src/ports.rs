@@ -416,8 +416,6 @@ pub struct ReceiptQuery {
     pub external_ref: Option<String>,
     /// Only of this tool.
     pub tool: Option<String>,
-    /// Only what this person, by digest, asked for or is about.
-    pub person: Option<String>,
     /// Only sealed not before.
     pub from: Option<Timestamp>,
     /// Only sealed before.

@@ -9,6 +9,7 @@
 
 mod entry;
 mod marks;
+mod waiting;
 
 use std::ops::Range;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::StoreError;
 pub(crate) use marks::marks;
+pub(crate) use waiting::waits;
 
 /// Seconds of a day.
 const DAY: i64 = 24 * 60 * 60;
@@ -130,10 +132,8 @@ pub struct Search {
     pub reason: Option<String>,
     /// Only with an amount within these.
     pub amount: Option<Amounts>,
-    /// Only those that people of the house answered.
-    pub voted: bool,
-    /// Only those that a person's word settled.
-    pub settles: bool,
+    /// Only those in which people of the house had this part.
+    pub part: Option<Part>,
     /// Not before.
     pub from: Option<Timestamp>,
     /// Before.
@@ -142,6 +142,19 @@ pub struct Search {
     pub after: Option<Place>,
     /// At most this many.
     pub limit: u32,
+}
+
+/// What part people of the house had in an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// None: nobody answered, nobody had to look.
+    None,
+    /// Somebody answered.
+    Answered,
+    /// A person's word settled an earlier receipt.
+    Settled,
+    /// Somebody said no, or a person's word settled it.
+    Overrode,
 }
 
 /// A range of amounts of one currency, both ends included, in minor units.
@@ -207,6 +220,40 @@ pub fn day_of(at: Timestamp) -> i64 {
 #[must_use]
 pub fn begin_of(day: i64) -> Timestamp {
     Timestamp::from_second(day.saturating_mul(DAY)).unwrap_or(Timestamp::MAX)
+}
+
+impl Part {
+    /// The part of this name, as addresses have it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "nobody" => Some(Self::None),
+            "people" => Some(Self::Answered),
+            "hand" => Some(Self::Settled),
+            "override" => Some(Self::Overrode),
+            _ => None,
+        }
+    }
+}
+
+impl Amounts {
+    /// Whether an amount is one of these.
+    #[must_use]
+    pub fn hold(&self, money: Money) -> bool {
+        money.currency() == self.currency && (self.least..=self.most).contains(&money.minor())
+    }
+}
+
+impl Search {
+    /// Whether a tool is among those that are looked for.
+    #[must_use]
+    pub fn of_tool(&self, tool: &str) -> bool {
+        let Some(wanted) = &self.tool else { return true };
+        match wanted.strip_suffix(".*") {
+            Some(pack) => tool.strip_prefix(pack).is_some_and(|rest| rest.starts_with('.')),
+            None => wanted == tool,
+        }
+    }
 }
 
 impl Mark {

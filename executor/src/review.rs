@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use crate::analytics::{self, Sums, Width};
 use crate::ports::StoreError;
-use crate::register::{Day, Entry, Found, Register, Search, begin_of, day_of};
+use crate::register::{Day, Entry, Found, Part, Register, Search, begin_of, day_of};
 
 pub use habits::Habits;
 pub use text::{link, markdown};
@@ -166,8 +166,9 @@ pub async fn read(
     let this = Search { from: Some(now.start), ..search.clone() };
     let paid = Search { outcome: Some("applied".into()), from: Some(begin_of(first)), ..search };
     let (paid, cut) = all(register, paid).await?;
-    let (voted, more) = all(register, Search { voted: true, ..this.clone() }).await?;
-    let (settled, yet_more) = all(register, Search { settles: true, ..this }).await?;
+    let (voted, more) =
+        all(register, Search { part: Some(Part::Answered), ..this.clone() }).await?;
+    let (settled, yet_more) = all(register, Search { part: Some(Part::Settled), ..this }).await?;
     let rows = Rows {
         days: register.days(tenant.clone(), first..week.days().end).await?,
         paid: paid.into_iter().filter(|entry| entry.money.is_some()).collect(),

@@ -97,6 +97,7 @@ mod tests {
             include_str!("pages/enrol.html"),
             include_str!("pages/signed_in.html"),
             include_str!("pages/turned.html"),
+            include_str!("pages/tenants.html"),
             include_str!("pages/list.html"),
             include_str!("pages/request.html"),
             include_str!("pages/customer.html"),

@@ -27,19 +27,46 @@ impl Mark {
     }
 }
 
+/// What something can be found by, as it is compared.
+#[derive(Debug, Default)]
+pub(super) struct Marks(BTreeSet<(Mark, String)>);
+
+impl Marks {
+    pub(super) fn add(&mut self, mark: Mark, text: &str) {
+        if !text.is_empty() && self.0.len() < MOST {
+            self.0.insert((mark, mark.normal(text)));
+        }
+    }
+
+    /// The values of an argument, or of a state.
+    pub(super) fn add_values(&mut self, json: &Json) {
+        texts(json, &mut |text| self.add_value(text));
+    }
+
+    /// An address is a customer's, an id a value's. Anything else would find half the log.
+    fn add_value(&mut self, text: &str) {
+        let one_word = !text.contains(char::is_whitespace) && LENGTHS.contains(&text.len());
+        if one_word && text.contains('@') {
+            self.add(Mark::Customer, text);
+        } else if one_word && text.contains(|c: char| c.is_ascii_digit()) {
+            self.add(Mark::Value, text);
+        }
+    }
+
+    /// Whether a text finds it.
+    pub(super) fn hold(&self, mark: Mark, text: &str) -> bool {
+        self.0.contains(&(mark, mark.normal(text)))
+    }
+}
+
 /// What an opened receipt can be found by, as it is compared.
 pub(crate) fn marks(receipt: &Receipt) -> BTreeSet<(Mark, String)> {
-    let mut all = BTreeSet::new();
-    let mut add = |mark: Mark, text: &str| {
-        if !text.is_empty() && all.len() < MOST {
-            all.insert((mark, mark.normal(text)));
-        }
-    };
+    let mut all = Marks::default();
     let asked = &receipt.asked;
-    add(Mark::Conversation, &asked.conversation);
-    add(Mark::Ticket, &asked.external_ref);
-    add(Mark::Customer, &asked.subject);
-    claims(&receipt.facts, &mut |claim| add(Mark::Customer, claim));
+    all.add(Mark::Conversation, &asked.conversation);
+    all.add(Mark::Ticket, &asked.external_ref);
+    all.add(Mark::Customer, &asked.subject);
+    claims(&receipt.facts, &mut |claim| all.add(Mark::Customer, claim));
     let settles = seal::settles(receipt);
     // What settles an action repeats the answers to it.
     let own = |grant: &&Grant| match grant.kind.as_str() {
@@ -47,23 +74,13 @@ pub(crate) fn marks(receipt: &Receipt) -> BTreeSet<(Mark, String)> {
         kind => !settles || kind == "finish",
     };
     for grant in receipt.grants.iter().filter(own) {
-        add(Mark::Approver, &grant.by);
+        all.add(Mark::Approver, &grant.by);
     }
     for argument in &receipt.arguments {
-        texts(&argument.value, &mut |text| value(text, &mut add));
+        all.add_values(&argument.value);
     }
-    texts(&receipt.before, &mut |text| value(text, &mut add));
-    all
-}
-
-/// An address is a customer's, an id a value's. Anything else would find half the log.
-fn value(text: &str, add: &mut impl FnMut(Mark, &str)) {
-    let one_word = !text.contains(char::is_whitespace) && LENGTHS.contains(&text.len());
-    if one_word && text.contains('@') {
-        add(Mark::Customer, text);
-    } else if one_word && text.contains(|c: char| c.is_ascii_digit()) {
-        add(Mark::Value, text);
-    }
+    all.add_values(&receipt.before);
+    all.0
 }
 
 /// The verified claims of the subject, as the receipt's premises keep them.

@@ -10,52 +10,42 @@ use tonic::Status;
 
 use super::audit::failed;
 use crate::desk::Desk;
-use crate::register::{Amounts, Found, Mark, Place, Search};
+use crate::register::{Amounts, Found, Mark, Place, Search, waits};
 
 /// Actions of a page where the caller names no size, and the most of them.
-const PAGE: u32 = 50;
-const LARGEST_PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 50;
+pub(super) const LARGEST_PAGE: u32 = 500;
 
 /// Finds a page.
 pub(super) async fn search(
     desk: &Desk,
     asked: v1::SearchActionsRequest,
 ) -> Result<v1::SearchActionsResponse, Status> {
-    if asked.outcome == "waiting" {
-        return waiting(desk, &asked).await;
+    let wait = asked.outcome == "waiting";
+    let search = read(asked)?;
+    if wait {
+        return waiting(desk, &search).await;
     }
-    let limit = if asked.page_size == 0 { PAGE } else { asked.page_size.min(LARGEST_PAGE) };
-    let search = Search { limit, ..read(asked)? };
+    let (found, next) = page(desk, search).await?;
+    let actions = found.into_iter().map(shown).collect();
+    Ok(v1::SearchActionsResponse { actions, next_page_token: next })
+}
+
+/// A page of rows, and where the next one begins; empty where there is none.
+pub(super) async fn page(desk: &Desk, search: Search) -> Result<(Vec<Found>, String), Status> {
+    let limit = search.limit;
     let found = desk.pipeline.store.search(search).await.map_err(|e| failed(&e))?;
     let full = u32::try_from(found.len()).is_ok_and(|n| n == limit);
     let next = found.last().filter(|_| full).map(|last| last.place().token());
-    Ok(v1::SearchActionsResponse {
-        actions: found.into_iter().map(shown).collect(),
-        next_page_token: next.unwrap_or_default(),
-    })
+    Ok((found, next.unwrap_or_default()))
 }
 
-/// What waits for people of the house has no receipt and no row: there are few.
-async fn waiting(
-    desk: &Desk,
-    asked: &v1::SearchActionsRequest,
-) -> Result<v1::SearchActionsResponse, Status> {
+/// What waits for people of the house, all of it at once.
+async fn waiting(desk: &Desk, search: &Search) -> Result<v1::SearchActionsResponse, Status> {
     let journals = desk.pipeline.store.waiting().await.map_err(|e| failed(&e))?;
-    let is = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
     let states = journals.into_iter().filter_map(|journal| fold(journal).ok());
-    let fits = |state: &State| {
-        let of = state.proposal().asked();
-        let subject = &of.subject;
-        let names = [&subject.id, &subject.signs_as].into_iter().chain(subject.claims.values());
-        let customer = Mark::Customer.normal(&asked.customer);
-        let named = names.map(|name| Mark::Customer.normal(name)).any(|name| name == customer);
-        is(&asked.tenant, &subject.tenant)
-            && is(&asked.tool, state.proposal().tool())
-            && is(&asked.conversation_id, &of.conversation)
-            && is(&asked.external_ref, &of.external_ref)
-            && (customer.is_empty() || named)
-    };
-    let mut actions: Vec<_> = states.filter(fits).map(|state| parked(&state)).collect();
+    let fits = states.filter(|state| state.parked().is_some_and(|parked| waits(search, parked)));
+    let mut actions: Vec<_> = fits.map(|state| parked(&state)).collect();
     actions.sort_by_key(|action| std::cmp::Reverse(action.at));
     Ok(v1::SearchActionsResponse { actions, next_page_token: String::new() })
 }
@@ -77,7 +67,7 @@ fn parked(state: &State) -> v1::ActionEntry {
 }
 
 /// What is asked for, checked.
-fn read(asked: v1::SearchActionsRequest) -> Result<Search, Status> {
+pub(super) fn read(asked: v1::SearchActionsRequest) -> Result<Search, Status> {
     let given = |text: String| Some(text).filter(|text| !text.trim().is_empty());
     let marks = [
         (Mark::Customer, &asked.customer),
@@ -91,7 +81,9 @@ fn read(asked: v1::SearchActionsRequest) -> Result<Search, Status> {
         "" => None,
         token => Some(Place::read(token).ok_or_else(|| wrong("page_token is not one of ours"))?),
     };
+    let size = asked.page_size;
     Ok(Search {
+        limit: if size == 0 { PAGE } else { size.min(LARGEST_PAGE) },
         marks: marks.map(|(mark, text)| (mark, text.clone())).collect(),
         amount: amounts(&asked.currency, &asked.least, &asked.most).map_err(|e| wrong(&e))?,
         from: time(asked.from)?,

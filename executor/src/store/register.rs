@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::known::damaged;
 use crate::ports::StoreError;
-use crate::register::{Day, Entry, Found, Mark, Search, Vote, marks};
+use crate::register::{Day, Entry, Found, Mark, Part, Search, Vote, marks};
 
 /// A receipt as a row, and what it is found by.
 #[derive(Debug, Clone)]
@@ -235,12 +235,7 @@ impl Statement {
             query.narrow("r.minor >= $", Value::Number(amount.least));
             query.narrow("r.minor <= $", Value::Number(amount.most));
         }
-        if search.voted {
-            query.sql.push_str(" AND r.votes <> ''");
-        }
-        if search.settles {
-            query.sql.push_str(" AND r.settles = 1");
-        }
+        query.sql.push_str(search.part.map_or("", part));
         query.within(by, search)?;
         query
             .sql
@@ -286,6 +281,16 @@ impl Statement {
         query.narrow("at < $", Value::Number(within.end.as_millisecond()));
         query.narrow_text("tenant = $", tenant);
         query
+    }
+}
+
+/// The condition for a part of people. Votes are JSON as it is written here.
+const fn part(part: Part) -> &'static str {
+    match part {
+        Part::None => " AND r.votes = '' AND r.reason = '' AND r.settles = 0",
+        Part::Answered => " AND r.votes <> ''",
+        Part::Settled => " AND r.settles = 1",
+        Part::Overrode => " AND (r.settles = 1 OR r.votes LIKE '%\"yes\":false%')",
     }
 }
 
@@ -344,34 +349,26 @@ pub(super) fn matches(search: &Search, row: &EntryRow, index: u64, digest: Diges
     let marked = |(kind, text): &(Mark, String)| {
         mark(digest, *kind, text).is_some_and(|mark| row.marks.contains(&mark))
     };
-    let amount = search.amount.is_none_or(|amount| {
-        e.money.is_some_and(|money| {
-            let within = amount.least..=amount.most;
-            money.currency() == amount.currency && within.contains(&money.minor())
-        })
+    let amount = search.amount.is_none_or(|amount| e.money.is_some_and(|it| amount.hold(it)));
+    let part = search.part.is_none_or(|part| match part {
+        Part::None => e.is_contained(),
+        Part::Answered => !e.votes.is_empty(),
+        Part::Settled => e.settles,
+        Part::Overrode => e.settles || e.votes.iter().any(|vote| !vote.yes),
     });
     let place = Found { index, entry: e.clone() }.place();
     e.is_action()
         && amount
         && is(&search.tenant, &e.tenant)
-        && search.tool.as_ref().is_none_or(|tool| of_tool(tool, &e.tool))
+        && search.of_tool(&e.tool)
         && is(&search.outcome, &e.outcome)
         && is(&search.code, &e.code)
         && is(&search.reason, &e.reason)
         && search.marks.iter().all(marked)
-        && (!search.voted || !e.votes.is_empty())
-        && (!search.settles || e.settles)
+        && part
         && search.from.is_none_or(|from| e.at >= from)
         && search.to.is_none_or(|to| e.at < to)
         && search.after.is_none_or(|after| place < after)
-}
-
-#[cfg(any(test, feature = "memory"))]
-fn of_tool(wanted: &str, tool: &str) -> bool {
-    match wanted.strip_suffix(".*") {
-        Some(pack) => tool.strip_prefix(pack).is_some_and(|rest| rest.starts_with('.')),
-        None => wanted == tool,
-    }
 }
 
 /// Sums of what rows add, day by day.

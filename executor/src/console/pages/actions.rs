@@ -16,11 +16,13 @@ use crate::console::frame::{Frame, Place};
 use crate::console::requests::page;
 use crate::console::view::clock;
 use crate::console::visitor::{Duty, Visitor};
-use crate::register::{self, Found, Mark, Search};
+use crate::register::{self, Found, Mark, Part, Search};
 use crate::service::search::amounts;
 
 /// Actions on one page.
 const PAGE: u32 = 50;
+/// Names of the parts that people can have.
+const PARTS: &str = "people, hand, override, nobody";
 
 #[derive(Template)]
 #[template(path = "actions.html")]
@@ -159,7 +161,7 @@ impl Asked {
             "currency" => ("Currency", "text", "USD"),
             "least" => ("Amount, at least", "text", "100.00"),
             "most" => ("Amount, at most", "text", "500.00"),
-            "by" => ("Answered or settled", "text", "people, hand"),
+            "by" => ("Part of people", "text", PARTS),
             "from" => ("From", "date", ""),
             _ => ("Before", "date", ""),
         };
@@ -203,11 +205,17 @@ impl Asked {
             from: date(&self.from)?,
             to: date(&self.to)?,
             after: after.transpose()?,
-            voted: self.by.trim() == "people",
-            settles: self.by.trim() == "hand",
+            part: match given(&self.by) {
+                Some(by) => Some(Part::named(&by).ok_or_else(|| wrong_part(&by))?),
+                None => None,
+            },
             limit: PAGE,
         })
     }
+}
+
+fn wrong_part(by: &str) -> String {
+    format!("{by} is no part that people have: write one of {PARTS}.")
 }
 
 /// An address of this page, to which conditions are added.
@@ -285,6 +293,7 @@ mod tests {
         let wrong = |asked: Asked| asked.search("t".into()).unwrap_err();
         assert!(wrong(Asked { from: "soon".into(), ..Asked::default() }).contains("2026-11-16"));
         assert!(wrong(Asked { least: "5".into(), ..Asked::default() }).contains("currency"));
+        assert!(wrong(Asked { by: "me".into(), ..Asked::default() }).contains("override"));
         assert!(wrong(Asked { after: "x".into(), ..Asked::default() }).contains("not one of ours"));
     }
 }

@@ -170,10 +170,10 @@ fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
     let said = format!("{} said no, {} settled by hand", total.rejections, total.by_hand);
     let median = if all.waits.actions == 0 { "-".to_owned() } else { duration(all.waits.median) };
     vec![
-        tile("Containment", share(total.containment()), contained, links.all(&[])),
+        tile("Containment", share(total.containment()), contained, links.all(&[("by", "nobody")])),
         tile("Success", share(total.success()), applied, links.all(&[("outcome", "applied")])),
         tile("Time to a yes or no", median, nine, links.all(&[("by", "people")])),
-        tile("Overrides", total.overrides().to_string(), said, String::new()),
+        tile("Overrides", total.overrides().to_string(), said, links.all(&[("by", "override")])),
     ]
 }
 

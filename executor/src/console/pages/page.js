@@ -218,4 +218,6 @@ for (const [id, begin] of Object.entries(pages)) {
   if (found) begin(found);
 }
 document.querySelectorAll("form.signed").forEach(signedForm);
+// On a phone the pages' names go on beyond the edge: where one is stays in sight.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 putBack();

@@ -26,11 +26,18 @@ struct Shown {
     week: String,
     wrong: bool,
     cut: bool,
-    sums: Vec<(&'static str, i64, i64)>,
+    sums: Vec<Sum>,
     amounts: Vec<Amount>,
     refusals: Vec<Refused>,
     overrides: Vec<(String, String)>,
     people: Vec<Person>,
+}
+
+struct Sum {
+    name: &'static str,
+    now: i64,
+    before: i64,
+    link: String,
 }
 
 struct Amount {
@@ -125,6 +132,7 @@ async fn read(console: &Console, asked: &Asked, tenant: &str) -> Result<Review, 
 fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Review) -> Shown {
     let (now, before) = (&found.sums, &found.before);
     let link = |of: &[(&str, &str)]| review::link(found.week, Some(&tenant), of);
+    let sum = |name, now, before, of: &[(&str, &str)]| Sum { name, now, before, link: link(of) };
     let amounts = found.amounts.iter().map(|odd| Amount {
         receipt: odd.receipt.clone(),
         tool: odd.tool.clone(),
@@ -164,11 +172,11 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Revi
         wrong: false,
         cut: found.cut,
         sums: vec![
-            ("Actions", now.actions, before.actions),
-            ("Applied", now.applied, before.applied),
-            ("Without a person", now.contained, before.contained),
-            ("Refused", now.refused, before.refused),
-            ("Overrides", now.overrides(), before.overrides()),
+            sum("Actions", now.actions, before.actions, &[]),
+            sum("Applied", now.applied, before.applied, &[("outcome", "applied")]),
+            sum("Without a person", now.contained, before.contained, &[("by", "nobody")]),
+            sum("Refused", now.refused, before.refused, &[("outcome", "refused")]),
+            sum("Overrides", now.overrides(), before.overrides(), &[("by", "override")]),
         ],
         amounts: amounts.collect(),
         refusals: refusals.collect(),

@@ -208,10 +208,19 @@ async fn numbers_lead_to_their_actions() {
     let link = bar.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
     let (_, found) = house.get("eve", &link).await;
     assert!(found.contains(&id("rcp", 1)) && !found.contains(&id("rcp", 2)), "{link}: {found}");
+    // No number stands alone: each tile is a link, and what nobody overrode leads to nothing.
+    let tiles = page.split("<ul class=\"tiles\">").nth(1).unwrap();
+    assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 4, "{tiles}");
+    let (_, overrode) = house.get("eve", "/actions?by=override").await;
+    assert!(overrode.contains("No action matches"), "{overrode}");
+    let (_, alone) = house.get("eve", "/actions?by=nobody").await;
+    assert!(alone.contains(&id("rcp", 1)) && alone.contains(&id("rcp", 2)), "{alone}");
     let week = crate::review::Week::of(Timestamp::now() - SignedDuration::from_hours(1)).name();
     let (status, page) = house.get("eve", &format!("/review?week={week}")).await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("RULE_ERROR") && page.contains(&week), "{page}");
+    let sums = page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
+    assert_eq!(sums.matches("<a href=").count(), 5, "{sums}");
     let (_, file) = house.get("eve", &format!("/review.md?week={week}")).await;
     assert!(file.starts_with(&format!("file: # Review of {week}")), "{file}");
 }

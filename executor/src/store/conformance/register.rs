@@ -7,7 +7,7 @@ use countersign_shared::money::{Currency, Money};
 use countersign_shared::receipt::{Argument, Counted, Grant};
 
 use super::*;
-use crate::register::{Amounts, Day, Mark, Place, Search, begin_of, day_of};
+use crate::register::{Amounts, Day, Mark, Part, Place, Search, begin_of, day_of};
 
 const NOON: &str = "2026-11-16T12:00:00Z";
 
@@ -131,8 +131,10 @@ pub(crate) async fn actions_are_found_by_each_filter(bed: &impl Bed) {
         (Search { tool: text(".*"), ..all.clone() }, vec![]),
         (Search { outcome: text("refused"), ..all.clone() }, vec![2]),
         (Search { code: text("ORDER_NOT_PAID"), ..all.clone() }, vec![2]),
-        (Search { voted: true, ..all.clone() }, vec![1]),
-        (Search { settles: true, ..all.clone() }, vec![]),
+        (Search { part: Some(Part::Answered), ..all.clone() }, vec![1]),
+        (Search { part: Some(Part::Settled), ..all.clone() }, vec![]),
+        (Search { part: Some(Part::Overrode), ..all.clone() }, vec![1]),
+        (Search { part: Some(Part::None), outcome: text("applied"), ..all.clone() }, vec![4, 3, 0]),
         (Search { from: Some(noon() + Duration::from_secs(180)), ..all.clone() }, vec![4, 3]),
         (Search { to: Some(noon() + Duration::from_secs(60)), ..all.clone() }, vec![0]),
         (marked(Mark::Customer, " ann@example.COM "), vec![0]),
@@ -242,8 +244,10 @@ pub(crate) async fn each_thing_is_counted_once(bed: &impl Bed) {
     let waits = store.waits(None, begin_of(day)..begin_of(day + 1)).await.unwrap();
     assert_eq!(waits.len(), 1);
     let store = &*store;
-    assert_eq!(found(store, Search { voted: true, ..Search::default() }).await, [0]);
-    assert_eq!(found(store, Search { settles: true, ..Search::default() }).await, [1]);
+    let of = |part| Search { part: Some(part), ..Search::default() };
+    assert_eq!(found(store, of(Part::Answered)).await, [0]);
+    assert_eq!(found(store, of(Part::Settled)).await, [1]);
+    assert_eq!(found(store, of(Part::Overrode)).await, [1, 0]);
     assert_eq!(found(store, marked(Mark::Approver, "anna")).await, [0]);
     assert_eq!(found(store, marked(Mark::Approver, "cleo")).await, [1]);
 }

@@ -30,8 +30,6 @@ pub(super) struct Stored {
     bytes: Vec<u8>,
     openings: Openings,
     pub(super) person: String,
-    /// Who asked, by digest.
-    asker: String,
 }
 
 /// Nothing here outlives the process: a digest without a key tells persons apart.
@@ -66,14 +64,9 @@ impl Tables {
         for node in self.tree.append(leaf_hash(&bytes)) {
             self.nodes.insert((node.level, node.index), node.hash);
         }
-        let asker = named(&Person::Named {
-            tenant: receipt.tenant.clone(),
-            issuer: receipt.asked.issuer.clone(),
-            id: receipt.asked.subject.clone(),
-        });
         let row = EntryRow::opened(&receipt, &leaf.queue, &person, &digest);
         self.register.push(Arc::new(row));
-        self.stored.push(Arc::new(Stored { receipt, bytes, openings, person, asker }));
+        self.stored.push(Arc::new(Stored { receipt, bytes, openings, person }));
         Ok(index)
     }
 
@@ -233,10 +226,6 @@ impl Stored {
             && is(&query.tenant, &r.tenant)
             && is(&query.external_ref, &r.asked.external_ref)
             && is(&query.tool, &r.tool)
-            && query
-                .person
-                .as_ref()
-                .is_none_or(|person| [&self.asker, &self.person].contains(&person))
             && query.from.is_none_or(|from| r.sealed_at >= from)
             && query.to.is_none_or(|to| r.sealed_at < to)
     }

@@ -279,11 +279,6 @@ pub(super) async fn receipts(
     if let Some(before) = query.before {
         narrow("idx <", Box::new(i64::try_from(before).map_err(damaged)?));
     }
-    if let Some(person) = &query.person {
-        values.push(text(person));
-        let n = values.len();
-        sql.push_str(&format!(" AND (l.subject = ${n} OR l.person = ${n})"));
-    }
     sql.push_str(&format!(" ORDER BY l.idx DESC LIMIT {}", query.limit));
     let with: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as _).collect();
     let rows = all(db, &sql, &with).await?;

@@ -153,11 +153,6 @@ pub(super) fn receipts(
     if let Some(before) = query.before {
         narrow("idx <", i64::try_from(before).map_err(damaged)?.into());
     }
-    if let Some(person) = &query.person {
-        values.push(person.clone().into());
-        let n = values.len();
-        sql.push_str(&format!(" AND (l.subject = ?{n} OR l.person = ?{n})"));
-    }
     sql.push_str(&format!(" ORDER BY l.idx DESC LIMIT {}", query.limit));
     let mut select = db.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(values))?;
