@@ -152,8 +152,8 @@ mod tests {
     async fn it_is_idle_once_all_have_ended() {
         let running = Running::default();
         running.idle().await;
-        let (first, second) =
-            (running.start(life(1).action()), running.start(&"act_2".parse().unwrap()));
+        let other = Life::resume(vec![proposed(2, "i2", "o2")]).unwrap();
+        let (first, second) = (running.start(life(1).action()), running.start(other.action()));
         let waiting = tokio::spawn({
             let running = running.clone();
             async move { running.idle().await }

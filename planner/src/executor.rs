@@ -168,8 +168,8 @@ impl Executor for GrpcExecutor {
     async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError> {
         self.history.trusted()?;
         let request = ListErasedRequest { kept_under };
-        let answer = called("ListErased", async {
-            self.client.clone().list_erased(timed(request, ADVISORY_PATIENCE)).await
+        let answer = asked("Executor/ListErased", || async {
+            self.client.clone().list_erased(timed(request.clone(), ADVISORY_PATIENCE)).await
         })
         .await;
         Ok(answer.map_err(|s| CallError::from_status(&s))?.into_inner().kept_under)
@@ -208,7 +208,7 @@ impl Executor for GrpcExecutor {
         self.history.trusted()?;
         let [subject_token, proposal_id] = [token, proposal_id].map(str::to_owned);
         let request = WithdrawRequest { subject_token, proposal_id };
-        let answer = called("Withdraw", async {
+        let answer = called("Executor/Withdraw", async {
             self.client.clone().withdraw(timed(request, ADVISORY_PATIENCE)).await
         })
         .await;
