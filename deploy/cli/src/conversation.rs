@@ -2,10 +2,11 @@
 
 use std::io::{self, Write as _};
 
-use anyhow::bail;
-use countersign_proto::v1::FindRequest;
+use anyhow::{Context as _, bail};
 use countersign_proto::v1::audit_client::AuditClient;
+use countersign_proto::v1::{FindRequest, GetReceiptRequest};
 use countersign_shared::receipt::Receipt;
+use tonic::transport::Channel;
 
 use crate::audit::chain::Recorded;
 use crate::receipts::Logged;
@@ -61,8 +62,25 @@ impl ConversationArgs {
         if turns.is_empty() && receipts.is_empty() {
             bail!("the executor knows nothing of it: look with `countersign audit find`");
         }
+        for receipt in &mut receipts {
+            *receipt = self.whole(&mut client, receipt).await?;
+        }
         turns.sort_by_key(|told| told.at);
         receipts.sort_by_key(|receipt| receipt.sealed_at);
         Ok(Conversation { turns, receipts })
+    }
+
+    /// A list of receipts leaves out what each was decided from.
+    async fn whole(
+        &self,
+        client: &mut AuditClient<Channel>,
+        receipt: &Receipt,
+    ) -> anyhow::Result<Receipt> {
+        let receipt_id = receipt.receipt_id.clone();
+        let request = GetReceiptRequest { receipt_id, ..GetReceiptRequest::default() };
+        let found = client.get_receipt(timed(request)).await;
+        let found = found.map_err(|status| self.executor.refused(&status))?.into_inner();
+        let found = found.receipt.context("the executor's answer holds no receipt")?;
+        Ok(Logged::of(found)?.receipt)
     }
 }

@@ -121,10 +121,8 @@ impl StandIns {
     /// For whoever this conversation knows: fields of state and arguments, by their names.
     pub(super) fn of(held: &Conversation) -> Self {
         let mut found = Found::default();
+        // What was said has the first stand-ins.
         for receipt in &held.receipts {
-            for part in [&receipt.before, &receipt.after, &receipt.output, &receipt.facts] {
-                found.walk(part);
-            }
             for argument in receipt.arguments.iter().filter(|argument| argument.from != "claim") {
                 let name = argument.path.rsplit('.').next().unwrap_or_default();
                 found.take(name, &argument.value, false);
@@ -133,6 +131,11 @@ impl StandIns {
         }
         for told in &held.turns {
             found.mail(&serde_json::to_value(&told.turn).unwrap_or_default());
+        }
+        for receipt in &held.receipts {
+            for part in [&receipt.before, &receipt.after, &receipt.output, &receipt.facts] {
+                found.walk(part);
+            }
         }
         found.stand_ins()
     }
@@ -193,7 +196,7 @@ impl StandIns {
 /// Values that are somebody's, and names of orders, which are nobody's.
 #[derive(Default)]
 struct Found {
-    values: BTreeSet<(Kind, String)>,
+    values: Vec<(Kind, String)>,
     names: BTreeSet<String>,
 }
 
@@ -230,7 +233,7 @@ impl Found {
         match kind {
             Some(Kind::Mail) => self.address(text),
             Some(kind) => {
-                self.values.insert((kind, text.to_owned()));
+                self.values.push((kind, text.to_owned()));
             }
             None => {}
         }
@@ -246,7 +249,7 @@ impl Found {
 
     fn address(&mut self, text: &str) {
         if !text.to_lowercase().ends_with("@example.com") {
-            self.values.insert((Kind::Mail, text.to_lowercase()));
+            self.values.push((Kind::Mail, text.to_lowercase()));
         }
     }
 
@@ -330,7 +333,7 @@ mod tests {
             assert_eq!(value["at"], ours);
         }
         let told = stand_ins.text("Jane Moreno of Shopify, 207-555-0199, before 05/11/2026");
-        assert_eq!(told, "Alex of Sam, 0555 0100, before 05/11/2026");
+        assert_eq!(told, "Sam of Alex, 0555 0100, before 05/11/2026");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_core::premise::{Premise, Reading};
+use countersign_core::replay::premises;
 use countersign_shared::money::Money;
 use countersign_shared::receipt::Receipt;
 use countersign_shared::turn::Call;
@@ -119,8 +120,8 @@ fn sightings(held: &Conversation) -> Vec<Sighting<'_>> {
     let mut all = Vec::new();
     for receipt in &held.receipts {
         let Some(id) = order_id(receipt) else { continue };
-        let premises: Vec<Premise> =
-            serde_json::from_value(receipt.facts.clone()).unwrap_or_default();
+        // Of an erased or an old receipt nothing is known, and nothing is made up.
+        let premises = premises(receipt).unwrap_or_default();
         let (proposed, ended) = turns_of(held, receipt);
         for premise in premises {
             let (turn, read) = match premise {
