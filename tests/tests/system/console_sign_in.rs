@@ -56,8 +56,8 @@ fn with(address: &str, name: &str, value: Option<&str>) -> String {
 
 fn value(address: &str, name: &str) -> String {
     let url = Url::parse(address).unwrap();
-    let found = url.query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();
-    found
+    let mut pairs = url.query_pairs();
+    pairs.find(|(known, _)| known == name).unwrap().1.into_owned()
 }
 
 /// From the link over the house's sign-in, which is another site, back to the same page;

@@ -79,7 +79,7 @@ pub async fn talks(house: Arc<House>, met: Arc<Met>) -> Vec<(Wish, String)> {
     while met.goes_on() {
         let wish = met.next(true);
         let mut talk = Talk { house: &house, met: &met, planner: house.planner(), wish: &wish };
-        let receipt = talk.to_its_end().await;
+        let receipt = talk.finish().await;
         told.push((wish, receipt));
         tokio::time::sleep(PAUSE).await;
     }
@@ -95,7 +95,7 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     /// Asks until it hears a receipt; every time but the first is an error.
-    async fn to_its_end(&mut self) -> String {
+    async fn finish(&mut self) -> String {
         for attempt in 0..20 {
             match self.once(attempt).await {
                 Ok(receipt) => return receipt,
