@@ -4,8 +4,9 @@ use crate::assemble::Question;
 use crate::assemble::choose::{Chosen, answer};
 use crate::assemble::label::numbers;
 use crate::conversation::Stage;
+use crate::model::offline::hear::hear;
 use crate::model::offline::phrase::LEXICON;
-use crate::model::offline::text::words;
+use crate::model::offline::text::{Word, words};
 use crate::model::{Decision, Want, offline};
 use crate::tools::Toolbox;
 
@@ -122,6 +123,7 @@ const YES: &[&str] = &[
     "yes", "ok", "okay", "sure", "confirm", "correct", "right", "exactly", "go", "do", "please",
     "agree", "y",
 ];
+/// Any of these makes it doubtful that something is wanted once more.
 const NO: &[&str] = &[
     "no", "not", "never", "stop", "wait", "drop", "forget", "leave", "nah", "neither", "n", "abort",
 ];
@@ -131,14 +133,77 @@ fn says(text: &str, list: &[&str]) -> bool {
     words(text, LEXICON.known()).iter().any(|w| list.contains(&w.spelled.as_str()))
 }
 
-/// A no without a yes beside it: "no problem, yes please" is no no.
+/// Words before a no that change nothing of it.
+const BEFORE: &[&str] = &[
+    "actually", "and", "hello", "hey", "hi", "hm", "hmm", "just", "oh", "ok", "okay", "please",
+    "so", "sorry", "thanks", "then", "um", "well",
+];
+/// Words after a no beside which it still stands alone.
+const AFTER: &[&str] = &[
+    "about",
+    "again",
+    "all",
+    "alone",
+    "anymore",
+    "any",
+    "be",
+    "everything",
+    "for",
+    "it",
+    "longer",
+    "me",
+    "mind",
+    "moment",
+    "more",
+    "no",
+    "now",
+    "one",
+    "please",
+    "second",
+    "sorry",
+    "thank",
+    "thanks",
+    "that",
+    "then",
+    "this",
+    "today",
+    "wait",
+    "yet",
+    "you",
+];
+/// Words that make something else of the no before them: "no problem", "do not worry".
+const NONE: &[&str] = &[
+    "doubt",
+    "forget",
+    "idea",
+    "know",
+    "matter",
+    "problem",
+    "rush",
+    "understand",
+    "worry",
+    "worries",
+];
+
+/// Whether it is said that what waits is not to be done. A no counts where it opens the message
+/// or stands alone in its clause, never where something is asked.
 pub(crate) fn is_no(text: &str) -> bool {
-    let said = words(text, LEXICON.known());
-    let first = |list: &[&str]| said.iter().position(|w| list.contains(&w.spelled.as_str()));
-    match (first(NO), first(&["yes", "sure", "confirm"])) {
-        (Some(_), None) => true,
-        (Some(no), Some(yes)) => no < yes && !text.to_lowercase().contains("no problem"),
-        (None, _) => false,
+    let clauses = hear(text).clauses;
+    clauses.iter().enumerate().any(|(at, clause)| !clause.asks && refuses(&clause.words, at == 0))
+}
+
+fn refuses(words: &[Word], opens: bool) -> bool {
+    let spelled = words.iter().map(|word| word.spelled.as_str());
+    let said: Vec<&str> = spelled.skip_while(|word| BEFORE.contains(word)).collect();
+    let alone = |rest: &[&str]| rest.iter().all(|word| AFTER.contains(word));
+    let other = |rest: &[&str]| rest.first().is_some_and(|word| NONE.contains(word));
+    match said.as_slice() {
+        ["no" | "nah" | "n" | "neither" | "stop" | "abort", rest @ ..]
+        | ["do", "not", rest @ ..] => (opens || alone(rest)) && !other(rest),
+        ["i" | "we", "do", "not", "want" | "need" | "agree", ..]
+        | ["i" | "we", "would", "rather", "not", ..] => true,
+        ["not" | "never" | "wait" | "drop" | "forget" | "leave", rest @ ..] => alone(rest),
+        [..] => false,
     }
 }
 
@@ -148,10 +213,44 @@ mod tests {
 
     #[test]
     fn a_no_is_a_no() {
-        for text in ["no", "No, leave it", "don't", "stop", "please do not", "nope"] {
+        for text in [
+            "no",
+            "No, leave it",
+            "don't",
+            "stop",
+            "please do not",
+            "nope",
+            "Never mind",
+            "ok, forget it",
+            "thanks but no thanks",
+            "I don't want that any more",
+            "I'd rather not",
+            "please don't cancel it",
+            "wait a moment, no",
+            "actually no, cancel order #1004 instead",
+        ] {
             assert!(is_no(text), "{text}");
         }
-        for text in ["yes", "ok do it", "yes, no doubt about it", "no problem, yes"] {
+    }
+
+    #[test]
+    fn a_question_or_a_remark_is_no_no() {
+        for text in [
+            "yes",
+            "ok do it",
+            "yes, no doubt about it",
+            "no problem, yes",
+            "ok, why not",
+            "How long do I have to wait for the refund?",
+            "Is shipping not refunded too?",
+            "Can't you do it faster?",
+            "don't worry, go ahead",
+            "it does not fit me",
+            "I have not received it",
+            "please leave it with my neighbour",
+            "I can't wait",
+            "no idea, is that right?",
+        ] {
             assert!(!is_no(text), "{text}");
         }
     }

@@ -11,36 +11,55 @@ use super::{Checking, Confirming, Conversation, Stage};
 use crate::executor::{CallError, is_sealed};
 use crate::reply;
 
+/// What came of taking a proposal back.
+pub(super) enum TakenBack {
+    /// There is nothing any more to say yes to.
+    Dropped,
+    /// A yes was faster, and it has ended: this is to be told of it.
+    Ended(Ending),
+    /// It still waits, or its end is not known: this is to be told, and nothing else begun.
+    Stays(Ending),
+}
+
+/// Refusals that say so: there is nothing to take back.
+const NOTHING_THERE: [Code; 4] =
+    [Code::NotFound, Code::ProposalExpired, Code::ProposalWithdrawn, Code::ProposalSuperseded];
+
 impl Engine {
-    /// Takes the proposal back; where it could not, what is to be told instead.
+    /// Takes the proposal back.
     pub(super) async fn taken_back(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
         waiting: Box<Confirming>,
-    ) -> Option<Ending> {
+    ) -> TakenBack {
         let proposal_id = &waiting.card.proposal_id;
         match self.executor.withdraw(scene.asker.token, proposal_id).await {
-            // A yes was faster.
-            Ok(action) if action.code != Code::ProposalWithdrawn.name() => {
-                if !is_sealed(&action) {
-                    conversation.stage = Stage::Checking(Box::new(Checking {
-                        tool: action.tool.clone(),
-                        proposal_id: proposal_id.clone(),
-                        action_id: Some(action.action_id.clone()),
-                        confirmation: String::new(),
-                    }));
-                }
+            Ok(action) if action.code == Code::ProposalWithdrawn.name() => TakenBack::Dropped,
+            Ok(action) => {
                 conversation.checkpoint.learn_of(&action);
-                Some(about(&action))
+                if is_sealed(&action) {
+                    return TakenBack::Ended(about(&action));
+                }
+                conversation.stage = Stage::Checking(Box::new(Checking {
+                    tool: action.tool.clone(),
+                    proposal_id: proposal_id.clone(),
+                    action_id: Some(action.action_id.clone()),
+                    confirmation: String::new(),
+                }));
+                TakenBack::Stays(about(&action))
             }
-            // There is nothing any more to say yes to.
-            Ok(_) | Err(CallError::Refused(_)) => None,
+            Err(error) if is_not_there(&error) => TakenBack::Dropped,
             // ERRORS REFUSE: a yes may still count, so nobody is told that it is left.
             Err(error) => {
                 conversation.stage = Stage::Confirming(waiting);
-                Some(Ending::passes(Intent::Action, reply::not_answered(&error)))
+                TakenBack::Stays(Ending::passes(Intent::Action, reply::not_answered(&error)))
             }
         }
     }
+}
+
+fn is_not_there(error: &CallError) -> bool {
+    let refusal = error.refusal();
+    refusal.is_some_and(|refusal| NOTHING_THERE.iter().any(|code| code.name() == refusal.code))
 }

@@ -80,6 +80,11 @@ pub(super) fn joined(news: Ending, ending: Ending) -> Ending {
     if ending.intent == Intent::Clarify && ending.actions.is_empty() {
         return Ending { usage: ending.usage, ..news };
     }
+    both(news, ending)
+}
+
+/// What became of something, then what is said to a new wish: neither is left out.
+pub(super) fn both(news: Ending, ending: Ending) -> Ending {
     let reply = format!("{}\n\n{}", news.reply, ending.reply);
     let actions = news.actions.into_iter().chain(ending.actions).collect();
     Ending { reply, actions, passing: false, ..ending }

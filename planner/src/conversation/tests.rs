@@ -156,34 +156,6 @@ async fn a_no_drops_the_card_and_a_yes_in_words_is_not_signed() {
     assert!(executor.shop.lock().executed.is_empty());
 }
 
-/// No yes counts any more after a no, also where it is signed (A YES IS SHOWN AND SIGNED).
-#[tokio::test]
-async fn a_no_takes_the_proposal_back() {
-    let executor = FakeExecutor::new(TWO);
-    let mut talk = Talk::offline(&executor);
-    let card = "cancel order #1001";
-    talk.say(card).await;
-    assert_eq!(talk.say("no").await.reply, reply::DROPPED);
-    talk.say(card).await;
-    let turn = talk.say("actually no, cancel order #1004 instead").await;
-    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION");
-    assert_eq!(executor.shop.lock().withdrawn.len(), 2);
-    talk.say("no").await;
-
-    // Where that cannot be said, the card stays, and so does the no.
-    talk.say(card).await;
-    let lost = CallError::Lost("gone".to_owned());
-    executor.shop.lock().withdraw_script.push_back(Err(lost));
-    assert_ne!(talk.say("no").await.reply, reply::DROPPED);
-    assert_eq!(talk.say("no").await.reply, reply::DROPPED);
-
-    // And where a yes was faster, nobody hears that it is left.
-    talk.say(card).await;
-    let done = sealed(Outcome::Applied, "It is cancelled.");
-    executor.shop.lock().withdraw_script.push_back(Ok(done));
-    assert!(talk.say("no").await.reply.contains("It is cancelled."));
-}
-
 #[tokio::test]
 async fn a_changed_mind_proposes_the_new_wish() {
     let executor = FakeExecutor::new(TWO);
@@ -416,6 +388,7 @@ fn conversations_are_bounded_in_number_and_age() {
 
 /// Nothing about shops is built in: other tools work from their own declarations.
 mod held;
+mod no;
 
 mod other_tools {
     use super::*;

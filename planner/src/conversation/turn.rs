@@ -10,7 +10,8 @@ use countersign_proto::v1::{
 use countersign_shared::turn::Told;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::ending::{Ending, ask_once_more, awaiting, joined, refused_action};
+use super::drop::TakenBack;
+use super::ending::{Ending, ask_once_more, awaiting, both, joined, refused_action};
 use super::guest::Known;
 use super::held::Held;
 use super::{Choosing, Conversation, Conversations, Limits, Stage};
@@ -306,8 +307,10 @@ impl Engine {
                 self.proposed(scene, conversation, waiting.task, &waiting.receipt_id).await
             }
             (Heard::Drop, Stage::Confirming(waiting)) if Guard::DropsOnNo.is_on() => {
-                let told = self.taken_back(scene, conversation, waiting).await;
-                told.unwrap_or_else(|| Ending::says(Intent::Action, reply::DROPPED))
+                match self.taken_back(scene, conversation, waiting).await {
+                    TakenBack::Dropped => Ending::says(Intent::Action, reply::DROPPED),
+                    TakenBack::Ended(told) | TakenBack::Stays(told) => told,
+                }
             }
             (Heard::Drop, dropped) => {
                 if !Guard::DropsOnNo.is_on() {
@@ -316,10 +319,12 @@ impl Engine {
                 Ending::says(Intent::Action, reply::DROPPED)
             }
             (Heard::New, Stage::Confirming(waiting)) if is_no(text) => {
-                match self.taken_back(scene, conversation, waiting).await {
-                    Some(told) => told,
-                    None => self.decided(scene, conversation, text).await,
-                }
+                let told = match self.taken_back(scene, conversation, waiting).await {
+                    TakenBack::Dropped => Ending::says(Intent::Action, reply::DROPPED),
+                    TakenBack::Ended(told) => told,
+                    TakenBack::Stays(told) => return told,
+                };
+                both(told, self.decided(scene, conversation, text).await)
             }
             (_new, stage) => {
                 if let Stage::Checking(checking) = stage {

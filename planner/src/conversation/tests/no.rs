@@ -1,0 +1,85 @@
+//! A no to a card.
+
+use super::*;
+
+/// No yes counts any more after a no, also where it is signed (A YES IS SHOWN AND SIGNED).
+#[tokio::test]
+async fn a_no_takes_the_proposal_back() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let card = "cancel order #1001";
+    talk.say(card).await;
+    assert_eq!(talk.say("no").await.reply, reply::DROPPED);
+    talk.say(card).await;
+    let turn = talk.say("actually no, cancel order #1004 instead").await;
+    assert_eq!(turn.actions[0].code, "AWAITING_CONFIRMATION");
+    let new = talk.card.clone().unwrap().text;
+    assert_eq!(turn.reply, format!("{}\n\n{new}", reply::DROPPED));
+    assert_eq!(executor.shop.lock().withdrawn.len(), 2);
+    talk.say("no").await;
+
+    // Where that cannot be said, the card stays, and so does the no.
+    talk.say(card).await;
+    let lost = CallError::Lost("gone".to_owned());
+    executor.shop.lock().withdraw_script.push_back(Err(lost));
+    assert_ne!(talk.say("no").await.reply, reply::DROPPED);
+    assert_eq!(talk.say("no").await.reply, reply::DROPPED);
+
+    // And where a yes was faster, nobody hears that it is left.
+    talk.say(card).await;
+    let done = sealed(Outcome::Applied, "It is cancelled.");
+    executor.shop.lock().withdraw_script.push_back(Ok(done));
+    assert!(talk.say("no").await.reply.contains("It is cancelled."));
+}
+
+/// Also beside a new wish: what has ended is told, and the wish is taken up.
+#[tokio::test]
+async fn a_new_wish_beside_a_no_outlives_what_was_faster() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    let done = sealed(Outcome::Applied, "It is cancelled.");
+    executor.shop.lock().withdraw_script.push_back(Ok(done));
+    let turn = talk.say("no, cancel order #1004 instead").await;
+    assert!(turn.reply.starts_with("It is cancelled.\n\n"), "{}", turn.reply);
+    assert_eq!(turn.actions[1].code, "AWAITING_CONFIRMATION");
+    let order = executor.proposed().last().unwrap().arguments["order_id"].clone();
+    assert_eq!(order, json!("gid://shopify/Order/1004"));
+}
+
+#[tokio::test]
+async fn a_refusal_to_take_back_leaves_the_card_unless_nothing_is_there() {
+    for code in [Code::StoreUnavailable, Code::Overloaded, Code::Quarantined, Code::EffectsHalted] {
+        let executor = FakeExecutor::new(TWO);
+        let mut talk = Talk::offline(&executor);
+        talk.say("cancel order #1001").await;
+        let refusal = refused(Refusal::new(code, "later"));
+        executor.shop.lock().withdraw_script.push_back(Err(refusal));
+        assert_eq!(talk.say("no").await.reply, code.page().say);
+        talk.say("yes").await;
+        assert!(talk.card.is_some(), "{}", code.name());
+    }
+    for code in [Code::NotFound, Code::ProposalExpired, Code::ProposalSuperseded] {
+        let executor = FakeExecutor::new(TWO);
+        let mut talk = Talk::offline(&executor);
+        talk.say("cancel order #1001").await;
+        let refusal = refused(Refusal::new(code, "gone"));
+        executor.shop.lock().withdraw_script.push_back(Err(refusal));
+        assert_eq!(talk.say("no").await.reply, reply::DROPPED);
+    }
+}
+
+#[tokio::test]
+async fn a_question_beside_a_card_takes_nothing_back() {
+    for text in [
+        "How long do I have to wait for the refund?",
+        "Is shipping not refunded too?",
+        "ok, why not",
+    ] {
+        let executor = FakeExecutor::new(TWO);
+        let mut talk = Talk::offline(&executor);
+        talk.say("cancel order #1001").await;
+        assert!(!talk.say(text).await.reply.contains(reply::DROPPED));
+        assert!(executor.shop.lock().withdrawn.is_empty(), "{text}");
+    }
+}
