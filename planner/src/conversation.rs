@@ -174,7 +174,7 @@ impl Conversation {
             return;
         }
         match serde_json::to_string(self) {
-            Ok(body) => memory.keep_conversation(name, body).await,
+            Ok(body) => memory.keep_conversation(name, &self.kept_under, body).await,
             Err(error) => tracing::error!(%error, "a conversation was not remembered"),
         }
     }

@@ -50,8 +50,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory::open(folder.path()).unwrap();
         for n in 0..AT_ONCE + 2 {
-            memory.belongs(&format!("k{n}"), &[&format!("c{n}")]);
-            memory.keep_conversation(&format!("c{n}"), "said".to_owned()).await;
+            let owner = BTreeSet::from([format!("k{n}")]);
+            memory.keep_conversation(&format!("c{n}"), &owner, "said".to_owned()).await;
         }
         let executor = FakeExecutor::new(&[]);
         executor.shop.lock().erased = vec!["k1".to_owned(), format!("k{AT_ONCE}")];

@@ -4,6 +4,7 @@
 //! that is this user's alone, until nobody touched them for so long, or until the executor
 //! says that whose they are was erased.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -64,6 +65,12 @@ const LAYOUT: &str = "
     CREATE INDEX IF NOT EXISTS belongs_by_age ON belongs (touched);
 ";
 
+/// What nobody is known to own no erasure would find.
+const NOBODYS: &str = "
+    DELETE FROM conversations WHERE name NOT IN (SELECT name FROM belongs);
+    DELETE FROM turns WHERE thread NOT IN (SELECT name FROM belongs);
+";
+
 /// Remembers, or, without a folder, forgets with the process. Clones share it.
 #[derive(Clone, Default)]
 pub struct Memory {
@@ -97,6 +104,7 @@ impl Memory {
         let db = Connection::open(file)?;
         db.busy_timeout(Duration::from_secs(5))?;
         db.execute_batch(LAYOUT)?;
+        db.execute_batch(NOBODYS)?;
         Ok(Self { thread: Some(Thread::over(db)), hear: erased::Hearers::default() })
     }
 
@@ -114,11 +122,20 @@ impl Memory {
         found.await.ok_or(Unread)
     }
 
-    /// Keeps where a conversation stands.
-    pub(crate) async fn keep_conversation(&self, name: &str, body: String) {
+    /// Keeps where a conversation stands, and whose it is.
+    pub(crate) async fn keep_conversation(
+        &self,
+        name: &str,
+        kept_under: &BTreeSet<String>,
+        body: String,
+    ) {
         let Some(thread) = &self.thread else { return };
-        let name = digest(name);
+        let (name, owners) = (digest(name), kept_under.clone());
         let kept = thread.ask(move |db| {
+            // With its owners, or not at all: between the two an erasure would miss it.
+            for owner in &owners {
+                erased::own(db, owner, &name)?;
+            }
             let mut put = db.prepare_cached(
                 "INSERT INTO conversations (name, touched, body) VALUES (?1, ?2, ?3) \
                  ON CONFLICT (name) DO UPDATE SET touched = ?2, body = ?3",
@@ -148,8 +165,8 @@ impl Memory {
         found.await.ok_or(Unread)
     }
 
-    /// Keeps a turn of a thread, and the others with it.
-    pub(crate) async fn keep_turn(&self, thread: &str, row: Row) {
+    /// Keeps that a turn of a thread was begun, and the others with it. It holds nobody's words.
+    pub(crate) async fn begin_turn(&self, thread: &str, row: Row) {
         let Some(desk) = &self.thread else { return };
         let thread = digest(thread);
         let kept = desk.ask(move |db| {
@@ -160,6 +177,20 @@ impl Memory {
                  VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
             put.execute(params![thread, row.place, row.number, now(), row.body])
+        });
+        let _told = kept.await;
+    }
+
+    /// Keeps how a turn ended that was begun. Where it is gone since, it was erased, and
+    /// nothing is kept of it.
+    pub(crate) async fn end_turn(&self, thread: &str, row: Row) {
+        let Some(desk) = &self.thread else { return };
+        let thread = digest(thread);
+        let kept = desk.ask(move |db| {
+            let mut put = db.prepare_cached(
+                "UPDATE turns SET touched = ?3, body = ?4 WHERE thread = ?1 AND place = ?2",
+            )?;
+            put.execute(params![thread, row.place, now(), row.body])
         });
         let _told = kept.await;
     }
@@ -250,11 +281,13 @@ mod tests {
     async fn what_is_kept_outlives_the_process_and_what_is_old_goes() {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory::open(folder.path()).unwrap();
-        memory.keep_conversation("ann", "1".to_owned()).await;
-        memory.keep_conversation("ann", "2".to_owned()).await;
+        let owner = BTreeSet::from(["k".to_owned()]);
+        memory.keep_conversation("ann", &owner, "1".to_owned()).await;
+        memory.keep_conversation("ann", &owner, "2".to_owned()).await;
+        memory.belongs("k", &["thread"]);
         let row = |number| Row { place: [7; 32], number, body: "said".to_owned() };
-        memory.keep_turn("thread", row(1)).await;
-        memory.keep_turn("thread", row(2)).await;
+        memory.begin_turn("thread", row(1)).await;
+        memory.begin_turn("thread", row(2)).await;
         drop(memory);
         let memory = Memory::open(folder.path()).unwrap();
         assert_eq!(memory.conversation("ann").await.unwrap().as_deref(), Some("2"));
@@ -271,9 +304,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_nobodys_goes_when_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::open(folder.path()).unwrap();
+        let row = |place| Row { place: [place; 32], number: 1, body: "said".to_owned() };
+        for (name, owner) in [("ann", Some("k")), ("old", None)] {
+            let owners = owner.into_iter().map(str::to_owned).collect();
+            memory.keep_conversation(name, &owners, "said".to_owned()).await;
+            memory.begin_turn(name, row(1)).await;
+        }
+        drop(memory);
+        let memory = Memory::open(folder.path()).unwrap();
+        for (name, kept) in [("ann", true), ("old", false)] {
+            assert_eq!(memory.conversation(name).await.unwrap().is_some(), kept, "{name}");
+            assert_eq!(memory.turns(name, 9).await.unwrap().len(), usize::from(kept), "{name}");
+        }
+    }
+
+    #[tokio::test]
     async fn without_a_folder_nothing_is_remembered() {
         let memory = Memory::default();
-        memory.keep_conversation("ann", "1".to_owned()).await;
+        memory.keep_conversation("ann", &BTreeSet::new(), "1".to_owned()).await;
         assert_eq!(memory.conversation("ann").await, Ok(None));
     }
 
@@ -281,7 +332,7 @@ mod tests {
     async fn names_are_not_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory::open(folder.path()).unwrap();
-        memory.keep_conversation("ann@shop.example", "{}".to_owned()).await;
+        memory.keep_conversation("ann@shop.example", &BTreeSet::new(), "{}".to_owned()).await;
         for entry in fs::read_dir(folder.path()).unwrap() {
             let path = entry.unwrap().path();
             let mode = fs::metadata(&path).unwrap().permissions().mode();

@@ -221,6 +221,7 @@ async fn an_edited_message_acts_not_by_itself() {
 #[tokio::test]
 async fn the_next_planner_goes_on_where_the_last_one_was_killed() {
     let (executor, kept) = (FakeExecutor::new(SHOP), tempfile::tempdir().unwrap());
+    "k1".clone_into(&mut executor.shop.lock().kept_under);
     let first = Face::over(Arc::clone(&executor), Some(kept.path())).await;
     let asked = first.say(&["cancel my order"]).await;
     let card = first.say(&["cancel my order", "#1001"]).await;

@@ -104,6 +104,13 @@ impl New {
     pub(super) fn edited(&self) -> bool {
         self.mark.edited
     }
+
+    /// What memory has of it.
+    fn row(&self, turn: Vec<Turn>, card: Vec<Card>) -> Option<Row> {
+        let body = serde_json::to_string(&Written { mark: self.mark.clone(), turn, card });
+        let body = body.inspect_err(|error| tracing::error!(%error, "a turn was not remembered"));
+        Some(Row { place: self.key, number: self.mark.number, body: body.ok()? })
+    }
 }
 
 /// A turn as memory has it; without an end, it was begun.
@@ -128,16 +135,9 @@ impl Threads {
     pub(super) async fn keep(&self, thread: &str, new: &New, turn: Turn, card: Option<Card>) {
         // Where nothing was decided, the same may be asked again.
         if !turn.passing {
-            self.write(thread, new, vec![turn], card.into_iter().collect()).await;
-        }
-    }
-
-    async fn write(&self, thread: &str, new: &New, turn: Vec<Turn>, card: Vec<Card>) {
-        let written = Written { mark: new.mark.clone(), turn, card };
-        let row = |body| Row { place: new.key, number: new.mark.number, body };
-        match serde_json::to_string(&written) {
-            Ok(body) => self.memory.keep_turn(thread, row(body)).await,
-            Err(error) => tracing::error!(%error, "a turn was not remembered"),
+            if let Some(row) = new.row(vec![turn], card.into_iter().collect()) {
+                self.memory.end_turn(thread, row).await;
+            }
         }
     }
 
@@ -154,7 +154,9 @@ impl Threads {
         let meant = self.within(name, now, |thread| thread.meant(said, way));
         if let Meant::New(new) = &meant {
             // Before it is taken: an edit of it is known for one after a restart, too.
-            self.write(name, new, vec![], vec![]).await;
+            if let Some(row) = new.row(vec![], vec![]) {
+                self.memory.begin_turn(name, row).await;
+            }
         }
         meant
     }
@@ -477,6 +479,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = || Threads::new(Memory::open(folder.path()).unwrap());
         let before = open();
+        before.memory.belongs("k", &["web\nann\nc"]);
         let first = new(&before, &["hello"]).await;
         let turn = Turn { reply: "Hello.".to_owned(), ..Turn::default() };
         before.keep("web\nann\nc", &first, turn, Some(Card::default())).await;

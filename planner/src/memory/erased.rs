@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{Memory, Unread, digest, now};
 
@@ -38,13 +38,7 @@ impl Memory {
         let names = names.iter().filter(|name| !name.is_empty()).map(|name| digest(name));
         let (under, names) = (kept_under.to_owned(), names.collect::<Vec<_>>());
         // Nobody waits for it: it shares the commit of what comes next.
-        drop(thread.ask(move |db| {
-            let mut put = db.prepare_cached(
-                "INSERT INTO belongs (kept_under, name, touched) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (kept_under, name) DO UPDATE SET touched = ?3",
-            )?;
-            names.iter().try_for_each(|name| put.execute(params![under, name, now()]).map(drop))
-        }));
+        drop(thread.ask(move |db| names.iter().try_for_each(|name| own(db, &under, name))));
     }
 
     /// Every key under which something is kept.
@@ -70,7 +64,6 @@ impl Memory {
                 for name in ask.query_map([key], |row| row.get(0))? {
                     names.insert(name?);
                 }
-                db.execute("DELETE FROM belongs WHERE kept_under = ?1", [key])?;
             }
             for name in &names {
                 for sql in [
@@ -81,6 +74,10 @@ impl Memory {
                     db.execute(sql, [name])?;
                 }
             }
+            // Last: as long as one of these failed, the next look finds them again.
+            for key in &keys {
+                db.execute("DELETE FROM belongs WHERE kept_under = ?1", [key])?;
+            }
             Ok(names)
         });
         let Some(names) = forgotten.await else { return };
@@ -89,6 +86,15 @@ impl Memory {
         thread.shorten().await;
         tracing::info!(names = gone.0.len(), "what was remembered of an erased person is gone");
     }
+}
+
+/// That this name is kept under this key.
+pub(super) fn own(db: &Connection, kept_under: &str, name: &[u8; 32]) -> rusqlite::Result<()> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO belongs (kept_under, name, touched) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (kept_under, name) DO UPDATE SET touched = ?3",
+    )?;
+    put.execute(params![kept_under, name, now()]).map(drop)
 }
 
 #[cfg(test)]
@@ -112,12 +118,13 @@ mod tests {
             seen.fetch_add(known, Ordering::Relaxed);
         });
         for (key, name) in [("k1", "ann"), ("k2", "bob")] {
-            memory.belongs(key, &[name, "account"]);
-            memory.keep_conversation(name, format!("{name} wants the scarf")).await;
+            memory.belongs(key, &["account"]);
+            let owner = BTreeSet::from([key.to_owned()]);
+            memory.keep_conversation(name, &owner, format!("{name} wants the scarf")).await;
         }
         memory.belongs("k1", &["thread"]);
         let body = "ann wants the scarf".to_owned();
-        memory.keep_turn("thread", Row { place: [7; 32], number: 1, body }).await;
+        memory.begin_turn("thread", Row { place: [7; 32], number: 1, body }).await;
         let holds = |text: &str| {
             let files = fs::read_dir(folder.path()).unwrap();
             let read = files.map(|file| fs::read(file.unwrap().path()).unwrap());
@@ -134,5 +141,66 @@ mod tests {
         assert!(memory.conversation("bob").await.unwrap().is_some());
         assert_eq!((holds("ann wants"), holds("bob wants")), (0, 1), "pages and log of writes");
         assert_eq!(told.load(Ordering::Relaxed), 2);
+    }
+
+    /// A turn that is under way while it is erased.
+    #[tokio::test]
+    async fn what_ends_after_the_erasure_is_not_kept_or_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::open(folder.path()).unwrap();
+        let row = |body: &str| Row { place: [7; 32], number: 1, body: body.to_owned() };
+        let owner = BTreeSet::from(["k1".to_owned()]);
+        memory.begin_turn("thread", row("begun")).await;
+        memory.belongs("k1", &["thread"]);
+        memory.forget_all_of(owner.clone()).await;
+        memory.end_turn("thread", row("ann wants the scarf")).await;
+        assert!(memory.turns("thread", 9).await.unwrap().is_empty());
+        memory.keep_conversation("ann", &owner, "ann wants the scarf".to_owned()).await;
+        assert_eq!(memory.keys().await.unwrap(), ["k1"]);
+        memory.forget_all_of(owner).await;
+        assert!(memory.conversation("ann").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_forgotten_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::open(folder.path()).unwrap();
+        let owner = BTreeSet::from(["k1".to_owned()]);
+        memory.keep_conversation("ann", &owner, "ann wants the scarf".to_owned()).await;
+        let other = Connection::open(folder.path().join("conversations.db")).unwrap();
+        let stuck = "CREATE TRIGGER stuck BEFORE DELETE ON conversations \
+                     BEGIN SELECT RAISE(FAIL, 'no'); END";
+        other.execute_batch(stuck).unwrap();
+        memory.forget_all_of(owner.clone()).await;
+        assert_eq!(memory.keys().await.unwrap(), ["k1"]);
+        other.execute_batch("DROP TRIGGER stuck").unwrap();
+        memory.forget_all_of(owner).await;
+        assert!(memory.conversation("ann").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_in_the_log_of_writes_goes_when_it_is_opened() {
+        let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let memory = Memory::open(folder.path()).unwrap();
+        let owner = BTreeSet::from(["k1".to_owned()]);
+        memory.keep_conversation("ann", &owner, "ann wants the scarf".to_owned()).await;
+        let other = Connection::open(folder.path().join("conversations.db")).unwrap();
+        let erase = "PRAGMA secure_delete = ON; DELETE FROM conversations; DELETE FROM belongs";
+        other.execute_batch(erase).unwrap();
+        // What a process that is killed here leaves.
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            if !file.file_name().to_string_lossy().ends_with("-shm") {
+                fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+            }
+        }
+        let holds = || {
+            let files = fs::read_dir(copy.path()).unwrap();
+            let mut read = files.map(|file| fs::read(file.unwrap().path()).unwrap());
+            read.any(|bytes| bytes.windows(9).any(|w| w == b"ann wants"))
+        };
+        assert!(holds());
+        let opened = Memory::open(copy.path()).unwrap();
+        assert!(opened.keys().await.unwrap().is_empty() && !holds());
     }
 }

@@ -33,7 +33,9 @@ impl Thread {
     /// itself while it has one.
     pub(super) fn over(db: Connection) -> Self {
         let (db, jobs) = (Mutex::new(Some(db)), OnceLock::new());
-        Self(Arc::new(Desk { db, jobs, shorten: Arc::default() }))
+        // A process that was killed may have left in the log of writes what it had deleted.
+        let shorten = Arc::new(AtomicBool::new(true));
+        Self(Arc::new(Desk { db, jobs, shorten }))
     }
 
     /// Empties the log of writes into the file, so that what was deleted is in neither.
@@ -88,13 +90,21 @@ fn work(db: &Connection, queue: &Receiver<Job>, shorten: &AtomicBool) {
         if !held && !db.is_autocommit() {
             let _undone = logged(db.execute_batch("ROLLBACK"));
         }
-        if shorten.swap(false, Ordering::Relaxed) {
-            let _logged = logged(db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+        // Where it could not be done, it is tried again after the next commit.
+        if shorten.swap(false, Ordering::Relaxed) && logged(shortened(db)).is_none() {
+            shorten.store(true, Ordering::Relaxed);
         }
         for answer in answers {
             answer(held);
         }
     }
+}
+
+/// Empties the log of writes into the file.
+fn shortened(db: &Connection) -> rusqlite::Result<()> {
+    let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+    let held = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    if busy { Err(rusqlite::Error::SqliteFailure(held, None)) } else { Ok(()) }
 }
 
 /// A memory that fails costs the customer a question asked twice, and nothing else: it is
