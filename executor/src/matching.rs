@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use countersign_core::contract::{From, Matching};
 use countersign_core::error::Refused;
 use countersign_core::gates::Gate;
+use countersign_core::person::Person;
 use countersign_core::plan::Plan;
 use countersign_core::resolve::words;
 use countersign_core::subject::{MATCH_LIVES, Matched, Strength, Subject};
@@ -38,7 +39,7 @@ pub struct Span {
 }
 
 impl Desk {
-    /// Matches a subject of a conversation; answers with until when it counts.
+    /// Matches a subject of a conversation; answers with until when it counts, and who it is.
     ///
     /// # Errors
     /// `MATCH_FAILED`; for words that are none, what is wrong with them.
@@ -48,7 +49,7 @@ impl Desk {
         conversation: &str,
         order: &Span,
         email: &Span,
-    ) -> Result<Timestamp, Turned> {
+    ) -> Result<(Timestamp, Person), Turned> {
         let now = self.pipeline.clock.now();
         let order = heard(request, order, "order", now)?;
         let email = heard(request, email, "email", now)?;
@@ -64,10 +65,13 @@ impl Desk {
             return Err(self.turn_away(request, &plan, refused).await);
         };
         let matched = Matched { claims, at: now };
+        // Whoever was matched before may be somebody else now.
+        let asserted = Subject { strength: Strength::Asserted, ..subject.clone() };
+        let who = Person::of(&asserted.raised(Some(matched.clone()), now));
         let within = within(&request.caller, conversation);
         let kept = self.pipeline.store.remember_match(subject, &within, matched).await;
         kept.map_err(|error| unavailable(&error))?;
-        Ok(now.checked_add(MATCH_LIVES).unwrap_or(now))
+        Ok((now.checked_add(MATCH_LIVES).unwrap_or(now), who))
     }
 
     /// The subject as the executor knows it in this conversation: an asserted one

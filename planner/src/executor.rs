@@ -42,8 +42,9 @@ pub trait Executor: Send + Sync {
     /// Takes a proposal back: from then on no yes to it counts. Answers with the action, which
     /// may have been carried out before.
     async fn withdraw(&self, token: &str, proposal_id: &str) -> Result<Action, CallError>;
-    /// Makes a guest known to the executor, for this conversation.
-    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError>;
+    /// Makes a guest known to the executor, for this conversation. Answers with the key that
+    /// whoever they are is kept under.
+    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<String, CallError>;
     /// Hands a matter to a person.
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError>;
     /// Tells what happened in a turn.
@@ -217,13 +218,13 @@ impl Executor for GrpcExecutor {
         self.history.proved(action).await
     }
 
-    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
+    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<String, CallError> {
         self.history.trusted()?;
         let answer = called("Executor/MatchSubject", async {
             self.client.clone().match_subject(timed(request, ADVISORY_PATIENCE)).await
         })
         .await;
-        answer.map(drop).map_err(|s| CallError::from_status(&s))
+        answer.map(|a| a.into_inner().kept_under).map_err(|s| CallError::from_status(&s))
     }
 
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {

@@ -122,10 +122,10 @@ impl Executor for Noted<dyn Executor> {
         answer
     }
 
-    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
+    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<String, CallError> {
         let answer = self.inner.match_subject(request).await;
         self.notes.call(match &answer {
-            Ok(()) => named("match"),
+            Ok(_) => named("match"),
             Err(error) => refused(named("match"), error),
         });
         answer

@@ -140,15 +140,20 @@ impl Room {
     }
 
     /// The guest says both in one message.
-    async fn say(&self, id: &str, order: &str, email: &str) -> Result<Timestamp, Refused> {
+    async fn say(
+        &self,
+        id: &str,
+        order: &str,
+        email: &str,
+    ) -> Result<(Timestamp, Person), Refused> {
         let message = Message {
             id: "m1".into(),
             text: format!("{order} {email}"),
             frontend: "web".into(),
             signed_at: self.clock.now(),
         };
-        let request =
-            Request { caller: "planner".into(), subject: guest(id), messages: vec![message] };
+        let subject = self.desk.known_as(guest(id), "planner", "c1").await.unwrap();
+        let request = Request { caller: "planner".into(), subject, messages: vec![message] };
         let (cut, end) = (order.len(), order.len() + 1 + email.len());
         let span = |start, end| Span { message: "m1".into(), start, end };
         let (order, email) = (span(0, cut), span(cut + 1, end));
@@ -168,8 +173,12 @@ impl Room {
 async fn order_and_e_mail_of_one_customer_raise_a_guest_for_an_hour_in_one_conversation() {
     let room = room();
     assert_eq!(room.strength("g", "c1").await, Strength::Asserted);
-    room.say("g", "#1001", " anna@EXAMPLE.com").await.unwrap();
+    let (_, who) = room.say("g", "#1001", " anna@EXAMPLE.com").await.unwrap();
     let raised = room.desk.known_as(guest("g"), "planner", "c1").await.unwrap();
+    assert_eq!(who, Person::of(&raised));
+    assert_ne!(who, Person::of(&guest("g")), "not whoever bears the name");
+    let (_, again) = room.say("g", "#1001", "anna@example.com").await.unwrap();
+    assert_eq!(again, who);
     assert_eq!(raised.strength, Strength::Matched);
     assert_eq!(raised.claim("customer_id"), Some("c1"), "what was asserted is gone");
     assert_eq!(room.strength("g", "c2").await, Strength::Asserted, "another conversation");

@@ -294,8 +294,11 @@ impl Executor for ExecutorService {
         let request =
             self.request(&caller, &wire.subject_token, wire.messages, &conversation).await?;
         let (order, email) = (wire::span(wire.order), wire::span(wire.email));
-        let until = self.desk.match_subject(&request, &conversation, &order, &email).await?;
-        Ok(Response::new(v1::MatchSubjectResponse { valid_until: Some(wire::time(until)) }))
+        let matched = self.desk.match_subject(&request, &conversation, &order, &email).await?;
+        let (until, who) = matched;
+        let kept_under = self.kept_under(&who).await?;
+        let valid_until = Some(wire::time(until));
+        Ok(Response::new(v1::MatchSubjectResponse { valid_until, kept_under }))
     }
 
     async fn escalate(

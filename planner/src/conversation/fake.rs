@@ -70,6 +70,8 @@ pub(crate) struct Shop {
     /// The key of the subject, and those that are erased.
     pub(crate) kept_under: String,
     pub(crate) erased: Vec<String>,
+    /// The key of whoever is matched.
+    pub(crate) matched_under: String,
     /// How often it was asked for its tools.
     pub(crate) listed: usize,
     /// How what was handed over stands.
@@ -277,7 +279,7 @@ impl Executor for FakeExecutor {
         })
     }
 
-    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<(), CallError> {
+    async fn match_subject(&self, request: MatchSubjectRequest) -> Result<String, CallError> {
         let said = |span: Option<UtteranceSpan>| {
             self.resolve(
                 &Argument { source: span.map(argument::Source::Utterance) },
@@ -293,7 +295,7 @@ impl Executor for FakeExecutor {
         }
         shop.guest = false;
         shop.matched.push((order, email));
-        Ok(())
+        Ok(shop.matched_under.clone())
     }
 
     async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError> {
@@ -447,8 +449,15 @@ impl Talk {
         knowledge: Knowledge,
     ) -> Self {
         let executor: Arc<dyn Executor> = Arc::<FakeExecutor>::clone(executor);
+        Self::remembering(executor, model, (Memory::default(), knowledge))
+    }
+
+    pub(crate) fn remembering(
+        executor: Arc<dyn Executor>,
+        model: Arc<dyn Model>,
+        others: (Memory, Knowledge),
+    ) -> Self {
         let recorder = Recorder::new(Arc::clone(&executor), TaskTracker::new());
-        let others = (Memory::default(), knowledge);
         let engine = Engine::new(executor, model, Limits::default(), others);
         let engine = engine.recording(recorder);
         Self { engine, sent: 0, conversation: 1, by_link: false, edited: false, card: None }

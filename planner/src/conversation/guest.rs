@@ -48,11 +48,15 @@ impl Engine {
             order: Some(order),
             email: Some(email),
         };
-        let Err(error) = self.executor.match_subject(request).await else {
-            let ids = conversation.messages.iter().rev().skip(1);
-            let back = ids.take_while(|m| m.message_id != wanted.message_id).count();
-            conversation.open_messages = back + 1;
-            return Known::Again(wanted.text);
+        let error = match self.executor.match_subject(request).await {
+            Ok(kept_under) => {
+                conversation.kept_under.extend(Some(kept_under).filter(|key| !key.is_empty()));
+                let ids = conversation.messages.iter().rev().skip(1);
+                let back = ids.take_while(|m| m.message_id != wanted.message_id).count();
+                conversation.open_messages = back + 1;
+                return Known::Again(wanted.text);
+            }
+            Err(error) => error,
         };
         conversation.unmatched = Some(wanted);
         let refused = error.refusal().map(|refusal| refused_action("", refusal));

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -22,6 +23,9 @@ use serde_json::json;
 use super::fake::{FakeExecutor, Talk, refused, sealed, tools};
 use super::{Conversations, Limits};
 use crate::executor::CallError;
+use crate::knowledge::Knowledge;
+use crate::memory::Memory;
+use crate::model::offline::Offline;
 use crate::reply;
 
 const TWO: &[(u32, &[(&str, i64)])] =
@@ -393,7 +397,7 @@ mod no;
 mod other_tools {
     use super::*;
 
-    fn executor() -> std::sync::Arc<FakeExecutor> {
+    fn executor() -> Arc<FakeExecutor> {
         FakeExecutor::with_tools(
             Vec::new(),
             tools(include_str!("../../testdata/stranger_tools.json")),
@@ -468,6 +472,22 @@ async fn a_guest_says_order_and_e_mail_and_gets_what_they_wanted_first() {
 }
 
 #[tokio::test]
+async fn a_conversation_is_also_of_whoever_is_matched_in_it() {
+    let (executor, folder) = (FakeExecutor::new(TWO), tempfile::tempdir().unwrap());
+    let memory = Memory::open(folder.path()).unwrap();
+    let others = (memory.clone(), Knowledge::default());
+    let mut talk = Talk::remembering(executor.clone(), Arc::new(Offline), others);
+    {
+        let mut shop = executor.shop.lock();
+        (shop.guest, shop.kept_under, shop.matched_under) = (true, "k1".into(), "k2".into());
+    }
+    talk.say("track my order #1001").await;
+    assert_eq!(memory.keys().await.unwrap(), ["k1"]);
+    assert_eq!(talk.say("#1001, ada@example.com").await.reply, "Order #1001 is on its way.");
+    assert_eq!(memory.keys().await.unwrap(), ["k1", "k2"]);
+}
+
+#[tokio::test]
 async fn a_guest_who_is_matched_and_may_not_all_the_same_is_asked_to_sign_in() {
     let executor = FakeExecutor::new(TWO);
     let strength = || refused(Refusal::new(Code::StrengthRequired, "sign in"));
@@ -487,10 +507,9 @@ async fn a_question_about_the_house_is_answered_from_its_pages_and_a_wish_is_not
     let page = "# Returns\n\nSend it back within 30 days. To cancel an order, ask us.\n";
     std::fs::write(pages.path().join("returns.md"), page).unwrap();
     let config = crate::config::KnowledgeConfig::Folder(pages.path().to_owned());
-    let knowledge = crate::knowledge::Knowledge::open(&config).unwrap();
+    let knowledge = Knowledge::open(&config).unwrap();
     let executor = FakeExecutor::new(TWO);
-    let mut talk =
-        Talk::knowing(&executor, std::sync::Arc::new(crate::model::offline::Offline), knowledge);
+    let mut talk = Talk::knowing(&executor, Arc::new(Offline), knowledge);
     let turn = talk.say("within how many days can I send something back?").await;
     assert_eq!(turn.intent(), Intent::Question, "{}", turn.reply);
     assert!(turn.reply.contains("30 days") && turn.reply.contains("returns.md"), "{}", turn.reply);
