@@ -126,7 +126,7 @@ impl From<CallError> for Fault {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.object())).into_response();
-        let seconds = self.again_in.map(|wait| wait.as_secs().saturating_add(1).to_string());
+        let seconds = self.again_in.map(|wait| wait.as_millis().div_ceil(1000).max(1).to_string());
         if let Some(Ok(seconds)) = seconds.map(|text| HeaderValue::from_str(&text)) {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
