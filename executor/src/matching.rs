@@ -66,8 +66,12 @@ impl Desk {
         };
         let matched = Matched { claims, at: now };
         // Whoever was matched before may be somebody else now.
-        let asserted = Subject { strength: Strength::Asserted, ..subject.clone() };
-        let who = Person::of(&asserted.raised(Some(matched.clone()), now));
+        let strength = match subject.strength {
+            Strength::Matched => Strength::Asserted,
+            strength @ (Strength::Asserted | Strength::SignedIn | Strength::Strong) => strength,
+        };
+        let before = Subject { strength, ..subject.clone() };
+        let who = Person::of(&before.raised(Some(matched.clone()), now));
         let within = within(&request.caller, conversation);
         let kept = self.pipeline.store.remember_match(subject, &within, matched).await;
         kept.map_err(|error| unavailable(&error))?;
