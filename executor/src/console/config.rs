@@ -1,5 +1,6 @@
 //! `console` in `executor.yaml`.
 
+mod authorities;
 mod sign_in;
 
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::site::Site;
+pub use authorities::{Authorities, Trusted};
 pub use sign_in::{CertificatesConfig, Endpoints, OidcConfig, SignInConfig};
 
 /// Where a page listens, and as what people know it.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Console;
 use super::answer::said;
-use super::certificate::Shown;
+use super::certificate::Certificate;
 use super::frame::Frame;
 use super::requests::page as html;
 use super::session::Proof;
@@ -82,7 +82,7 @@ struct Enrol<'a> {
 pub(super) async fn page(
     State(console): State<Console>,
     visitor: Option<Visitor>,
-    Shown(shown): Shown,
+    Certificate(shown): Certificate,
     Query(way): Query<Way>,
 ) -> Response {
     let to = local(&way.to);

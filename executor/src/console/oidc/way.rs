@@ -47,8 +47,8 @@ impl Way {
         Some(local(&to).to_owned())
     }
 
-    /// Takes it, once and in time. Strangers can begin one and cannot end it: only what
-    /// somebody signed in with is remembered.
+    /// Takes it, once and in time, before it makes us ask the house's sign-in. That it is
+    /// over is remembered for minutes, and is made known at the pace of those questions.
     pub(super) fn take(&self, ours: &Challenges, now: Timestamp) -> bool {
         self.0.rsplit_once('.').is_some_and(|(question, _)| ours.take(question, now))
     }
