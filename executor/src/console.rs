@@ -37,7 +37,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -49,6 +49,7 @@ use crate::confirm::Confirm;
 use crate::desk::Desk;
 use certificate::Shown;
 use challenge::Challenges;
+pub(crate) use config::check;
 pub use config::{
     Authorities, CertificatesConfig, ConsoleConfig, ConsoleProblem, ConsoleTls, Endpoints,
     OidcConfig, SignInConfig, Trusted, address,
@@ -85,11 +86,6 @@ pub async fn serve(
     desk: Desk,
 ) -> anyhow::Result<SocketAddr> {
     let (site, clients) = (config.site()?, Clients::of(sign_in, trusted.certificates));
-    ensure!(
-        clients.is_none() || config.tls.is_some(),
-        "`sign_in.certificates` needs `console.tls`: an ingress that speaks TLS sees the \
-         browser's certificate, and the executor does not"
-    );
     let clock = Arc::clone(&desk.pipeline.clock);
     let open = |config| Oidc::open(config, trusted.oidc, &site, clock);
     let oidc = sign_in.oidc.as_ref().map(open).transpose()?;

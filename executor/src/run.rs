@@ -265,6 +265,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     })?);
     let policy = Arc::new(policy::load(&config.policy, &catalog)?);
     tracing::info!(digest = policy.digest(), "policy loaded");
+    console::check(config, policy.people())?;
     let vault = Vault::open(&config.credentials)?;
     let connections =
         Connections::build(&config.connections, &catalog, &vault).map_err(|problems| {

@@ -98,6 +98,7 @@ impl Console {
     fn by_certificate(&self, shown: Option<SpiffeId>) -> Result<String, Turned> {
         let id = shown.ok_or_else(Turned::no_certificate)?;
         let Some(person) = self.desk.pipeline.policy.people().of_certificate(id.as_str()) else {
+            tracing::info!(certificate = %id, "not signed in: nobody in the policy");
             return Err(Turned::nobody(format!("certificates: [\"{id}\"]")));
         };
         self.begin_session(person, Proof::Certificate(id))

@@ -1,6 +1,7 @@
 //! `console` in `executor.yaml`.
 
 mod authorities;
+mod check;
 mod sign_in;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 
 use super::site::Site;
 pub use authorities::{Authorities, Trusted};
+pub(crate) use check::check;
 pub use sign_in::{CertificatesConfig, Endpoints, OidcConfig, SignInConfig};
 
 /// Where a page listens, and as what people know it.

@@ -29,10 +29,11 @@ use super::Console;
 use super::challenge::Challenges;
 use super::config::{Authorities, OidcConfig};
 use super::frame::Frame;
+use super::guard::asked_elsewhere;
 use super::requests::page as html;
-use super::session::Proof;
+use super::session::{Proof, veiled};
 use super::sign_in::{Turned, Way as To};
-use super::site::Site;
+use super::site::{Site, sign_in};
 use crate::ports::Clock;
 use provider::{Provider, Trouble};
 use way::Way;
@@ -88,7 +89,14 @@ impl Oidc {
 }
 
 /// `GET /sign-in/oidc`: off to the house's sign-in.
-pub(super) async fn begin(State(console): State<Console>, Query(way): Query<To>) -> Response {
+pub(super) async fn begin(
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Query(way): Query<To>,
+) -> Response {
+    if asked_elsewhere(&headers) {
+        return Redirect::to(&sign_in(&way.to)).into_response();
+    }
     let Some(oidc) = &console.oidc else { return Redirect::to("/sign-in").into_response() };
     let found = match oidc.provider.found().await {
         Ok(found) => found,
@@ -165,6 +173,8 @@ async fn admitted(
     let issuer = provider.issuer().to_owned();
     let people = console.desk.pipeline.policy.people();
     let Some(person) = people.named(&issuer, &subject) else {
+        let sub = veiled(&subject);
+        tracing::info!(issuer, sub, "not signed in: nobody in the policy");
         let [issuer, id] = [issuer, subject].map(serde_json::Value::from);
         return Err(Turned::nobody(format!("subjects:\n  - {{ issuer: {issuer}, id: {id} }}")));
     };

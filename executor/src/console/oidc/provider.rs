@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::document::Document;
+use super::document::{Document, safe};
 use super::seldom::Seldom;
 use super::way::Way;
 use crate::connector;
@@ -103,6 +103,9 @@ impl Provider {
         for (setting, address) in addresses {
             config.reach(ca.as_ref()).to(setting, address, TIMEOUT).map_err(wrong)?;
         }
+        if let Some(Endpoints { authorization, .. }) = &config.endpoints {
+            safe(authorization).map_err(wrong)?;
+        }
         let secret = config.secret_file.as_deref().map(webhook::secret).transpose();
         Ok(Self {
             config: config.clone(),
@@ -156,6 +159,7 @@ impl Provider {
     }
 
     fn ready(&self, document: &Document) -> Result<Found, String> {
+        safe(&document.authorization)?;
         let reach = self.config.reach(self.ca.as_ref());
         reach.to("authorization", &document.authorization, TIMEOUT)?;
         let token = reach.to("token", &document.token, TIMEOUT)?;

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use crate::console::challenge::Challenges;
 use crate::console::site::{Site, local};
 
-/// Longest way back that is remembered, in bytes: a cookie holds four thousand.
-const LONGEST: usize = 2000;
+/// Longest way back that is remembered, in bytes: several cookies go with each request.
+const LONGEST: usize = 400;
 /// How much of the state names the cookie: one browser may begin several at once.
 const NAME: usize = 12;
 
