@@ -26,6 +26,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::console::Trusted;
 use crate::packs::read_dir;
 use crate::ports::{Activation, Files, Store, StoreError};
 
@@ -43,6 +44,8 @@ pub struct Found {
     pub bundle: BTreeMap<String, String>,
     /// The packs' files, by digest.
     pub packs: BTreeMap<String, Files>,
+    /// Who decides who signs in to the console: what was digested, and nothing later.
+    pub trusted: Trusted,
 }
 
 impl Found {
@@ -57,14 +60,15 @@ impl Found {
         if again.as_ref().map(Policy::digest) != Some(policy.digest()) {
             bail!("{shown} was changed while it was read: start again");
         }
+        let trusted = Trusted::read(&config.sign_in)?;
         let mut parts = BTreeMap::from([
             (Part::Policy, policy.digest().to_owned()),
-            (Part::Issuers, issuers(config)?),
+            (Part::Issuers, issuers(config, &trusted)?),
             (Part::Egress, egress(config)?),
         ]);
         let packs = catalog.packs.values();
         parts.extend(packs.map(|pack| (Part::Pack(pack.name.clone()), pack.digest.clone())));
-        Ok(Self { parts, bundle, packs: pack_files(config, catalog)? })
+        Ok(Self { parts, bundle, packs: pack_files(config, catalog)?, trusted })
     }
 }
 
@@ -84,7 +88,7 @@ fn pack_files(config: &Config, catalog: &Catalog) -> anyhow::Result<BTreeMap<Str
 }
 
 /// Who may speak, for whom: the sections as they are written, and every key file.
-fn issuers(config: &Config) -> anyhow::Result<String> {
+fn issuers(config: &Config, trusted: &Trusted) -> anyhow::Result<String> {
     let keys = config.issuers.iter().map(|i| &i.keys);
     let keys = keys.chain(config.frontends.iter().map(|f| &f.keys)).flatten().map(|k| &k.file);
     let authorities = config.issuers.iter().filter_map(|issuer| issuer.ca.as_ref());
@@ -103,7 +107,7 @@ fn issuers(config: &Config) -> anyhow::Result<String> {
     if let (Some(sign_in), Some(sections)) =
         (config.written.get("sign_in"), sections.as_object_mut())
     {
-        let authorities = json!(texts(config.sign_in.authorities())?);
+        let authorities = json!(trusted.texts());
         sections.insert("sign_in".to_owned(), json!({ "sign_in": sign_in, "ca": authorities }));
     }
     Ok(format!("sha256:{}", digest::of("countersign issuers v1", &sections)))

@@ -37,10 +37,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -49,13 +49,15 @@ use crate::confirm::Confirm;
 use crate::desk::Desk;
 use certificate::Shown;
 use challenge::Challenges;
+pub(crate) use config::check;
 pub use config::{
-    CertificatesConfig, ConsoleConfig, ConsoleProblem, ConsoleTls, Endpoints, OidcConfig,
-    SignInConfig, address,
+    Authorities, CertificatesConfig, ConsoleConfig, ConsoleProblem, ConsoleTls, Endpoints,
+    OidcConfig, SignInConfig, Trusted, address,
 };
 use oidc::Oidc;
 use session::Sessions;
 pub use site::Site;
+use tls::Clients;
 use visitor::Visitor;
 
 /// Largest request, in bytes: an assertion is far smaller.
@@ -80,16 +82,13 @@ struct Console {
 pub async fn serve(
     config: &ConsoleConfig,
     sign_in: &SignInConfig,
+    trusted: Trusted,
     desk: Desk,
 ) -> anyhow::Result<SocketAddr> {
-    let (site, clients) = (config.site()?, sign_in.certificates.as_ref());
-    ensure!(
-        clients.is_none() || config.tls.is_some(),
-        "`sign_in.certificates` needs `console.tls`: an ingress that speaks TLS sees the \
-         browser's certificate, and the executor does not"
-    );
+    let (site, clients) = (config.site()?, Clients::of(sign_in, trusted.certificates));
     let clock = Arc::clone(&desk.pipeline.clock);
-    let oidc = sign_in.oidc.as_ref().map(|config| Oidc::open(config, &site, clock)).transpose()?;
+    let open = |config| Oidc::open(config, trusted.oidc, &site, clock);
+    let oidc = sign_in.oidc.as_ref().map(open).transpose()?;
     let router = router(desk, site, oidc)?;
     serve_at(config.address()?, config.tls.as_ref(), clients, router).await
 }
@@ -121,7 +120,7 @@ pub async fn serve_customers(
 pub(crate) async fn serve_at(
     address: SocketAddr,
     tls: Option<&ConsoleTls>,
-    clients: Option<&CertificatesConfig>,
+    clients: Option<Clients>,
     router: Router,
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await;
@@ -176,6 +175,7 @@ fn router(desk: Desk, site: Site, oidc: Option<Oidc>) -> anyhow::Result<Router> 
         .route("/page.css", get(guard::style))
         .layer(DefaultBodyLimit::max(LARGEST))
         .layer(from_fn_with_state(site, guard::guard))
+        .layer(from_fn(certificate::renew))
         .with_state(console))
 }
 

@@ -31,7 +31,7 @@ use crate::activation::Found;
 use crate::config::Config;
 use crate::confirm::Confirm;
 use crate::connector::Connections;
-use crate::console::ConsoleConfig;
+use crate::console::{ConsoleConfig, Trusted};
 use crate::desk::Desk;
 use crate::driver::Driver;
 use crate::flood::Flood;
@@ -84,7 +84,7 @@ pub async fn run(
         crl: config.tls.crl.clone(),
     })?;
     let _alone = alone(&config.state)?;
-    let Opened { desk, watch, survey, witness, publisher, publishing, fenced } =
+    let Opened { desk, watch, survey, witness, publisher, publishing, fenced, trusted } =
         open(&config).await?;
     let surveying = tokio::spawn(survey.run());
     let watching = tokio::spawn(watch.run());
@@ -114,7 +114,7 @@ pub async fn run(
     )
     .await?;
     let console = match &config.console {
-        Some(page) => Some(console::serve(page, &config.sign_in, desk.clone()).await?),
+        Some(page) => Some(console::serve(page, &config.sign_in, trusted, desk.clone()).await?),
         None => None,
     };
     if let Some((config, confirm)) = config.confirm.as_ref().zip(desk.confirm.clone()) {
@@ -248,6 +248,8 @@ pub struct Opened {
     pub publisher: JoinHandle<()>,
     /// Ends the publisher after one last round.
     pub publishing: CancellationToken,
+    /// Who decides who signs in to the console.
+    pub trusted: Trusted,
     /// Cancelled once another executor took over from this one, which has to stop then.
     pub fenced: CancellationToken,
 }
@@ -263,6 +265,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     })?);
     let policy = Arc::new(policy::load(&config.policy, &catalog)?);
     tracing::info!(digest = policy.digest(), "policy loaded");
+    console::check(config, policy.people())?;
     let vault = Vault::open(&config.credentials)?;
     let connections =
         Connections::build(&config.connections, &catalog, &vault).map_err(|problems| {
@@ -345,7 +348,16 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         origin: site.as_ref().map_or("", |site| site.origin()).into(),
         confirm: config.confirm.as_ref().map(Confirm::open).transpose()?.map(Arc::new),
     };
-    Ok(Opened { desk, watch, survey, witness, publisher, publishing, fenced })
+    Ok(Opened {
+        desk,
+        watch,
+        survey,
+        witness,
+        publisher,
+        publishing,
+        fenced,
+        trusted: found.trusted,
+    })
 }
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {

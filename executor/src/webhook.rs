@@ -13,6 +13,7 @@ use url::Url;
 use crate::connector::config::EgressConfig;
 use crate::connector::egress::{Hosts, check_literal};
 use crate::connector::network::Network;
+use crate::connector::tls::Ca;
 use crate::connector::{Kept, client};
 
 /// Header of the signature: `t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`.
@@ -70,7 +71,7 @@ impl Webhook {
         };
         check_literal(&egress, &url).map_err(|denied| denied.to_string())?;
         Ok(Self {
-            client: client(&egress, to.ca, CONNECT, Kept::Never)?,
+            client: client(&egress, to.ca.map(Ca::In), CONNECT, Kept::Never)?,
             secret: to.secret.map(secret).transpose()?,
             room: Semaphore::new(AT_ONCE),
             queue: Semaphore::new(QUEUE),

@@ -20,6 +20,7 @@ pub mod receipt;
 pub mod refusal;
 #[cfg(feature = "net")]
 pub mod span;
+pub mod spiffe;
 #[cfg(feature = "net")]
 pub mod telemetry;
 pub mod tlog;

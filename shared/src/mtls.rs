@@ -9,7 +9,6 @@
 //! What is absent: TLS 1.2, anonymous clients, session resumption, early data, and host names.
 //! A peer is its SPIFFE id, on both sides, and nothing else.
 
-mod identity;
 mod material;
 
 mod contents;
@@ -20,9 +19,9 @@ mod serve;
 
 mod connect;
 
+pub use crate::spiffe::{IdentityError, SpiffeId, SpiffePattern};
 pub use connect::{AddressError, channel, connect};
 pub use contents::optional;
-pub use identity::{IdentityError, SpiffeId, SpiffePattern};
 pub use listener::{HandshakeLimits, Incoming, PeerIdentity, PeerStream, accept, bind};
 pub use material::{Material, MaterialError, MaterialFiles};
 pub use serve::{ConnectionLimits, StopSignal, serve_until, server};

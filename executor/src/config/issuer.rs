@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::connector::network::Network;
 use crate::connector::reach::Reach;
+use crate::connector::tls::Ca;
 
 /// One who vouches for subjects of a tenant.
 #[derive(Debug, Clone, Deserialize)]
@@ -99,7 +100,7 @@ impl Issuer {
     /// How `jwks` may be reached.
     pub(crate) fn reach(&self) -> Reach<'_> {
         Reach {
-            ca: self.ca.as_deref(),
+            ca: self.ca.as_deref().map(Ca::In),
             private_networks: &self.private_networks,
             plain_http: self.plain_http,
         }

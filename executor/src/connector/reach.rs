@@ -1,7 +1,6 @@
 //! What an issuer publishes and answers, fetched under the egress guard: https to the one
 //! host of the address, unless the configuration says otherwise.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Client;
@@ -9,13 +8,14 @@ use url::Url;
 
 use super::config::EgressConfig;
 use super::network::Network;
+use super::tls::Ca;
 use super::{Kept, client, egress};
 
 /// What the configuration allows beside the public internet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reach<'a> {
-    /// PEM file of certificate authorities trusted beside the system's.
-    pub(crate) ca: Option<&'a Path>,
+    /// Certificate authorities trusted beside the system's.
+    pub(crate) ca: Option<Ca<'a>>,
     /// Networks that are not public and may be dialled all the same.
     pub(crate) private_networks: &'a [Network],
     /// Whether an address may be plain `http`.

@@ -5,7 +5,6 @@ mod after;
 #[cfg(test)]
 mod faults;
 
-use std::path::Path;
 use std::time::Duration;
 
 use countersign_core::answer::{Barrier, Sent};
@@ -65,7 +64,8 @@ impl Connection {
         vault: &Vault,
     ) -> Result<Self, String> {
         let connect = CONNECT.min(pack.timeout / 2);
-        let client = |kept| client(&config.egress, config.ca.as_deref(), connect, kept);
+        let client =
+            |kept| client(&config.egress, config.ca.as_deref().map(tls::Ca::In), connect, kept);
         Ok(Self {
             account: Account {
                 account: config.account.clone(),
@@ -298,7 +298,7 @@ fn denied(id: &str, claim: &str) -> Sent {
 /// configuration says otherwise; it repeats nothing.
 pub(crate) fn client(
     egress: &EgressConfig,
-    ca: Option<&Path>,
+    ca: Option<tls::Ca<'_>>,
     connect: Duration,
     kept: Kept,
 ) -> Result<Client, String> {

@@ -7,8 +7,17 @@ use std::sync::Arc;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 
+/// Authorities trusted beside the system's, in PEM.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ca<'a> {
+    /// As the file has them now.
+    In(&'a Path),
+    /// As that file had them when their digest was activated.
+    Read(&'a Path, &'a str),
+}
+
 /// Client settings for HTTP.
-pub(super) fn config(ca: Option<&Path>) -> Result<ClientConfig, String> {
+pub(super) fn config(ca: Option<Ca<'_>>) -> Result<ClientConfig, String> {
     let mut config = client(ca)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -16,11 +25,11 @@ pub(super) fn config(ca: Option<&Path>) -> Result<ClientConfig, String> {
 
 /// Client settings that trust the system's authorities and those in `ca`. Where the
 /// system has none and `ca` is absent, every handshake fails.
-pub(crate) fn client(ca: Option<&Path>) -> Result<ClientConfig, String> {
+pub(crate) fn client(ca: Option<Ca<'_>>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca {
-        add_file(&mut roots, path)?;
+    if let Some(ca) = ca {
+        add(&mut roots, ca)?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
@@ -30,12 +39,17 @@ pub(crate) fn client(ca: Option<&Path>) -> Result<ClientConfig, String> {
         .with_no_client_auth())
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+fn add(roots: &mut RootCertStore, ca: Ca<'_>) -> Result<(), String> {
+    let (Ca::In(path) | Ca::Read(path, _)) = ca;
     let wrong = |error: &dyn std::fmt::Display| {
         format!("`ca` {}: {error}: it must hold certificates in PEM", path.display())
     };
+    let pem = match ca {
+        Ca::In(path) => &std::fs::read_to_string(path).map_err(|e| wrong(&e))?,
+        Ca::Read(_, pem) => pem,
+    };
     let mut found = 0;
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))? {
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         roots.add(certificate.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))?;
         found += 1;
     }

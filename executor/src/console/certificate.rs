@@ -2,11 +2,14 @@
 //! one: what an ingress writes into a header is believed by nobody here.
 
 use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 use axum::Form;
-use axum::extract::{ConnectInfo, FromRequestParts, State};
-use axum::http::header::SET_COOKIE;
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::{CONNECTION, SET_COOKIE};
 use axum::http::request::Parts;
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::serve::IncomingStream;
 use countersign_shared::mtls::SpiffeId;
@@ -17,38 +20,69 @@ use super::sign_in::{Turned, Way};
 use super::site::local;
 use super::tls::Accepted;
 
+/// How long a handshake's proof counts: what was revoked or has expired since is found by
+/// the next one. That of services is as old at most.
+const COUNTS: Duration = Duration::from_secs(300);
+/// Answers end their connection from so long before, so that who is busy notices nothing.
+const BEFORE: Duration = Duration::from_secs(60);
+
 /// Whom the certificate of a connection names, where one was shown: the handshake has
 /// proved it.
 #[derive(Debug, Clone)]
-pub(super) struct Shown(pub(super) Option<SpiffeId>);
+pub(super) struct Shown {
+    pub(super) id: Option<SpiffeId>,
+    /// When the proof counts no more.
+    pub(super) until: Instant,
+}
+
+/// Whom the certificate names, as long as its proof counts.
+pub(super) struct Certificate(pub(super) Option<SpiffeId>);
 
 impl axum::extract::connect_info::Connected<IncomingStream<'_, Accepted>> for Shown {
     fn connect_info(stream: IncomingStream<'_, Accepted>) -> Self {
         let (_, tls) = stream.io().get_ref();
         let leaf = tls.peer_certificates().and_then(<[_]>::first);
-        Self(leaf.and_then(|leaf| SpiffeId::from_certificate(leaf).ok()))
+        let id = leaf.and_then(|leaf| SpiffeId::from_certificate(leaf).ok());
+        Self { id, until: Instant::now() + COUNTS }
     }
 }
 
 impl Shown {
     /// Of the connection that a request came by.
     pub(super) fn by(parts: &Parts) -> Option<&SpiffeId> {
-        parts.extensions.get::<ConnectInfo<Self>>().and_then(|ConnectInfo(shown)| shown.0.as_ref())
+        let ConnectInfo(shown) = parts.extensions.get::<ConnectInfo<Self>>()?;
+        shown.id.as_ref().filter(|_| Instant::now() < shown.until)
+    }
+
+    fn is_over_soon(&self) -> bool {
+        self.id.is_some() && self.until.saturating_duration_since(Instant::now()) < BEFORE
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Shown {
+/// Around every answer: a connection that shows a certificate ends in time, and the next
+/// one proves it again.
+pub(super) async fn renew(request: Request, next: Next) -> Response {
+    let shown = request.extensions().get::<ConnectInfo<Shown>>();
+    let over = shown.is_some_and(|ConnectInfo(shown)| shown.is_over_soon());
+    let mut response = next.run(request).await;
+    if over {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+impl<S: Sync> FromRequestParts<S> for Certificate {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(Self::by(parts).cloned()))
+        Ok(Self(Shown::by(parts).cloned()))
     }
 }
 
 /// `POST /sign-in/certificate`.
 pub(super) async fn sign_in(
     State(console): State<Console>,
-    Shown(shown): Shown,
+    Certificate(shown): Certificate,
     Form(way): Form<Way>,
 ) -> Response {
     let to = local(&way.to);
@@ -64,6 +98,7 @@ impl Console {
     fn by_certificate(&self, shown: Option<SpiffeId>) -> Result<String, Turned> {
         let id = shown.ok_or_else(Turned::no_certificate)?;
         let Some(person) = self.desk.pipeline.policy.people().of_certificate(id.as_str()) else {
+            tracing::info!(certificate = %id, "not signed in: nobody in the policy");
             return Err(Turned::nobody(format!("certificates: [\"{id}\"]")));
         };
         self.begin_session(person, Proof::Certificate(id))

@@ -1,5 +1,7 @@
 //! `console` in `executor.yaml`.
 
+mod authorities;
+mod check;
 mod sign_in;
 
 use std::net::SocketAddr;
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::site::Site;
+pub use authorities::{Authorities, Trusted};
+pub(crate) use check::check;
 pub use sign_in::{CertificatesConfig, Endpoints, OidcConfig, SignInConfig};
 
 /// Where a page listens, and as what people know it.

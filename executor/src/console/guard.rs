@@ -51,6 +51,12 @@ fn posted_elsewhere(site: &Site, method: &Method, headers: &HeaderMap) -> bool {
     changes && headers.get(ORIGIN).is_none_or(|origin| origin != site.origin())
 }
 
+/// Whether another site's page has the browser ask; one that does not say is believed.
+pub(super) fn asked_elsewhere(headers: &HeaderMap) -> bool {
+    let from = headers.get("sec-fetch-site");
+    from.is_some_and(|from| !matches!(from.to_str(), Ok("same-origin" | "same-site" | "none")))
+}
+
 /// The pages' script.
 pub(super) async fn script() -> Response {
     let text = include_str!("pages/page.js");
@@ -86,6 +92,17 @@ mod tests {
         assert!(elsewhere(Method::POST, HeaderMap::new()), "nobody says from where");
         assert!(elsewhere(Method::PUT, HeaderMap::new()));
         assert!(!elsewhere(Method::GET, HeaderMap::new()), "a link is no change");
+    }
+
+    #[test]
+    fn no_other_site_begins_a_sign_in() {
+        let from = |site: &str| {
+            let name = HeaderName::from_static("sec-fetch-site");
+            asked_elsewhere(&HeaderMap::from_iter([(name, site.parse().unwrap())]))
+        };
+        assert!(from("cross-site") && from("") && from("other"));
+        assert!(!from("same-origin") && !from("same-site") && !from("none"));
+        assert!(!asked_elsewhere(&HeaderMap::new()));
     }
 
     #[test]

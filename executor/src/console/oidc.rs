@@ -11,6 +11,7 @@
 
 mod document;
 mod provider;
+mod seldom;
 mod way;
 
 use std::sync::Arc;
@@ -26,12 +27,13 @@ use url::Url;
 
 use super::Console;
 use super::challenge::Challenges;
-use super::config::OidcConfig;
+use super::config::{Authorities, OidcConfig};
 use super::frame::Frame;
+use super::guard::asked_elsewhere;
 use super::requests::page as html;
-use super::session::Proof;
+use super::session::{Proof, veiled};
 use super::sign_in::{Turned, Way as To};
-use super::site::Site;
+use super::site::{Site, sign_in};
 use crate::ports::Clock;
 use provider::{Provider, Trouble};
 use way::Way;
@@ -41,7 +43,7 @@ pub(super) const BACK: &str = "/sign-in/oidc/back";
 
 /// The house's sign-in, and the questions of those who are on their way to it.
 pub(super) struct Oidc {
-    provider: Provider,
+    provider: Arc<Provider>,
     ways: Challenges,
     redirect: String,
 }
@@ -70,11 +72,13 @@ impl Oidc {
     /// Settings that cannot be used; no randomness.
     pub(super) fn open(
         config: &OidcConfig,
+        ca: Option<Authorities>,
         site: &Site,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let redirect = format!("{}{BACK}", site.origin());
-        Ok(Self { provider: Provider::open(config, clock)?, ways: Challenges::new()?, redirect })
+        let provider = Arc::new(Provider::open(config, ca, clock)?);
+        Ok(Self { provider, ways: Challenges::new()?, redirect })
     }
 
     /// What people know it by.
@@ -85,7 +89,14 @@ impl Oidc {
 }
 
 /// `GET /sign-in/oidc`: off to the house's sign-in.
-pub(super) async fn begin(State(console): State<Console>, Query(way): Query<To>) -> Response {
+pub(super) async fn begin(
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Query(way): Query<To>,
+) -> Response {
+    if asked_elsewhere(&headers) {
+        return Redirect::to(&sign_in(&way.to)).into_response();
+    }
     let Some(oidc) = &console.oidc else { return Redirect::to("/sign-in").into_response() };
     let found = match oidc.provider.found().await {
         Ok(found) => found,
@@ -147,20 +158,23 @@ async fn admitted(
     // Mix-up (RFC 9207): an answer of another issuer brings no code of this one.
     let named = answer.iss.as_deref();
     if named.map_or(found.document.names_itself, |iss| iss != provider.issuer()) {
-        tracing::warn!(issuer = provider.issuer(), "an answer is of another issuer");
-        return Err(turned(Trouble::Refused));
+        return Err(turned(provider.refuse("an answer is of another issuer")));
     }
     let code = match (&answer.code, &answer.error) {
         (Some(code), None) => code,
         (None | Some(_), _) => return Err(Turned::declined()),
     };
-    let subject = provider.subject(&found, code, under, redirect).await.map_err(turned)?;
+    let place = provider.place().await.map_err(turned)?;
+    // Before the code is redeemed: one sign-in that was begun is one question to the house.
     if !under.take(&oidc.ways, console.desk.pipeline.clock.now()) {
         return Err(Turned::stale());
     }
+    let subject = provider.subject(place, &found, code, under, redirect).await.map_err(turned)?;
     let issuer = provider.issuer().to_owned();
     let people = console.desk.pipeline.policy.people();
     let Some(person) = people.named(&issuer, &subject) else {
+        let sub = veiled(&subject);
+        tracing::info!(issuer, sub, "not signed in: nobody in the policy");
         let [issuer, id] = [issuer, subject].map(serde_json::Value::from);
         return Err(Turned::nobody(format!("subjects:\n  - {{ issuer: {issuer}, id: {id} }}")));
     };

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Console;
 use super::answer::said;
-use super::certificate::Shown;
+use super::certificate::Certificate;
 use super::frame::Frame;
 use super::requests::page as html;
 use super::session::Proof;
@@ -82,7 +82,7 @@ struct Enrol<'a> {
 pub(super) async fn page(
     State(console): State<Console>,
     visitor: Option<Visitor>,
-    Shown(shown): Shown,
+    Certificate(shown): Certificate,
     Query(way): Query<Way>,
 ) -> Response {
     let to = local(&way.to);
@@ -150,11 +150,12 @@ impl Console {
     /// Begins a session; answers with its token.
     pub(super) fn begin_session(&self, person: &Person, proof: Proof) -> Result<String, Turned> {
         let now = self.desk.pipeline.clock.now();
+        let by = proof.to_string();
         let token = self.sessions.begin(&person.id, proof, now).map_err(|error| {
             tracing::error!(%error, "the system gives no randomness");
             Turned::not_now()
         })?;
-        tracing::info!(person = %person.id, "signed in");
+        tracing::info!(person = %person.id, by, "signed in");
         Ok(token)
     }
 }
@@ -181,8 +182,9 @@ impl Turned {
     /// Known elsewhere, and to nobody here.
     pub(super) fn nobody(lines: String) -> Self {
         let text = "Whoever you are there, nobody in the active policy is. If you should be let \
-                    in, give these lines to an operator: they count once they stand in \
-                    people.yaml, at your name, and are activated.";
+                    in, give these lines to an operator, who checks with you, out of band, that \
+                    they are yours: they count once they stand in people.yaml, at your name, \
+                    and are activated.";
         Self { lines, ..Self::new(StatusCode::FORBIDDEN, "Not known here", text) }
     }
 

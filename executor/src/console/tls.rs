@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::config::{CertificatesConfig, ConsoleTls};
+use super::config::{Authorities, ConsoleTls, SignInConfig};
 
 /// Longest handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -31,6 +32,22 @@ const AT_ONCE: usize = 64;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long what was read from the files stands.
 const STANDS: Duration = Duration::from_secs(60);
+
+/// Whose certificates browsers are asked for.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    /// As they were activated, and never read again.
+    ca: Authorities,
+    crl: Option<PathBuf>,
+}
+
+impl Clients {
+    /// Where the configuration asks for certificates.
+    pub(super) fn of(config: &SignInConfig, ca: Option<Authorities>) -> Option<Self> {
+        let crl = config.certificates.as_ref().map(|it| it.crl.clone());
+        ca.zip(crl).map(|(ca, crl)| Self { ca, crl })
+    }
+}
 
 type Connection = (TlsStream<TcpStream>, SocketAddr);
 
@@ -48,12 +65,12 @@ impl Accepted {
     pub(super) fn start(
         listener: TcpListener,
         files: &ConsoleTls,
-        clients: Option<&CertificatesConfig>,
+        clients: Option<Clients>,
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
-        let config = read(files, clients)?;
+        let config = read(files, clients.as_ref())?;
         let (hand, done) = channel(AT_ONCE);
-        tokio::spawn(accept(listener, (files.clone(), clients.cloned()), config, hand));
+        tokio::spawn(accept(listener, (files.clone(), clients), config, hand));
         Ok(Self { address, done })
     }
 }
@@ -76,7 +93,7 @@ impl Listener for Accepted {
 
 async fn accept(
     listener: TcpListener,
-    (files, clients): (ConsoleTls, Option<CertificatesConfig>),
+    (files, clients): (ConsoleTls, Option<Clients>),
     mut config: Arc<ServerConfig>,
     hand: Sender<Connection>,
 ) {
@@ -115,10 +132,7 @@ async fn handshake(
     }
 }
 
-fn read(
-    files: &ConsoleTls,
-    clients: Option<&CertificatesConfig>,
-) -> anyhow::Result<Arc<ServerConfig>> {
+fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<Arc<ServerConfig>> {
     let wrong = |file: &std::path::Path| format!("`tls`: {}", file.display());
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -128,8 +142,9 @@ fn read(
     let builder = ServerConfig::builder_with_provider(provider);
     let builder = match clients {
         None => builder.with_safe_default_protocol_versions()?.with_no_client_auth(),
-        Some(CertificatesConfig { ca, crl }) => {
-            let known = optional(ca, crl.as_deref()).context("`sign_in.certificates`")?;
+        Some(Clients { ca: Authorities { file, pem }, crl }) => {
+            let known = optional(pem.as_bytes(), file, crl.as_deref());
+            let known = known.context("`sign_in.certificates`")?;
             builder.with_protocol_versions(&[&TLS13])?.with_client_cert_verifier(known)
         }
     };
@@ -139,8 +154,11 @@ fn read(
         // A resumed session would skip the certificate, and with it a revocation.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        // In HTTP/1.1 an answer can end its connection: the certificate is proved anew.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    } else {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
@@ -186,6 +204,24 @@ mod tests {
         let mut answer = String::new();
         tls.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+    }
+
+    #[test]
+    fn an_authority_counts_as_it_was_activated_whatever_its_file_says_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = ConsoleTls { cert: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
+        std::fs::write(&files.cert, made.cert.pem()).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        let ca = Authorities::read(&files.cert).unwrap();
+        let clients =
+            Clients { ca: Authorities { file: dir.path().join("ca.pem"), ..ca }, crl: None };
+        std::fs::write(&clients.ca.file, "another's").unwrap();
+        let config = read(&files, Some(&clients)).unwrap();
+        assert_eq!(config.alpn_protocols, [b"http/1.1"], "answers can end connections");
+        // What was revoked is read each time.
+        let revoked = Clients { crl: Some("/absent/crl".into()), ..clients };
+        assert!(format!("{:#}", read(&files, Some(&revoked)).unwrap_err()).contains("/absent/crl"));
     }
 
     #[test]

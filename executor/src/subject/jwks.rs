@@ -20,7 +20,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::Value as Json;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use url::Url;
 
 use crate::connector;
@@ -50,7 +50,7 @@ pub(crate) struct Jwks {
     algorithms: Vec<Algorithm>,
     held: ArcSwapOption<Held>,
     /// One fetches, others wait; when a caller last caused a fetch.
-    asking: Mutex<Option<Timestamp>>,
+    asking: Arc<Mutex<Option<Timestamp>>>,
     used: Notify,
 }
 
@@ -75,7 +75,7 @@ impl Jwks {
             url,
             algorithms: algorithms.unwrap_or(Algorithm::ALL).to_vec(),
             held: ArcSwapOption::empty(),
-            asking: Mutex::default(),
+            asking: Arc::default(),
             used: Notify::new(),
         })
     }
@@ -84,7 +84,11 @@ impl Jwks {
     ///
     /// # Errors
     /// `ISSUER_UNREACHABLE` where there are none.
-    pub(crate) async fn keys(&self, kid: &str, now: Timestamp) -> Result<Arc<Keys>, Refused> {
+    pub(crate) async fn keys(
+        self: &Arc<Self>,
+        kid: &str,
+        now: Timestamp,
+    ) -> Result<Arc<Keys>, Refused> {
         match self.held(now) {
             Some(keys) if keys.contains_key(kid) => return Ok(keys),
             Some(_) | None => self.ask(kid, now).await,
@@ -105,19 +109,26 @@ impl Jwks {
 
     /// A fetch that a caller causes: whoever floods us with names of keys that do
     /// not exist does not flood the issuer.
-    async fn ask(&self, kid: &str, now: Timestamp) {
-        let mut last = self.asking.lock().await;
+    async fn ask(self: &Arc<Self>, kid: &str, now: Timestamp) {
+        let last = Arc::clone(&self.asking).lock_owned().await;
         let held = self.held(now);
         let known = held.as_ref().is_some_and(|keys| keys.contains_key(kid));
         if known || last.is_some_and(|last| age(last, now) < PAUSE) {
             return;
         }
-        // Before the fetch: a caller who hangs up has caused it all the same.
-        *last = Some(now);
-        if self.fetch(now).await && held.is_none() {
-            // The first good fetch leaves room for a rotation right after it.
-            *last = None;
-        }
+        // In a task of its own: a caller who hangs up ends their waiting, not the fetch.
+        tokio::spawn(Arc::clone(self).caused(last, held.is_none(), now)).await.ok();
+    }
+
+    async fn caused(
+        self: Arc<Self>,
+        mut last: OwnedMutexGuard<Option<Timestamp>>,
+        first: bool,
+        now: Timestamp,
+    ) {
+        let fetched = self.fetch(now).await;
+        // The first good fetch leaves room for a rotation right after it.
+        *last = (!(fetched && first)).then_some(now);
         self.used.notify_one();
     }
 

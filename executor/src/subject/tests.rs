@@ -212,6 +212,20 @@ async fn a_rotated_key_is_found_and_floods_of_unknown_ones_reach_nobody() {
 }
 
 #[tokio::test]
+async fn a_caller_who_hangs_up_ends_no_fetch() {
+    let key = Private::ed25519("k");
+    let server = Server::start(&[&key]).await;
+    let all = subjects(&server);
+    let token = key.sign(&claims());
+    {
+        let mut waiting = std::pin::pin!(verify(&all, &token, 0));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    }
+    verify(&all, &token, 1).await.unwrap();
+    assert_eq!(server.asked(), 1, "one fetch, for both");
+}
+
+#[tokio::test]
 async fn many_first_uses_are_one_fetch() {
     let key = Private::ed25519("k");
     let server = Server::start(&[&key]).await;

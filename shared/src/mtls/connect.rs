@@ -14,8 +14,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
-use super::identity::SpiffeId;
 use super::material::Material;
+use crate::spiffe::SpiffeId;
 
 /// For reaching the peer and finishing the handshake, together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -15,9 +15,9 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 use sha2::{Digest, Sha256};
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
-use super::identity::{IdentityError, SpiffeId};
 use super::material::{MaterialError, MaterialFiles};
 use super::verify::{AnyWorkload, OnlyWorkload, Trust};
+use crate::spiffe::{IdentityError, SpiffeId};
 
 const ALPN_HTTP2: &[u8] = b"h2";
 
@@ -144,18 +144,20 @@ fn revocation_lists(
 
 /// Whom a page believes that serves people without a certificate as well: what the
 /// handshake asks for and does not insist on. Its server has to be TLS 1.3 and resume
-/// nothing, or a revocation would be skipped.
+/// nothing, or a revocation would be skipped. `ca` is what the file `named` held; the list
+/// of what was revoked is read now.
 ///
 /// # Errors
 /// When a file cannot be read or says nothing usable.
 pub fn optional(
-    ca: &Path,
+    ca: &[u8],
+    named: &Path,
     crl: Option<&Path>,
 ) -> Result<Arc<dyn ClientCertVerifier>, MaterialError> {
     let provider = aws_lc_rs::default_provider();
     let lists = crl.map(read).transpose()?;
     let lists = revocation_lists(lists.as_deref(), crl)?;
-    let trust = Trust::new(authorities(&read(ca)?, ca)?, lists, &provider);
+    let trust = Trust::new(authorities(ca, named)?, lists, &provider);
     Ok(Arc::new(AnyWorkload { trust: Arc::new(trust), required: false }))
 }
 

@@ -17,8 +17,8 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
-use super::identity::SpiffeId;
 use super::material::Material;
+use crate::spiffe::SpiffeId;
 
 /// After a failed accept (out of file handles, say) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

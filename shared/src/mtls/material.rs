@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
 
 use super::contents::{Contents, Loaded};
-use super::identity::{IdentityError, SpiffeId};
+use crate::spiffe::{IdentityError, SpiffeId};
 
 /// Content is compared rather than watched: Kubernetes swaps a symlink, which inotify misses.
 const POLL_EVERY: Duration = Duration::from_secs(1);

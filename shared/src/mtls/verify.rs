@@ -16,7 +16,7 @@ use webpki::{
     RevocationOptionsBuilder,
 };
 
-use super::identity::{IdentityError, SpiffeId};
+use crate::spiffe::{IdentityError, SpiffeId};
 
 /// The authorities we believe and what they revoked.
 #[derive(Debug)]

@@ -144,7 +144,8 @@ async fn console_sign_in_by_the_house_is_one_browsers_one_answer() {
     refused(victim.clone(), &theirs, stale, "a browser that asked something else").await;
     // A code that was not given for this question: PKCE.
     let injected = with(&own, "code", Some(&value(&theirs, "code")));
-    refused(victim, &injected, no, "another's code").await;
+    refused(victim.clone(), &injected, no, "another's code").await;
+    refused(victim, &own, stale, "one question for one sign-in that was begun").await;
     let mut again = Visitor::new(&house.origin);
     let fresh = asked(&mut again, "/").await;
     refused(again, &with(&fresh, "code", Some(&value(&back, "code"))), no, "a used code").await;

@@ -132,6 +132,7 @@ fn people_are_strict_and_nobody_has_two_votes() {
         (two(&key("k", "keys/none.pem"), "keys: []"), "no file `keys/none.pem`"),
         (two("keys: [{ kid: k, pem: x }]", "keys: []"), "no Ed25519 public key"),
         (two("keys: [{ kid: k }]", "keys: []"), "either `pem` or `file`"),
+        (two("certificates: [\"spiffe://Shop/erin\"]", "keys: []"), "a SPIFFE id"),
         (
             two(
                 &passkey("AAAA"),

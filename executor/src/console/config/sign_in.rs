@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use countersign_core::signed::Algorithm;
 use serde::Deserialize;
 
+use super::authorities::Authorities;
 use crate::connector::network::Network;
 use crate::connector::reach::Reach;
+use crate::connector::tls::Ca;
 
 /// Other ways in than a passkey. What a session may do is the same for all of them.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -81,19 +83,13 @@ impl SignInConfig {
             certificates.flat_map(|one| Some(&mut one.ca).into_iter().chain(&mut one.crl));
         oidc.flatten().chain(certificates)
     }
-
-    /// The authorities that decide who gets in.
-    pub(crate) fn authorities(&self) -> impl Iterator<Item = &PathBuf> {
-        let oidc = self.oidc.iter().filter_map(|oidc| oidc.ca.as_ref());
-        oidc.chain(self.certificates.iter().map(|certificates| &certificates.ca))
-    }
 }
 
 impl OidcConfig {
-    /// How its end points may be reached.
-    pub(crate) fn reach(&self) -> Reach<'_> {
+    /// How its end points may be reached, by the authorities that were activated.
+    pub(crate) fn reach<'a>(&'a self, ca: Option<&'a Authorities>) -> Reach<'a> {
         Reach {
-            ca: self.ca.as_deref(),
+            ca: ca.map(|ca| Ca::Read(&ca.file, &ca.pem)),
             private_networks: &self.private_networks,
             plain_http: self.plain_http,
         }

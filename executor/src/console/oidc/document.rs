@@ -2,6 +2,7 @@
 //! it than is used.
 
 use serde::Deserialize;
+use url::{Host, Url};
 
 use crate::console::config::Endpoints;
 
@@ -54,6 +55,25 @@ impl Document {
     }
 }
 
+/// Whether browsers may be sent to an address: what they type there goes in the clear
+/// unless it is https. `plain_http` is for what the executor asks by itself.
+///
+/// # Errors
+/// Neither https nor this machine, with what to do.
+pub(super) fn safe(authorization: &str) -> Result<(), String> {
+    let url = Url::parse(authorization).map_err(|why| format!("`authorization`: {why}"))?;
+    let here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "https" || here {
+        return Ok(());
+    }
+    Err("`authorization` is not https: people type their passwords there. Use https".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -61,6 +81,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn browsers_are_sent_to_https_or_to_this_machine() {
+        for good in ["https://a.example/a", "http://localhost:1/a", "http://127.0.0.1/a"] {
+            assert_eq!(safe(good), Ok(()), "{good}");
+        }
+        for bad in ["http://a.example/a", "http://10.0.0.1/a", "http://localhost.a.example/", "x"] {
+            assert!(safe(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_document_is_its_own_issuers() {

@@ -16,14 +16,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::document::Document;
+use super::document::{Document, safe};
+use super::seldom::Seldom;
 use super::way::Way;
 use crate::connector;
-use crate::console::config::{Endpoints, OidcConfig};
+use crate::console::config::{Authorities, Endpoints, OidcConfig};
 use crate::ports::Clock;
 use crate::subject::jwks::Jwks;
 use crate::webhook;
@@ -42,10 +44,13 @@ const AT_ONCE: usize = 8;
 /// The house's sign-in. Dials nothing before somebody signs in.
 pub(super) struct Provider {
     config: OidcConfig,
+    /// As they were activated, and never read again.
+    ca: Option<Authorities>,
     secret: Option<SecretString>,
     clock: Arc<dyn Clock>,
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
     room: Semaphore,
+    refused: Seldom,
 }
 
 #[derive(Default)]
@@ -83,7 +88,11 @@ impl Provider {
     ///
     /// # Errors
     /// Addresses or files that cannot be used.
-    pub(super) fn open(config: &OidcConfig, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        config: &OidcConfig,
+        ca: Option<Authorities>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let wrong = |why: String| anyhow!("`sign_in.oidc`: {why}");
         let addresses = match &config.endpoints {
             None => vec![("issuer", &config.issuer)],
@@ -92,15 +101,20 @@ impl Provider {
             }
         };
         for (setting, address) in addresses {
-            config.reach().to(setting, address, TIMEOUT).map_err(wrong)?;
+            config.reach(ca.as_ref()).to(setting, address, TIMEOUT).map_err(wrong)?;
+        }
+        if let Some(Endpoints { authorization, .. }) = &config.endpoints {
+            safe(authorization).map_err(wrong)?;
         }
         let secret = config.secret_file.as_deref().map(webhook::secret).transpose();
         Ok(Self {
             config: config.clone(),
+            ca,
             secret: secret.map_err(wrong)?,
             clock,
-            known: Mutex::default(),
+            known: Arc::default(),
             room: Semaphore::new(AT_ONCE),
+            refused: Seldom::default(),
         })
     }
 
@@ -116,22 +130,46 @@ impl Provider {
 
     /// Its end points; one looks for them, others wait. What was found once stays in use
     /// where it cannot be found again.
-    pub(super) async fn found(&self) -> Result<Arc<Found>, Trouble> {
-        let (mut known, now) = (self.known.lock().await, self.clock.now());
+    pub(super) async fn found(self: &Arc<Self>) -> Result<Arc<Found>, Trouble> {
+        let (known, now) = (Arc::clone(&self.known).lock_owned().await, self.clock.now());
         let since = known.tried.map(|tried| now.duration_since(tried).unsigned_abs());
         let pause = if known.found.is_some() { STANDS } else { PAUSE };
-        if since.is_none_or(|since| since > pause) {
-            known.tried = Some(now);
-            match self.look().await {
-                Ok(document) if known.found.as_ref().is_some_and(|it| it.document == document) => {}
-                Ok(document) => match found(&self.config, &document, &self.clock) {
-                    Ok(found) => known.found = Some(Arc::new(found)),
-                    Err(why) => self.failed(&why),
-                },
+        if since.is_some_and(|since| since <= pause) {
+            return known.found.clone().ok_or(Trouble::Away);
+        }
+        // In a task of its own: a browser that hangs up ends its waiting, not the look.
+        tokio::spawn(Arc::clone(self).renewed(known)).await.unwrap_or(Err(Trouble::Away))
+    }
+
+    async fn renewed(
+        self: Arc<Self>,
+        mut known: OwnedMutexGuard<Known>,
+    ) -> Result<Arc<Found>, Trouble> {
+        let looked = self.look().await;
+        known.tried = Some(self.clock.now());
+        match looked {
+            Ok(document) if known.found.as_ref().is_some_and(|it| it.document == document) => {}
+            Ok(document) => match self.ready(&document) {
+                Ok(found) => known.found = Some(Arc::new(found)),
                 Err(why) => self.failed(&why),
-            }
+            },
+            Err(why) => self.failed(&why),
         }
         known.found.clone().ok_or(Trouble::Away)
+    }
+
+    fn ready(&self, document: &Document) -> Result<Found, String> {
+        safe(&document.authorization)?;
+        let reach = self.config.reach(self.ca.as_ref());
+        reach.to("authorization", &document.authorization, TIMEOUT)?;
+        let token = reach.to("token", &document.token, TIMEOUT)?;
+        let algorithms = self.config.algorithms.as_deref();
+        let jwks = Jwks::new(self.issuer(), &document.jwks, algorithms, reach)?;
+        let (jwks, clock) = (Arc::new(jwks), Arc::clone(&self.clock));
+        let fresh = Arc::clone(&jwks);
+        let fresh = tokio::spawn(async move { fresh.keep_fresh(&*clock).await });
+        let _fresh = AbortOnDropHandle::new(fresh);
+        Ok(Found { document: document.clone(), token, jwks, _fresh })
     }
 
     fn failed(&self, why: &str) {
@@ -144,25 +182,36 @@ impl Provider {
         }
         let address =
             format!("{}/.well-known/openid-configuration", self.issuer().trim_end_matches('/'));
-        let (url, client) = self.config.reach().to("issuer", &address, TIMEOUT)?;
+        let (url, client) = self.config.reach(self.ca.as_ref()).to("issuer", &address, TIMEOUT)?;
         let document: Document = json(client.get(url)).await?;
         document.of(self.issuer())
+    }
+
+    /// Tells, now and again, that strangers bring what does not count.
+    pub(super) fn refuse(&self, why: &str) -> Trouble {
+        if let Some(times) = self.refused.count(self.clock.now()) {
+            tracing::warn!(issuer = self.issuer(), why, times, "sign-ins were refused; the last");
+        }
+        Trouble::Refused
+    }
+
+    /// A place among those whose codes are redeemed; waits for one.
+    pub(super) async fn place(&self) -> Result<SemaphorePermit<'_>, Trouble> {
+        let place = timeout(TIMEOUT, self.room.acquire()).await;
+        place.ok().and_then(Result::ok).ok_or(Trouble::Away)
     }
 
     /// The subject of the ID token that a code is good for.
     pub(super) async fn subject(
         &self,
+        _place: SemaphorePermit<'_>,
         found: &Found,
         code: &str,
         way: &Way,
         redirect: &str,
     ) -> Result<String, Trouble> {
-        let Ok(_place) = self.room.try_acquire() else { return Err(Trouble::Away) };
         let tokens = self.redeem(found, code, way, redirect).await?;
-        let refused = |why: &str| {
-            tracing::warn!(issuer = self.issuer(), why, "an ID token does not count");
-            Trouble::Refused
-        };
+        let refused = |why: &str| self.refuse(&format!("an ID token does not count: {why}"));
         let (token, now) = (tokens.id_token.expose_secret(), self.clock.now());
         let kid = named(token).map_err(|why| refused(&why.to_string()))?.kid;
         let keys = found.jwks.keys(&kid, now).await.map_err(|_| Trouble::Away)?;
@@ -202,8 +251,7 @@ impl Provider {
             }),
             // The words of that answer are not repeated: they are about a credential.
             Ok((status, _)) if status.is_client_error() => {
-                self.failed(&format!("it takes no code of ours: HTTP {}", status.as_u16()));
-                Err(Trouble::Refused)
+                Err(self.refuse(&format!("it takes no code of ours: HTTP {}", status.as_u16())))
             }
             Ok((status, _)) => {
                 self.failed(&format!("HTTP {}", status.as_u16()));
@@ -221,22 +269,6 @@ impl Provider {
         let both = format!("{}:{}", percent(self.client_id()), percent(secret.expose_secret()));
         format!("Basic {}", STANDARD.encode(both))
     }
-}
-
-fn found(
-    config: &OidcConfig,
-    document: &Document,
-    clock: &Arc<dyn Clock>,
-) -> Result<Found, String> {
-    let reach = config.reach();
-    reach.to("authorization", &document.authorization, TIMEOUT)?;
-    let token = reach.to("token", &document.token, TIMEOUT)?;
-    let jwks = Jwks::new(&config.issuer, &document.jwks, config.algorithms.as_deref(), reach)?;
-    let (jwks, clock) = (Arc::new(jwks), Arc::clone(clock));
-    let fresh = Arc::clone(&jwks);
-    let fresh = tokio::spawn(async move { fresh.keep_fresh(&*clock).await });
-    let _fresh = AbortOnDropHandle::new(fresh);
-    Ok(Found { document: document.clone(), token, jwks, _fresh })
 }
 
 async fn json<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T, String> {
@@ -278,6 +310,8 @@ fn subject(claims: &Json, client: &str, nonce: &str) -> Result<String, &'static 
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use serde_json::json;
 
     use super::*;
@@ -309,13 +343,61 @@ mod tests {
         assert_eq!(subject(&endless, "c", "n"), Err("it has no exp"));
     }
 
+    fn at(issuer: &str, ca: Option<Authorities>) -> Arc<Provider> {
+        let config: OidcConfig = serde_json::from_value(json!({
+            "issuer": issuer, "client_id": "c", "plain_http": true,
+            "private_networks": ["127.0.0.0/8"],
+        }))
+        .unwrap();
+        Arc::new(Provider::open(&config, ca, Arc::new(crate::ports::SystemClock)).unwrap())
+    }
+
+    /// A sign-in that publishes its document; how often it was asked for.
+    async fn published() -> (String, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, own) = (Arc::new(AtomicUsize::new(0)), issuer.clone());
+        let counted = Arc::clone(&asked);
+        let document = async move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            axum::Json(json!({
+                "issuer": own, "authorization_endpoint": format!("{own}/a"),
+                "token_endpoint": format!("{own}/t"), "jwks_uri": format!("{own}/k"),
+            }))
+        };
+        let path = "/.well-known/openid-configuration";
+        let router = axum::Router::new().route(path, axum::routing::get(document));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (issuer, asked)
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_ends_no_look() {
+        let (issuer, asked) = published().await;
+        let provider = at(&issuer, None);
+        {
+            let mut waiting = std::pin::pin!(provider.found());
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        assert!(provider.found().await.is_ok());
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "one look, for both");
+    }
+
+    #[tokio::test]
+    async fn an_authority_counts_as_it_was_activated() {
+        let (issuer, _) = published().await;
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let ca = Authorities { file: "/absent/ca.pem".into(), pem: made.cert.pem() };
+        assert!(at(&issuer, Some(ca)).found().await.is_ok(), "its file is not read again");
+    }
+
     #[tokio::test]
     async fn settings_that_cannot_be_are_told_with_a_remedy() {
         let open = |more: Json| {
             let mut settings = json!({ "issuer": "https://login.example", "client_id": "c" });
             settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             let config: OidcConfig = serde_json::from_value(settings).unwrap();
-            let opened = Provider::open(&config, Arc::new(crate::ports::SystemClock));
+            let opened = Provider::open(&config, None, Arc::new(crate::ports::SystemClock));
             opened.err().map(|why| why.to_string()).unwrap_or_default()
         };
         assert_eq!(open(json!({})), "");

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use crate::console::challenge::Challenges;
 use crate::console::site::{Site, local};
 
-/// Longest way back that is remembered, in bytes: a cookie holds four thousand.
-const LONGEST: usize = 2000;
+/// Longest way back that is remembered, in bytes: several cookies go with each request.
+const LONGEST: usize = 400;
 /// How much of the state names the cookie: one browser may begin several at once.
 const NAME: usize = 12;
 
@@ -47,8 +47,8 @@ impl Way {
         Some(local(&to).to_owned())
     }
 
-    /// Takes it, once and in time. Strangers can begin one and cannot end it: only what
-    /// somebody signed in with is remembered.
+    /// Takes it, once and in time, before it makes us ask the house's sign-in. That it is
+    /// over is remembered for minutes, and is made known at the pace of those questions.
     pub(super) fn take(&self, ours: &Challenges, now: Timestamp) -> bool {
         self.0.rsplit_once('.').is_some_and(|(question, _)| ours.take(question, now))
     }

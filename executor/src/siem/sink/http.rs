@@ -10,6 +10,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::Token;
+use crate::connector::tls::Ca;
 use crate::connector::{Kept, client};
 use crate::siem::config::HttpConfig;
 use crate::vault::Vault;
@@ -46,7 +47,7 @@ impl Receiver {
     ) -> Result<Self, String> {
         Ok(Self {
             url: to.url.clone(),
-            client: client(&to.egress(), to.ca.as_deref(), CONNECT, Kept::Pooled)?,
+            client: client(&to.egress(), to.ca.as_deref().map(Ca::In), CONNECT, Kept::Pooled)?,
             vault: vault.clone(),
             credential: to.credential.clone(),
             scheme,

@@ -86,7 +86,8 @@ impl Connector {
 }
 
 fn encrypted(ca: Option<&Path>) -> Result<MakeRustlsConnect, StoreError> {
-    let config = connector::tls::client(ca).map_err(StoreError::Unavailable)?;
+    let config =
+        connector::tls::client(ca.map(connector::tls::Ca::In)).map_err(StoreError::Unavailable)?;
     Ok(MakeRustlsConnect::new(config))
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_shared::spiffe::SpiffeId;
 use jiff::civil::Date;
 
 use super::stand_in::{self, Placed};
@@ -199,8 +200,8 @@ impl Reader<'_> {
 
     fn certificate(&mut self, yaml: &Yaml) -> Option<String> {
         let id = self.file.text(yaml)?;
-        if !id.starts_with("spiffe://") {
-            return self.file.wrong(yaml, "a SPIFFE id such as spiffe://shop.example/erin");
+        if id.parse::<SpiffeId>().is_err() {
+            return self.file.wrong(yaml, "a SPIFFE id such as spiffe://shop.example/people/erin");
         }
         self.only("certificate", yaml.at, id.to_owned())
     }

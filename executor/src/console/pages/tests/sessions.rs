@@ -1,17 +1,45 @@
 //! A session is what began it.
 
+use std::time::{Duration, Instant};
+
 use axum::extract::ConnectInfo;
+use axum::http::header::CONNECTION;
 use countersign_shared::mtls::SpiffeId;
 
 use super::*;
 use crate::console::certificate::Shown;
 
-/// What the operator's page answers to a cookie, over a connection that shows this.
-async fn looked(house: &House, cookie: &str, shown: &str) -> StatusCode {
-    let shown = Shown(shown.parse::<SpiffeId>().ok());
+/// A connection that shows this, and whose proof counts so much longer.
+fn shown(id: &str, counts: Duration) -> ConnectInfo<Shown> {
+    ConnectInfo(Shown { id: id.parse::<SpiffeId>().ok(), until: Instant::now() + counts })
+}
+
+fn over(cookie: &str, connection: ConnectInfo<Shown>) -> Request<Body> {
     let request = Request::get("/activations").header(COOKIE, cookie);
-    let request = request.extension(ConnectInfo(shown)).body(Body::empty()).unwrap();
-    house.ask(request).await.0
+    request.extension(connection).body(Body::empty()).unwrap()
+}
+
+/// What the operator's page answers to a cookie, over a fresh connection that shows this.
+async fn looked(house: &House, cookie: &str, id: &str) -> StatusCode {
+    house.ask(over(cookie, shown(id, Duration::from_secs(300)))).await.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_counts_for_minutes_and_then_is_shown_anew() {
+    let house = house();
+    let own: SpiffeId = "spiffe://t/5".parse().unwrap();
+    let cookie = house.begun("ops", Proof::Certificate(own));
+    let ask = async |id: &str, counts: u64| {
+        let request = over(&cookie, shown(id, Duration::from_secs(counts)));
+        let router = crate::console::pages::routes().with_state(house.console.clone());
+        let router = router.layer(axum::middleware::from_fn(crate::console::certificate::renew));
+        let answer = router.oneshot(request).await.unwrap();
+        (answer.status(), answer.headers().contains_key(CONNECTION))
+    };
+    assert_eq!(ask("spiffe://t/5", 300).await, (StatusCode::OK, false));
+    assert_eq!(ask("spiffe://t/5", 50).await, (StatusCode::OK, true), "it ends soon");
+    assert_eq!(ask("spiffe://t/5", 0).await, (StatusCode::SEE_OTHER, true), "it is over");
+    assert_eq!(ask("", 0).await, (StatusCode::SEE_OTHER, false), "nothing was shown");
 }
 
 #[tokio::test(flavor = "multi_thread")]

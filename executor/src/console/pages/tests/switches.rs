@@ -1,12 +1,17 @@
 //! Switches that are turned by a passkey, and what others learn of them.
 
+use std::time::{Duration, Instant};
+
 use aws_lc_rs::digest::{SHA256, digest};
+use axum::extract::ConnectInfo;
 use countersign_shared::attest::switch_challenge;
+use countersign_shared::mtls::SpiffeId;
 use countersign_shared::receipt::Change;
 use ed25519_dalek::Signer as _;
 use serde_json::json;
 
 use super::*;
+use crate::console::certificate::Shown;
 use crate::switch::Turn;
 
 /// An order as it might be signed: whose, what, for what reason, signed how many seconds
@@ -76,6 +81,38 @@ async fn a_signed_order_counts_once_and_not_after_the_next_change() {
     assert_eq!(house.turn("ops", &on).await.0, StatusCode::CONFLICT, "once more");
     let standing = house.console.desk.pipeline.switches.standing();
     assert!(standing.get(&"all".parse().unwrap()).is_some());
+}
+
+/// A session alone turns nothing, by whatever it was begun: an operator's own words, signed
+/// by nothing, or by somebody else's passkey.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_the_house_or_by_certificate_turns_no_switch() {
+    let house = house();
+    let subject = Proof::Subject { issuer: "i".to_owned(), id: "s5".to_owned() };
+    let own: SpiffeId = "spiffe://t/5".parse().unwrap();
+    let cookies = [subject, Proof::Certificate(own.clone())].map(|proof| house.begun("ops", proof));
+    let mut unsigned = Order("ops", "all", true, "incident", 0, 300).signed();
+    let signed = unsigned.clone();
+    for name in ["credential", "authenticator_data", "client_data", "signature"] {
+        unsigned[name] = json!("");
+    }
+    let others = Order("opu", "all", true, "incident", 0, 300).signed();
+    let turn = async |cookie: &str, order: &Value| {
+        let until = Instant::now() + Duration::from_secs(300);
+        let shown = ConnectInfo(Shown { id: Some(own.clone()), until });
+        let request = Request::post("/switches/answer").header(COOKIE, cookie);
+        let request = request.header(CONTENT_TYPE, "application/json").extension(shown);
+        house.ask(request.body(Body::from(order.to_string())).unwrap()).await.0
+    };
+    let switches = &house.console.desk.pipeline.switches;
+    for cookie in &cookies {
+        for order in [&unsigned, &others] {
+            assert!(turn(cookie, order).await.is_client_error(), "{order}");
+        }
+        assert_eq!(switches.standing().iter().count(), 0);
+    }
+    // What was missing is the passkey, and nothing else.
+    assert_eq!(turn(&cookies[0], &signed).await, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(feature = "net")]
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,7 @@ impl SpiffeId {
     /// # Errors
     /// When the certificate does not parse, or has no URI name, or more than one, or one that is
     /// no SPIFFE id.
+    #[cfg(feature = "net")]
     pub fn from_certificate(certificate: &CertificateDer<'_>) -> Result<Self, IdentityError> {
         let parsed =
             webpki::EndEntityCert::try_from(certificate).map_err(|_| IdentityError::Certificate)?;
