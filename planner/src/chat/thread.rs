@@ -134,10 +134,10 @@ impl Threads {
     /// Keeps how a new turn ended, over a restart.
     pub(super) async fn keep(&self, thread: &str, new: &New, turn: Turn, card: Option<Card>) {
         // Where nothing was decided, the same may be asked again.
-        if !turn.passing {
-            if let Some(row) = new.row(vec![turn], card.into_iter().collect()) {
-                self.memory.end_turn(thread, row).await;
-            }
+        if !turn.passing
+            && let Some(row) = new.row(vec![turn], card.into_iter().collect())
+        {
+            self.memory.end_turn(thread, row).await;
         }
     }
 
