@@ -177,8 +177,9 @@ impl Driver {
 
     /// Looks for the effect once.
     pub async fn look(&self, dispatch: &Dispatch, contract: &Contract) -> Look {
-        let read = self.read_back(dispatch, contract).await;
+        // A read shows what was there when it was asked; its answer may be long on its way.
         let at = self.clock.now();
+        let read = self.read_back(dispatch, contract).await;
         match (read, &contract.body) {
             (Ok((scope, looked)), Body::Write(write)) => {
                 Look { at, sight: verify::judge(write, scope, &looked), looked }

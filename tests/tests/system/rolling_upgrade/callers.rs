@@ -24,6 +24,10 @@ pub struct Met {
     pub turns: AtomicU64,
     /// What was not answered as it should be, whatever a caller could do about it.
     pub errors: Mutex<Vec<String>>,
+    /// What was told honestly not to have begun, and was asked again: a call that its
+    /// connection's end cut off before it was sent, and effects that were halted because the
+    /// disk was too busy to be written to.
+    pub again: AtomicU64,
 }
 
 impl Met {
@@ -46,6 +50,11 @@ impl Met {
     }
 
     fn error(&self, what: String) {
+        if what.contains("operation was canceled") || what.contains("EFFECTS_HALTED") {
+            println!("asked again: {what}");
+            self.again.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
         println!("an error at a caller: {what}");
         self.errors.lock().push(what);
     }

@@ -20,7 +20,7 @@ pub async fn receipts(pair: &Pair) -> Vec<Receipt> {
     let mut audit = pair.audit(Role::Auditor);
     let (mut all, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListReceiptsRequest { page_size: 500, page_token, ..Default::default() };
+        let request = v1::ListReceiptsRequest { page_size: 100, page_token, ..Default::default() };
         let page = audit.list_receipts(request).await.unwrap().into_inner();
         all.extend(page.receipts.iter().map(|r| opened(&r.body, &r.openings).unwrap()));
         if page.next_page_token.is_empty() {
