@@ -76,9 +76,6 @@ use writer::{Batch, Writer};
 /// Memory for pages of the connection that writes: KiB, below zero as SQLite wants it.
 /// Digests fall everywhere in their indexes, so most of these are needed at every commit.
 const CACHE: i64 = -32 * 1024;
-/// Pages in the journal before they are brought into the file, 16 MiB: what many commits
-/// change is brought there once.
-const CHECKPOINT: i64 = 4096;
 
 /// The store in one SQLite file.
 pub struct Sqlite {
@@ -200,7 +197,6 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     // What a savepoint may have to undo stays in memory, and off the disk.
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "cache_size", CACHE)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     plan_once(&connection)?;
     migrate::migrate(&connection)?;
     Ok(connection)
