@@ -11,6 +11,7 @@ use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::note::Note;
 use countersign_shared::tlog::proof::LogProof;
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::chain::chain;
@@ -26,6 +27,8 @@ use crate::turned::Turned;
 const PAGE: u32 = 50;
 /// Most receipts of a page.
 const LARGEST_PAGE: u32 = 500;
+/// A page is no larger, so that a client with gRPC's own bound of 4 MiB takes it. Bytes.
+const FULL: usize = 3 * 1024 * 1024;
 
 /// Serves auditors, and planners for their subjects.
 pub struct AuditService {
@@ -124,6 +127,20 @@ pub(super) fn receipt(mut sealed: SealedReceipt, whole: bool) -> v1::Receipt {
     }
 }
 
+/// As many of these as one answer holds, and at least one; `more` says that there are others.
+fn page(mut receipts: Vec<v1::Receipt>, more: bool) -> v1::ListReceiptsResponse {
+    let mut size = 0_usize;
+    let fits = receipts.iter().take_while(|receipt| {
+        size = size.saturating_add(receipt.encoded_len());
+        size <= FULL
+    });
+    let fits = fits.count().max(1);
+    let more = more || fits < receipts.len();
+    receipts.truncate(fits);
+    let last = receipts.last().filter(|_| more).map(|receipt| receipt.leaf_index.to_string());
+    v1::ListReceiptsResponse { receipts, next_page_token: last.unwrap_or_default() }
+}
+
 #[tonic::async_trait]
 impl Audit for AuditService {
     async fn get_receipt(
@@ -165,11 +182,8 @@ impl Audit for AuditService {
         };
         let found = self.desk.pipeline.store.receipts(query).await.map_err(|e| failed(&e))?;
         let full = u32::try_from(found.len()).is_ok_and(|n| n == limit);
-        let last = found.last().filter(|_| full).map(|s| s.index.to_string());
-        Ok(Response::new(v1::ListReceiptsResponse {
-            receipts: found.into_iter().map(|sealed| receipt(sealed, whole)).collect(),
-            next_page_token: last.unwrap_or_default(),
-        }))
+        let found: Vec<_> = found.into_iter().map(|sealed| receipt(sealed, whole)).collect();
+        Ok(Response::new(page(found, full)))
     }
 
     async fn get_chain(
@@ -274,5 +288,29 @@ impl Audit for AuditService {
         };
         let files = found.ok_or_else(missing)?.into_iter().collect();
         Ok(Response::new(v1::GetBundleResponse { files }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_before_it_is_too_large_to_be_taken() {
+        let of = |leaf_index, size| v1::Receipt {
+            leaf_index,
+            body: vec![0; size],
+            ..v1::Receipt::default()
+        };
+        let pages = |sizes: &[usize], more| {
+            let all = (0..).zip(sizes).map(|(at, size)| of(100 - at, *size)).collect();
+            let page = page(all, more);
+            (page.receipts.len(), page.next_page_token)
+        };
+        assert_eq!(pages(&[10, 10], false), (2, String::new()));
+        assert_eq!(pages(&[10, 10], true), (2, "99".to_owned()));
+        assert_eq!(pages(&[FULL / 2, FULL / 3, FULL / 3, 1], false), (2, "99".to_owned()));
+        assert_eq!(pages(&[FULL + 1, 1], false), (1, "100".to_owned()));
+        assert_eq!(pages(&[], false), (0, String::new()));
     }
 }
