@@ -43,6 +43,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
 use crate::confirm::Confirm;
@@ -132,7 +133,10 @@ pub(crate) async fn serve_at(
             let service = router.into_make_service_with_connect_info::<Shown>();
             spawn(axum::serve(accepted, service).into_future());
         }
-        None => spawn(axum::serve(listener, router).into_future()),
+        None => {
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            spawn(axum::serve(listener, router).into_future());
+        }
     }
     Ok(bound)
 }

@@ -126,6 +126,7 @@ async fn handshake(
     hand: Sender<Connection>,
     _place: OwnedSemaphorePermit,
 ) {
+    let _best_effort = stream.set_nodelay(true);
     // Port checks and broken networks are nobody's fault.
     if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
         hand.send((stream, from)).await.ok();

@@ -96,6 +96,8 @@ pub(super) async fn run(
 type Watched = (Arc<GracefulShutdown>, OwnedSemaphorePermit);
 
 async fn served(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, watched: Watched) {
+    // An answer comes in several writes: the second must not wait for the first to be acknowledged.
+    let _best_effort = stream.set_nodelay(true);
     match tls {
         None => spoken(stream, router, watched).await,
         Some(acceptor) => {

@@ -9,6 +9,7 @@ use anyhow::Context;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -53,6 +54,7 @@ impl Till {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.context("cannot listen on 127.0.0.1")?;
         let address = listener.local_addr()?;
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { address, ledgers })
     }

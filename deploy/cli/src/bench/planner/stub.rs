@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use axum::extract::State;
 use axum::routing::post;
+use axum::serve::ListenerExt as _;
 use axum::{Json as Body, Router};
 use countersign_proto::v1;
 use countersign_proto::v1::audit_server::{Audit, AuditServer};
@@ -78,6 +79,7 @@ impl Stub {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.context("cannot listen on 127.0.0.1")?;
         let model = listener.local_addr()?;
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let own = material(dir, Role::Executor)?;
         let incoming = bind("127.0.0.1:0".parse()?, own, HandshakeLimits::default()).await?;
