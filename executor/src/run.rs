@@ -16,7 +16,7 @@ use countersign_proto::v1::{
 };
 use countersign_shared::drain::Drain;
 use countersign_shared::mtls::{
-    ConnectionLimits, HandshakeLimits, Material, MaterialFiles, bind, serve_until, server,
+    AcceptLimits, ConnectionLimits, Material, MaterialFiles, bind, serve_until, server,
 };
 use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
@@ -101,7 +101,7 @@ pub async fn run(
     let following = tokio::spawn(desk.pipeline.switches.clone().follow(Arc::clone(store)));
     let sweeping = tokio::spawn(sweep(desk.clone()));
     let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock), keep));
-    let incoming = bind(address(&config.listen)?, material, HandshakeLimits::default())
+    let incoming = bind(address(&config.listen)?, material, AcceptLimits::default())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;

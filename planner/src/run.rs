@@ -9,7 +9,7 @@ use anyhow::Context;
 use countersign_proto::v1::planner_server::PlannerServer;
 use countersign_shared::drain::Drain;
 use countersign_shared::mtls::{
-    ConnectionLimits, HandshakeLimits, Material, bind, channel, serve_until, server,
+    AcceptLimits, ConnectionLimits, Material, bind, channel, serve_until, server,
 };
 use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
@@ -129,7 +129,7 @@ pub async fn run(
     let material = Material::open(config.tls.clone())?;
     let executor =
         channel(&config.executor.address, Arc::clone(&material), config.executor.id.clone())?;
-    let incoming = bind(address(&config.listen)?, material, HandshakeLimits::default())
+    let incoming = bind(address(&config.listen)?, material, AcceptLimits::default())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;

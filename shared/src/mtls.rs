@@ -22,7 +22,7 @@ mod connect;
 pub use crate::spiffe::{IdentityError, SpiffeId, SpiffePattern};
 pub use connect::{AddressError, channel, connect};
 pub use contents::optional;
-pub use listener::{HandshakeLimits, Incoming, PeerIdentity, PeerStream, accept, bind};
+pub use listener::{AcceptLimits, Incoming, PeerIdentity, PeerStream, accept, bind};
 pub use material::{Material, MaterialError, MaterialFiles};
 pub use serve::{ConnectionLimits, StopSignal, serve_until, server};
 

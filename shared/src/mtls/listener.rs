@@ -30,24 +30,30 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn bind(
     address: SocketAddr,
     material: Arc<Material>,
-    limits: HandshakeLimits,
+    limits: AcceptLimits,
 ) -> io::Result<Incoming> {
     let listener = TcpListener::bind(address).await?;
     Ok(Incoming { listener, material, limits, handshakes: JoinSet::new(), pause: None })
 }
 
-/// How much patience strangers get.
+/// How much patience strangers get, and how long who came in may stay.
 #[derive(Clone, Copy, Debug)]
-pub struct HandshakeLimits {
+pub struct AcceptLimits {
     /// A handshake that takes longer is dropped.
     pub timeout: Duration,
     /// Handshakes under way at once; further connections wait in the system's queue.
     pub concurrent: usize,
+    /// A connection is cut after this, whatever is under way on it: calls that never end would
+    /// hold one of an old certificate open for ever. Longer than `ConnectionLimits::max_age`, by
+    /// what calls get to finish. Ours, because tonic's own grace cuts calls without the GOAWAY
+    /// before it (0.14.9).
+    pub longest: Duration,
 }
 
-impl Default for HandshakeLimits {
+impl Default for AcceptLimits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), concurrent: 256 }
+        let (timeout, longest) = (Duration::from_secs(5), Duration::from_secs(360));
+        Self { timeout, concurrent: 256, longest }
     }
 }
 
@@ -66,7 +72,7 @@ pub struct PeerIdentity {
 pub struct Incoming {
     listener: TcpListener,
     material: Arc<Material>,
-    limits: HandshakeLimits,
+    limits: AcceptLimits,
     handshakes: JoinSet<Option<PeerStream>>,
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -91,8 +97,8 @@ impl Incoming {
             match ready!(self.listener.poll_accept(cx)) {
                 Ok((stream, address)) => {
                     let material = Arc::clone(&self.material);
-                    let timeout = self.limits.timeout;
-                    self.handshakes.spawn(handshake(material, stream, address, timeout));
+                    let limits = self.limits;
+                    self.handshakes.spawn(handshake(material, stream, address, limits));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -127,6 +133,7 @@ impl Stream for Incoming {
 pub struct PeerStream {
     tls: TlsStream<TcpStream>,
     peer: PeerIdentity,
+    end: Pin<Box<Sleep>>,
 }
 
 impl Connected for PeerStream {
@@ -141,10 +148,13 @@ async fn handshake(
     material: Arc<Material>,
     stream: TcpStream,
     address: SocketAddr,
-    timeout: Duration,
+    AcceptLimits { timeout, longest, .. }: AcceptLimits,
 ) -> Option<PeerStream> {
     match tokio::time::timeout(timeout, identify(&material, stream, address)).await {
-        Ok(Ok(peer)) => Some(peer),
+        Ok(Ok((tls, peer))) => {
+            let end = Box::pin(tokio::time::sleep(longest));
+            Some(PeerStream { tls, peer, end })
+        }
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
             tracing::warn!(%address, %error, "connection refused");
             None
@@ -165,10 +175,10 @@ async fn identify(
     material: &Material,
     stream: TcpStream,
     address: SocketAddr,
-) -> io::Result<PeerStream> {
+) -> io::Result<(TlsStream<TcpStream>, PeerIdentity)> {
     stream.set_nodelay(true)?;
     let (tls, id) = accept(stream, material).await?;
-    Ok(PeerStream { tls, peer: PeerIdentity { id, address } })
+    Ok((tls, PeerIdentity { id, address }))
 }
 
 /// Our end of the handshake on a connection that was accepted, and who is at the other.
@@ -197,6 +207,9 @@ impl AsyncRead for PeerStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.tls).poll_read(cx, buffer)
     }
 }

@@ -13,9 +13,6 @@ pub struct ConnectionLimits {
     /// After this a connection takes no new calls; the peer dials again and so proves itself
     /// again, against the authorities of that moment.
     pub max_age: Duration,
-    /// What calls in progress get to finish after that. Without it they could hold an old
-    /// certificate's connection open for ever.
-    pub max_age_grace: Duration,
     /// A silent connection is asked for a sign of life this often.
     pub keepalive_interval: Duration,
     /// Without an answer for this long it is closed.
@@ -28,7 +25,6 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             max_age: Duration::from_secs(300),
-            max_age_grace: Duration::from_secs(60),
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(10),
             concurrent_streams: 256,
@@ -40,7 +36,6 @@ impl Default for ConnectionLimits {
 pub fn server(limits: ConnectionLimits) -> Server {
     Server::builder()
         .max_connection_age(limits.max_age)
-        .max_connection_age_grace(limits.max_age_grace)
         .http2_keepalive_interval(Some(limits.keepalive_interval))
         .http2_keepalive_timeout(Some(limits.keepalive_timeout))
         .max_concurrent_streams(limits.concurrent_streams)

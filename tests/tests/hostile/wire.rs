@@ -16,7 +16,7 @@ use countersign_proto::v1::audit_server::AuditServer;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::executor_server::ExecutorServer;
 use countersign_shared::mtls::{
-    ConnectionLimits, HandshakeLimits, Material, MaterialFiles, bind, channel, serve_until, server,
+    AcceptLimits, ConnectionLimits, Material, MaterialFiles, bind, channel, serve_until, server,
 };
 use countersign_shared::peer::Guard;
 use tempfile::TempDir;
@@ -41,7 +41,7 @@ impl Port {
         for role in [Role::Executor, Role::Planner, Role::Frontend, Role::Operator] {
             issue(dir.path(), role, dir.path()).unwrap();
         }
-        let limits = HandshakeLimits::default();
+        let limits = AcceptLimits::default();
         let address = "127.0.0.1:0".parse().unwrap();
         let incoming = bind(address, material(&dir, Role::Executor), limits).await.unwrap();
         let address = incoming.local_addr().unwrap().to_string();

@@ -12,7 +12,7 @@ use countersign_proto::v1;
 use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::execute_request::Target;
 use countersign_proto::v1::executor_server::{Executor, ExecutorServer};
-use countersign_shared::mtls::{ConnectionLimits, HandshakeLimits, bind, server};
+use countersign_shared::mtls::{AcceptLimits, ConnectionLimits, bind, server};
 use futures_util::stream;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub fn forward(args: &ForwarderArgs) -> anyhow::Result<ExitCode> {
 async fn serve(dir: &Path) -> anyhow::Result<()> {
     let url = fs::read_to_string(dir.join(TILL)).context("no benchmark's folder")?;
     let address = "127.0.0.1:0".parse()?;
-    let incoming = bind(address, material(dir, Role::Executor)?, HandshakeLimits::default());
+    let incoming = bind(address, material(dir, Role::Executor)?, AcceptLimits::default());
     let incoming = incoming.await?;
     let ready = json!({ "grpc": incoming.local_addr()?.to_string() });
     let (file, part) = (ready_file(dir, NAME), dir.join("forwarder.part"));

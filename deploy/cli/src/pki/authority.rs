@@ -271,7 +271,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use countersign_shared::mtls::{
-        HandshakeLimits, Material, MaterialFiles, bind, channel, serve_until, server,
+        AcceptLimits, Material, MaterialFiles, bind, channel, serve_until, server,
     };
     use tonic_health::pb::HealthCheckRequest;
     use tonic_health::pb::health_client::HealthClient;
@@ -337,7 +337,7 @@ mod tests {
         assert!(executor.reload().unwrap(), "a renewed certificate is taken into use");
 
         let address = "127.0.0.1:0".parse().unwrap();
-        let incoming = bind(address, executor, HandshakeLimits::default()).await.unwrap();
+        let incoming = bind(address, executor, AcceptLimits::default()).await.unwrap();
         let address = incoming.local_addr().unwrap().to_string();
         let router = server(Default::default()).add_routes(Default::default());
         tokio::spawn(serve_until(std::future::pending(), DAY, |stop| {

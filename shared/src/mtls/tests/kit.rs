@@ -20,8 +20,8 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::mtls::{
-    ConnectionLimits, HandshakeLimits, Material, MaterialFiles, PeerIdentity, SpiffeId, bind,
-    channel, serve_until, server,
+    AcceptLimits, ConnectionLimits, Material, MaterialFiles, PeerIdentity, SpiffeId, bind, channel,
+    serve_until, server,
 };
 
 pub(super) const EXECUTOR: &str = "spiffe://test.internal/executor";
@@ -140,17 +140,32 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) async fn start(material: Arc<Material>) -> Self {
-        Self::start_at("127.0.0.1:0", material, HandshakeLimits::default()).await
+        Self::start_at("127.0.0.1:0", material, AcceptLimits::default()).await
+    }
+
+    /// One whose connections take no new calls after so long.
+    pub(super) async fn aging(material: Arc<Material>, max_age: Duration) -> Self {
+        let limits = ConnectionLimits { max_age, ..ConnectionLimits::default() };
+        Self::limited("127.0.0.1:0", material, AcceptLimits::default(), limits).await
     }
 
     pub(super) async fn start_at(
         address: &str,
         material: Arc<Material>,
-        limits: HandshakeLimits,
+        accepts: AcceptLimits,
     ) -> Self {
-        let incoming = bind(address.parse().unwrap(), material, limits).await.unwrap();
+        Self::limited(address, material, accepts, ConnectionLimits::default()).await
+    }
+
+    async fn limited(
+        address: &str,
+        material: Arc<Material>,
+        accepts: AcceptLimits,
+        limits: ConnectionLimits,
+    ) -> Self {
+        let incoming = bind(address.parse().unwrap(), material, accepts).await.unwrap();
         let address = incoming.local_addr().unwrap();
-        let router = server(ConnectionLimits::default()).add_service(HealthServer::new(WhoAsks));
+        let router = server(limits).add_service(HealthServer::new(WhoAsks));
         let (stop, told) = oneshot::channel::<()>();
         let done = tokio::spawn(async move {
             let stop = async { told.await.unwrap_or_default() };
@@ -182,6 +197,12 @@ impl Client {
         Ok(answer.metadata().get("peer").unwrap().to_str().unwrap().to_owned())
     }
 
+    /// The address under which the service saw us.
+    pub(super) async fn where_am_i(&mut self) -> Result<String, Status> {
+        let answer = self.0.check(HealthCheckRequest::default()).await?;
+        Ok(answer.metadata().get("from").unwrap().to_str().unwrap().to_owned())
+    }
+
     /// A call that stays in progress.
     pub(super) async fn hold(&mut self) -> tonic::Streaming<HealthCheckResponse> {
         self.0.watch(HealthCheckRequest::default()).await.unwrap().into_inner()
@@ -205,6 +226,7 @@ impl Health for WhoAsks {
         let peer = request.extensions().get::<PeerIdentity>().expect("a peer identity");
         let mut answer = Response::new(HealthCheckResponse::default());
         answer.metadata_mut().insert("peer", peer.id.as_str().parse().unwrap());
+        answer.metadata_mut().insert("from", peer.address.to_string().parse().unwrap());
         Ok(answer)
     }
 

@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::kit::{Authority, EXECUTOR, PLANNER, Service};
-use crate::mtls::HandshakeLimits;
+use crate::mtls::AcceptLimits;
 
 #[tokio::test]
 async fn the_handler_sees_the_peers_identity() {
@@ -28,7 +28,7 @@ async fn a_channel_dials_again_after_its_service_was_gone() {
     planner.who_am_i().await.unwrap();
     service.stop().await;
     assert_eq!(planner.who_am_i().await.unwrap_err().code(), tonic::Code::Unavailable);
-    let limits = HandshakeLimits::default();
+    let limits = AcceptLimits::default();
     let _again = Service::start_at(&address, ca.material(EXECUTOR), limits).await;
     assert_eq!(planner.who_am_i().await.unwrap(), PLANNER);
 }
@@ -47,7 +47,8 @@ async fn stopping_does_not_wait_for_a_call_that_never_ends() {
 #[tokio::test]
 async fn silent_strangers_are_dropped_and_hold_nobody_up() {
     let ca = Authority::new("ca");
-    let limits = HandshakeLimits { timeout: Duration::from_secs(2), concurrent: 8 };
+    let limits =
+        AcceptLimits { timeout: Duration::from_secs(2), concurrent: 8, ..AcceptLimits::default() };
     let service = Service::start_at("127.0.0.1:0", ca.material(EXECUTOR), limits).await;
     let mut silent = Vec::new();
     for _ in 0..5 {
@@ -63,7 +64,11 @@ async fn silent_strangers_are_dropped_and_hold_nobody_up() {
 #[tokio::test]
 async fn a_full_house_of_strangers_makes_room_in_time() {
     let ca = Authority::new("ca");
-    let limits = HandshakeLimits { timeout: Duration::from_millis(200), concurrent: 1 };
+    let limits = AcceptLimits {
+        timeout: Duration::from_millis(200),
+        concurrent: 1,
+        ..AcceptLimits::default()
+    };
     let service = Service::start_at("127.0.0.1:0", ca.material(EXECUTOR), limits).await;
     let _first = TcpStream::connect(service.address).await.unwrap();
     let _second = TcpStream::connect(service.address).await.unwrap();

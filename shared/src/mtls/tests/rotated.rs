@@ -1,10 +1,11 @@
 //! New files take effect without a restart, and broken ones not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::kit::{Authority, EXECUTOR, Issued, Leaf, PLANNER, Service, id, write};
-use crate::mtls::{Material, MaterialError, MaterialFiles};
+use crate::mtls::{AcceptLimits, Material, MaterialError, MaterialFiles};
 
 #[tokio::test]
 async fn a_new_certificate_counts_for_new_connections_while_old_ones_live() {
@@ -112,4 +113,29 @@ async fn debug_output_shows_no_key() {
     let shown = format!("{material:?} {:?}", material.client_config(&id(EXECUTOR)).unwrap());
     assert!(shown.contains(PLANNER));
     assert!(!key.lines().any(|line| shown.contains(line)), "{shown}");
+}
+
+#[tokio::test]
+async fn a_connection_of_age_is_left_for_a_new_one_without_a_failed_call() {
+    let authority = Authority::new("one");
+    let material = authority.material(EXECUTOR);
+    let service = Service::aging(material, Duration::from_millis(200)).await;
+    let mut client = service.client(&authority.material(PLANNER), EXECUTOR);
+    let held = client.hold().await;
+    let mut from = BTreeSet::new();
+    while from.len() < 4 {
+        from.insert(client.where_am_i().await.expect("no call fails"));
+    }
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_call_that_never_ends_does_not_hold_a_connection_for_ever() {
+    let authority = Authority::new("one");
+    let limits = AcceptLimits { longest: Duration::from_millis(300), ..AcceptLimits::default() };
+    let service = Service::start_at("127.0.0.1:0", authority.material(EXECUTOR), limits).await;
+    let mut client = service.client(&authority.material(PLANNER), EXECUTOR);
+    let mut held = client.hold().await;
+    held.message().await.expect_err("cut");
+    client.who_am_i().await.expect("it dials again");
 }

@@ -15,7 +15,7 @@ use countersign_proto::v1;
 use countersign_proto::v1::audit_server::{Audit, AuditServer};
 use countersign_proto::v1::executor_server::{Executor, ExecutorServer};
 use countersign_shared::codes::Code;
-use countersign_shared::mtls::{ConnectionLimits, HandshakeLimits, bind, server};
+use countersign_shared::mtls::{AcceptLimits, ConnectionLimits, bind, server};
 use countersign_shared::refusal::Refusal;
 use futures_util::stream;
 use serde_json::{Value as Json, json};
@@ -82,7 +82,7 @@ impl Stub {
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let own = material(dir, Role::Executor)?;
-        let incoming = bind("127.0.0.1:0".parse()?, own, HandshakeLimits::default()).await?;
+        let incoming = bind("127.0.0.1:0".parse()?, own, AcceptLimits::default()).await?;
         let executor = incoming.local_addr()?;
         let router = server(ConnectionLimits::default())
             .add_service(ExecutorServer::new(Desk(times)))
