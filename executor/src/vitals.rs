@@ -198,9 +198,12 @@ impl Watch {
     /// Writes, and reads what was written last.
     async fn written(&mut self) -> Result<(), StoreError> {
         let begun = Instant::now();
-        self.store.probe().await?;
-        self.metrics.committed(begun.elapsed());
+        // A look that shows that the store went back says so in its standing.
+        let probed = self.store.probe().await;
+        let took = begun.elapsed();
         self.vitals.stand(&self.store.standing().await?);
+        probed?;
+        self.metrics.committed(took);
         if let Some(at) = newest(&*self.store).await? {
             self.high_water = self.high_water.max(at);
         }

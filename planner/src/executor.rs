@@ -12,10 +12,10 @@ use countersign_proto::v1::{
     ListToolsResponse, MatchSubjectRequest, Proposal, ProposeRequest, RecordTurnRequest,
     WatchActionRequest, WithdrawRequest,
 };
+use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::trace;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use crate::call::{asked, called, timed};

@@ -6,10 +6,10 @@ use std::time::Duration;
 use countersign_proto::v1::audit_client::AuditClient;
 use countersign_proto::v1::{Action, GetCheckpointRequest, GetConsistencyProofRequest};
 use countersign_shared::codes::Code;
+use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::merkle::Hash;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 
 use crate::call::{asked, timed};
 use crate::executor::{CallError, is_sealed};

@@ -7,10 +7,10 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use countersign_shared::codes::Code;
 use countersign_shared::drain::{Drain, STOPPING};
+use countersign_shared::mtls::Channel;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::keep::Keep;

@@ -17,9 +17,11 @@ mod verify;
 mod listener;
 mod serve;
 
+mod channel;
 mod connect;
 
 pub use crate::spiffe::{IdentityError, SpiffeId, SpiffePattern};
+pub use channel::Channel;
 pub use connect::{AddressError, channel, connect};
 pub use contents::optional;
 pub use listener::{AcceptLimits, Incoming, PeerIdentity, PeerStream, accept, bind};

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use countersign_proto::v1::audit_client::AuditClient;
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
-use tonic::transport::Channel;
 
 use crate::demo::place::Place;
 use crate::remote::refused;

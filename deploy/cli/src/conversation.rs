@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use anyhow::{Context as _, bail};
 use countersign_proto::v1::audit_client::AuditClient;
 use countersign_proto::v1::{FindRequest, GetReceiptRequest};
+use countersign_shared::mtls::Channel;
 use countersign_shared::receipt::Receipt;
-use tonic::transport::Channel;
 
 use crate::audit::chain::Recorded;
 use crate::receipts::Logged;

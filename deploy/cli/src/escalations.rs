@@ -14,8 +14,8 @@ use countersign_proto::v1::{
     ReturnEscalationRequest, TakeEscalationRequest,
 };
 use countersign_shared::attest::{AUDIENCE, FinishClaims, FinishType};
+use countersign_shared::mtls::Channel;
 use jiff::Timestamp;
-use tonic::transport::Channel;
 
 use crate::command::OK;
 use crate::remote::{ExecutorArgs, timed};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use countersign_shared::codes::explain;
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use countersign_shared::refusal::Refusal;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 /// Largest answer, in bytes: a page of receipts, or a pack.

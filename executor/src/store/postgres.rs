@@ -29,6 +29,7 @@ mod offline;
 mod persons;
 mod purge;
 mod register;
+mod remembered;
 mod reserved;
 mod restored;
 mod rows;
@@ -56,7 +57,7 @@ use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
 use countersign_shared::tlog::folder::Source;
-use countersign_shared::tlog::key::LogKey;
+use countersign_shared::tlog::key::{LogKey, Signer as _};
 use deadpool_postgres::Transaction;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -81,6 +82,7 @@ pub(crate) use connect::Login;
 use database::Database;
 use fault::Fault;
 use instance::{Instance, fence};
+use remembered::Remembered;
 use reserved::Reserved;
 use seat::{Entry, Refusal, Seat};
 pub use {looks::activated, looks::standing, offline::Offline};
@@ -96,6 +98,7 @@ pub struct Postgres {
     instance: Instance,
     seat: Seat,
     reserved: Arc<Reserved>,
+    remembered: Remembered,
     veil: Veil,
     _renewing: AbortOnDropHandle<()>,
     _following: AbortOnDropHandle<()>,
@@ -122,16 +125,18 @@ impl Postgres {
         let db = Database::new(connector.clone(), config.pool)?;
         let own = Database::new(connector, OWN)?;
         migrate::migrate(&db).await?;
-        history::check(&db.client().await?, &log).await?;
+        let tree = history::load(&db.client().await?, &[log.verifier_key()]).await?;
+        let remembered = Remembered::of(&tree);
         let veil = keys::open_veil(&db, kek).await?;
         let filled = register::fill(&db, &veil, 0).await?;
         let instance = Instance::register(&own, name, lease).await?;
         let reserved = Arc::new(Reserved::default());
         let keep = instance.clone().keep(own.clone(), db.clone(), Arc::clone(&reserved));
         Ok(Self {
-            seat: Seat::take(own.clone(), instance.generation, log),
+            seat: Seat::take(own.clone(), instance.generation, log, remembered.clone()),
             own,
             reserved,
+            remembered,
             _renewing: AbortOnDropHandle::new(tokio::spawn(keep)),
             _following: AbortOnDropHandle::new(tokio::spawn(veil.clone().follow())),
             _filling: AbortOnDropHandle::new(tokio::spawn(register::follow(
@@ -184,7 +189,7 @@ impl Postgres {
             }
             .boxed()
         });
-        fenced.await
+        self.remembered.heard(fenced.await)
     }
 
     /// Writes an entry, and remembers which reservations the journal has now.
@@ -218,16 +223,17 @@ impl Store for Postgres {
     ) -> Result<Result<Taken, Refused>, StoreError> {
         self.reserved.taking(granted.proposal().action());
         let me = self.instance.generation;
-        let asked = Arc::new((granted.clone(), budget.clone()));
-        let claimed = self
-            .db
-            .write(move |db| {
-                let asked = Arc::clone(&asked);
-                async move { claims::claim(db, me, &asked.0, &asked.1, now).await }.boxed()
-            })
-            .await;
+        let asked = Arc::new((granted.clone(), budget.clone(), self.remembered.clone()));
+        let claimed = self.db.write(move |db| {
+            let asked = Arc::clone(&asked);
+            async move {
+                let (granted, budget, remembered) = &*asked;
+                claims::claim(db, me, remembered, (granted, budget), now).await
+            }
+            .boxed()
+        });
         let action = granted.proposal().action();
-        match claimed {
+        match self.remembered.heard(claimed.await) {
             Ok(taken) => Ok(Ok(taken)),
             Err(Fault::Refused(refused)) => {
                 self.reserved.settled(action);
@@ -251,12 +257,13 @@ impl Store for Postgres {
 
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
         let append = Arc::new(veiled::append(&self.veil, seq, &events, state).await?);
-        let (me, work) = (self.instance.generation, Arc::clone(&append));
+        let me = self.instance.generation;
+        let work = Arc::new((Arc::clone(&append), self.remembered.clone()));
         let written = self.write(move |db| {
-            let append = Arc::clone(&work);
+            let work = Arc::clone(&work);
             async move {
-                let wall = standing::wall(db);
-                tokio::try_join!(biased; wall, append.write(db, me)).map(drop)
+                let wall = work.1.wall(db);
+                tokio::try_join!(biased; wall, work.0.write(db, me)).map(drop)
             }
             .boxed()
         });
@@ -437,18 +444,12 @@ impl Store for Postgres {
     }
 
     async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
-        let why = Arc::new(why);
-        let done = self.write(move |db| {
-            let why = Arc::clone(&why);
-            async move { standing::quarantine(db, &why).await }.boxed()
-        });
-        Ok(done.await?)
+        Ok(standing::quarantine(&self.db, why).await?)
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        let db = self.db.client().await?;
-        safety::check(&db).await.map_err(StoreError::Unavailable)?;
-        Ok(self.instance.probe(&db).await?)
+        safety::check(&*self.db.client().await?).await.map_err(StoreError::Unavailable)?;
+        Ok(self.remembered.look(&self.db, &self.instance).await?)
     }
 
     async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {
@@ -527,11 +528,12 @@ impl Store for Postgres {
     }
 
     async fn feed(&self, sink: &str, fed: Fed) -> Result<(), StoreError> {
-        let (me, asked) = (self.instance.generation, Arc::new((sink.to_owned(), fed)));
+        let me = self.instance.generation;
+        let asked = Arc::new((sink.to_owned(), fed, self.remembered.clone()));
         let done = self.write(move |db| {
             let asked = Arc::clone(&asked);
             async move {
-                standing::wall(db).await?;
+                asked.2.wall(db).await?;
                 sinks::feed(db, me, &asked.0, &asked.1).await
             }
             .boxed()

@@ -12,8 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
+use super::channel::Channel;
 use super::material::Material;
 use crate::spiffe::SpiffeId;
 
@@ -33,8 +34,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// It dials at the first call and again whenever the connection is gone, each time with the
 /// material of that moment. Where nobody listens it dials again for a moment: no call was sent, and
-/// behind one address may be several, one of which stops. A call that cannot reach the peer fails
-/// with `UNAVAILABLE`; any other workload at that address is refused in the handshake.
+/// behind one address may be several, one of which stops. For the same reason a call that its
+/// connection's end cut off before it was sent is made once more. A call that cannot reach the peer
+/// fails with `UNAVAILABLE`; any other workload at that address is refused in the handshake.
 ///
 /// # Errors
 /// When `address` is not `host:port`.
@@ -61,7 +63,8 @@ pub fn channel(
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        .connect_with_connector_lazy(connector))
+        .connect_with_connector_lazy(connector)
+        .into())
 }
 
 /// The address of a service is not of the form `host:port`.

@@ -10,6 +10,7 @@
 
 mod kit;
 
+mod cut_off;
 mod reached;
 mod refused;
 mod rotated;

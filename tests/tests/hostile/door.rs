@@ -14,9 +14,9 @@ use countersign_proto::v1::audit_server::Audit as _;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::executor_server::Executor as _;
 use countersign_shared::codes::Code;
+use countersign_shared::mtls::Channel;
 use countersign_shared::peer::Table as _;
 use countersign_shared::refusal::Refusal;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::keys::TENANTS;

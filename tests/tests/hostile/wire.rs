@@ -15,12 +15,12 @@ use countersign_proto::v1::approvals_server::ApprovalsServer;
 use countersign_proto::v1::audit_server::AuditServer;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::executor_server::ExecutorServer;
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{
     AcceptLimits, ConnectionLimits, Material, MaterialFiles, bind, channel, serve_until, server,
 };
 use countersign_shared::peer::Guard;
 use tempfile::TempDir;
-use tonic::transport::Channel;
 
 use super::door::{Door, callers};
 use super::planner::scene;

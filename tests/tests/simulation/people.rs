@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use countersign_proto::v1::planner_client::PlannerClient;
 use countersign_proto::v1::{Card, ConverseRequest, Outcome, TurnAction, converse_response::Event};
+use countersign_shared::mtls::Channel;
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
-use tonic::transport::Channel;
 
 use super::dice::Dice;
 use super::ground::id;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use countersign_shared::mtls::{
-    ConnectionLimits, Material, PeerIdentity, SpiffeId, accept, connect,
+    Channel, ConnectionLimits, Material, PeerIdentity, SpiffeId, accept, connect,
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value as Json;
@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Endpoint;
 use tonic::transport::server::Connected;
-use tonic::transport::{Channel, Endpoint};
 use turmoil::net::{TcpListener, TcpStream};
 
 /// Where services listen.
@@ -80,6 +80,7 @@ pub fn channel(
         .keep_alive_timeout(Duration::from_secs(1))
         .keep_alive_while_idle(true)
         .connect_with_connector_lazy(dial)
+        .into()
 }
 
 /// Writes one frame.

@@ -3,10 +3,10 @@
 use countersign::pki::Role;
 use countersign_proto::v1;
 use countersign_proto::v1::planner_client::PlannerClient;
+use countersign_shared::mtls::Channel;
 use countersign_shared::receipt::{Receipt, opened};
 use countersign_shared::tlog::key::VerifierKey;
 use countersign_shared::tlog::proof::LogProof;
-use tonic::transport::Channel;
 
 use super::support::pair::Pair;
 use super::support::people::Customer;

@@ -5,8 +5,8 @@ use std::fs;
 use countersign::pki::Role;
 use countersign_proto::v1::escalations_client::EscalationsClient;
 use countersign_proto::v1::{self, Action, Escalation, Outcome};
+use countersign_shared::mtls::Channel;
 use countersign_tests::sandbox::{Fault, StaffAct};
-use tonic::transport::Channel;
 
 use super::action_flow::receipt;
 use super::support::hook::Hook;

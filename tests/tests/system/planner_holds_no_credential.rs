@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use countersign_proto::v1;
 use countersign_proto::v1::planner_client::PlannerClient;
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, channel};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tonic::transport::Channel;
 
 use super::support::pair::Pair;
 use super::support::people::Customer;

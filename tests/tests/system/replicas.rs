@@ -17,9 +17,9 @@ use countersign_proto::v1;
 use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::execute_request::Target;
 use countersign_proto::v1::executor_client::ExecutorClient;
+use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
 use super::support::cluster::Cluster;
 use place::Place;

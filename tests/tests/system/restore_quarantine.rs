@@ -30,8 +30,19 @@ struct Done {
     effects: Vec<Effect>,
 }
 
+/// What somebody waits for.
+type Call = tokio::task::JoinHandle<Result<(), tonic::Status>>;
+
 /// Traffic, a backup, more traffic, the end of the machine.
 async fn live(pair: &mut Pair, back_up: impl AsyncFnOnce(&Pair)) -> Done {
+    let call = busy(pair, back_up).await;
+    pair.kill_executor();
+    assert!(call.await.unwrap().is_err(), "it was under way");
+    Done { effects: pair.effects() }
+}
+
+/// The same until something is under way.
+async fn busy(pair: &mut Pair, back_up: impl AsyncFnOnce(&Pair)) -> Call {
     pair.start_planner(OFFLINE);
     let mut before = Desk::new(pair, pair.customer(2), "before");
     assert_eq!(before.cancel("2001").await.unwrap().outcome(), Outcome::Applied);
@@ -48,11 +59,7 @@ async fn live(pair: &mut Pair, back_up: impl AsyncFnOnce(&Pair)) -> Done {
 
     let mut last = Desk::new(pair, pair.customer(1), "last");
     let proposal = last.propose_refund("1004").await.unwrap();
-    let call = last.awaiting_the_shop(&proposal, last.yes(&proposal)).await;
-    drop(last);
-    pair.kill_executor();
-    assert!(call.await.unwrap().is_err(), "it was under way");
-    Done { effects: pair.effects() }
+    last.awaiting_the_shop(&proposal, last.yes(&proposal)).await
 }
 
 /// The newest receipt with its proof, as `receipts show` prints them.

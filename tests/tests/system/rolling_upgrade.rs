@@ -8,8 +8,9 @@
 //!                     then new ones beside, and the old ones told to stop
 //! ```
 //! An error is any answer but the one that was asked for, and any stream that breaks off,
-//! but for two that say that nothing began: they are counted apart, and few. Callers
-//! know only what the services' own channel does: it dials again where nobody listens.
+//! but for one that says that nothing began: these are counted apart, and few. Callers know
+//! only what the services' own channel does: it dials again where nobody listens, and makes a
+//! call once more that was not sent.
 
 mod balancer;
 mod callers;

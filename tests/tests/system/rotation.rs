@@ -94,7 +94,7 @@ async fn stays(pair: Arc<Pair>, count: Arc<Count>) {
     }
 }
 
-async fn ask(mut client: AuditClient<tonic::transport::Channel>) {
+async fn ask(mut client: AuditClient<countersign_shared::mtls::Channel>) {
     let query = v1::ListReceiptsRequest { page_size: 1, ..Default::default() };
     client.list_receipts(query).await.unwrap();
 }

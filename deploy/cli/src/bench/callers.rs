@@ -11,12 +11,12 @@ use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::execute_request::Target;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_shared::codes::Code;
+use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::disk::Disk;
 use super::place::Place;

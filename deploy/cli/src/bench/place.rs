@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use jiff::Timestamp;
 use serde_json::json;
-use tonic::transport::Channel;
 
 use super::postgres::{Database, PASSWORD};
 use super::till::TOKEN;

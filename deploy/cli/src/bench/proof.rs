@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use countersign_proto::v1;
 use countersign_proto::v1::audit_client::AuditClient;
+use countersign_shared::mtls::Channel;
 use countersign_shared::receipt::{Receipt, opened};
 use serde::Serialize;
-use tonic::transport::Channel;
 
 use super::callers::Crowd;
 use super::place::Place;

@@ -8,10 +8,10 @@ use anyhow::Context;
 use countersign_proto::v1::converse_response::Event;
 use countersign_proto::v1::planner_client::PlannerClient;
 use countersign_proto::v1::{Card, ConverseRequest, Turn};
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use countersign_shared::refusal::Refusal;
 use jiff::Timestamp;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 use uuid::Uuid;
 

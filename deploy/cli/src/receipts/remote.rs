@@ -11,9 +11,9 @@ use countersign_proto::v1::{
     ListBundlesRequest, ListReceiptsRequest,
 };
 use countersign_shared::ids::ReceiptId;
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use countersign_shared::refusal::Refusal;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::{Filter, Logged};

@@ -18,7 +18,7 @@ use tokio_postgres::Row;
 use super::database::{all, first, prepare, run};
 use super::fault::Fault;
 use super::instance::fence;
-use super::standing;
+use super::remembered::Remembered;
 use crate::store::booking::{self, Booking};
 use crate::store::known::{self, damaged};
 
@@ -55,8 +55,8 @@ const BOOK: &str = "
 pub(super) async fn claim(
     db: &Transaction<'_>,
     me: i64,
-    granted: &Granted,
-    budget: &Budget,
+    remembered: &Remembered,
+    (granted, budget): (&Granted, &Budget),
     now: Timestamp,
 ) -> Result<Taken, Fault> {
     let proposal = granted.proposal();
@@ -80,7 +80,7 @@ pub(super) async fn claim(
         Ok(found?)
     };
     let ((), (), (_, _, keys, objects_taken, latest, held, sums)) =
-        tokio::try_join!(biased; fence(db, me), standing::wall(db), sent)?;
+        tokio::try_join!(biased; fence(db, me), remembered.wall(db), sent)?;
     let known = Known {
         latest: read_latest(latest.first(), keys == 1)?,
         lock_held_by: held.first().map(id).transpose()?,

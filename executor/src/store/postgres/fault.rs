@@ -20,6 +20,8 @@ pub(super) enum Fault {
     Fenced,
     /// Somebody else was faster: what was read has changed.
     Faster,
+    /// The database has less than this process knows of.
+    Back(String),
 }
 
 impl Fault {
@@ -31,7 +33,7 @@ impl Fault {
                 *code == SqlState::T_R_SERIALIZATION_FAILURE
                     || *code == SqlState::T_R_DEADLOCK_DETECTED
             }),
-            Self::Store(_) | Self::Refused(_) | Self::Fenced => false,
+            Self::Store(_) | Self::Refused(_) | Self::Fenced | Self::Back(_) => false,
         }
     }
 
@@ -43,7 +45,7 @@ impl Fault {
             Self::Db(error) => error.code().is_some_and(|code| {
                 ["22", "23", "54"].iter().any(|class| code.code().starts_with(class))
             }),
-            Self::Fenced | Self::Faster => false,
+            Self::Fenced | Self::Faster | Self::Back(_) => false,
         }
     }
 }
@@ -68,6 +70,7 @@ impl From<Fault> for StoreError {
             Fault::Db(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Self::Conflict,
             Fault::Db(error) => Self::Unavailable(said(&error)),
             Fault::Refused(refused) => Self::Unavailable(refused.message),
+            Fault::Back(_) => Self::Quarantined,
             Fault::Fenced => unavailable(
                 "another executor took over from this one, which did not renew its lease in time: \
                  start it again",

@@ -19,6 +19,7 @@ use tokio_postgres::types::ToSql;
 
 use super::database::{Database, With, all, first, plain, run};
 use super::fault::Fault;
+use super::remembered::Log;
 use crate::ports::{ReceiptQuery, StoreError};
 use crate::store::known::damaged;
 use crate::store::old::first_id;
@@ -66,12 +67,8 @@ fn signed(row: &Row, keys: &[VerifierKey]) -> Result<Tree, Fault> {
     Err(damaged("the log does not lead to its own checkpoint").into())
 }
 
-/// Whether leaves and nodes are those of the tree's row, as far as its edge tells.
-pub(super) async fn check(db: &impl GenericClient, log: &LogKey) -> Result<(), Fault> {
-    load(db, &[log.verifier_key()]).await.map(drop)
-}
-
-/// The log that leaves and nodes are, which one of these keys signed.
+/// The log that leaves and nodes are, as far as the edge of the tree's row tells, which one
+/// of these keys signed.
 pub(super) async fn load(db: &impl GenericClient, keys: &[VerifierKey]) -> Result<Tree, Fault> {
     let sql = "
         SELECT size, edge, root, note, (SELECT coalesce(max(idx) + 1, 0) FROM leaves)
@@ -85,9 +82,9 @@ pub(super) async fn load(db: &impl GenericClient, keys: &[VerifierKey]) -> Resul
     Err(damaged("the log does not lead to its own checkpoint").into())
 }
 
-/// Whether a tree that was seen once is still the beginning of the log.
-pub(super) async fn holds(db: &impl GenericClient, seen: &Tree) -> Result<bool, Fault> {
-    Ok(at(db, seen.size()).await? == *seen)
+/// Whether a log that was seen once is still the beginning of this one.
+pub(super) async fn holds(db: &impl GenericClient, (size, root): Log) -> Result<bool, Fault> {
+    Ok(at(db, size).await?.root() == root)
 }
 
 /// The log as it was at this size.

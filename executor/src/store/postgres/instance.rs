@@ -126,13 +126,18 @@ impl Instance {
         Ok(())
     }
 
-    /// Makes a small write durable.
-    pub(super) async fn probe(&self, db: &impl GenericClient) -> Result<(), Fault> {
-        let sql = "UPDATE executors SET probed_at = clock_timestamp() WHERE generation = $1";
-        match run(db, sql, &[&self.generation]).await? {
-            0 => Err(Fault::Fenced),
-            _ => Ok(()),
-        }
+    /// Makes a small write durable. Answers with what it found there, 0 at first, and with
+    /// what it wrote, which is always more.
+    pub(super) async fn probe(&self, db: &impl GenericClient) -> Result<(i64, i64), Fault> {
+        const PROBE: &str = "
+            UPDATE executors AS own
+            SET probed_at = greatest(clock_timestamp(), was.at + interval '1 microsecond')
+            FROM (SELECT probed_at AS at FROM executors WHERE generation = $1) AS was
+            WHERE own.generation = $1
+            RETURNING coalesce((extract(epoch FROM was.at) * 1000000)::bigint, 0),
+                      (extract(epoch FROM own.probed_at) * 1000000)::bigint";
+        let row = first(db, PROBE, &[&self.generation]).await?.ok_or(Fault::Fenced)?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
     }
 
     /// Generations that are dead, oldest first.

@@ -73,7 +73,21 @@ impl Append {
         )?;
         // Nothing follows on what was erased meanwhile.
         let all = u64::try_from(self.events.len()).is_ok_and(|events| events == written);
-        if changed == 1 && all { Ok(()) } else { Err(StoreError::Conflict.into()) }
+        if changed == 1 && all { Ok(()) } else { Err(self.in_the_way(db, seq).await?) }
+    }
+
+    /// Why it was not written. What a claimed action goes on from was heard to be durable.
+    async fn in_the_way(&self, db: &Transaction<'_>, seq: i64) -> Result<Fault, Fault> {
+        const KNOWN: &str = "
+            SELECT 1 FROM journal WHERE action_id = $1 AND seq = $2::bigint - 1
+            UNION ALL SELECT 1 FROM actions WHERE action_id = $1 AND erased";
+        let action = self.action().as_str();
+        let begins = seq == 0 || self.row.occasion.is_none();
+        if begins || first(db, KNOWN, &[&action, &seq]).await?.is_some() {
+            return Ok(StoreError::Conflict.into());
+        }
+        let why = format!("of {action}, {seq} events were written, and are not there");
+        Ok(Fault::Back(why))
     }
 
     async fn columns(&self, db: &Transaction<'_>, me: i64) -> Result<u64, Fault> {

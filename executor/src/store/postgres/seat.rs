@@ -11,17 +11,17 @@ use countersign_core::error::Refused;
 use countersign_core::switch::{Off, Reach};
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
-use countersign_shared::tlog::merkle::{Hash, Tree, leaf_hash};
+use countersign_shared::tlog::merkle::{Tree, leaf_hash};
 use deadpool_postgres::Transaction;
 use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::database::{Database, first};
 use super::fault::Fault;
 use super::instance::fence;
-use super::{controls, erase, escalations, history, standing};
+use super::remembered::{Log, Remembered, goes_on};
+use super::{controls, erase, escalations, history};
 use crate::ports::{Activation, StoreError};
 use crate::store::known::damaged;
 use crate::store::veiled::{Append, Erasure, LeafRow};
@@ -66,7 +66,7 @@ impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refused(refused) => Self::No(refused),
-            Fault::Store(_) | Fault::Db(_) | Fault::Fenced | Fault::Faster => {
+            Fault::Store(_) | Fault::Db(_) | Fault::Fenced | Fault::Faster | Fault::Back(_) => {
                 Self::Failed(fault.into())
             }
         }
@@ -79,14 +79,13 @@ struct Sequencer {
     db: Database,
     me: i64,
     log: Arc<LogKey>,
-    /// The largest log that this process saw.
-    seen: Arc<Mutex<Tree>>,
+    remembered: Remembered,
 }
 
 impl Seat {
-    pub(super) fn take(db: Database, me: i64, log: Arc<LogKey>) -> Self {
+    pub(super) fn take(db: Database, me: i64, log: Arc<LogKey>, remembered: Remembered) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(Sequencer { db, me, log, seen: Arc::default() }.run(waiting));
+        tokio::spawn(Sequencer { db, me, log, remembered }.run(waiting));
         Self(queue)
     }
 
@@ -142,14 +141,12 @@ impl Sequencer {
 
     async fn commit(&self, entries: Vec<Arc<Entry>>) -> Result<Vec<u64>, Fault> {
         let (this, entries) = (self.clone(), Arc::new(entries));
-        let (tree, indices) = self
-            .db
-            .write(move |db| {
-                let (this, entries) = (this.clone(), Arc::clone(&entries));
-                async move { this.write(db, &entries).await }.boxed()
-            })
-            .await?;
-        *self.seen.lock() = tree;
+        let written = self.db.write(move |db| {
+            let (this, entries) = (this.clone(), Arc::clone(&entries));
+            async move { this.write(db, &entries).await }.boxed()
+        });
+        let (log, indices) = self.remembered.heard(written.await)?;
+        self.remembered.grew(log);
         Ok(indices)
     }
 
@@ -157,12 +154,12 @@ impl Sequencer {
         &self,
         db: &Transaction<'_>,
         entries: &[Arc<Entry>],
-    ) -> Result<(Tree, Vec<u64>), Fault> {
+    ) -> Result<(Log, Vec<u64>), Fault> {
         let each = try_join_all(entries.iter().map(|entry| entry.write(db, self.me)));
         let ((), (), _, (mut tree, before)) = tokio::try_join!(
             biased;
             fence(db, self.me),
-            standing::wall(db),
+            self.remembered.wall(db),
             each,
             self.lock(db)
         )?;
@@ -182,25 +179,18 @@ impl Sequencer {
             history::insert_nodes(db, &nodes),
             history::advance(db, &before, &tree, &note),
         )?;
-        Ok((tree, indices))
+        Ok(((tree.size(), tree.root()), indices))
     }
 
     /// Waits for the seat. Answers with the tree to append to, and as it stands.
-    async fn lock(&self, db: &Transaction<'_>) -> Result<(Tree, (u64, Hash)), Fault> {
+    async fn lock(&self, db: &Transaction<'_>) -> Result<(Tree, Log), Fault> {
+        let known = self.remembered.log();
         let sql = "SELECT size, edge, root, note FROM tree WHERE one = 1 FOR UPDATE";
         let row = first(db, sql, &[]).await?.ok_or_else(|| damaged("the tree's row is gone"))?;
-        let seen = self.seen.lock().clone();
         let tree = history::tree(&row, &self.log)?;
-        // TWO KEEP THE HISTORY: a server that went back to an earlier state forks it.
-        if tree.size() < seen.size() || tree != seen && !history::holds(db, &seen).await? {
-            let (had, has) = (seen.size(), tree.size());
-            let why = format!(
-                "the log had {had} receipts, which are not those of the {has} that it has: the \
-                 database went back in time. Bring back the newer one"
-            );
-            return Err(StoreError::Damaged(why).into());
-        }
         let now = (tree.size(), tree.root());
+        // TWO KEEP THE HISTORY: a server that went back to an earlier state forks it.
+        goes_on(db, known, now).await?;
         Ok((tree, now))
     }
 

@@ -1,18 +1,26 @@
 //! How the store stands towards its own history: one row, absent while nothing is to say.
 
-use deadpool_postgres::{GenericClient, Transaction};
+use std::sync::Arc;
 
-use super::database::{first, run};
+use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::FutureExt as _;
+
+use super::database::{Database, first, run};
 use super::fault::Fault;
-use crate::ports::StoreError;
 use crate::standing::{Quarantine, Standing};
 use crate::store::known::damaged;
 
 const READ: &str = "SELECT body FROM standing WHERE one = 1";
 
 pub(super) async fn read(db: &impl GenericClient) -> Result<Standing, Fault> {
-    let Some(row) = first(db, READ, &[]).await? else { return Ok(Standing::default()) };
-    Ok(serde_json::from_str(row.try_get(0)?).map_err(damaged)?)
+    let row = first(db, READ, &[]).await?;
+    of(row.as_ref().map(|row| row.try_get(0)).transpose()?)
+}
+
+/// What the row says.
+pub(super) fn of(body: Option<&str>) -> Result<Standing, Fault> {
+    let Some(body) = body else { return Ok(Standing::default()) };
+    Ok(serde_json::from_str(body).map_err(damaged)?)
 }
 
 /// The same of a database of any layout. An older one has nothing to say.
@@ -25,22 +33,22 @@ pub(super) async fn of_any(db: &impl GenericClient) -> Result<Standing, Fault> {
     }
 }
 
-/// Nothing that belongs to an action or to the log is written in quarantine.
-pub(super) async fn wall(db: &impl GenericClient) -> Result<(), Fault> {
-    match read(db).await?.quarantine {
-        Some(_) => Err(StoreError::Quarantined.into()),
-        None => Ok(()),
-    }
-}
-
-/// The first reason stays.
-pub(super) async fn quarantine(db: &Transaction<'_>, why: &Quarantine) -> Result<(), Fault> {
-    let mut standing = read(db).await?;
-    if standing.quarantine.is_some() {
-        return Ok(());
-    }
-    standing.quarantine = Some(why.clone());
-    write(db, &standing).await
+/// The first reason stays. Without the fence: an older database may not know who asks.
+pub(super) async fn quarantine(db: &Database, why: Quarantine) -> Result<(), Fault> {
+    let why = Arc::new(why);
+    let set = db.write(move |db| {
+        let why = Arc::clone(&why);
+        async move {
+            let mut standing = read(db).await?;
+            if standing.quarantine.is_some() {
+                return Ok(());
+            }
+            standing.quarantine = Some(Quarantine::clone(&why));
+            write(db, &standing).await
+        }
+        .boxed()
+    });
+    set.await
 }
 
 pub(super) async fn write(db: &Transaction<'_>, standing: &Standing) -> Result<(), Fault> {

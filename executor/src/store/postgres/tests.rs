@@ -6,6 +6,8 @@
     reason = "tests"
 )]
 
+mod lost_commit;
+
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -25,7 +27,7 @@ conform!(super::bed);
 /// A database, and the folder of credentials.
 pub(crate) struct House {
     pub(super) cluster: Cluster,
-    credentials: TempDir,
+    pub(super) credentials: TempDir,
 }
 
 pub(crate) async fn bed() -> House {
@@ -38,7 +40,11 @@ impl House {
     }
 
     fn config(&self) -> PostgresConfig {
-        let host = self.cluster.host().display();
+        Self::config_at(self.cluster.host())
+    }
+
+    fn config_at(host: &Path) -> PostgresConfig {
+        let host = host.display();
         let text = format!(
             "{{ host: '{host}', database: postgres, user: {USER}, tls: 'off', lease: 6s, pool: 8 }}"
         );
@@ -51,8 +57,13 @@ impl House {
     }
 
     pub(super) async fn join(&self, name: &str) -> Result<Postgres, StoreError> {
+        self.join_at(self.cluster.host(), name).await
+    }
+
+    /// By the socket in this folder.
+    async fn join_at(&self, host: &Path, name: &str) -> Result<Postgres, StoreError> {
         let vault = Vault::open(self.credentials.path()).unwrap();
-        Postgres::open(&self.config(), &vault, name, &self.kek(), key()).await
+        Postgres::open(&Self::config_at(host), &vault, name, &self.kek(), key()).await
     }
 
     async fn refuses(&self) -> String {
@@ -174,21 +185,6 @@ async fn who_stops_in_the_seat_loses_it() {
     assert!(late.is_err(), "{late:?}");
 }
 
-#[tokio::test]
-async fn a_database_that_went_back_is_not_sealed_upon() {
-    let house = bed().await;
-    let store = house.join("a").await.unwrap();
-    let root = house.cluster.sql("SELECT encode(root, 'hex') FROM tree");
-    let leaf = |n| refused(lifecycle(&[proposed(n, &format!("i{n}"), "o")]), n).2;
-    store.seal(leaf(1), None).await.unwrap();
-    house.cluster.sql(&format!(
-        "UPDATE tree SET size = 0, note = '', edge = '', root = decode('{root}', 'hex');
-         DELETE FROM leaves; DELETE FROM nodes"
-    ));
-    let error = store.seal(leaf(2), None).await.unwrap_err();
-    assert!(error.to_string().contains("went back in time"), "{error}");
-}
-
 /// A longer one of the same name by the same key, as a server that was promised to another has it.
 #[tokio::test]
 async fn a_log_that_grew_another_way_is_not_sealed_upon() {
@@ -206,8 +202,10 @@ async fn a_log_that_grew_another_way_is_not_sealed_upon() {
     let copy = house.credentials.path().join("copy");
     other.cluster.dump(&copy);
     house.cluster.restore(&copy);
-    let error = store.seal(leaf(4), None).await.unwrap_err().to_string();
-    assert!(error.contains("not those of the 2"), "{error}");
+    assert_eq!(store.seal(leaf(4), None).await, Err(StoreError::Quarantined));
+    store.probe().await.unwrap();
+    let why = store.standing().await.unwrap().quarantine.unwrap().why;
+    assert!(why.contains("not those of the 2"), "{why}");
     assert_eq!(house.cluster.sql("SELECT size FROM tree"), "2");
 }
 

@@ -13,15 +13,14 @@ use rcgen::{
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::mtls::{
-    AcceptLimits, ConnectionLimits, Material, MaterialFiles, PeerIdentity, SpiffeId, bind, channel,
-    serve_until, server,
+    AcceptLimits, Channel, ConnectionLimits, Material, MaterialFiles, PeerIdentity, SpiffeId, bind,
+    channel, serve_until, server,
 };
 
 pub(super) const EXECUTOR: &str = "spiffe://test.internal/executor";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign::pki::Role;
 use countersign_proto::v1;
 use countersign_proto::v1::planner_client::PlannerClient;
-use tonic::transport::Channel;
+use countersign_shared::mtls::Channel;
 
 use crate::activations::sign;
 use crate::support::pair::{ISSUER, Pair};

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign::pki::{Role, init_ca, issue};
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use tempfile::TempDir;
-use tonic::transport::Channel;
 
 use crate::people::Signer;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use countersign::pki::Role;
 use countersign_proto::v1::executor_client::ExecutorClient;
-use tonic::transport::Channel;
+use countersign_shared::mtls::Channel;
 
 use super::place::Place;
 use crate::support::bins;

@@ -53,3 +53,36 @@ async fn restore_quarantine_postgres() {
     verifies(&pair, "state/log", "log.pub");
     pair.stop();
 }
+
+/// Nobody was stopped: the one that runs notices at once, and what is under way says nothing
+/// of its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn restore_quarantine_postgres_under_a_running_executor() {
+    let cluster = Cluster::start(&[]);
+    let mut pair = on_postgres(&cluster).await;
+    let copied = pair.path("yesterday.dump");
+    let call = busy(&mut pair, async |_| cluster.dump(&copied)).await;
+    cluster.restore(&copied);
+    let mut desk = Desk::new(&pair, pair.customer(3), "at once");
+    let code = refusal(desk.propose_cancel("4001").await).code;
+    assert!(["QUARANTINED", "EFFECTS_HALTED"].contains(&code.as_str()), "{code}");
+    drop(desk);
+    let done = Done { effects: pair.effects() };
+    while !pair.readiness().1.contains("quarantine") {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    only_reads(&pair, "went back in time", true).await;
+    assert!(call.await.unwrap().is_err(), "it has no receipt");
+
+    pair.kill_executor();
+    cluster.sql("UPDATE executors SET expires_at = expires_at - interval '1 day'");
+    let (ran, said) = recover(&pair, &["--from", "state/log", "--from", "planner-state"]);
+    assert!(ran && said.contains("the log goes on") && said.contains("Missing: 0"), "{said}");
+    planner_goes_on(&pair, &said);
+    pair.restart_executor_after_kill();
+    pair.start_planner(OFFLINE);
+    asked_again(&pair, &done, ["ALREADY_DONE", "ALREADY_DONE", "read_back"]).await;
+    published(&pair).await;
+    verifies(&pair, "state/log", "log.pub");
+    pair.stop();
+}

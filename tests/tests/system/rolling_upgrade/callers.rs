@@ -7,8 +7,8 @@ use std::time::Duration;
 use countersign_proto::v1;
 use countersign_proto::v1::converse_response::Event;
 use countersign_proto::v1::planner_client::PlannerClient;
+use countersign_shared::mtls::Channel;
 use parking_lot::Mutex;
-use tonic::transport::Channel;
 
 use super::house::House;
 use crate::support::wishes::{Kind, Left, Wish};
@@ -24,9 +24,8 @@ pub struct Met {
     pub turns: AtomicU64,
     /// What was not answered as it should be, whatever a caller could do about it.
     pub errors: Mutex<Vec<String>>,
-    /// What was told honestly not to have begun, and was asked again: a call that its
-    /// connection's end cut off before it was sent, and effects that were halted because the
-    /// disk was too busy to be written to.
+    /// What was told honestly not to have begun, and was asked again: effects that were halted
+    /// because the disk was too busy to be written to.
     pub again: AtomicU64,
 }
 
@@ -50,7 +49,7 @@ impl Met {
     }
 
     fn error(&self, what: String) {
-        if what.contains("operation was canceled") || what.contains("EFFECTS_HALTED") {
+        if what.contains("EFFECTS_HALTED") {
             println!("asked again: {what}");
             self.again.fetch_add(1, Ordering::SeqCst);
             return;

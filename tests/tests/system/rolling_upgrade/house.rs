@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use countersign::pki::Role;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::planner_client::PlannerClient;
-use tonic::transport::Channel;
+use countersign_shared::mtls::Channel;
 
 use super::balancer::{Balancer, Takes};
 use crate::support::change;

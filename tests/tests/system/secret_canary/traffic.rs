@@ -108,7 +108,7 @@ async fn every_rpc(to: &Deployment, heard: &Heard, role: Role) {
     queue(heard, EscalationsClient::new(channel())).await;
 }
 
-async fn queue(heard: &Heard, mut queue: EscalationsClient<tonic::transport::Channel>) {
+async fn queue(heard: &Heard, mut queue: EscalationsClient<countersign_shared::mtls::Channel>) {
     let list = v1::ListEscalationsRequest::default();
     let listed = heard.rpc(queue.list_escalations(list).await).unwrap_or_default();
     let none = v1::Escalation::default();

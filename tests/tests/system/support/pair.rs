@@ -10,10 +10,10 @@ use countersign::pki::{Role, init_ca, issue};
 use countersign_proto::v1::audit_client::AuditClient;
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::planner_client::PlannerClient;
+use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
 use countersign_tests::sandbox::{Effect, Sandbox};
 use tempfile::TempDir;
-use tonic::transport::Channel;
 
 use super::change::{shipped_pack, shipped_policy};
 use super::people::{Customer, Signer};

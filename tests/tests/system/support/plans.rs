@@ -6,10 +6,10 @@ use countersign_proto::v1;
 use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::execute_request::Target;
 use countersign_proto::v1::executor_client::ExecutorClient;
+use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use countersign_tests::sandbox::Fault;
 use serde_json::Value;
-use tonic::transport::Channel;
 
 use super::pair::Pair;
 use super::people::Customer;

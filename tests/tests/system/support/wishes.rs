@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::{Action, ActionState, Proposal};
+use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use jiff::Timestamp;
 use serde_json::json;
-use tonic::transport::Channel;
 
 use super::change;
 use super::pair::{ISSUER, Pair};
