@@ -4,13 +4,10 @@
 ARG BASE=rust:1.95-bookworm
 FROM ${BASE} AS build
 ARG SOURCE_DATE_EPOCH=0
-ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} CARGO_INCREMENTAL=0
+ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}
 WORKDIR /src
 COPY . .
-# No path of the machine that builds is in the binary, so that two builds are the same bytes.
-ENV RUSTFLAGS="--remap-path-prefix=/src=/countersign --remap-path-prefix=/usr/local/cargo=/cargo -Cstrip=symbols"
-RUN cargo build --locked --release -p countersign-executor --bin executor \
- && deploy/images/rootfs target/release/executor /rootfs executor/packs
+RUN deploy/images/build executor /rootfs
 
 FROM scratch
 COPY --from=build /rootfs/ /

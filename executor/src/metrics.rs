@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::contract::{Catalog, Contract};
+use countersign_shared::mtls::Ends;
 use countersign_shared::receipt::Receipt;
 
 use crate::siem::SinkConfig;
@@ -93,6 +94,17 @@ impl Metrics {
     pub fn fed(&self, sink: &str, behind: u64) {
         let sink = self.0.closed.sink(sink);
         self.families().siem_behind.get_or_create(&[("sink", sink)]).set(gauge(behind));
+    }
+
+    /// When certificate, authorities and revocation lists in use run out.
+    pub fn ends(&self, ends: Ends) {
+        let told = &self.families().tls_ends;
+        let of = |what: &str| told.get_or_create(&[("of", what.to_owned())]);
+        of("certificate").set(ends.certificate);
+        of("authorities").set(ends.authorities);
+        if let Some(end) = ends.revocations {
+            of("revocations").set(end);
+        }
     }
 
     fn called(&self, contract: &Contract, result: &'static str, took: Duration) {

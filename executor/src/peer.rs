@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countersign_core::gates::Gate;
+use countersign_shared::codes::Code;
 use countersign_shared::mtls::{SpiffeId, SpiffePattern};
 use countersign_shared::peer::Table;
 
 use crate::config::Callers;
+use crate::metrics::Metrics;
 
 /// What an identity may be allowed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,16 +92,23 @@ impl Caller {
 }
 
 /// The table with the configured identities.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Authorize {
     callers: Arc<Callers>,
+    metrics: Metrics,
 }
 
 impl Authorize {
     /// With the configured identities.
     #[must_use]
     pub fn new(callers: Callers) -> Self {
-        Self { callers: Arc::new(callers) }
+        Self { callers: Arc::new(callers), metrics: Metrics::default() }
+    }
+
+    /// Counts there whom it turns away.
+    #[must_use]
+    pub fn telling(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The role in which an identity may call a method.
@@ -133,5 +142,9 @@ impl Table for Authorize {
     fn caller(&self, method: &str, id: &SpiffeId) -> Option<Caller> {
         let role = self.role(method, id)?;
         Some(Caller { id: id.clone(), role, tenants: self.tenants(id) })
+    }
+
+    fn turned_away(&self, code: Code) {
+        self.metrics.refused(code.name());
     }
 }

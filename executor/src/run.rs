@@ -101,16 +101,16 @@ pub async fn run(
     let following = tokio::spawn(desk.pipeline.switches.clone().follow(Arc::clone(store)));
     let sweeping = tokio::spawn(sweep(desk.clone()));
     let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock), keep));
-    let incoming = bind(address(&config.listen)?, material, AcceptLimits::default())
+    let incoming = bind(address(&config.listen)?, Arc::clone(&material), AcceptLimits::default())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
     let (drain, length) = (Drain::default(), config.drain.unsigned_abs());
+    let metrics = &desk.pipeline.metrics;
     let admin = status::serve(
         address(&config.admin)?,
-        desk.pipeline.vitals.clone(),
-        drain.clone(),
-        desk.pipeline.metrics.clone(),
+        (desk.pipeline.vitals.clone(), drain.clone()),
+        (metrics.clone(), material),
     )
     .await?;
     let console = match &config.console {
@@ -122,7 +122,7 @@ pub async fn run(
     }
     let tiles = log::serve(&config.log, config.state.join("log")).await?;
     let told = notify::start(&config.notify, desk.clone())?;
-    let fed = siem::start(&config, store, clock, &desk.pipeline.metrics)?;
+    let fed = siem::start(&config, store, clock, metrics)?;
     if let Some(file) = ready_file {
         Ready { grpc, admin, console, chat: None, log: tiles }.announce(file)?;
     }
@@ -140,7 +140,7 @@ pub async fn run(
     let names = config.issuers.iter().map(|i| (i.tenant.clone(), i.issuer.clone()));
     let names: BTreeSet<_> = names.collect();
     let router = server(ConnectionLimits::default())
-        .layer(Guard::new(Authorize::new(config.callers)))
+        .layer(Guard::new(Authorize::new(config.callers).telling(metrics.clone())))
         .layer(Traced)
         .add_service(health_service)
         .add_service(reflection)

@@ -1,11 +1,12 @@
 //! Plain HTTP for probes, on its own port: kubelet speaks no mutual TLS.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::{
-    Json, Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get,
-};
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use countersign_shared::drain::{Drain, STOPPING};
+use countersign_shared::mtls::Material;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -15,16 +16,15 @@ use crate::vitals::Vitals;
 /// The text format that Prometheus asks for first.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves `/healthz` (the process lives), `/readyz` (effects may begin, and it was not told to stop) and `/metrics` until
-/// the process ends.
+/// Serves `/healthz` (the process lives), `/readyz` (effects may begin, and it was not told to
+/// stop) and `/metrics` until the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
 pub async fn serve(
     address: SocketAddr,
-    vitals: Vitals,
-    drain: Drain,
-    metrics: Metrics,
+    (vitals, drain): (Vitals, Drain),
+    (metrics, material): (Metrics, Arc<Material>),
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
@@ -32,13 +32,18 @@ pub async fn serve(
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state((vitals, drain))
-        .route("/metrics", get(async move || ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text())));
+        .route("/metrics", get(async move || told(&metrics, &material)));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the status pages have stopped");
         }
     });
     Ok(bound)
+}
+
+fn told(metrics: &Metrics, material: &Material) -> ([(HeaderName, &'static str); 1], String) {
+    metrics.ends(material.ends());
+    ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text())
 }
 
 async fn ready(State((vitals, drain)): State<(Vitals, Drain)>) -> (StatusCode, Json<Value>) {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
+use countersign_shared::codes::Code;
+use countersign_shared::mtls::Ends;
 use jiff::Timestamp;
 
 use crate::budget::{Budgets, Left};
@@ -52,6 +54,26 @@ impl Metrics {
     /// Whether the executor's history is believed.
     pub fn distrusted(&self, distrusted: bool) {
         self.0.distrusted.set(distrusted.into());
+    }
+
+    /// Whether the executor answers.
+    pub fn reached(&self, reached: bool) {
+        self.0.reached.set(reached.into());
+    }
+
+    /// When certificate, authorities and revocation lists in use run out.
+    pub fn ends(&self, ends: Ends) {
+        let of = |what: &str| self.0.tls_ends.get_or_create(&[("of", what.to_owned())]);
+        of("certificate").set(ends.certificate);
+        of("authorities").set(ends.authorities);
+        if let Some(end) = ends.revocations {
+            of("revocations").set(end);
+        }
+    }
+
+    /// The planner itself refused a call.
+    pub(crate) fn refused(&self, code: Code) {
+        self.0.refusals.get_or_create(&[("code", code.name().to_owned())]).inc();
     }
 
     pub(crate) fn asked(&self, asked: &Asked<'_>) {

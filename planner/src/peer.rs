@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use countersign_shared::codes::Code;
 use countersign_shared::mtls::{SpiffeId, SpiffePattern};
 use countersign_shared::peer::Table;
+
+use crate::metrics::Metrics;
 
 /// Methods that frontends may call. A method that is not in it can be called by nobody.
 pub const TABLE: &[&str] = &[
@@ -16,16 +19,23 @@ pub const TABLE: &[&str] = &[
 ];
 
 /// The table with the configured identities.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Authorize {
     callers: Arc<Vec<SpiffePattern>>,
+    metrics: Metrics,
 }
 
 impl Authorize {
     /// With the configured identities.
     #[must_use]
     pub fn new(callers: Vec<SpiffePattern>) -> Self {
-        Self { callers: Arc::new(callers) }
+        Self { callers: Arc::new(callers), metrics: Metrics::default() }
+    }
+
+    /// Counts there whom it turns away.
+    #[must_use]
+    pub fn telling(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Whether this identity may call this method.
@@ -41,6 +51,10 @@ impl Table for Authorize {
 
     fn caller(&self, method: &str, id: &SpiffeId) -> Option<()> {
         self.allows(method, id).then_some(())
+    }
+
+    fn turned_away(&self, code: Code) {
+        self.metrics.refused(code);
     }
 }
 

@@ -36,7 +36,7 @@ use crate::model::routed::{Routed, Tier};
 use crate::peer::Authorize;
 use crate::record::Recorder;
 use crate::service::PlannerService;
-use crate::status;
+use crate::status::{self, Seen};
 
 /// How long turns under way may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -129,13 +129,14 @@ pub async fn run(
     let material = Material::open(config.tls.clone())?;
     let executor =
         channel(&config.executor.address, Arc::clone(&material), config.executor.id.clone())?;
-    let incoming = bind(address(&config.listen)?, material, AcceptLimits::default())
+    let incoming = bind(address(&config.listen)?, Arc::clone(&material), AcceptLimits::default())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
     let drain = Drain::default();
-    let (at, looked_at) = (address(&config.admin)?, (executor.clone(), keep.clone()));
-    let admin = status::serve(at, looked_at, drain.clone(), metrics)
+    let seen =
+        Seen { executor: executor.clone(), keep: keep.clone(), material, drain: drain.clone() };
+    let admin = status::serve(address(&config.admin)?, seen, metrics.clone())
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;
     let turns = TaskTracker::new();
@@ -168,7 +169,7 @@ pub async fn run(
     let http = chat.map(|address| address.to_string()).unwrap_or_default();
     tracing::info!(%grpc, %admin, chat = http, model = model.name(), "planner ready");
     let router = server(ConnectionLimits::default())
-        .layer(Guard::new(Authorize::new(config.callers)))
+        .layer(Guard::new(Authorize::new(config.callers).telling(metrics)))
         .layer(Traced)
         .add_service(health_service)
         .add_service(reflection)

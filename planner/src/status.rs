@@ -1,13 +1,14 @@
 //! Plain HTTP for probes, on its own port: kubelet speaks no mutual TLS.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use countersign_shared::codes::Code;
 use countersign_shared::drain::{Drain, STOPPING};
-use countersign_shared::mtls::Channel;
+use countersign_shared::mtls::{Channel, Material};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -21,15 +22,27 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// A probe waits this long for the executor.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Serves `/healthz` (the process lives) and `/readyz` (the executor answers, its
-/// history is believed, and it was not told to stop) and `/metrics` until the process ends.
+/// What the pages tell of, each a handle that others share.
+#[derive(Clone)]
+pub struct Seen {
+    /// The way to the executor.
+    pub executor: Channel,
+    /// Whether its history is believed.
+    pub keep: Keep,
+    /// When what proves this planner runs out.
+    pub material: Arc<Material>,
+    /// Whether it was told to stop.
+    pub drain: Drain,
+}
+
+/// Serves `/healthz` (the process lives), `/readyz` (the executor answers, its history is
+/// believed, and it was not told to stop) and `/metrics` until the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
 pub async fn serve(
     address: SocketAddr,
-    (executor, keep): (Channel, Keep),
-    drain: Drain,
+    seen: Seen,
     metrics: Metrics,
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
@@ -37,8 +50,8 @@ pub async fn serve(
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state((executor, keep.clone(), drain))
-        .route("/metrics", get(async move || told(&keep, &metrics).await));
+        .with_state(seen.clone())
+        .route("/metrics", get(async move || told(&seen, &metrics).await));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the status pages have stopped");
@@ -47,28 +60,34 @@ pub async fn serve(
     Ok(bound)
 }
 
-async fn told(keep: &Keep, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
-    metrics.distrusted(keep.distrust().is_some());
+async fn told(seen: &Seen, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
+    metrics.distrusted(seen.keep.distrust().is_some());
+    metrics.reached(reached(seen.executor.clone()).await.is_ok());
+    metrics.ends(seen.material.ends());
     ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text_at(Timestamp::now()).await)
 }
 
-async fn ready(
-    State((executor, keep, drain)): State<(Channel, Keep, Drain)>,
-) -> (StatusCode, Json<Value>) {
-    if drain.has_begun() {
+async fn ready(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
+    if seen.drain.has_begun() {
         return not_ready(STOPPING);
     }
-    if let Some(why) = keep.distrust() {
+    if let Some(why) = seen.keep.distrust() {
         return not_ready(&format!("{}: {why}", Code::HistoryDistrusted.name()));
     }
+    match reached(seen.executor).await {
+        Ok(()) => (StatusCode::OK, Json(json!({ "ready": true }))),
+        Err(why) => not_ready(&why),
+    }
+}
+
+/// Whether the executor answers this planner, or why not.
+async fn reached(executor: Channel) -> Result<(), String> {
     let mut health = HealthClient::new(executor);
-    let asked = tokio::time::timeout(PATIENCE, health.check(HealthCheckRequest::default())).await;
-    let why = match asked {
-        Ok(Ok(_)) => return (StatusCode::OK, Json(json!({ "ready": true }))),
-        Ok(Err(status)) => format!("the executor answers {:?}", status.code()),
-        Err(_elapsed) => "the executor does not answer".to_owned(),
-    };
-    not_ready(&why)
+    match tokio::time::timeout(PATIENCE, health.check(HealthCheckRequest::default())).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(status)) => Err(format!("the executor answers {:?}", status.code())),
+        Err(_elapsed) => Err("the executor does not answer".to_owned()),
+    }
 }
 
 fn not_ready(why: &str) -> (StatusCode, Json<Value>) {

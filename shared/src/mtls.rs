@@ -12,6 +12,7 @@
 mod material;
 
 mod contents;
+mod ends;
 mod verify;
 
 mod listener;
@@ -24,6 +25,7 @@ pub use crate::spiffe::{IdentityError, SpiffeId, SpiffePattern};
 pub use channel::Channel;
 pub use connect::{AddressError, channel, connect};
 pub use contents::optional;
+pub use ends::Ends;
 pub use listener::{AcceptLimits, Incoming, PeerIdentity, PeerStream, accept, bind};
 pub use material::{Material, MaterialError, MaterialFiles};
 pub use serve::{ConnectionLimits, StopSignal, serve_until, server};

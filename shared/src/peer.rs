@@ -17,6 +17,9 @@ pub trait Table: Clone {
 
     /// The caller, where the table lets this identity call this method.
     fn caller(&self, method: &str, id: &SpiffeId) -> Option<Self::Caller>;
+
+    /// A call was turned away with this code: whoever counts refusals is told.
+    fn turned_away(&self, code: Code);
 }
 
 /// Holds each call against a table.
@@ -67,8 +70,9 @@ where
             return Either::Left(self.inner.call(request));
         }
         tracing::warn!(method, "a caller was turned away");
-        let refusal =
-            Refusal::new(Code::CallerNotAllowed, "this identity may not call this method");
+        let code = Code::CallerNotAllowed;
+        self.table.turned_away(code);
+        let refusal = Refusal::new(code, "this identity may not call this method");
         Either::Right(ready(Ok(refusal.into_status().into_http())))
     }
 }
@@ -80,15 +84,17 @@ mod tests {
     use std::convert::Infallible;
     use std::future::Future;
     use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::task::Waker;
 
     use super::*;
 
     const PLANNER: &str = "spiffe://demo/planner";
 
-    /// Lets one planner call one method.
-    #[derive(Clone)]
-    struct One;
+    /// Lets one planner call one method, and counts whom it turns away.
+    #[derive(Clone, Default)]
+    struct One(Arc<AtomicU32>);
 
     impl Table for One {
         type Caller = String;
@@ -96,10 +102,16 @@ mod tests {
         fn caller(&self, method: &str, id: &SpiffeId) -> Option<String> {
             (method == "/x/Known" && id.as_str() == PLANNER).then(|| id.as_str().to_owned())
         }
+
+        fn turned_away(&self, code: Code) {
+            assert_eq!(code, Code::CallerNotAllowed);
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
-    /// What came of a call: the gRPC status, and the caller that the service heard.
-    fn call(method: &str, peer: Option<&str>) -> (Option<String>, Option<String>) {
+    /// What came of a call: the gRPC status, the caller that the service heard, and how many were
+    /// turned away.
+    fn call(method: &str, peer: Option<&str>) -> (Option<String>, Option<String>, u32) {
         let inner = tower::service_fn(|request: Request<()>| {
             let mut heard = Response::new(tonic::body::Body::empty());
             heard.extensions_mut().insert(request.extensions().get::<String>().cloned());
@@ -110,24 +122,26 @@ mod tests {
             let address = "127.0.0.1:1".parse().unwrap();
             request.extensions_mut().insert(PeerIdentity { id: id.parse().unwrap(), address });
         }
-        let answer = pin!(Guard::new(One).layer(inner).call(request));
+        let table = One::default();
+        let answer = pin!(Guard::new(table.clone()).layer(inner).call(request));
         let Poll::Ready(Ok(answer)) = answer.poll(&mut Context::from_waker(Waker::noop())) else {
             unreachable!("nothing here waits")
         };
         let status = answer.headers().get("grpc-status").map(|s| s.to_str().unwrap().to_owned());
-        (status, answer.extensions().get::<Option<String>>().cloned().flatten())
+        let heard = answer.extensions().get::<Option<String>>().cloned().flatten();
+        (status, heard, table.0.load(Ordering::SeqCst))
     }
 
     #[test]
     fn only_a_row_of_the_table_is_heard_and_the_service_learns_who_calls() {
-        assert_eq!(call("/x/Known", Some(PLANNER)), (None, Some(PLANNER.to_owned())));
+        assert_eq!(call("/x/Known", Some(PLANNER)), (None, Some(PLANNER.to_owned()), 0));
         let denied = Some((tonic::Code::PermissionDenied as i32).to_string());
         for (method, peer) in [
             ("/x/Known", Some("spiffe://demo/executor")),
             ("/x/Other", Some(PLANNER)),
             ("/x/Known", None),
         ] {
-            assert_eq!(call(method, peer), (denied.clone(), None), "{method} {peer:?}");
+            assert_eq!(call(method, peer), (denied.clone(), None, 1), "{method} {peer:?}");
         }
     }
 }

@@ -46,6 +46,7 @@ pub(super) struct Families {
     pub(super) quarantined: Level,
     pub(super) switches_off: Level,
     pub(super) surveyed: Level,
+    pub(super) tls_ends: Family<Labels<1>, Level>,
 }
 
 /// A level as it is told; beyond what fits it stays at the most.
@@ -162,6 +163,12 @@ impl Families {
                 "surveyed_timestamp_seconds",
                 "When the levels above were read from the store, since 1970",
                 Level::default(),
+            ),
+            tls_ends: named(
+                r,
+                "tls_end_timestamp_seconds",
+                "When certificate, authorities and revocation lists in use end, since 1970",
+                Family::default(),
             ),
             registry,
         };

@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use countersign_core::answer::Barrier;
+use countersign_shared::codes::Code;
+use countersign_shared::peer::Table as _;
 
 use super::*;
+use crate::config::Callers;
 use crate::packs;
+use crate::peer::Authorize;
 
 const PAGE: &str = include_str!("../../../deploy/docs/METRICS.md");
 const RECEIPT: &str = include_str!("../../../shared/examples/receipt.json");
@@ -38,6 +42,7 @@ fn what_is_told_is_what_the_page_lists() {
     told.log_behind.get_or_create(&[("who", String::new())]).set(0);
     told.log_behind_seconds.get_or_create(&[("who", String::new())]).set(0);
     told.siem_behind.get_or_create(&[("sink", String::new())]).set(0);
+    metrics.ends(Ends { certificate: 1, authorities: 2, revocations: None });
     let text = metrics.text();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let found: BTreeMap<_, _> = types.map(|line| line.split_once(' ').unwrap()).collect();
@@ -110,6 +115,31 @@ fn receipts_refusals_and_calls_are_counted_once_each() {
     }
     let call = "{pack=\"shopify\",class=\"none\",result=\"answered\"}";
     assert_eq!(found[&format!("countersign_backend_calls_total{call}")], "1");
+}
+
+#[test]
+fn whoever_is_turned_away_at_the_door_is_counted() {
+    let metrics = Metrics::new(&shopify(), &[]);
+    let code = "countersign_refusals_total{code=\"CALLER_NOT_ALLOWED\"}";
+    assert_eq!(series(&metrics)[code], "0");
+    let nobody =
+        Callers { planners: vec![], auditors: vec![], operators: vec![], approvers: vec![] };
+    Authorize::new(nobody).telling(metrics.clone()).turned_away(Code::CallerNotAllowed);
+    assert_eq!(series(&metrics)[code], "1");
+}
+
+#[test]
+fn each_end_of_what_is_in_use_is_told_once_there_is_one() {
+    let metrics = Metrics::new(&shopify(), &[]);
+    let told = |what| {
+        let name = format!("countersign_tls_end_timestamp_seconds{{of=\"{what}\"}}");
+        series(&metrics).get(&name).cloned()
+    };
+    metrics.ends(Ends { certificate: 5, authorities: 7, revocations: None });
+    assert_eq!(told("revocations"), None);
+    metrics.ends(Ends { certificate: 6, authorities: 7, revocations: Some(8) });
+    let found = ["certificate", "authorities", "revocations"].map(told);
+    assert_eq!(found, ["6", "7", "8"].map(|end| Some(end.to_owned())));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+use countersign_shared::codes::Code;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -30,6 +31,9 @@ pub(super) struct Families {
     pub(super) left_alone: Family<Labels<2>, Level>,
     pub(super) budget_left: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     pub(super) distrusted: Level,
+    pub(super) reached: Level,
+    pub(super) refusals: Family<Labels<1>, Counter>,
+    pub(super) tls_ends: Family<Labels<1>, Level>,
 }
 
 /// Puts a number under its name.
@@ -88,11 +92,21 @@ impl Default for Families {
                 "1 while the executor's history is not believed and nothing is asked of it",
                 Level::default(),
             ),
+            reached: named(r, "executor_reached", "1 while the executor answers", Level::default()),
+            refusals: named(r, "refusals", "Calls that were turned away", Family::default()),
+            tls_ends: named(
+                r,
+                "tls_end_timestamp_seconds",
+                "When certificate, authorities and revocation lists in use end, since 1970",
+                Family::default(),
+            ),
             registry,
         };
         for want in WANTS {
             drop(families.decisions.get_or_create(&[("want", want.to_owned())]));
         }
+        let turned_away = Code::CallerNotAllowed.name().to_owned();
+        drop(families.refusals.get_or_create(&[("code", turned_away)]));
         families
     }
 }

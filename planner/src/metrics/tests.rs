@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign_shared::peer::Table as _;
+
 use super::*;
 use crate::budget::{Amount, Cap, Caps, Purse};
 use crate::memory::Memory;
 use crate::model::Decision;
+use crate::peer::Authorize;
 
 const PAGE: &str = include_str!("../../../deploy/docs/METRICS.md");
 
@@ -25,6 +28,10 @@ fn used() -> Metrics {
     metrics.strong("failure");
     metrics.left(Left { money: Some(0.5), ..Left::default() });
     metrics.decided(&answered);
+    metrics.reached(true);
+    metrics.ends(Ends { certificate: 5, authorities: 6, revocations: Some(7) });
+    let authorize = Authorize::new(vec![]).telling(metrics.clone());
+    authorize.turned_away(Code::CallerNotAllowed);
     metrics
 }
 
@@ -69,7 +76,7 @@ async fn a_new_day_has_its_budget_before_anybody_writes() {
 }
 
 #[test]
-fn what_was_asked_is_counted_by_tier() {
+fn what_was_told_is_counted_under_its_labels() {
     let text = used().text();
     let model = "tier=\"cheap\",model=\"small\"";
     for line in [
@@ -81,6 +88,11 @@ fn what_was_asked_is_counted_by_tier() {
         "countersign_model_budget_left_ratio{of=\"money\"} 0.5".to_owned(),
         "countersign_model_decisions_total{want=\"question\"} 1".to_owned(),
         "countersign_model_decisions_total{want=\"tool\"} 0".to_owned(),
+        "countersign_executor_reached 1".to_owned(),
+        "countersign_refusals_total{code=\"CALLER_NOT_ALLOWED\"} 1".to_owned(),
+        "countersign_tls_end_timestamp_seconds{of=\"certificate\"} 5".to_owned(),
+        "countersign_tls_end_timestamp_seconds{of=\"authorities\"} 6".to_owned(),
+        "countersign_tls_end_timestamp_seconds{of=\"revocations\"} 7".to_owned(),
     ] {
         assert!(text.lines().any(|told| told == line), "{line}\n{text}");
     }

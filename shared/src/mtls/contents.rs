@@ -15,6 +15,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 use sha2::{Digest, Sha256};
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
+use super::ends::{self, Ends};
 use super::material::{MaterialError, MaterialFiles};
 use super::verify::{AnyWorkload, OnlyWorkload, Trust};
 use crate::spiffe::{IdentityError, SpiffeId};
@@ -55,6 +56,7 @@ impl Contents {
             .ok_or(IdentityError::Certificate)
             .and_then(SpiffeId::from_certificate)
             .map_err(|error| MaterialError::Identity { path: files.cert.clone(), error })?;
+        let ends = self.ends(&chain, files)?;
         let key = Arc::new(pair(chain, &self.key, files, &provider)?);
         let trust = Arc::new(Trust::new(
             authorities(&self.ca, &files.ca)?,
@@ -62,7 +64,26 @@ impl Contents {
             &provider,
         ));
         let server = Arc::new(server_config(&provider, &trust, &key)?);
-        Ok(Loaded { digest: self.digest(), id, provider, trust, key, server })
+        Ok(Loaded { digest: self.digest(), id, ends, provider, trust, key, server })
+    }
+
+    fn ends(
+        &self,
+        chain: &[CertificateDer<'_>],
+        files: &MaterialFiles,
+    ) -> Result<Ends, MaterialError> {
+        let unusable = |path: &Path| MaterialError::Certificate(path.to_owned());
+        let authorities = certificates(&self.ca, &files.ca)?;
+        let lists = self.crl.as_deref().zip(files.crl.as_deref());
+        let revocations = lists.map(|(pem, path)| {
+            let end = ends::of_lists(&revocation_ders(pem, path)?);
+            end.ok_or_else(|| MaterialError::Revocation(path.to_owned()))
+        });
+        Ok(Ends {
+            certificate: ends::of_certificates(chain).ok_or_else(|| unusable(&files.cert))?,
+            authorities: ends::of_certificates(&authorities).ok_or_else(|| unusable(&files.ca))?,
+            revocations: revocations.transpose()?,
+        })
     }
 }
 
@@ -70,6 +91,7 @@ impl Contents {
 pub(super) struct Loaded {
     digest: [u8; 32],
     id: SpiffeId,
+    ends: Ends,
     provider: Arc<CryptoProvider>,
     trust: Arc<Trust>,
     key: Arc<CertifiedKey>,
@@ -83,6 +105,10 @@ impl Loaded {
 
     pub(super) fn id(&self) -> &SpiffeId {
         &self.id
+    }
+
+    pub(super) fn ends(&self) -> Ends {
+        self.ends
     }
 
     pub(super) fn server_config(&self) -> Arc<ServerConfig> {
@@ -131,15 +157,21 @@ fn revocation_lists(
     let (Some(pem), Some(path)) = (pem, path) else {
         return Ok(Vec::new());
     };
-    let unusable = || MaterialError::Revocation(path.to_owned());
-    let lists = CertificateRevocationListDer::pem_slice_iter(pem)
-        .map(|der| {
-            let der = der.map_err(|_| unusable())?;
-            let list = OwnedCertRevocationList::from_der(&der).map_err(|_| unusable())?;
-            Ok(CertRevocationList::from(list))
-        })
-        .collect::<Result<Vec<_>, MaterialError>>()?;
-    if lists.is_empty() { Err(unusable()) } else { Ok(lists) }
+    let owned = |der: &CertificateRevocationListDer<'_>| {
+        let list = OwnedCertRevocationList::from_der(der);
+        list.map(CertRevocationList::from).map_err(|_| MaterialError::Revocation(path.to_owned()))
+    };
+    revocation_ders(pem, path)?.iter().map(owned).collect()
+}
+
+fn revocation_ders(
+    pem: &[u8],
+    path: &Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, MaterialError> {
+    match CertificateRevocationListDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
+        Ok(lists) if !lists.is_empty() => Ok(lists),
+        Ok(_) | Err(_) => Err(MaterialError::Revocation(path.to_owned())),
+    }
 }
 
 /// Whom a page believes that serves people without a certificate as well: what the

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
 
 use super::contents::{Contents, Loaded};
+use super::ends::Ends;
 use crate::spiffe::{IdentityError, SpiffeId};
 
 /// Content is compared rather than watched: Kubernetes swaps a symlink, which inotify misses.
@@ -72,6 +73,11 @@ impl Material {
     /// Our own identity. It stays the same for the life of the process.
     pub fn id(&self) -> &SpiffeId {
         &self.id
+    }
+
+    /// When what is in use runs out.
+    pub fn ends(&self) -> Ends {
+        self.current.load().ends()
     }
 
     /// Reads the files now; says whether new material took their place.

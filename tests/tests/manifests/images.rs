@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,8 +15,8 @@ pub fn run_as_the_manifests_say() {
         let file = root().join(format!("deploy/images/{service}.Dockerfile"));
         let text = fs::read_to_string(file).unwrap();
         let (build, ships) = text.split_once("\nFROM scratch\n").unwrap();
-        let own = format!("--locked --release -p countersign-{service} --bin {service} ");
-        assert!(build.contains(&own), "{service}: {build}");
+        let own = format!("\nRUN deploy/images/build {service} /rootfs\n");
+        assert_eq!((build.matches("RUN ").count(), build.contains(&own)), (1, true), "{build}");
         let user = &pod["spec"]["securityContext"]["runAsUser"];
         assert_eq!(
             ships.trim(),
@@ -39,9 +40,46 @@ pub fn are_built_of_sources_alone() {
     let tops = members.filter(|one| !one.is_empty()).map(|one| one.split('/').next().unwrap());
     let wanted: BTreeSet<_> = tops.chain(["Cargo.*"]).collect();
     assert_eq!(seen, wanted);
-    // `countersign activate` signs what it reads of the packs, at the executor's own paths.
-    let command = fs::read_to_string(root().join("deploy/images/countersign.Dockerfile")).unwrap();
-    assert!(command.contains("rootfs target/release/countersign /rootfs executor/packs\n"));
+}
+
+/// Two builds are compared, bit by bit, and what differs is named: with a compiler of straw, which
+/// leaves the folder it ran in if it is told to.
+pub fn that_differ_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let straw = folder.path().join("cargo");
+    fs::write(&straw, STRAW).unwrap();
+    fs::set_permissions(&straw, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let run = |leaks: &str| {
+        let mut run = Command::new(root().join("deploy/images/reproducible"));
+        run.args(["--debug", "planner", "executor"]).env("LEAKS", leaks);
+        run.env("PATH", format!("{}:{path}", folder.path().display()));
+        run.env("CARGO_HOME", folder.path().join("home")).env("TMPDIR", folder.path());
+        let ended = run.output().unwrap();
+        let said = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
+        (ended.status.success(), said)
+    };
+    let (same, said) = run("");
+    assert!(same && said.contains("planner: the same twice, "), "{said}");
+    // Packs as well, whatever the age and the rights of their files are.
+    assert!(said.contains("executor: the same twice, "), "{said}");
+    let (same, said) = run("executor");
+    assert!(!same && said.contains("planner: the same twice, "), "{said}");
+    for part in ["executor differs:", "> -rwxr-xr-x", "/executor/usr/bin/executor names /"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+const STRAW: &str = r#"#!/bin/sh
+[ "$1" = build ] || exit 0
+for service; do :; done
+mkdir -p target/debug
+cp /bin/true "target/debug/$service"
+[ "$LEAKS" != "$service" ] || pwd >>"target/debug/$service"
+"#;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// What is laid out of a binary, this one.

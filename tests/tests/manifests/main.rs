@@ -108,6 +108,11 @@ fn manifests_images_are_built_of_sources_alone() {
 }
 
 #[test]
+fn manifests_images_that_differ_are_named() {
+    images::that_differ_are_named();
+}
+
+#[test]
 fn manifests_images_hold_nothing_else() {
     images::hold_nothing_else();
 }

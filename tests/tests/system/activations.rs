@@ -7,7 +7,7 @@ use countersign::pki::Role;
 use countersign_proto::v1::{ListReceiptsRequest, Outcome};
 use countersign_shared::receipt::{Change, opened};
 
-use super::support::pair::Pair;
+use super::support::pair::{DOMAIN, Pair};
 use super::support::people::Signer;
 use super::support::plans::{Desk, refusal};
 
@@ -188,6 +188,51 @@ async fn activations_of_issuers_and_egress_keep_it_from_starting() {
     pair.restart_executor();
     assert_eq!(changes(&pair).await[0].what, "egress");
 }
+
+/// Whom these authorities vouch for reads what the console shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn activations_of_who_vouches_at_the_console_wait_for_a_signature() {
+    let mut pair = house().await;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(pair.path("page.crt"), made.cert.pem()).unwrap();
+    fs::write(pair.path("page.key"), made.signing_key.serialize_pem()).unwrap();
+    for file in ["people.crt", "login.crt"] {
+        fs::copy(pair.path("pki/ca.crt"), pair.path(file)).unwrap();
+    }
+    pair.add_config(VOUCHED);
+    pair.begin_anew();
+    pair.restart_executor();
+    countersign::pki::init_ca(&pair.path("elsewhere"), DOMAIN).unwrap();
+    for file in ["people.crt", "login.crt"] {
+        let ours = fs::read_to_string(pair.path(file)).unwrap();
+        let theirs = fs::read_to_string(pair.path("elsewhere/ca.crt")).unwrap();
+        // In its place, and beside it.
+        for text in [theirs.clone(), format!("{ours}{theirs}")] {
+            fs::write(pair.path(file), text).unwrap();
+            let said = pair.refused_start();
+            assert!(said.contains("issuers is not what was activated"), "{file}: {said}");
+        }
+        fs::write(pair.path(file), ours).unwrap();
+        pair.restart_executor();
+    }
+    pair.change_config("ca: people.crt", "ca: elsewhere/ca.crt");
+    let said = pair.refused_start();
+    assert!(said.contains("issuers is not what was activated"), "another file: {said}");
+    let (done, said) = sign(&pair, "issuers", "ann");
+    assert!(done, "{said}");
+    pair.restart_executor();
+    let change = changes(&pair).await.swap_remove(0);
+    assert_eq!((change.what.as_str(), change.by[0].who.as_str()), ("issuers", "ann"));
+}
+
+/// A page that people come in to by the house's own sign-in, and by certificate.
+const VOUCHED: &str = "
+console: { listen: \"127.0.0.1:0\", public_url: \"https://localhost:8443\",
+           tls: { cert: page.crt, key: page.key } }
+sign_in:
+  oidc: { issuer: \"https://login.test.invalid\", client_id: console, ca: login.crt }
+  certificates: { ca: people.crt }
+";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn activations_without_an_operator_follow_the_configuration_and_say_so() {

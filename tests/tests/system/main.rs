@@ -70,3 +70,4 @@ mod staff;
 mod stale_approval;
 mod stripe;
 mod switches;
+mod told;

@@ -46,7 +46,7 @@ async fn network() {
 }
 
 async fn conversation_and_nothing_else(network: &Network) {
-    let Some(rendered) = Rendered::overlay("postgres") else { return };
+    let rendered = Rendered::overlay("postgres").expect("`missing` has asked for kubectl");
     let pods = Pods::start(network).await;
     for probe in Probe::all() {
         assert!(probe.gets_there(network), "without rules all is open: {probe:?}");

@@ -63,7 +63,13 @@ pub(super) struct Issued {
 
 impl Authority {
     pub(super) fn new(name: &str) -> Self {
+        Self::until(name, SystemTime::now() + 24 * HOUR)
+    }
+
+    /// One that ends then.
+    pub(super) fn until(name: &str, end: SystemTime) -> Self {
         let mut params = CertificateParams::default();
+        params.not_after = end.into();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::kit::{Authority, EXECUTOR, Issued, Leaf, PLANNER, Service, id, write};
-use crate::mtls::{AcceptLimits, Material, MaterialError, MaterialFiles};
+use crate::mtls::{AcceptLimits, Ends, Material, MaterialError, MaterialFiles};
 
 #[tokio::test]
 async fn a_new_certificate_counts_for_new_connections_while_old_ones_live() {
@@ -102,6 +102,38 @@ async fn changed_files_are_noticed_without_being_told() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), noticed).await.expect("noticed");
+}
+
+#[tokio::test]
+async fn what_is_in_use_tells_when_it_ends() {
+    let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    let since_1970 = |at: SystemTime| {
+        i64::try_from(at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap()
+    };
+    let (first, last) =
+        (Authority::until("a", now + 5 * hour), Authority::until("b", now + 9 * hour));
+    let dir = first.folder(PLANNER, &(last.pem() + &first.pem()));
+    let files = MaterialFiles::in_dir(dir.path());
+    let material = Material::open(files.clone()).unwrap();
+    let ends = material.ends();
+    assert!((ends.certificate - since_1970(now + hour)).abs() < 60, "{ends:?}");
+    assert_eq!(ends.authorities, since_1970(now + 5 * hour), "the one that ends first");
+    assert_eq!(ends.revocations, None);
+    // What is renewed ends later; a broken file changes nothing, as it is not in use.
+    write(dir.path(), &last.issue(&Leaf::of(&[PLANNER])), &last.pem());
+    assert!(material.reload().unwrap());
+    assert_eq!(material.ends().authorities, since_1970(now + 9 * hour));
+    std::fs::write(&files.ca, "nothing").unwrap();
+    assert!(material.reload().is_err());
+    assert_eq!(material.ends().authorities, since_1970(now + 9 * hour));
+
+    let lists = [last.revoke(9, now + 3 * hour), first.revoke(9, now + 2 * hour)].concat();
+    let dir = first.folder(PLANNER, &(last.pem() + &first.pem()));
+    let crl = dir.path().join("ca.crl");
+    std::fs::write(&crl, lists).unwrap();
+    let files = MaterialFiles { crl: Some(crl), ..MaterialFiles::in_dir(dir.path()) };
+    let Ends { revocations, .. } = Material::open(files).unwrap().ends();
+    assert_eq!(revocations, Some(since_1970(now + 2 * hour)));
 }
 
 #[tokio::test]

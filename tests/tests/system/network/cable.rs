@@ -38,6 +38,9 @@ pub fn missing() -> Option<String> {
     if !answers("nft", &["--version"]) || !answers("ip", &["-V"]) {
         return Some("`nft` or `ip` is not here (nftables, iproute2)".to_owned());
     }
+    if !answers("kubectl", &["version", "--client"]) {
+        return Some("`kubectl` is not here, which renders the policies".to_owned());
+    }
     if !answers("python3", &["--version"]) {
         return Some("`python3` is not here, which tries the ways".to_owned());
     }

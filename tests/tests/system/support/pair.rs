@@ -161,6 +161,12 @@ impl Pair {
         readiness(&self.planner.as_ref().unwrap().admin).unwrap()
     }
 
+    /// What the executor tells at `/metrics`, and what the planner does.
+    pub fn metrics(&self) -> (String, String) {
+        let told = |service: &Service| page(&service.admin, "metrics").unwrap_or_default();
+        (told(&self.executor), self.planner.as_ref().map(told).unwrap_or_default())
+    }
+
     /// Waits until `/readyz` is green, or red.
     pub async fn turns(&self, ready: bool) -> String {
         let began = Instant::now();
@@ -304,9 +310,15 @@ impl Pair {
 
 /// What `/readyz` at this address answers.
 pub fn readiness(admin: &str) -> std::io::Result<(bool, String)> {
+    let answer = page(admin, "readyz")?;
+    Ok((answer.starts_with("HTTP/1.1 200"), answer))
+}
+
+/// What a status page at this address answers.
+fn page(admin: &str, name: &str) -> std::io::Result<String> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(admin)?;
-    let request = "GET /readyz HTTP/1.1\r\nhost: service\r\nconnection: close\r\n\r\n";
+    let request = format!("GET /{name} HTTP/1.1\r\nhost: service\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -314,7 +326,7 @@ pub fn readiness(admin: &str) -> std::io::Result<(bool, String)> {
     if !answer.contains("\r\n\r\n") {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
-    Ok((answer.starts_with("HTTP/1.1 200"), answer))
+    Ok(answer)
 }
 
 fn who(number: u32) -> (String, String) {
