@@ -12,7 +12,6 @@ mod bundles;
 mod claims;
 #[cfg(test)]
 pub(crate) mod cluster;
-mod config;
 mod connect;
 mod controls;
 mod database;
@@ -32,7 +31,6 @@ mod register;
 mod reserved;
 mod restored;
 mod rows;
-mod safety;
 mod seat;
 mod sinks;
 mod standing;
@@ -75,9 +73,9 @@ use crate::store::veiled::{self, Erasure, LeafRow, Whose};
 use crate::vault::Vault;
 use crate::veil::Veil;
 
-pub use config::{PostgresConfig, Tls, Verified};
-use connect::Connector;
 pub(crate) use connect::Login;
+use connect::connector;
+pub use countersign_shared::postgres::{PostgresConfig, Tls, Verified};
 use database::Database;
 use fault::Fault;
 use instance::{Instance, fence};
@@ -118,7 +116,7 @@ impl Postgres {
         log: Arc<LogKey>,
     ) -> Result<Self, StoreError> {
         let lease = config.lease().map_err(StoreError::Unavailable)?;
-        let connector = Connector::new(config, vault, name)?;
+        let connector = connector(config, vault, name)?;
         let db = Database::new(connector.clone(), config.pool)?;
         let own = Database::new(connector, OWN)?;
         migrate::migrate(&db).await?;
@@ -151,7 +149,7 @@ impl Postgres {
     /// What is wrong, with what to do about it.
     pub fn check(config: &PostgresConfig, vault: &Vault) -> Result<(), StoreError> {
         config.lease().map_err(StoreError::Unavailable)?;
-        Connector::new(config, vault, "").map(drop)
+        connector(config, vault, "").map(drop)
     }
 
     /// Where the published log is fed from.
@@ -447,7 +445,8 @@ impl Store for Postgres {
 
     async fn probe(&self) -> Result<(), StoreError> {
         let db = self.db.client().await?;
-        safety::check(&db).await.map_err(StoreError::Unavailable)?;
+        let safe = countersign_shared::postgres::check(&db).await;
+        safe.map_err(StoreError::Unavailable)?;
         Ok(self.instance.probe(&db).await?)
     }
 
