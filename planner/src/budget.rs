@@ -2,22 +2,11 @@
 //! of all together a day. The most that a call can cost is reserved before it is made, so
 //! that callers at once are never over by one; what it did cost takes its place after.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use parking_lot::Mutex;
 use serde::Deserialize;
 
 use crate::memory::{Memory, Unread};
-
-/// What the accounts of conversations begin with.
-const CONVERSATION: &str = "conversation\n";
-/// Accounts in memory at once; beyond, those of conversations are read from the folder again.
-const MOST: usize = 50_000;
 
 /// Calls, tokens and money.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,20 +68,14 @@ pub struct Left {
 #[error("the budget of {0} is used up")]
 pub struct Exhausted(&'static str);
 
-/// All accounts. Clones share them.
+/// Whose each of the three accounts of a call is.
+const WHOSE: [&str; 3] = ["this conversation", "the tenant for today", "today"];
+
+/// All accounts; they lie in memory. Clones share them.
 #[derive(Clone, Default)]
 pub struct Budgets {
     caps: Caps,
-    spent: Arc<Mutex<Accounts>>,
     memory: Memory,
-}
-
-/// Accounts at hand. Nobody waits for a disk while they are locked.
-#[derive(Default)]
-struct Accounts {
-    spent: HashMap<String, Amount>,
-    /// How often some were put away: what was read before that may be old.
-    put_away: u64,
 }
 
 /// What was set aside for one call. Dropped without an end, all of it stays spent: nobody
@@ -108,13 +91,11 @@ impl Budgets {
     /// With these caps; what was spent before is in memory.
     #[must_use]
     pub fn new(caps: Caps, memory: Memory) -> Self {
-        let spent: Arc<Mutex<Accounts>> = Arc::default();
-        let at_hand = Arc::clone(&spent);
-        memory.tell(move |gone| at_hand.lock().put_away(|account| gone.has(account)));
-        Self { caps, spent, memory }
+        Self { caps, memory }
     }
 
-    /// Sets aside the most that a call can cost.
+    /// Sets aside the most that a call can cost. Kept before the call is made: a restart forgets
+    /// nothing of it.
     ///
     /// # Errors
     /// Whose budget has no room for it.
@@ -126,34 +107,21 @@ impl Budgets {
     ) -> Result<Reserved, Exhausted> {
         let date = now.to_zoned(TimeZone::UTC).date();
         let accounts = [account(purse), format!("tenant\n{}\n{date}", purse.tenant), day(now)];
-        let caps = [
-            (self.caps.conversation, "this conversation"),
-            (self.caps.tenant_day, "the tenant for today"),
-            (self.caps.day, "today"),
-        ];
-        let reserved = self.with(&accounts, |at_hand| {
-            let full = accounts
-                .iter()
-                .zip(caps)
-                .find(|(account, (cap, _))| !cap.has_room(at_hand.of(account).and(most)));
-            match full {
-                Some((_, (_, whose))) => Err(Exhausted(whose)),
-                None => Ok(self.change(at_hand, &accounts, |so_far| so_far.and(most))),
-            }
-        });
-        // ERRORS REFUSE: what was spent and cannot be read is no room.
-        let kept = reserved.await.map_err(|Unread| Exhausted("today"))??;
-        // Before the call is made: a restart forgets nothing of it.
-        join_all(kept).await;
-        Ok(Reserved { budgets: self.clone(), accounts, most })
+        let [conversation, tenant, all] = &accounts;
+        let Caps { conversation: own, tenant_day, day } = self.caps;
+        let wanted = [(&**conversation, own), (&**tenant, tenant_day), (&**all, day)];
+        match self.memory.reserve(wanted, most).await {
+            Ok(Ok(())) => Ok(Reserved { budgets: self.clone(), accounts, most }),
+            Ok(Err(full)) => Err(Exhausted(WHOSE.get(full).copied().unwrap_or("today"))),
+            // ERRORS REFUSE: what was spent and cannot be read is no room.
+            Err(Unread) => Err(Exhausted("today")),
+        }
     }
 
     /// What is left for today.
     #[must_use]
     pub async fn left(&self, now: Timestamp) -> Left {
-        let account = day(now);
-        let spent = self.with(std::slice::from_ref(&account), |at_hand| at_hand.of(&account)).await;
-        let spent = spent.unwrap_or_default();
+        let spent = self.memory.spent(&day(now)).await.unwrap_or_default();
         let Cap { calls, tokens, money } = self.caps.day;
         let left = |cap: Option<u64>, spent: u64| {
             let cap = cap?;
@@ -165,88 +133,23 @@ impl Budgets {
             money: left(money.map(micros), spent.micros),
         }
     }
-
-    /// Acts on the accounts with these among them. Memory is read while nobody is kept
-    /// waiting; what was put away meanwhile is read again.
-    async fn with<T>(
-        &self,
-        wanted: &[String],
-        act: impl FnOnce(&mut Accounts) -> T,
-    ) -> Result<T, Unread> {
-        loop {
-            let (missing, put_away) = {
-                let accounts = self.spent.lock();
-                let missing = wanted.iter().filter(|name| !accounts.spent.contains_key(*name));
-                (missing.cloned().collect::<Vec<_>>(), accounts.put_away)
-            };
-            let mut read = Vec::with_capacity(missing.len());
-            for account in missing {
-                let so_far = self.memory.spent(&account).await?.unwrap_or_default();
-                read.push((account, so_far));
-            }
-            let mut accounts = self.spent.lock();
-            if accounts.put_away == put_away {
-                for (account, so_far) in read {
-                    accounts.spent.entry(account).or_insert(so_far);
-                }
-                return Ok(act(&mut accounts));
-            }
-        }
-    }
-
-    /// Queued for memory in this order; to be awaited once others may go on.
-    fn change(
-        &self,
-        at_hand: &mut Accounts,
-        accounts: &[String],
-        change: impl Fn(Amount) -> Amount,
-    ) -> Vec<BoxFuture<'static, ()>> {
-        let mut kept = Vec::with_capacity(accounts.len());
-        for account in accounts {
-            let now = change(at_hand.of(account));
-            at_hand.spent.insert(account.clone(), now);
-            kept.push(self.memory.keep_spent(account, now).boxed());
-        }
-        if at_hand.spent.len() >= MOST {
-            // Those of tenants and of days are few, and stay.
-            at_hand.put_away(|account| account.starts_with(CONVERSATION));
-        }
-        kept
-    }
-}
-
-impl Accounts {
-    fn of(&self, account: &str) -> Amount {
-        self.spent.get(account).copied().unwrap_or_default()
-    }
-
-    fn put_away(&mut self, which: impl Fn(&str) -> bool) {
-        self.spent.retain(|account, _| !which(account));
-        self.put_away += 1;
-    }
 }
 
 /// The account of a conversation.
 pub(crate) fn account(purse: &Purse) -> String {
-    format!("{CONVERSATION}{}", purse.conversation)
+    format!("conversation\n{}", purse.conversation)
 }
 
 impl Reserved {
     /// The call is over and cost so much.
     pub async fn settle(self, used: Amount) {
         let Self { budgets, accounts, most } = self;
-        let settled = budgets.with(&accounts, |at_hand| {
-            budgets.change(at_hand, &accounts, |so_far| so_far.less(most).and(used))
-        });
-        // What cannot be read now keeps what it had.
-        if let Ok(kept) = settled.await {
-            join_all(kept).await;
-        }
+        budgets.memory.settle(accounts.each_ref().map(String::as_str), most, used).await;
     }
 }
 
 impl Cap {
-    fn has_room(self, wanted: Amount) -> bool {
+    pub(crate) fn has_room(self, wanted: Amount) -> bool {
         let within = |cap: Option<u64>, wanted: u64| cap.is_none_or(|cap| wanted <= cap);
         within(self.calls, wanted.calls)
             && within(self.tokens, wanted.tokens)
@@ -255,7 +158,7 @@ impl Cap {
 }
 
 impl Amount {
-    fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             calls: self.calls.saturating_add(other.calls),
             tokens: self.tokens.saturating_add(other.tokens),
@@ -263,7 +166,7 @@ impl Amount {
         }
     }
 
-    fn less(self, other: Self) -> Self {
+    pub(crate) fn less(self, other: Self) -> Self {
         Self {
             calls: self.calls.saturating_sub(other.calls),
             tokens: self.tokens.saturating_sub(other.tokens),
@@ -295,6 +198,8 @@ pub(crate) fn micros(money: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use futures_util::future::join_all;
 
     use super::*;
 
@@ -360,20 +265,6 @@ mod tests {
         }
         assert!(budgets.reserve(&purse("a"), call(92), now).await.is_err());
         assert!(budgets.reserve(&purse("a"), call(91), now).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn many_conversations_push_no_days_spending_out() {
-        let caps = Caps { day: Cap { calls: Some(2), ..Cap::default() }, ..Caps::default() };
-        let budgets = Budgets::new(caps, Memory::default());
-        let now = Timestamp::UNIX_EPOCH;
-        let first = budgets.reserve(&purse("a"), call(1), now).await.unwrap();
-        for n in 0..MOST {
-            budgets.spent.lock().spent.insert(format!("{CONVERSATION}{n}"), Amount::default());
-        }
-        budgets.reserve(&purse("b"), call(1), now).await.unwrap().settle(call(1)).await;
-        first.settle(call(1)).await;
-        assert!(budgets.reserve(&purse("c"), call(1), now).await.is_err());
     }
 
     #[tokio::test]

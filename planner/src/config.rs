@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use countersign_shared::mtls::{MaterialFiles, SpiffeId, SpiffePattern};
+use countersign_shared::postgres::{PostgresConfig, Tls};
 use countersign_shared::span::Telemetry;
 use countersign_shared::tlog::key::{VerifierKey, WitnessKey};
 use ed25519_dalek::SigningKey;
@@ -40,6 +41,10 @@ pub struct Config {
     /// planner shows no executor that it went back in time.
     #[serde(default)]
     pub state: Option<PathBuf>,
+    /// Where conversations and budgets are kept that several planners share. Absent: in `state`,
+    /// by one planner.
+    #[serde(default)]
+    pub store: Option<StoreConfig>,
     /// Days after which a conversation that nobody went on with is forgotten, 1 to 3650. An
     /// approval may take days.
     #[serde(default = "thirty_days")]
@@ -59,6 +64,34 @@ pub struct Config {
     /// Where spans go; absent for nowhere.
     #[serde(default)]
     pub telemetry: Option<Telemetry>,
+}
+
+/// Where planners remember together.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// A PostgreSQL.
+    pub postgres: PostgresConfig,
+}
+
+impl StoreConfig {
+    fn resolve(&mut self, folder: &Path) {
+        for file in self.postgres.files() {
+            *file = folder.join(&file);
+        }
+        if let Some(password) = &mut self.postgres.password {
+            *password = folder.join(&password).to_string_lossy().into_owned();
+        }
+    }
+
+    /// Files that are read while the process runs, or when it starts.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let ca = match &self.postgres.tls {
+            Tls::On(verified) => verified.ca.as_deref(),
+            Tls::Off => None,
+        };
+        ca.into_iter().chain(self.postgres.password.as_deref().map(Path::new))
+    }
 }
 
 /// Whose history is kept, and with which key it is countersigned.
@@ -403,6 +436,9 @@ impl Config {
         for path in paths.flatten() {
             *path = folder.join(&path);
         }
+        if let Some(store) = &mut self.store {
+            store.resolve(folder);
+        }
     }
 }
 
@@ -479,6 +515,18 @@ mod tests {
             let error = load(half).unwrap_err().to_string();
             assert!(error.contains("go together"), "{error}");
         }
+    }
+
+    #[test]
+    fn files_of_the_store_lie_beside_the_configuration() {
+        let line = "store: { postgres: { host: db.example, database: d, user: u, \
+                    password: pw, tls: { ca: /ca.pem } } }\n";
+        let config = load(line).unwrap();
+        let store = config.store.unwrap();
+        let files: Vec<_> = store.files().collect();
+        assert_eq!(files.first(), Some(&Path::new("/ca.pem")));
+        assert!(files.get(1).is_some_and(|file| file.is_absolute() && file.ends_with("pw")));
+        assert!(load("store: { sqlite: here }\n").is_err());
     }
 
     #[test]

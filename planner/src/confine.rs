@@ -72,6 +72,12 @@ impl Needs {
             read.extend(AUTHORITIES.iter().map(PathBuf::from));
             ports.extend(search.url.port_or_known_default());
         }
+        if let Some(store) = &config.store {
+            read.extend(store.files().filter_map(Path::parent).map(Path::to_owned));
+            if !store.postgres.host.starts_with('/') {
+                ports.push(store.postgres.port);
+            }
+        }
         if let Some(telemetry) = &config.telemetry {
             ports.extend(port(telemetry.otlp.trim_end_matches('/')));
         }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::assemble::choose::Candidate;
 use crate::assemble::{Question, Task};
 use crate::checkpoint::Checkpoint;
-use crate::memory::{Gone, Memory};
+use crate::memory::{Gone, Held, Memory, Unread};
 use crate::stored;
 
 mod carry;
@@ -153,12 +153,22 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Goes on where it stood when it was last kept.
-    async fn recall(&mut self, memory: &Memory, name: &str) {
-        if self.recalled {
-            return;
+    /// Is this planner's for a turn, and goes on where it stood when it was last kept.
+    ///
+    /// # Errors
+    /// ERRORS REFUSE: when another planner may be in the middle of a turn of it.
+    async fn take(&mut self, memory: &Memory, name: &str) -> Result<Held, Unread> {
+        if memory.is_shared() {
+            *self = Self::default();
         }
-        let Ok(kept) = memory.conversation(name).await else { return };
+        if self.recalled {
+            return Ok(memory.alone(name));
+        }
+        let (held, kept) = match memory.take(name).await {
+            // What a planner that is alone cannot read costs the customer a question asked twice.
+            Err(Unread) if !memory.is_shared() => return Ok(memory.alone(name)),
+            taken => taken?,
+        };
         match kept.as_deref().map(serde_json::from_str::<Self>).transpose() {
             Ok(Some(kept)) => *self = kept,
             Ok(None) => {}
@@ -166,16 +176,20 @@ impl Conversation {
             Err(error) => tracing::warn!(%error, "a conversation begins anew"),
         }
         self.recalled = true;
+        Ok(held)
     }
 
-    /// Keeps where it stands. What could not be recalled is not written over.
-    async fn keep(&self, memory: &Memory, name: &str) {
-        if !self.recalled {
-            return;
+    /// Keeps where it stands. What could not be recalled is not written over; what others may
+    /// change is not at hand any more.
+    async fn keep(&mut self, memory: &Memory, held: Held) {
+        if self.recalled {
+            match serde_json::to_string(self) {
+                Ok(body) => held.keep(&self.kept_under, body).await,
+                Err(error) => tracing::error!(%error, "a conversation was not remembered"),
+            }
         }
-        match serde_json::to_string(self) {
-            Ok(body) => memory.keep_conversation(name, &self.kept_under, body).await,
-            Err(error) => tracing::error!(%error, "a conversation was not remembered"),
+        if memory.is_shared() {
+            *self = Self::default();
         }
     }
 

@@ -21,6 +21,7 @@ use tonic::{Code, Request, Status};
 use crate::call::{asked, called, timed};
 use crate::history::History;
 use crate::keep::Keep;
+use crate::memory::Memory;
 
 /// Reads and dry runs end after this; nothing depends on them having ended.
 const ADVISORY_PATIENCE: Duration = Duration::from_secs(30);
@@ -129,18 +130,19 @@ fn never_connected(status: &Status) -> bool {
 }
 
 /// The executor over gRPC.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct GrpcExecutor {
     client: ExecutorClient<InterceptedService<Channel, Keep>>,
     history: History,
 }
 
 impl GrpcExecutor {
-    /// Over a channel that dials the one expected workload.
+    /// Over a channel that dials the one expected workload. What planners share of its history
+    /// is in `memory`.
     #[must_use]
-    pub fn new(channel: Channel, keep: Keep) -> Self {
+    pub fn new(channel: Channel, keep: Keep, memory: Memory) -> Self {
         let client = ExecutorClient::with_interceptor(channel.clone(), keep.clone());
-        Self { client, history: History::new(channel, keep) }
+        Self { client, history: History::new(channel, keep, memory) }
     }
 
     /// Whether it can be reached now: any answer counts, also a refusal.

@@ -14,7 +14,8 @@ const EVERY: Duration = Duration::from_secs(20);
 /// Keys that are asked for at once.
 const AT_ONCE: usize = 500;
 
-/// Looks again and again, until the process ends.
+/// Looks again and again, until the process ends. Of several planners each does: what one has
+/// forgotten, the next one no longer finds.
 pub(crate) async fn follow(executor: Arc<dyn Executor>, memory: Memory) {
     loop {
         if let Err(error) = look(&*executor, &memory).await {
@@ -51,13 +52,13 @@ mod tests {
         let memory = Memory::open(folder.path()).unwrap();
         for n in 0..AT_ONCE + 2 {
             let owner = BTreeSet::from([format!("k{n}")]);
-            memory.keep_conversation(&format!("c{n}"), &owner, "said".to_owned()).await;
+            memory.alone(&format!("c{n}")).keep(&owner, "said".to_owned()).await;
         }
         let executor = FakeExecutor::new(&[]);
         executor.shop.lock().erased = vec!["k1".to_owned(), format!("k{AT_ONCE}")];
         look(&*executor, &memory).await.unwrap();
         assert_eq!(memory.keys().await.unwrap().len(), AT_ONCE);
-        assert!(memory.conversation("c1").await.unwrap().is_none());
-        assert!(memory.conversation("c2").await.unwrap().is_some());
+        assert!(memory.take("c1").await.unwrap().1.is_none());
+        assert!(memory.take("c2").await.unwrap().1.is_some());
     }
 }

@@ -14,22 +14,24 @@ use tonic::service::interceptor::InterceptedService;
 use crate::call::{asked, timed};
 use crate::executor::{CallError, is_sealed};
 use crate::keep::{Distrusted, Keep, Question};
+use crate::memory::Memory;
 
 /// Checkpoints and proofs come from tables: nobody waits long for them.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The executor's history, and our own memory of it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct History {
     audit: AuditClient<InterceptedService<Channel, Keep>>,
     keep: Keep,
+    memory: Memory,
 }
 
 impl History {
-    /// Over the executor's channel.
+    /// Over the executor's channel, and with what other planners verified in `memory`.
     #[must_use]
-    pub fn new(channel: Channel, keep: Keep) -> Self {
-        Self { audit: AuditClient::with_interceptor(channel, keep.clone()), keep }
+    pub fn new(channel: Channel, keep: Keep, memory: Memory) -> Self {
+        Self { audit: AuditClient::with_interceptor(channel, keep.clone()), keep, memory }
     }
 
     /// Whether anything is asked of the executor.
@@ -40,7 +42,8 @@ impl History {
         self.keep.distrust().map_or(Ok(()), |why| Err(distrusted(Distrusted(why))))
     }
 
-    /// Looks whether the executor's newest checkpoint extends what is kept.
+    /// Looks whether the executor's newest checkpoint extends what is kept, here and by the other
+    /// planners: an executor that went back is caught by whoever asks it next.
     ///
     /// # Errors
     /// When it does not, or cannot be had.
@@ -48,6 +51,7 @@ impl History {
         if !self.keep.is_kept() {
             return Ok(());
         }
+        self.learn().await?;
         let call = || async {
             let request = timed(GetCheckpointRequest {}, PATIENCE);
             self.audit.clone().get_checkpoint(request).await
@@ -82,11 +86,32 @@ impl History {
         Ok(action)
     }
 
+    /// What another planner verified is one more checkpoint of the log.
+    async fn learn(&self) -> Result<(), CallError> {
+        match self.memory.checkpoint(self.keep.origins()).await {
+            Some(note) if self.keep.is_signed(&note) => self.believe(&note).await,
+            Some(_) => {
+                tracing::warn!("another planner's checkpoint is not of a key that is configured");
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     async fn believe(&self, note: &[u8]) -> Result<(), CallError> {
         let _turn = self.keep.turn().await;
-        let Some(question) = self.keep.weigh(note).map_err(distrusted)? else { return Ok(()) };
-        let proof = if question.needs_a_proof() { self.ask(&question).await? } else { Vec::new() };
-        self.keep.settle(&question, &proof).map_err(distrusted)
+        let before = self.keep.newest_size();
+        if let Some(question) = self.keep.weigh(note).map_err(distrusted)? {
+            let proof =
+                if question.needs_a_proof() { self.ask(&question).await? } else { Vec::new() };
+            self.keep.settle(&question, &proof).map_err(distrusted)?;
+        }
+        if self.keep.newest_size() > before
+            && let Some((origin, size, note)) = self.keep.newest()
+        {
+            self.memory.keep_checkpoint(&origin, size, note).await;
+        }
+        Ok(())
     }
 
     async fn ask(&self, question: &Question) -> Result<Vec<Hash>, CallError> {

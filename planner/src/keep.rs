@@ -98,6 +98,33 @@ impl Keep {
         self.0.is_some()
     }
 
+    /// Names of the logs whose history it is.
+    #[must_use]
+    pub fn origins(&self) -> Vec<String> {
+        let keys = self.0.iter().flat_map(|folder| &folder.log);
+        keys.map(|key| key.name().to_owned()).collect()
+    }
+
+    /// Whether one of the log's keys signed this checkpoint.
+    #[must_use]
+    pub fn is_signed(&self, note: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|folder| Seen::read(note, &folder.log).is_ok())
+    }
+
+    /// The newest checkpoint: its log, its size, and its note.
+    #[must_use]
+    pub fn newest(&self) -> Option<(String, u64, Vec<u8>)> {
+        let newest = self.0.as_ref()?.newest.read();
+        let Newest { checkpoint, note } = newest.as_ref()?;
+        Some((checkpoint.origin().to_owned(), checkpoint.size(), note.clone()))
+    }
+
+    /// Entries of the log at the newest checkpoint; `None` where there is none.
+    #[must_use]
+    pub fn newest_size(&self) -> Option<u64> {
+        self.0.as_ref()?.newest.read().as_ref().map(|newest| newest.checkpoint.size())
+    }
+
     /// Why nothing is asked of the executor, until a person removed what was caught.
     #[must_use]
     pub fn distrust(&self) -> Option<String> {

@@ -107,8 +107,11 @@ impl Opened {
     }
 }
 
-/// Conversations lie beside what is kept.
+/// Conversations lie where planners share them, or beside what is kept.
 fn memory(config: &Config) -> anyhow::Result<Memory> {
+    if let Some(store) = &config.store {
+        return Memory::on(&store.postgres).context("store.postgres");
+    }
     let Some(folder) = &config.state else { return Ok(Memory::default()) };
     Memory::open(folder).with_context(|| format!("cannot use {}", folder.display()))
 }
@@ -126,6 +129,7 @@ pub async fn run(
     if let Some(telemetry) = &config.telemetry {
         span::start(telemetry, "countersign-planner")?;
     }
+    memory.join().await?;
     let material = Material::open(config.tls.clone())?;
     let executor =
         channel(&config.executor.address, Arc::clone(&material), config.executor.id.clone())?;
@@ -140,7 +144,7 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;
     let turns = TaskTracker::new();
-    let executor: Arc<dyn Executor> = Arc::new(GrpcExecutor::new(executor, keep));
+    let executor: Arc<dyn Executor> = Arc::new(GrpcExecutor::new(executor, keep, memory.clone()));
     let recorder = Recorder::new(Arc::clone(&executor), turns.clone());
     let others = (memory.clone(), knowledge);
     let asked = Arc::clone(&executor);
@@ -156,7 +160,7 @@ pub async fn run(
         None => None,
     };
     tokio::spawn(memory.clone().sweep(config.kept_idle()));
-    tokio::spawn(forget::follow(asked, memory));
+    tokio::spawn(forget::follow(asked, memory.clone()));
     let planner = PlannerServer::new(PlannerService::new(engine, turns.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PlannerServer<PlannerService>>().await;
@@ -181,6 +185,7 @@ pub async fn run(
     if tokio::time::timeout(GRACE, turns.wait()).await.is_err() {
         tracing::warn!("stopped with turns under way: their actions go on in the executor");
     }
+    memory.leave().await;
     span::flush().await;
     tracing::info!("planner stopped");
     Ok(())

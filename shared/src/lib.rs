@@ -1,6 +1,6 @@
 //! What both services must agree on, and nothing else: ids, money, codes, what is
 //! signed, the log's proofs; with feature `net` also mTLS, the guard before each
-//! service, refusals on the wire and telemetry.
+//! service, refusals on the wire and telemetry; with `postgres` the way to a database.
 
 pub mod attest;
 pub mod codes;
@@ -8,11 +8,14 @@ pub mod codes;
 pub mod drain;
 pub mod ids;
 pub mod kept;
+pub mod migration;
 pub mod money;
 #[cfg(feature = "net")]
 pub mod mtls;
 #[cfg(feature = "net")]
 pub mod peer;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "net")]
 pub mod ready;
 pub mod receipt;

@@ -12,7 +12,6 @@ mod bundles;
 mod claims;
 #[cfg(test)]
 pub(crate) mod cluster;
-mod config;
 mod connect;
 mod controls;
 mod database;
@@ -33,7 +32,6 @@ mod remembered;
 mod reserved;
 mod restored;
 mod rows;
-mod safety;
 mod seat;
 mod sinks;
 mod standing;
@@ -76,9 +74,9 @@ use crate::store::veiled::{self, Erasure, LeafRow, Whose};
 use crate::vault::Vault;
 use crate::veil::Veil;
 
-pub use config::{PostgresConfig, Tls, Verified};
-use connect::Connector;
 pub(crate) use connect::Login;
+use connect::connector;
+pub use countersign_shared::postgres::{PostgresConfig, Tls, Verified};
 use database::Database;
 use fault::Fault;
 use instance::{Instance, fence};
@@ -121,7 +119,7 @@ impl Postgres {
         log: Arc<LogKey>,
     ) -> Result<Self, StoreError> {
         let lease = config.lease().map_err(StoreError::Unavailable)?;
-        let connector = Connector::new(config, vault, name)?;
+        let connector = connector(config, vault, name)?;
         let db = Database::new(connector.clone(), config.pool)?;
         let own = Database::new(connector, OWN)?;
         migrate::migrate(&db).await?;
@@ -156,7 +154,7 @@ impl Postgres {
     /// What is wrong, with what to do about it.
     pub fn check(config: &PostgresConfig, vault: &Vault) -> Result<(), StoreError> {
         config.lease().map_err(StoreError::Unavailable)?;
-        Connector::new(config, vault, "").map(drop)
+        connector(config, vault, "").map(drop)
     }
 
     /// Where the published log is fed from.
@@ -448,7 +446,8 @@ impl Store for Postgres {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        safety::check(&*self.db.client().await?).await.map_err(StoreError::Unavailable)?;
+        let safe = countersign_shared::postgres::check(&*self.db.client().await?).await;
+        safe.map_err(StoreError::Unavailable)?;
         Ok(self.remembered.look(&self.db, &self.instance).await?)
     }
 

@@ -65,10 +65,26 @@ impl Tape {
         self.said.lock().card.as_ref().is_some_and(|card| card.proposal_id == proposal)
     }
 
-    #[cfg(test)]
+    /// Whether it still plays.
+    pub(super) fn is_open(&self) -> bool {
+        self.said.lock().ending == Ending::Open
+    }
+
+    /// Ends as it did elsewhere.
     pub(super) fn end(&self, turn: Turn, card: Option<Card>) {
         *self.said.lock() =
             Said { stage: String::new(), card, ending: Ending::Turn(Box::new(turn)) };
+        self.more.notify_waiters();
+    }
+
+    /// Ends without a reply, where there was none.
+    pub(super) fn lose(&self) {
+        let mut said = self.said.lock();
+        if said.ending == Ending::Open {
+            said.ending = Ending::Lost;
+        }
+        drop(said);
+        self.more.notify_waiters();
     }
 
     /// Records until the turn has ended; how it ended is kept before anybody hears it.
@@ -90,12 +106,7 @@ impl Tape {
             }
             self.more.notify_waiters();
         }
-        let mut said = self.said.lock();
-        if said.ending == Ending::Open {
-            said.ending = Ending::Lost;
-        }
-        drop(said);
-        self.more.notify_waiters();
+        self.lose();
     }
 
     /// What was said, once it is more than what was heard before.

@@ -3,7 +3,7 @@
 //! messages say which turn is meant; a turn that was taken is heard again, never taken
 //! again (AT MOST ONE EFFECT holds below all this, at the executor).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::tape::Tape;
-use crate::memory::{Memory, Row, Unread};
+use crate::memory::{Held, Memory, Row, Started, Unread};
 use crate::stored;
 
 /// Conversations kept at most; the one idle longest goes first.
@@ -35,7 +35,7 @@ pub(super) struct Threads {
 }
 
 /// One conversation: a tree, since edits branch off.
-struct Thread {
+pub(super) struct Thread {
     turns: HashMap<Place, Taken>,
     touched: Instant,
     /// Whether memory was read for it.
@@ -75,6 +75,14 @@ pub(super) enum Meant {
     NotOpen,
 }
 
+/// What became of a new turn before it was taken.
+pub(super) enum Begun {
+    /// It is to be taken here.
+    Here(Held),
+    /// Another planner has taken it, and this is how it ended.
+    Ended(Box<Turn>, Option<Card>),
+}
+
 /// How the newest turn is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Way<'a> {
@@ -106,10 +114,9 @@ impl New {
     }
 
     /// What memory has of it.
-    fn row(&self, turn: Vec<Turn>, card: Vec<Card>) -> Option<Row> {
+    fn body(&self, turn: Vec<Turn>, card: Vec<Card>) -> Option<String> {
         let body = serde_json::to_string(&Written { mark: self.mark.clone(), turn, card });
-        let body = body.inspect_err(|error| tracing::error!(%error, "a turn was not remembered"));
-        Some(Row { place: self.key, number: self.mark.number, body: body.ok()? })
+        body.inspect_err(|error| tracing::error!(%error, "a turn was not remembered")).ok()
     }
 }
 
@@ -131,65 +138,76 @@ impl Threads {
         Self { kept, memory }
     }
 
-    /// Keeps how a new turn ended, over a restart.
-    pub(super) async fn keep(&self, thread: &str, new: &New, turn: Turn, card: Option<Card>) {
-        // Where nothing was decided, the same may be asked again.
-        if !turn.passing
-            && let Some(row) = new.row(vec![turn], card.into_iter().collect())
-        {
-            self.memory.end_turn(thread, row).await;
-        }
-    }
-
-    /// Finds the turn that the user's messages, oldest first, lead to. `name` tells the
-    /// conversation from all others.
-    pub(super) async fn meant(
-        &self,
-        name: &str,
-        said: &[String],
-        way: Way<'_>,
-        now: Instant,
-    ) -> Meant {
-        self.recall(name, now).await;
-        let meant = self.within(name, now, |thread| thread.meant(said, way));
-        if let Meant::New(new) = &meant {
-            // Before it is taken: an edit of it is known for one after a restart, too.
-            if let Some(row) = new.row(vec![], vec![]) {
-                self.memory.begin_turn(name, row).await;
+    /// Keeps that a new turn is begun, before it is taken: an edit of it is known for one after a
+    /// restart, too. Where another planner is at it, waits for how it ends there.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub(super) async fn begin(&self, thread: &str, new: &New) -> Result<Begun, Unread> {
+        let body = new.body(vec![], vec![]).ok_or(Unread)?;
+        let row = Row { place: new.key, number: new.mark.number, body };
+        match self.memory.begin_turn(thread, &row).await? {
+            Started::Here(held) => Ok(Begun::Here(held)),
+            Started::Ended(body) => {
+                let written: Option<Written> = serde_json::from_str(&body).ok();
+                let Written { turn, card, .. } = written.ok_or(Unread)?;
+                let turn = turn.into_iter().next().ok_or(Unread)?;
+                Ok(Begun::Ended(Box::new(turn), card.into_iter().next()))
             }
         }
-        meant
     }
 
-    /// Brings back from memory what is not here.
-    pub(super) async fn recall(&self, name: &str, now: Instant) {
-        if self.kept.lock().get(name).is_some_and(|thread| thread.recalled) {
-            return;
+    /// Keeps how a turn ended, over a restart. Where nothing was decided, the same may be asked
+    /// again.
+    pub(super) async fn keep(&self, held: Held, new: &New, turn: Turn, card: Option<Card>) {
+        if !turn.passing
+            && let Some(body) = new.body(vec![turn], card.into_iter().collect())
+        {
+            held.keep(&BTreeSet::new(), body).await;
         }
-        // What cannot be read now is asked for again at the next request.
-        let Ok(turns) = recalled(&self.memory, name).await else { return };
+    }
+
+    /// What others may change is not at hand between two turns.
+    pub(super) fn put_away(&self, name: &str) {
+        if self.memory.is_shared() {
+            let mut threads = self.kept.lock();
+            if threads.get(name).is_some_and(|thread| !thread.is_under_way()) {
+                threads.remove(name);
+            }
+        }
+    }
+
+    /// Acts on a thread as it stands. `name` tells the conversation from all others.
+    ///
+    /// # Errors
+    /// When other planners may know more of it, and that cannot be read.
+    pub(super) async fn with<T>(
+        &self,
+        name: &str,
+        now: Instant,
+        act: impl FnOnce(&mut Thread) -> T,
+    ) -> Result<T, Unread> {
+        let shared = self.memory.is_shared();
+        let at_hand = !shared && self.kept.lock().get(name).is_some_and(|thread| thread.recalled);
+        let recalled = if at_hand { None } else { Some(recalled(&self.memory, name).await) };
         let mut threads = self.kept.lock();
         make_room(&mut threads, now);
         let thread = threads.entry(name.to_owned()).or_insert_with(|| Thread::new(now));
-        for (place, taken) in turns {
-            thread.turns.entry(place).or_insert(taken);
-        }
-        thread.recalled = true;
-    }
-
-    /// Whether this text quotes a reply that was given in the conversation, once recalled.
-    pub(super) fn quotes_a_reply(&self, name: &str, text: &str, now: Instant) -> bool {
-        self.within(name, now, |thread| {
-            let mut replies = thread.turns.values().filter_map(|taken| taken.tape.reply());
-            replies.any(|reply| text.contains(reply.trim()))
-        })
-    }
-
-    fn within<T>(&self, name: &str, now: Instant, act: impl FnOnce(&mut Thread) -> T) -> T {
-        let mut threads = self.kept.lock();
-        let thread = threads.entry(name.to_owned()).or_insert_with(|| Thread::new(now));
         thread.touched = now;
-        act(thread)
+        match recalled {
+            Some(Ok(turns)) => thread.add(turns),
+            Some(Err(Unread)) if shared => return Err(Unread),
+            // What cannot be read now is asked for again at the next request.
+            Some(Err(Unread)) | None => {}
+        }
+        let done = act(thread);
+        if shared {
+            thread.turns.retain(|_, taken| taken.tape.is_open());
+            if thread.turns.is_empty() {
+                threads.remove(name);
+            }
+        }
+        Ok(done)
     }
 }
 
@@ -198,7 +216,26 @@ impl Thread {
         Self { turns: HashMap::new(), touched: now, recalled: false }
     }
 
-    fn meant(&mut self, said: &[String], way: Way<'_>) -> Meant {
+    /// With what memory has, where it is not known better.
+    fn add(&mut self, turns: HashMap<Place, Taken>) {
+        for (place, taken) in turns {
+            self.turns.entry(place).or_insert(taken);
+        }
+        self.recalled = true;
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.turns.values().any(|taken| taken.tape.is_open())
+    }
+
+    /// Whether this text quotes a reply that was given in the conversation.
+    pub(super) fn quotes_a_reply(&self, text: &str) -> bool {
+        let mut replies = self.turns.values().filter_map(|taken| taken.tape.reply());
+        replies.any(|reply| text.contains(reply.trim()))
+    }
+
+    /// Finds the turn that the user's messages, oldest first, lead to.
+    pub(super) fn meant(&mut self, said: &[String], way: Way<'_>) -> Meant {
         let texts: Vec<Place> = said.iter().map(|text| digest(text)).collect();
         let (text, before) = texts.split_last().map_or((ROOT, &[][..]), |(t, before)| (*t, before));
         let (after, known) = self.place_after(before);
@@ -363,9 +400,19 @@ mod tests {
 
     const PLAIN: Way<'_> = Way::Message { confirmation: "" };
 
+    const NAME: &str = "web\nann\nc";
+
     async fn asked(threads: &Threads, said: &[&str], way: Way<'_>) -> Meant {
         let said: Vec<String> = said.iter().map(|text| (*text).to_owned()).collect();
-        threads.meant("web\nann\nc", &said, way, Instant::now()).await
+        let meant = threads.with(NAME, Instant::now(), |thread| thread.meant(&said, way)).await;
+        meant.unwrap()
+    }
+
+    async fn begun(threads: &Threads, new: &New) -> Held {
+        match threads.begin(NAME, new).await.unwrap() {
+            Begun::Here(held) => held,
+            Begun::Ended(turn, _) => panic!("it ended elsewhere: {turn:?}"),
+        }
     }
 
     async fn new(threads: &Threads, said: &[&str]) -> New {
@@ -479,15 +526,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = || Threads::new(Memory::open(folder.path()).unwrap());
         let before = open();
-        before.memory.belongs("k", &["web\nann\nc"]);
+        before.memory.belongs("k", &[NAME]).await;
         let first = new(&before, &["hello"]).await;
+        let held = begun(&before, &first).await;
         let turn = Turn { reply: "Hello.".to_owned(), ..Turn::default() };
-        before.keep("web\nann\nc", &first, turn, Some(Card::default())).await;
+        before.keep(held, &first, turn, Some(Card::default())).await;
         let after = open();
         let Meant::Again(tape) = asked(&after, &["hello"], PLAIN).await else { panic!() };
         assert_eq!(tape.reply().as_deref(), Some("Hello."));
         // One that had not ended is taken again, and an edit of it is an edit.
-        new(&before, &["hello", "cancel 1001"]).await;
+        let second = new(&before, &["hello", "cancel 1001"]).await;
+        drop(begun(&before, &second).await);
         assert!(!new(&open(), &["hello", "cancel 1001"]).await.edited());
         assert!(new(&open(), &["hello", "cancel 1002"]).await.edited());
     }
@@ -496,11 +545,11 @@ mod tests {
     async fn a_long_conversation_forgets_its_oldest_turns() {
         let threads = Threads::default();
         let all: Vec<String> = (0..=MOST_TURNS).map(|n| n.to_string()).collect();
-        let now = Instant::now();
-        for end in 1..=all.len() {
-            threads.meant("k", all.get(..end).unwrap(), PLAIN, now).await;
+        let texts: Vec<&str> = all.iter().map(String::as_str).collect();
+        for end in 1..=texts.len() {
+            asked(&threads, texts.get(..end).unwrap(), PLAIN).await;
         }
-        assert_eq!(threads.kept.lock().get("k").unwrap().turns.len(), MOST_TURNS);
-        assert!(matches!(threads.meant("k", &all, PLAIN, now).await, Meant::Again(_)));
+        assert_eq!(threads.kept.lock().get(NAME).unwrap().turns.len(), MOST_TURNS);
+        assert!(is_again(&threads, &texts).await);
     }
 }

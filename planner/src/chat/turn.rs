@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use countersign_proto::v1::{AttestedMessage, ConverseRequest};
+use countersign_proto::v1::{AttestedMessage, ConverseRequest, ConverseResponse};
 use countersign_shared::span::within;
 use countersign_shared::trace::{self, Traceparent};
+use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::mpsc;
 
@@ -14,7 +15,8 @@ use super::aside;
 use super::fault::Fault;
 use super::frontend::{Caller, Frontend};
 use super::tape::Tape;
-use super::thread::{Meant, New, Way};
+use super::thread::{Begun, Meant, New, Thread, Way};
+use crate::memory::{Held, Unread};
 use crate::subject;
 
 const LONGEST: usize = 16 * 1024;
@@ -97,38 +99,69 @@ pub(super) async fn taken(
     let verified = chat.engine.verify(&caller.token).await?;
     frontend.pace_of(caller, now)?;
     let name = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
-    chat.threads.recall(&name, now).await;
-    let quotes = |text: &str| chat.threads.quotes_a_reply(&name, text, now);
-    if wish.resumes.is_none() && aside::is_aside(wish.said, quotes) {
-        return Ok(Taken::Aside);
-    }
-    let place = Arc::clone(&chat.room).try_acquire_owned().map_err(|_| Fault::overloaded())?;
-    let new = match chat.threads.meant(&name, wish.said, wish.way(), now).await {
+    let asked = |thread: &mut Thread| {
+        let quotes = |text: &str| thread.quotes_a_reply(text);
+        if wish.resumes.is_none() && aside::is_aside(wish.said, quotes) {
+            return Ok(None);
+        }
+        let place = Arc::clone(&chat.room).try_acquire_owned().map_err(|_| Fault::overloaded())?;
+        Ok(Some((place, thread.meant(wish.said, wish.way()))))
+    };
+    let found: Result<_, Fault> =
+        chat.threads.with(&name, now, asked).await.map_err(|Unread| Fault::overloaded())?;
+    let Some((place, meant)) = found? else { return Ok(Taken::Aside) };
+    let new = match meant {
         Meant::Again(tape) => return Ok(Taken::Tape(tape)),
         Meant::NotOpen => return Err(Fault::wrong("resume", "this interrupt is not open here")),
         Meant::New(new) => new,
     };
     let tape = Arc::clone(&new.tape);
     let request = request(frontend, caller, wish, &new);
-    let (own, recorder) = (Arc::clone(chat), Arc::clone(&tape));
+    let own = Arc::clone(chat);
     let trace = trace::current().unwrap_or_else(Traceparent::begin);
     // In tasks of their own: a frontend that hangs up stops no turn midway.
     chat.turns.spawn(async move {
-        let (events, said) = mpsc::unbounded_channel();
-        let engine = Arc::clone(&own.engine);
-        let thread = name.clone();
-        let taken = async move {
-            within("turn", engine.turn_of(request, Ok(verified), &thread, &events)).await;
-        };
-        let turn = tokio::spawn(trace.scope(taken));
-        let keep = |turn, card| own.threads.keep(&name, &new, turn, card);
-        recorder.record(said, keep).await;
-        if let Err(error) = turn.await {
-            tracing::error!(%error, "a turn broke off");
+        match own.threads.begin(&name, &new).await {
+            Ok(Begun::Here(held)) => {
+                let engine = Arc::clone(&own.engine);
+                let (thread, (events, said)) = (name.clone(), mpsc::unbounded_channel());
+                let taken = async move {
+                    within("turn", engine.turn_of(request, Ok(verified), &thread, &events)).await;
+                };
+                let turn = tokio::spawn(trace.scope(taken));
+                own.recorded(held, &new, said).await;
+                if let Err(error) = turn.await {
+                    tracing::error!(%error, "a turn broke off");
+                }
+            }
+            Ok(Begun::Ended(turn, card)) => new.tape.end(*turn, card),
+            Err(Unread) => new.tape.lose(),
         }
+        own.threads.put_away(&name);
         drop(place);
     });
     Ok(Taken::Tape(tape))
+}
+
+impl Chat {
+    /// Records a turn that is held, and keeps how it ended.
+    async fn recorded(
+        &self,
+        held: Held,
+        new: &New,
+        said: mpsc::UnboundedReceiver<ConverseResponse>,
+    ) {
+        let held = Mutex::new(Some(held));
+        let keep = |turn, card| {
+            let held = held.lock().take();
+            async move {
+                if let Some(held) = held {
+                    self.threads.keep(held, new, turn, card).await;
+                }
+            }
+        };
+        new.tape.record(said, keep).await;
+    }
 }
 
 fn request(frontend: &Frontend, caller: &Caller, wish: &Wish<'_>, new: &New) -> ConverseRequest {

@@ -153,24 +153,12 @@ impl Engine {
         also: &str,
         events: &Events,
     ) {
-        let own = subject::key(&request.subject_token);
-        let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
-        let conversation = self.conversations.enter(&key, Instant::now());
-        let mut conversation = conversation.lock().await;
-        conversation.recall(&self.memory, &key).await;
-        let purse = purse(&request.subject_token, &request.conversation_id);
-        let names = [&*key, also, &*account(&purse)];
-        if let Ok(verified) = &verified {
-            conversation.is_of(&verified.kept_under);
-            self.memory.belongs(&verified.kept_under, &names);
-        }
-        let ending = self.answer(&request, verified, &mut conversation, events).await;
-        for kept_under in &conversation.kept_under {
-            self.memory.belongs(kept_under, &names);
-        }
+        let ending = match verified {
+            Ok(verified) => self.entered(&request, verified, also, events).await,
+            Err(error) => unverified(&error),
+        };
         #[cfg(feature = "gates-off")]
         let ending = Ending { reply: crate::guards::off::instead_of(ending.reply), ..ending };
-        conversation.keep(&self.memory, &key).await;
         self.tell(&request, &ending);
         if let Some(card) = ending.card {
             let _ =
@@ -187,6 +175,34 @@ impl Engine {
         let _ = events.send(ConverseResponse { event: Some(converse_response::Event::Turn(turn)) });
     }
 
+    /// The executor has verified the token: nothing of a conversation is shown to somebody who
+    /// merely claims to be its subject.
+    async fn entered(
+        &self,
+        request: &ConverseRequest,
+        Verified { toolbox, kept_under }: Verified,
+        also: &str,
+        events: &Events,
+    ) -> Ending {
+        let own = subject::key(&request.subject_token);
+        let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
+        let conversation = self.conversations.enter(&key, Instant::now());
+        let mut conversation = conversation.lock().await;
+        let Ok(held) = conversation.take(&self.memory, &key).await else {
+            return Ending::passes(Intent::Unspecified, reply::NO_ANSWER);
+        };
+        let purse = purse(&request.subject_token, &request.conversation_id);
+        let names = [&*key, also, &*account(&purse)];
+        conversation.is_of(&kept_under);
+        self.memory.belongs(&kept_under, &names).await;
+        let ending = self.answer(request, &toolbox, &mut conversation, events).await;
+        for kept_under in &conversation.kept_under {
+            self.memory.belongs(kept_under, &names).await;
+        }
+        conversation.keep(&self.memory, held).await;
+        ending
+    }
+
     /// A token that nobody vouches for has no turns.
     fn tell(&self, request: &ConverseRequest, ending: &Ending) {
         let Some(recorder) = &self.recorder else { return };
@@ -199,25 +215,13 @@ impl Engine {
         recorder.record(request, told);
     }
 
-    /// The executor verifies the token first: nothing of a conversation is shown
-    /// to somebody who merely claims to be its subject.
     async fn answer(
         &self,
         request: &ConverseRequest,
-        verified: Result<Verified, CallError>,
+        toolbox: &Toolbox,
         conversation: &mut Conversation,
         events: &Events,
     ) -> Ending {
-        let toolbox = match verified {
-            Ok(Verified { toolbox, .. }) => toolbox,
-            Err(error) => {
-                let refused = error.refusal().map(|refusal| refused_action("", refusal));
-                return Ending {
-                    actions: refused.into_iter().collect(),
-                    ..Ending::passes(Intent::Unspecified, reply::not_answered(&error))
-                };
-            }
-        };
         if let Some(message) = request.message.clone() {
             conversation.hear(message);
         }
@@ -229,7 +233,7 @@ impl Engine {
             messages: &messages,
         };
         let (confirm_by_link, edited) = (request.confirm_by_link, request.edited);
-        let scene = Scene { asker, toolbox: &toolbox, events, confirm_by_link, edited };
+        let scene = Scene { asker, toolbox, events, confirm_by_link, edited };
         let back = match self.held(&scene, conversation).await {
             Held::Free => None,
             Held::Back(news) => Some(*news),
@@ -347,6 +351,15 @@ impl Engine {
         let mut task = with_newest(waiting.task, conversation);
         task.picks.insert(waiting.question.name, chosen);
         self.pursue(scene, conversation, task).await
+    }
+}
+
+/// A token that the executor does not vouch for.
+fn unverified(error: &CallError) -> Ending {
+    let refused = error.refusal().map(|refusal| refused_action("", refusal));
+    Ending {
+        actions: refused.into_iter().collect(),
+        ..Ending::passes(Intent::Unspecified, reply::not_answered(error))
     }
 }
 

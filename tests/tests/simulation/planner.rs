@@ -6,6 +6,7 @@ use countersign_planner::conversation::Limits;
 use countersign_planner::conversation::turn::Engine;
 use countersign_planner::executor::GrpcExecutor;
 use countersign_planner::keep::Keep;
+use countersign_planner::memory::Memory;
 use countersign_planner::model::offline::Offline;
 use countersign_planner::peer::Authorize;
 use countersign_planner::service::PlannerService;
@@ -28,7 +29,7 @@ pub async fn run(world: Arc<World>) -> turmoil::Result {
     let dice = Arc::new(Mutex::new(world.dice(&format!("planner at {}", world.now()))));
     let choose = move || *dice.lock().pick(&EXECUTORS);
     let channel = wire::channel(choose, Arc::clone(&world.ground.planner), id("executor"));
-    let executor = Arc::new(GrpcExecutor::new(channel, Keep::default()));
+    let executor = Arc::new(GrpcExecutor::new(channel, Keep::default(), Memory::default()));
     let engine = Engine::new(executor, Arc::new(Offline), Limits::default(), Default::default());
     let service = PlannerService::new(Arc::new(engine), TaskTracker::new());
     let incoming = wire::listen(Arc::clone(&world.ground.planner)).await?;

@@ -36,20 +36,25 @@ fn serve_chat(pair: &mut Pair) {
 
 /// The same with these lines beside the planner's configuration.
 pub fn serve_chat_with(pair: &mut Pair, more: &str) {
+    let chat = chat_config(pair);
+    pair.start_planner_with("{ kind: offline }", &format!("{more}{chat}"));
+}
+
+/// What serves chat in a planner's configuration, with its files.
+pub fn chat_config(pair: &Pair) -> String {
     fs::write(pair.path("signing.keys"), SIGNING).unwrap();
     fs::write(pair.path("asserting.keys"), ASSERTING).unwrap();
     fs::write(pair.path("asserting.pem"), pair.issuer.secret_pem()).unwrap();
-    let chat = format!(
-        "{more}chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: signing\n      keys: signing.keys\n\
+    format!(
+        "chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: signing\n      keys: signing.keys\n\
          \x20     subject: {{ token: X-Subject-Token }}\n      conversation: X-OpenWebUI-Chat-Id\n\
          \x20     signs: true\n      per_minute_each: 1000\n    - name: asserting\n      keys: asserting.keys\n\
          \x20     conversation: X-OpenWebUI-Chat-Id\n      per_minute_each: 1000\n      subject:\n\
          \x20       asserted: {{ header: X-OpenWebUI-User-Email, issuer: \"{WIDGET}\", kid: dev, key: asserting.pem }}\n"
-    );
-    pair.start_planner_with("{ kind: offline }", &chat);
+    )
 }
 
-fn cancels(pair: &Pair) -> usize {
+pub fn cancels(pair: &Pair) -> usize {
     pair.effects().iter().filter(|effect| effect.kind.contains("cancel")).count()
 }
 

@@ -57,6 +57,7 @@ mod one_time_page;
 mod one_trace;
 mod own_deployment;
 mod planner_holds_no_credential;
+mod planners;
 mod refusal_codes;
 mod refusals;
 mod replicas;

@@ -1,102 +1,13 @@
-//! Connections and transactions. Each transaction runs in a task of its own: a caller
-//! that goes away drops its future, never a transaction halfway.
+//! Statements, with what they fail of as the store's own code meets it.
 
-use std::borrow::Cow;
-use std::time::Duration;
+pub(super) use countersign_shared::postgres::{Database, With, plain};
 
-use deadpool_postgres::{Client, GenericClient, Hook, HookError, Pool, PoolError, Runtime};
-use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Transaction};
-use futures_util::future::BoxFuture;
-use tokio_postgres::types::ToSql;
+use countersign_shared::postgres;
+use deadpool_postgres::GenericClient;
 use tokio_postgres::{Row, Statement};
 
-use super::connect::Connector;
-use super::fault::{Fault, said};
-use super::safety;
+use super::fault::Fault;
 use crate::ports::StoreError;
-
-/// Longest wait for a connection.
-const WAIT: Duration = Duration::from_secs(5);
-/// How often a transaction is begun before it is given up.
-const TRIES: usize = 6;
-
-/// Connections to the writer endpoint. Clones share them.
-#[derive(Clone)]
-pub(super) struct Database(Pool);
-
-impl Database {
-    /// At most so many connections, made when they are needed.
-    pub(super) fn new(connector: Connector, most: usize) -> Result<Self, StoreError> {
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let settings = connector.settings().clone();
-        let manager = Manager::from_connect(settings, connector, recycling);
-        let check = Hook::async_fn(|client, _| {
-            Box::pin(async move { safety::prepare(client).await.map_err(HookError::message) })
-        });
-        let pool = Pool::builder(manager)
-            .max_size(most)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(WAIT))
-            .create_timeout(Some(WAIT))
-            .post_create(check)
-            .build()
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self(pool))
-    }
-
-    /// A connection, to read or for one statement.
-    pub(super) async fn client(&self) -> Result<Client, Fault> {
-        self.0.get().await.map_err(|error| {
-            let why = match error {
-                PoolError::Backend(error) => said(&error),
-                PoolError::PostCreateHook(HookError::Message(why)) => why.into_owned(),
-                PoolError::Timeout(_) => "PostgreSQL: no connection within 5 s".to_owned(),
-                PoolError::PostCreateHook(_)
-                | PoolError::Closed
-                | PoolError::NoRuntimeSpecified => {
-                    format!("PostgreSQL: {error}")
-                }
-            };
-            Fault::Store(StoreError::Unavailable(why))
-        })
-    }
-
-    /// One transaction: all of it or nothing. Begun again where others were in its way.
-    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        W: for<'a> Fn(&'a Transaction<'_>) -> BoxFuture<'a, Result<T, Fault>>
-            + Send
-            + Sync
-            + 'static,
-    {
-        let database = self.clone();
-        let task = tokio::spawn(async move {
-            let mut left = TRIES;
-            loop {
-                left = left.saturating_sub(1);
-                match database.attempt(&work).await {
-                    Err(fault) if fault.passes() && left > 0 => {}
-                    done => return done,
-                }
-            }
-        });
-        task.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
-    }
-
-    async fn attempt<T, W>(&self, work: &W) -> Result<T, Fault>
-    where
-        W: for<'a> Fn(&'a Transaction<'_>) -> BoxFuture<'a, Result<T, Fault>>,
-    {
-        let mut client = self.client().await?;
-        let db = client.transaction().await?;
-        let done = work(&db).await?;
-        db.commit().await?;
-        Ok(done)
-    }
-}
-
-pub(super) type With<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// Every row of a query, prepared once per connection.
 pub(super) async fn all(
@@ -104,8 +15,7 @@ pub(super) async fn all(
     sql: &str,
     with: With<'_>,
 ) -> Result<Vec<Row>, Fault> {
-    let statement = db.prepare_cached(sql).await?;
-    Ok(db.query(&statement, with).await?)
+    Ok(postgres::all(db, sql, with).await?)
 }
 
 /// The one row of a query, if there is any.
@@ -114,13 +24,12 @@ pub(super) async fn first(
     sql: &str,
     with: With<'_>,
 ) -> Result<Option<Row>, Fault> {
-    Ok(all(db, sql, with).await?.into_iter().next())
+    Ok(postgres::first(db, sql, with).await?)
 }
 
 /// How many rows a statement changed.
 pub(super) async fn run(db: &impl GenericClient, sql: &str, with: With<'_>) -> Result<u64, Fault> {
-    let statement = db.prepare_cached(sql).await?;
-    Ok(db.execute(&statement, with).await?)
+    Ok(postgres::run(db, sql, with).await?)
 }
 
 /// Statements for a pipeline: prepared before the first is sent, they go out in the order
@@ -135,28 +44,4 @@ pub(super) async fn prepare<const N: usize>(
     }
     let count = |_| StoreError::Unavailable("a statement was not prepared".to_owned());
     Ok(statements.try_into().map_err(count)?)
-}
-
-/// Text for a column that is compared and never read back: PostgreSQL has no text with a
-/// NUL in it. No two texts become the same.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
-    const STANDS_FOR: &str = "\u{FFFD}";
-    if !text.contains(['\0', '\u{FFFD}']) {
-        return text.into();
-    }
-    text.replace(STANDS_FOR, "\u{FFFD}\u{FFFD}").replace('\0', "\u{FFFD}0").into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_that_the_server_cannot_hold_stays_distinct() {
-        assert_eq!(plain("a b"), "a b");
-        let each = ["\0", "\u{FFFD}", "\u{FFFD}0", "\u{FFFD}\0", "\0\u{FFFD}", "0"];
-        let stored: std::collections::BTreeSet<_> = each.into_iter().map(plain).collect();
-        assert_eq!(stored.len(), each.len());
-        assert!(stored.iter().all(|text| !text.contains('\0')));
-    }
 }

@@ -1,8 +1,8 @@
 //! Why a transaction did not hold.
 
-use std::error::Error as _;
-
 use countersign_core::error::Refused;
+pub(super) use countersign_shared::postgres::said;
+use countersign_shared::postgres::{Passes, Unavailable, in_the_way};
 use tokio_postgres::error::SqlState;
 
 use crate::ports::StoreError;
@@ -24,19 +24,17 @@ pub(super) enum Fault {
     Back(String),
 }
 
-impl Fault {
-    /// Whether the same transaction may hold when it is begun again.
-    pub(super) fn passes(&self) -> bool {
+impl Passes for Fault {
+    fn passes(&self) -> bool {
         match self {
             Self::Faster => true,
-            Self::Db(error) => error.code().is_some_and(|code| {
-                *code == SqlState::T_R_SERIALIZATION_FAILURE
-                    || *code == SqlState::T_R_DEADLOCK_DETECTED
-            }),
+            Self::Db(error) => in_the_way(error),
             Self::Store(_) | Self::Refused(_) | Self::Fenced | Self::Back(_) => false,
         }
     }
+}
 
+impl Fault {
     /// Whether the work itself is at fault, and other work might do: its data (classes 22
     /// and 54), or what stands there already (23).
     pub(super) fn is_of_the_work(&self) -> bool {
@@ -53,6 +51,18 @@ impl Fault {
 impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Db(error)
+    }
+}
+
+impl From<Unavailable> for Fault {
+    fn from(error: Unavailable) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Unavailable> for StoreError {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.to_string())
     }
 }
 
@@ -78,18 +88,4 @@ impl From<Fault> for StoreError {
             Fault::Faster => unavailable("others were faster each time: try again"),
         }
     }
-}
-
-/// What went wrong, without the rows that it went wrong with.
-pub(super) fn said(error: &tokio_postgres::Error) -> String {
-    if let Some(db) = error.as_db_error() {
-        return format!("PostgreSQL: {} ({})", db.message(), db.code().code());
-    }
-    let mut text = format!("PostgreSQL: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

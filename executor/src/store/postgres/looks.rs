@@ -1,6 +1,6 @@
 //! What is asked of a database without joining its executors.
 
-use super::connect::Connector;
+use super::connect::connector;
 use super::database::Database;
 use super::{PostgresConfig, controls, standing as history};
 use crate::ports::StoreError;
@@ -13,7 +13,7 @@ use crate::vault::Vault;
 /// # Errors
 /// When it cannot be read.
 pub async fn standing(config: &PostgresConfig, vault: &Vault) -> Result<Standing, StoreError> {
-    let db = Database::new(Connector::new(config, vault, "looks")?, 1)?.client().await?;
+    let db = Database::new(connector(config, vault, "looks")?, 1)?.client().await?;
     Ok(history::of_any(&db).await?)
 }
 
@@ -22,6 +22,6 @@ pub async fn standing(config: &PostgresConfig, vault: &Vault) -> Result<Standing
 /// # Errors
 /// When it cannot be read.
 pub async fn activated(config: &PostgresConfig, vault: &Vault) -> Result<Activated, StoreError> {
-    let db = Database::new(Connector::new(config, vault, "looks")?, 1)?.client().await?;
+    let db = Database::new(connector(config, vault, "looks")?, 1)?.client().await?;
     Ok((controls::activated(&db).await?, controls::bundle(&db).await?))
 }

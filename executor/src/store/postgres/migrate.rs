@@ -1,14 +1,8 @@
-//! Brings the database to the newest layout. Executors that start together take turns by
-//! the lock on one row.
+//! What brings the database to the newest layout.
 
-use deadpool_postgres::Transaction;
-use futures_util::FutureExt as _;
-use tokio_postgres::error::SqlState;
-
-use super::database::{Database, all, first, run};
+use super::database::Database;
 use super::fault::Fault;
-use crate::store::known::damaged;
-use crate::store::migration::{Migration, pending};
+use crate::store::migration::Migration;
 
 pub(super) const KNOWN: [Migration; 8] = [
     Migration { number: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") },
@@ -25,58 +19,7 @@ pub(super) const KNOWN: [Migration; 8] = [
     },
 ];
 
-/// Row 0 is the one that is locked.
-const TABLE: &str = r#"
-    CREATE TABLE IF NOT EXISTS migrations (
-        number BIGINT PRIMARY KEY,
-        name   TEXT COLLATE "C" NOT NULL,
-        sha256 TEXT COLLATE "C" NOT NULL
-    );
-    INSERT INTO migrations (number, name, sha256) VALUES (0, '', '') ON CONFLICT DO NOTHING;"#;
-
-/// Applies what is missing, each file in a transaction of its own.
+/// Applies what is missing. Executors that start together take turns.
 pub(super) async fn migrate(db: &Database) -> Result<(), Fault> {
-    prepare(db).await?;
-    while db.write(|db| step(db).boxed()).await? {}
-    Ok(())
-}
-
-/// Two that make the same table at once: the second is told so in several ways.
-async fn prepare(db: &Database) -> Result<(), Fault> {
-    let client = db.client().await?;
-    let exists = "SELECT 1 FROM pg_tables WHERE schemaname = current_schema()
-                  AND tablename = 'migrations'";
-    let made = client.batch_execute(TABLE).await;
-    match made {
-        Err(error)
-            if [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE]
-                .iter()
-                .any(|code| error.code() == Some(code)) =>
-        {
-            first(&client, exists, &[]).await?.ok_or(Fault::Db(error))?;
-            Ok(client.batch_execute(TABLE).await?)
-        }
-        made => Ok(made?),
-    }
-}
-
-/// Whether there was one to apply.
-async fn step(db: &Transaction<'_>) -> Result<bool, Fault> {
-    let turn = "SELECT number FROM migrations WHERE number = 0 FOR UPDATE";
-    first(db, turn, &[]).await?.ok_or_else(|| damaged("the row to lock is gone"))?;
-    let sql = "SELECT number, sha256 FROM migrations WHERE number > 0 ORDER BY number";
-    let mut applied = Vec::new();
-    for row in all(db, sql, &[]).await? {
-        applied.push((row.try_get(0)?, row.try_get(1)?));
-    }
-    let Some(next) = pending(&KNOWN, &applied)?.first() else { return Ok(false) };
-    db.batch_execute(next.sql).await?;
-    let sql = "INSERT INTO migrations (number, name, sha256) VALUES ($1, $2, $3)";
-    run(db, sql, &[&next.number, &next.name, &next.checksum()]).await?;
-    tracing::info!(
-        number = next.number,
-        name = next.name,
-        "the store's layout is brought up to date"
-    );
-    Ok(true)
+    Ok(countersign_shared::postgres::migrate(db, &KNOWN, "executor").await?)
 }

@@ -11,8 +11,8 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
-use super::config::PostgresConfig;
-use super::connect::Connector;
+use super::PostgresConfig;
+use super::connect::connector;
 use super::database::{Database, first, run};
 use super::fault::Fault;
 use super::instance::Instance;
@@ -118,7 +118,7 @@ impl Inner {
         kek: &Path,
         keys: &LogKeys,
     ) -> Result<Self, StoreError> {
-        let db = Database::new(Connector::new(config, vault, name)?, CONNECTIONS)?;
+        let db = Database::new(connector(config, vault, name)?, CONNECTIONS)?;
         migrate::migrate(&db).await?;
         let client = db.client().await?;
         let row = first(&client, LIVING, &[]).await?.ok_or_else(|| damaged("no answer"))?;

@@ -234,7 +234,7 @@ async fn enter(db: &Database, rows: Vec<Missing>) -> Result<(), StoreError> {
                 let row = if whole { row.clone() } else { row.clone().erased() };
                 insert(db, *index, &row).await?;
             }
-            Ok(())
+            Ok::<_, Fault>(())
         }
         .boxed()
     });
@@ -247,7 +247,7 @@ async fn forget(db: &Database) -> Result<(), StoreError> {
             for sql in FORGET {
                 run(db, sql, &[]).await?;
             }
-            Ok(())
+            Ok::<_, Fault>(())
         }
         .boxed()
     });

@@ -1,4 +1,4 @@
-//! `store: { postgres: … }` in `executor.yaml`.
+//! `store: { postgres: … }` in `executor.yaml` and `planner.yaml`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-/// Several executors share one database. Each has a state folder of its own.
+/// Several executors share one database, or several planners another. Each of them has a state
+/// folder of its own.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConfig {
@@ -15,20 +16,21 @@ pub struct PostgresConfig {
     /// Its port.
     #[serde(default = "port")]
     pub port: u16,
-    /// The database; it belongs to executors alone.
+    /// The database; it belongs to executors alone, or to planners alone.
     pub database: String,
     /// Role that owns the tables.
     pub user: String,
-    /// File in the credentials folder; absent where the server asks for none.
+    /// File with the password: in an executor's credentials folder, or beside a planner's
+    /// configuration. Absent where the server asks for none.
     #[serde(default)]
     pub password: Option<String>,
     /// How the connection is protected.
     #[serde(default)]
     pub tls: Tls,
-    /// How long an executor that does not answer keeps its actions: at least 6 s.
+    /// How long whoever does not answer keeps what it has under way: at least 6 s.
     #[serde(default = "lease")]
     pub lease: SignedDuration,
-    /// Most connections of one executor, two of its own beside them.
+    /// Most connections of one process; an executor has three of its own beside them.
     #[serde(default = "pool")]
     pub pool: usize,
 }
@@ -121,7 +123,7 @@ impl PostgresConfig {
     ///
     /// # Errors
     /// When it would cross a network in clear text.
-    pub(super) fn private(&self) -> Result<(), String> {
+    pub fn private(&self) -> Result<(), String> {
         let host = self.host.as_str();
         let loopback = host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         let private = host.starts_with('/') || host == "localhost" || loopback;

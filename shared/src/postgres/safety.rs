@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use super::fault::said;
+use super::said;
 
 /// `server_version_num` of the oldest version that is tested.
 const OLDEST: i32 = 150_000;
-/// A transaction whose executor does not go on is ended: it may hold the sequencer's seat.
+/// A transaction that nobody goes on with is ended: it may hold what others wait for.
 const IDLE: Duration = Duration::from_secs(3);
 /// Longest wait for a row that somebody else holds.
 const LOCK: Duration = Duration::from_secs(8);
@@ -54,7 +54,7 @@ pub(super) async fn prepare(client: &Client) -> Result<(), String> {
 ///
 /// # Errors
 /// As [`prepare`].
-pub(super) async fn check(client: &Client) -> Result<(), String> {
+pub async fn check(client: &Client) -> Result<(), String> {
     let found = async {
         let row = client.query_one(SETTINGS, &[]).await?;
         Ok(Settings {

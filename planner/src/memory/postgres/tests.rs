@@ -1,0 +1,197 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use super::super::Memory;
+use super::super::conformance::{Bed, begin, conform, keep, owner, row, stands};
+use super::super::{Started, digest};
+use super::*;
+use crate::memory::cluster::{Cluster, USER};
+
+/// A database of planners.
+struct House(Cluster);
+
+fn bed() -> House {
+    House(Cluster::start(&[]))
+}
+
+conform!(bed);
+
+impl House {
+    fn config(&self) -> PostgresConfig {
+        let host = self.0.host().display();
+        let text = format!(
+            "{{ host: '{host}', database: postgres, user: {USER}, tls: 'off', lease: 6s, pool: 4 }}"
+        );
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    async fn join(&self) -> anyhow::Result<Memory> {
+        let memory = Memory::on(&self.config()).unwrap();
+        memory.join().await?;
+        Ok(memory)
+    }
+
+    async fn refuses(&self) -> String {
+        format!("{:#}", self.join().await.map(drop).unwrap_err())
+    }
+
+    /// Every planner's lease is over.
+    fn expire(&self) {
+        self.0.sql("UPDATE planners SET expires_at = clock_timestamp() - interval '1 s'");
+    }
+}
+
+#[async_trait]
+impl Bed for House {
+    async fn open(&self) -> Memory {
+        self.join().await.unwrap()
+    }
+
+    async fn planners(&self) -> Vec<Memory> {
+        vec![self.open().await, self.open().await]
+    }
+}
+
+/// Takes a conversation if it can be taken now.
+async fn at_once(memory: &Memory, name: &str) -> Option<Fence> {
+    memory.store.take(digest(name)).await.unwrap().map(|taken| taken.fence)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_is_in_one_planners_turn_and_goes_on_at_the_other() {
+    let house = bed();
+    let (one, other) = (house.open().await, house.open().await);
+    let (held, _) = one.take("ann").await.unwrap();
+    assert_eq!(at_once(&other, "ann").await, None);
+    let waiting = tokio::spawn({
+        let other = other.clone();
+        async move { other.take("ann").await.unwrap() }
+    });
+    held.keep(&owner("k"), "first".to_owned()).await;
+    let (held, stands) = waiting.await.unwrap();
+    assert_eq!(stands.as_deref(), Some("first"));
+    held.keep(&owner("k"), "second".to_owned()).await;
+    assert_eq!(self::stands(&one, "ann").await.as_deref(), Some("second"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_the_lease_writes_nothing_and_takes_what_is_free() {
+    let house = bed();
+    let (one, other) = (house.open().await, house.open().await);
+    let (late, _) = one.take("ann").await.unwrap();
+    let late_turn = begin(&one, "thread", &row(1)).await;
+    assert_eq!(at_once(&other, "ann").await, None);
+    house.expire();
+    let (held, _) = other.take("ann").await.unwrap();
+    let turn = begin(&other, "thread", &row(1)).await;
+    // It wakes up, and renews: what was taken from it stays taken.
+    late.keep(&owner("k"), "stale".to_owned()).await;
+    late_turn.keep(&owner("k"), "stale".to_owned()).await;
+    held.keep(&owner("k"), "fresh".to_owned()).await;
+    turn.keep(&owner("k"), "fresh".to_owned()).await;
+    late_gives_back(&one).await;
+    assert_eq!(stands(&one, "ann").await.as_deref(), Some("fresh"));
+    let Started::Ended(body) = one.begin_turn("thread", &row(1)).await.unwrap() else {
+        panic!("it was begun twice")
+    };
+    assert_eq!(body, "fresh");
+}
+
+/// As what was dropped may do at any time.
+async fn late_gives_back(memory: &Memory) {
+    let fence = Fence { holder: 1, turn: 1 };
+    memory.store.shared().unwrap().give_back(What::Conversation(digest("ann")), fence).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_at_another_planner_is_heard_from_there_and_not_taken_again() {
+    let house = bed();
+    let (one, other) = (house.open().await, house.open().await);
+    let held = begin(&one, "thread", &row(1)).await;
+    let waiting = tokio::spawn({
+        let other = other.clone();
+        async move { other.begin_turn("thread", &row(1)).await.unwrap() }
+    });
+    tokio::time::sleep(super::super::AGAIN * 2).await;
+    assert!(!waiting.is_finished());
+    held.keep(&owner("k"), "said".to_owned()).await;
+    assert!(matches!(waiting.await.unwrap(), Started::Ended(body) if body == "said"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_lets_nobody_wait() {
+    let house = bed();
+    let (one, other) = (house.open().await, house.open().await);
+    let (held, _) = one.take("ann").await.unwrap();
+    one.leave().await;
+    assert!(at_once(&other, "ann").await.is_some());
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_is_given_back() {
+    let house = bed();
+    let (one, other) = (house.open().await, house.open().await);
+    drop(one.take("ann").await.unwrap());
+    drop(begin(&one, "thread", &row(1)).await);
+    let (held, stands) = other.take("ann").await.unwrap();
+    assert_eq!(stands, None);
+    drop((held, begin(&other, "thread", &row(1)).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_checkpoint_is_everyones() {
+    let house = bed();
+    let (one, other) = (house.open().await, house.open().await);
+    one.keep_checkpoint("log", 5, b"five".to_vec()).await;
+    other.keep_checkpoint("log", 4, b"four".to_vec()).await;
+    let newest = async |origin: &str| other.checkpoint(vec![origin.to_owned()]).await;
+    assert_eq!(newest("log").await.as_deref(), Some(&b"five"[..]));
+    assert_eq!(newest("another log").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_would_lose_commits_is_refused() {
+    let mut house = bed();
+    house.join().await.unwrap();
+    house.0.restart(&["synchronous_commit=off"]);
+    let why = house.refuses().await;
+    assert!(why.contains("synchronous_commit = off"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_store_and_an_executors_are_refused() {
+    let house = bed();
+    house.join().await.unwrap();
+    house.0.sql("UPDATE migrations SET sha256 = 'another' WHERE number = 1");
+    let why = house.refuses().await;
+    assert!(why.contains("is not the one that this planner brings"), "{why}");
+    let sum = KNOWN.first().unwrap().checksum();
+    house.0.sql(&format!("UPDATE migrations SET sha256 = '{sum}' WHERE number = 1"));
+    house.join().await.unwrap();
+    house.0.sql("INSERT INTO migrations (number, name, sha256) VALUES (99, 'later', 'x')");
+    let why = house.refuses().await;
+    assert!(why.contains("written by a newer planner"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planners_that_start_together_make_the_tables_once() {
+    let house = bed();
+    let starts = (0..6).map(|_| house.join());
+    for started in futures_util::future::join_all(starts).await {
+        started.unwrap();
+    }
+    assert_eq!(house.0.sql("SELECT count(*) FROM planners"), "6");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_nobodys_goes_after_an_hour() {
+    let house = bed();
+    let memory = house.open().await;
+    keep(&memory, "ann", "k", "said").await;
+    let (held, _) = memory.take("bob").await.unwrap();
+    held.keep(&std::collections::BTreeSet::new(), "said".to_owned()).await;
+    house.0.sql("UPDATE conversations SET touched = touched - 4000");
+    memory.store.forget_before(0).await.unwrap();
+    assert_eq!(house.0.sql("SELECT count(*) FROM conversations"), "1");
+    assert_eq!(stands(&memory, "ann").await.as_deref(), Some("said"));
+}

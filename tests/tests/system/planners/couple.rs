@@ -1,0 +1,119 @@
+//! The two, and a client that repeats a request until it is answered.
+
+use std::fs;
+use std::time::Duration;
+
+use countersign_proto::v1::Card;
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::chat::{SIGNING, cancels, chat_config};
+use crate::support::cluster::{Cluster, USER};
+use crate::support::pair::{Pair, planner_config};
+use crate::support::service::{Service, start};
+
+/// Of each.
+const NAMES: [&str; 2] = ["planner-0", "planner-1"];
+
+/// Two planners before one executor.
+pub struct Couple {
+    planners: [Option<Service>; 2],
+    pub pair: Pair,
+    http: Client,
+    said: Vec<Value>,
+    // Stops after those who use it.
+    _cluster: Cluster,
+}
+
+pub fn text(answer: &Value) -> &str {
+    answer["choices"][0]["message"]["content"].as_str().unwrap()
+}
+
+impl Couple {
+    pub async fn start(model: &str) -> Self {
+        let (pair, cluster) = (Pair::executor_only().await, Cluster::start(&[]));
+        let config = planner_config(pair.executor_address(), model) + &chat_config(&pair);
+        for name in NAMES {
+            let own = config.replace("\nstate: planner-state", &format!("\nstate: {name}-state"));
+            let store = format!(
+                "store: {{ postgres: {{ host: {}, database: postgres, user: {USER}, tls: off, lease: 6s }} }}\n",
+                cluster.host().display()
+            );
+            fs::write(pair.path(&format!("{name}.yaml")), own + &store).unwrap();
+        }
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+        let planners = NAMES.map(|name| Some(start(name, pair.dir.path(), "info")));
+        Self { planners, pair, http, said: vec![], _cluster: cluster }
+    }
+
+    /// Another process on the folder of one that was killed.
+    pub fn start_again(&mut self, which: usize) {
+        self.planners[which] = Some(start(NAMES[which], self.pair.dir.path(), "info"));
+    }
+
+    /// The next message, with a yes to a card.
+    pub fn body(&mut self, text: &str, card: Option<&Value>) -> Value {
+        self.said.push(json!({ "role": "user", "content": text }));
+        let (who, id) = (self.pair.customer(1), format!("m{}", self.said.len()));
+        let attested = self.pair.frontend.message(&who, "c1", &id, text);
+        let yes = card.map(|card| {
+            let part = |name: &str| card[name].as_str().unwrap().to_owned();
+            let card = Card {
+                proposal_id: part("proposal_id"),
+                text: part("text"),
+                commitment: part("commitment"),
+                expires_at: None,
+            };
+            self.pair.frontend.yes(&who, "c1", &card)
+        });
+        json!({ "model": "countersign", "messages": self.said, "countersign": {
+            "message_id": id, "attestation": attested.attestation,
+            "confirmation": yes.unwrap_or_default() } })
+    }
+
+    /// What one of them answers.
+    pub async fn post(&self, which: usize, body: &Value) -> Option<Value> {
+        self.posted(which, "c1", body).await
+    }
+
+    async fn posted(&self, which: usize, conversation: &str, body: &Value) -> Option<Value> {
+        let at = &self.planners[which].as_ref().unwrap().chat;
+        let request = self
+            .http
+            .post(format!("http://{at}/v1/chat/completions"))
+            .bearer_auth(SIGNING)
+            .header("X-OpenWebUI-Chat-Id", conversation)
+            .header("X-Subject-Token", self.pair.customer(1).token)
+            .json(body);
+        let answer = request.send().await.ok()?;
+        if answer.status().is_success() { answer.json().await.ok() } else { None }
+    }
+
+    /// Asks one of them and kills it meanwhile; answers with what the other one says to the same.
+    pub async fn killed(&mut self, which: usize, body: &Value, after: u64) -> Value {
+        let asked = {
+            let asking = self.post(which, body);
+            let pause = tokio::time::sleep(Duration::from_millis(after));
+            tokio::select! { answer = asking => answer, () = pause => None }
+        };
+        self.planners[which] = None;
+        let other = self.post(1 - which, body).await.expect("the other one answers");
+        if let Some(asked) = asked {
+            assert_eq!(text(&other), text(&asked), "what was heard is heard again");
+        }
+        other
+    }
+
+    /// A turn of a conversation of its own that only a model could make sense of.
+    pub async fn asks_oddly(&self, which: usize, turn: usize) -> Value {
+        let said = format!("the thing from before, you know which, number {turn}, sort it out");
+        let body =
+            json!({ "model": "countersign", "messages": [{ "role": "user", "content": said }] });
+        self.posted(which, &format!("odd-{turn}"), &body).await.expect("an answer")
+    }
+
+    pub fn cancels(&self) -> usize {
+        cancels(&self.pair)
+    }
+}
