@@ -275,7 +275,7 @@ impl Statement {
 
     /// How long people of the house were waited for.
     pub(super) fn waits(tenant: Option<&String>, within: &Range<Timestamp>) -> Self {
-        let sql = "SELECT waited FROM register WHERE votes <> '' AND waited IS NOT NULL";
+        let sql = "SELECT waited FROM register WHERE waited IS NOT NULL";
         let mut query = Self::begin(sql);
         query.narrow("at >= $", Value::Number(within.start.as_millisecond()));
         query.narrow("at < $", Value::Number(within.end.as_millisecond()));

@@ -7,7 +7,7 @@ use crate::ports::StoreError;
 use crate::store::migration::{Migration, pending};
 
 /// Five layouts came before the first file.
-const KNOWN: [Migration; 8] = [
+const KNOWN: [Migration; 9] = [
     Migration { number: 5, name: "schema", sql: include_str!("migrations/0005_schema.sql") },
     Migration { number: 6, name: "standing", sql: include_str!("migrations/0006_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -20,6 +20,7 @@ const KNOWN: [Migration; 8] = [
         name: "register_again",
         sql: include_str!("migrations/0016_register_again.sql"),
     },
+    Migration { number: 17, name: "waits", sql: include_str!("migrations/0017_waits.sql") },
 ];
 
 const TABLE: &str = "
