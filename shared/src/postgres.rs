@@ -45,12 +45,17 @@ impl From<tokio_postgres::Error> for Unavailable {
     }
 }
 
-/// Whether others were in the way, so that the same transaction may hold when begun again.
+/// Whether others were in the way, so that the same transaction may hold when begun again. Also
+/// where nothing is known but that an earlier statement failed: of several that were sent together,
+/// those behind it may be heard first, and asked again it says why.
 #[must_use]
 pub fn in_the_way(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| {
-        *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
-    })
+    let passing = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+    ];
+    error.code().is_some_and(|code| passing.contains(code))
 }
 
 /// What went wrong, without the rows that it went wrong with.
