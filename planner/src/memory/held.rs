@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::store::{Fence, Name, Store, Unread, What};
+use super::store::{Fence, Name, Store, What};
 
 /// A conversation, or a turn of a thread.
 #[must_use]
@@ -47,17 +47,14 @@ impl Held {
                 self.store.end_turn(thread, place, self.fence, body).await
             }
         };
-        match kept {
-            Ok(held) => {
-                self.given_back = true;
-                if !held {
-                    tracing::warn!(
-                        "a turn was not remembered: another planner has it, or it was erased"
-                    );
-                }
+        // What could not be kept is logged, and given back as it was.
+        if let Ok(held) = kept {
+            self.given_back = true;
+            if !held {
+                tracing::warn!(
+                    "a turn was not remembered: another planner has it, or it was erased"
+                );
             }
-            // Logged; given back as it was.
-            Err(Unread) => {}
         }
     }
 }
