@@ -53,7 +53,7 @@ pub(super) async fn prepare(client: &Client) -> Result<(), String> {
 /// Checks a connection again: the server may have been told otherwise since.
 ///
 /// # Errors
-/// As [`prepare`].
+/// What is unsafe, and what to do about it.
 pub async fn check(client: &Client) -> Result<(), String> {
     let found = async {
         let row = client.query_one(SETTINGS, &[]).await?;
