@@ -63,10 +63,16 @@ pub struct Left {
     pub money: Option<f64>,
 }
 
-/// Something would be over its cap: nothing was reserved.
+/// Nothing was reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the budget of {0} is used up")]
-pub struct Exhausted(&'static str);
+pub enum NoRoom {
+    /// Something would be over its cap.
+    #[error("the budget of {0} is used up")]
+    UsedUp(&'static str),
+    /// ERRORS REFUSE: what was spent and cannot be read is no room.
+    #[error("what models have cost cannot be read: see why the planners' memory does not answer")]
+    Unread,
+}
 
 /// Whose each of the three accounts of a call is.
 const WHOSE: [&str; 3] = ["this conversation", "the tenant for today", "today"];
@@ -98,13 +104,13 @@ impl Budgets {
     /// nothing of it.
     ///
     /// # Errors
-    /// Whose budget has no room for it.
+    /// Whose budget has no room for it, or that this cannot be told.
     pub async fn reserve(
         &self,
         purse: &Purse,
         most: Amount,
         now: Timestamp,
-    ) -> Result<Reserved, Exhausted> {
+    ) -> Result<Reserved, NoRoom> {
         let date = now.to_zoned(TimeZone::UTC).date();
         let accounts = [account(purse), format!("tenant\n{}\n{date}", purse.tenant), day(now)];
         let [conversation, tenant, all] = &accounts;
@@ -112,26 +118,25 @@ impl Budgets {
         let wanted = [(&**conversation, own), (&**tenant, tenant_day), (&**all, day)];
         match self.memory.reserve(wanted, most).await {
             Ok(Ok(())) => Ok(Reserved { budgets: self.clone(), accounts, most }),
-            Ok(Err(full)) => Err(Exhausted(WHOSE.get(full).copied().unwrap_or("today"))),
-            // ERRORS REFUSE: what was spent and cannot be read is no room.
-            Err(Unread) => Err(Exhausted("today")),
+            Ok(Err(full)) => Err(NoRoom::UsedUp(WHOSE.get(full).copied().unwrap_or("today"))),
+            Err(Unread) => Err(NoRoom::Unread),
         }
     }
 
-    /// What is left for today.
+    /// What is left for today; `None` where that cannot be told.
     #[must_use]
-    pub async fn left(&self, now: Timestamp) -> Left {
-        let spent = self.memory.spent(&day(now)).await.unwrap_or_default();
+    pub async fn left(&self, now: Timestamp) -> Option<Left> {
+        let spent = self.memory.spent(&day(now)).await.ok()?;
         let Cap { calls, tokens, money } = self.caps.day;
         let left = |cap: Option<u64>, spent: u64| {
             let cap = cap?;
             Some(ratio(cap.saturating_sub(spent), cap))
         };
-        Left {
+        Some(Left {
             calls: left(calls, spent.calls),
             tokens: left(tokens, spent.tokens),
             money: left(money.map(micros), spent.micros),
-        }
+        })
     }
 }
 
@@ -249,8 +254,8 @@ mod tests {
         let over =
             async |name: &str, tokens| budgets.reserve(&purse(name), call(tokens), now).await.err();
         assert_eq!(over("a", 100).await, None);
-        assert_eq!(over("a", 1).await, Some(Exhausted("this conversation")));
-        assert_eq!(over("b", 51).await, Some(Exhausted("the tenant for today")));
+        assert_eq!(over("a", 1).await, Some(NoRoom::UsedUp("this conversation")));
+        assert_eq!(over("b", 51).await, Some(NoRoom::UsedUp("the tenant for today")));
         assert_eq!(over("b", 50).await, None);
         let tomorrow = now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap();
         assert!(budgets.reserve(&purse("c"), call(50), tomorrow).await.is_ok());

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::assemble::choose::Candidate;
 use crate::assemble::{Question, Task};
 use crate::checkpoint::Checkpoint;
-use crate::memory::{Gone, Held, Memory, Unread};
+use crate::memory::{Gone, Held, Memory, NotTaken};
 use crate::stored;
 
 mod carry;
@@ -156,8 +156,8 @@ impl Conversation {
     /// Is this planner's for a turn, and goes on where it stood when it was last kept.
     ///
     /// # Errors
-    /// ERRORS REFUSE: when another planner may be in the middle of a turn of it.
-    async fn take(&mut self, memory: &Memory, name: &str) -> Result<Held, Unread> {
+    /// ERRORS REFUSE: when somebody may be in the middle of a turn of it.
+    async fn take(&mut self, memory: &Memory, name: &str) -> Result<Held, NotTaken> {
         if memory.is_shared() {
             *self = Self::default();
         }
@@ -166,7 +166,7 @@ impl Conversation {
         }
         let (held, kept) = match memory.take(name).await {
             // What a planner that is alone cannot read costs the customer a question asked twice.
-            Err(Unread) if !memory.is_shared() => return Ok(memory.alone(name)),
+            Err(NotTaken::Unread) if !memory.is_shared() => return Ok(memory.alone(name)),
             taken => taken?,
         };
         match kept.as_deref().map(serde_json::from_str::<Self>).transpose() {

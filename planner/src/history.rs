@@ -89,12 +89,26 @@ impl History {
     /// What another planner verified is one more checkpoint of the log.
     async fn learn(&self) -> Result<(), CallError> {
         match self.memory.checkpoint(self.keep.origins()).await {
-            Some(note) if self.keep.is_signed(&note) => self.believe(&note).await,
-            Some(_) => {
-                tracing::warn!("another planner's checkpoint is not of a key that is configured");
+            Some((size, note)) if self.keep.signed_size(&note) == Some(size) => {
+                self.believe(&note).await
+            }
+            Some((_, note)) => {
+                tracing::warn!(
+                    "what lies where planners show each other checkpoints is none of a key that \
+                     is configured, or of another size than it is said to be: it is taken away"
+                );
+                self.memory.drop_checkpoint(note).await;
+                self.show().await;
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    /// Shows the newest checkpoint to the other planners.
+    async fn show(&self) {
+        if let Some((origin, size, note)) = self.keep.newest() {
+            self.memory.keep_checkpoint(&origin, size, note).await;
         }
     }
 
@@ -106,10 +120,8 @@ impl History {
                 if question.needs_a_proof() { self.ask(&question).await? } else { Vec::new() };
             self.keep.settle(&question, &proof).map_err(distrusted)?;
         }
-        if self.keep.newest_size() > before
-            && let Some((origin, size, note)) = self.keep.newest()
-        {
-            self.memory.keep_checkpoint(&origin, size, note).await;
+        if self.keep.newest_size() > before {
+            self.show().await;
         }
         Ok(())
     }

@@ -105,10 +105,10 @@ impl Keep {
         keys.map(|key| key.name().to_owned()).collect()
     }
 
-    /// Whether one of the log's keys signed this checkpoint.
+    /// Entries of the log at this checkpoint; `None` where none of the log's keys signed it.
     #[must_use]
-    pub fn is_signed(&self, note: &[u8]) -> bool {
-        self.0.as_ref().is_some_and(|folder| Seen::read(note, &folder.log).is_ok())
+    pub fn signed_size(&self, note: &[u8]) -> Option<u64> {
+        Some(Seen::read(note, &self.0.as_ref()?.log).ok()?.checkpoint().size())
     }
 
     /// The newest checkpoint: its log, its size, and its note.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! a turn: take ──▶ (the turn) ──▶ keep, which gives back
-//!           └ while another planner has it: waits, at most until that one's lease ends
+//!           └ while it is in another turn: waits, and says so where that does not end
 //! ```
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::budget::{Amount, Cap};
-use store::{Begun, Name, Store, Taken};
+use store::{Begun, Name, Store, Taken, What};
 
 mod erased;
 mod held;
@@ -31,7 +31,7 @@ mod volatile;
 
 #[cfg(test)]
 #[path = "../../executor/src/store/postgres/cluster.rs"]
-mod cluster;
+pub(crate) mod cluster;
 #[cfg(test)]
 pub(crate) mod conformance;
 
@@ -41,10 +41,10 @@ pub(crate) use store::{Row, Unread};
 
 /// How often the old is looked for.
 const SWEEP: Duration = Duration::from_secs(3600);
-/// Between two looks whether another planner has ended.
+/// Between two looks whether another turn has ended.
 const AGAIN: Duration = Duration::from_millis(150);
-/// Longer than any turn: whoever waits for longer is told to come back.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Whoever waits for longer is told to come back, while a connection still lives to tell it on.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Remembers, or, without a place, forgets with the process. Clones share it.
 #[derive(Clone)]
@@ -57,6 +57,21 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Self::over(volatile::Volatile::default())
+    }
+}
+
+/// Why something is not this planner's for a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// It is in another turn, which does not end.
+    Busy,
+    /// Memory could not be read or written; that is logged.
+    Unread,
+}
+
+impl From<Unread> for NotTaken {
+    fn from(Unread: Unread) -> Self {
+        Self::Unread
     }
 }
 
@@ -112,24 +127,26 @@ impl Memory {
         self.store.shared().is_some()
     }
 
-    /// Takes a conversation for a turn, once no other planner has it: where it stands, `None`
-    /// where it is new or was forgotten.
+    /// Takes a conversation for a turn, once it is in no other: where it stands, `None` where it
+    /// is new or was forgotten.
     ///
     /// # Errors
-    /// When it cannot be read, or another planner does not end.
-    pub(crate) async fn take(&self, name: &str) -> Result<(Held, Option<String>), Unread> {
+    /// When it cannot be read, or the other turn does not end.
+    pub(crate) async fn take(&self, name: &str) -> Result<(Held, Option<String>), NotTaken> {
         let (name, began) = (digest(name), Instant::now());
         loop {
-            if let Some(Taken { fence, body }) = self.store.take(name).await? {
-                return Ok((Held::conversation(&self.store, name, fence), body));
+            let held = Held::asked_for(&self.store, What::Conversation(name))?;
+            if let Some(Taken { body }) = self.store.take(name, held.fence()).await? {
+                return Ok((held.here(), body));
             }
+            held.over();
             again(began).await?;
         }
     }
 
     /// A conversation of a planner that is alone, and has it at hand.
     pub(crate) fn alone(&self, name: &str) -> Held {
-        Held::conversation(&self.store, digest(name), store::Fence::default())
+        Held::alone(&self.store, digest(name))
     }
 
     /// The newest turns of a thread, at most so many.
@@ -141,23 +158,38 @@ impl Memory {
         self.store.turns(digest(thread), most).await
     }
 
-    /// Keeps that a turn of a thread is begun, once no other planner is at it. It holds nobody's
-    /// words.
+    /// Keeps that a turn of a thread is begun, once nobody is at it. It holds nobody's words.
     ///
     /// # Errors
-    /// When another planner may be at it and that cannot be told, or it does not end.
-    pub(crate) async fn begin_turn(&self, thread: &str, row: &Row) -> Result<Started, Unread> {
+    /// When somebody may be at it and that cannot be told, or it does not end.
+    pub(crate) async fn begin_turn(&self, thread: &str, row: &Row) -> Result<Started, NotTaken> {
         let (thread, began) = (digest(thread), Instant::now());
-        let here = |fence| Ok(Started::Here(Held::turn(&self.store, thread, row.place, fence)));
         loop {
-            match self.store.begin_turn(thread, row.clone()).await {
-                Ok(Begun::Here(fence)) => return here(fence),
-                Ok(Begun::Ended(body)) => return Ok(Started::Ended(body)),
-                Ok(Begun::Elsewhere) => again(began).await?,
+            let what = What::Turn { thread, place: row.place };
+            let held = Held::asked_for(&self.store, what)?;
+            match self.store.begin_turn(thread, row.clone(), held.fence()).await {
+                Ok(Begun::Here) => return Ok(Started::Here(held.here())),
+                Ok(Begun::Ended(body)) => {
+                    held.over();
+                    return Ok(Started::Ended(body));
+                }
+                Ok(Begun::Elsewhere) => held.over(),
                 // A memory of one planner that fails costs the customer a question asked twice.
-                Err(Unread) if !self.is_shared() => return here(store::Fence::default()),
-                Err(Unread) => return Err(Unread),
+                Err(Unread) if !self.is_shared() => return Ok(Started::Here(held.here())),
+                Err(Unread) => return Err(NotTaken::Unread),
             }
+            again(began).await?;
+        }
+    }
+
+    /// Whether what is remembered can be asked for; a file of one's own always can.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(crate) async fn reached(&self) -> Result<(), Unread> {
+        match self.store.shared() {
+            Some(shared) => shared.reached().await,
+            None => Ok(()),
         }
     }
 
@@ -189,9 +221,17 @@ impl Memory {
     }
 
     /// The newest checkpoint that a planner of several verified, of a log with one of these
-    /// names (TWO KEEP THE HISTORY).
-    pub(crate) async fn checkpoint(&self, origins: Vec<String>) -> Option<Vec<u8>> {
-        self.store.shared()?.checkpoint(origins).await.ok().flatten()
+    /// names (TWO KEEP THE HISTORY): what is said to be its size, and its note.
+    pub(crate) async fn checkpoint(&self, origins: Vec<String>) -> Option<(u64, Vec<u8>)> {
+        let (size, note) = self.store.shared()?.checkpoint(origins).await.ok().flatten()?;
+        Some((u64::try_from(size).unwrap_or_default(), note))
+    }
+
+    /// Takes a checkpoint away that is none: it would hide those of other planners.
+    pub(crate) async fn drop_checkpoint(&self, note: Vec<u8>) {
+        if let Some(shared) = self.store.shared() {
+            let _logged = shared.drop_checkpoint(note).await;
+        }
     }
 
     /// Shows a verified checkpoint to the other planners.
@@ -238,11 +278,11 @@ impl Memory {
     }
 }
 
-/// Waits for another planner, as long as there is patience.
-async fn again(began: Instant) -> Result<(), Unread> {
+/// Waits for another turn, as long as there is patience.
+async fn again(began: Instant) -> Result<(), NotTaken> {
     if began.elapsed() > PATIENCE {
-        tracing::warn!("another planner does not end its turn");
-        return Err(Unread);
+        tracing::warn!("another turn does not end");
+        return Err(NotTaken::Busy);
     }
     tokio::time::sleep(AGAIN).await;
     Ok(())

@@ -18,6 +18,9 @@ use crate::model::{Decided, Model, Unusable, View, Want};
 use crate::price::Price;
 use families::{Families, Labels};
 
+/// Longest wait for what was spent.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Every number of this process. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Metrics(Arc<Families>, Arc<OnceLock<Budgets>>);
@@ -41,7 +44,10 @@ impl Metrics {
     /// day begins also where nobody writes.
     pub async fn text_at(&self, now: Timestamp) -> String {
         if let Some(budgets) = self.1.get() {
-            self.left(budgets.left(now).await);
+            let left = tokio::time::timeout(PATIENCE, budgets.left(now)).await;
+            // What cannot be told now is not told as it was.
+            self.0.budget_left.clear();
+            self.left(left.ok().flatten().unwrap_or_default());
         }
         self.text()
     }
@@ -59,6 +65,11 @@ impl Metrics {
     /// Whether the executor answers.
     pub fn reached(&self, reached: bool) {
         self.0.reached.set(reached.into());
+    }
+
+    /// Whether what is remembered can be asked for.
+    pub fn remembers(&self, remembers: bool) {
+        self.0.remembers.set(remembers.into());
     }
 
     /// When certificate, authorities and revocation lists in use run out.

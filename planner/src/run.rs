@@ -138,8 +138,13 @@ pub async fn run(
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
     let drain = Drain::default();
-    let seen =
-        Seen { executor: executor.clone(), keep: keep.clone(), material, drain: drain.clone() };
+    let seen = Seen {
+        executor: executor.clone(),
+        keep: keep.clone(),
+        memory: memory.clone(),
+        material,
+        drain: drain.clone(),
+    };
     let admin = status::serve(address(&config.admin)?, seen, metrics.clone())
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;

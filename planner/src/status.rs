@@ -15,11 +15,12 @@ use tokio::net::TcpListener;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::keep::Keep;
+use crate::memory::{Memory, Unread};
 use crate::metrics::Metrics;
 
 /// The text format that Prometheus asks for first.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// A probe waits this long for the executor.
+/// A probe waits this long for the executor, and for what planners remember.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the pages tell of, each a handle that others share.
@@ -29,6 +30,8 @@ pub struct Seen {
     pub executor: Channel,
     /// Whether its history is believed.
     pub keep: Keep,
+    /// What planners remember.
+    pub memory: Memory,
     /// When what proves this planner runs out.
     pub material: Arc<Material>,
     /// Whether it was told to stop.
@@ -36,7 +39,7 @@ pub struct Seen {
 }
 
 /// Serves `/healthz` (the process lives), `/readyz` (the executor answers, its history is
-/// believed, and it was not told to stop) and `/metrics` until the process ends.
+/// believed, what planners remember can be asked for, and it was not told to stop) and `/metrics` until the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -62,7 +65,9 @@ pub async fn serve(
 
 async fn told(seen: &Seen, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
     metrics.distrusted(seen.keep.distrust().is_some());
-    metrics.reached(reached(seen.executor.clone()).await.is_ok());
+    let (executor, memory) = tokio::join!(reached(seen.executor.clone()), remembers(&seen.memory));
+    metrics.reached(executor.is_ok());
+    metrics.remembers(memory.is_ok());
     metrics.ends(seen.material.ends());
     ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text_at(Timestamp::now()).await)
 }
@@ -74,8 +79,8 @@ async fn ready(State(seen): State<Seen>) -> (StatusCode, Json<Value>) {
     if let Some(why) = seen.keep.distrust() {
         return not_ready(&format!("{}: {why}", Code::HistoryDistrusted.name()));
     }
-    match reached(seen.executor).await {
-        Ok(()) => (StatusCode::OK, Json(json!({ "ready": true }))),
+    match tokio::try_join!(reached(seen.executor), remembers(&seen.memory)) {
+        Ok(_) => (StatusCode::OK, Json(json!({ "ready": true }))),
         Err(why) => not_ready(&why),
     }
 }
@@ -87,6 +92,14 @@ async fn reached(executor: Channel) -> Result<(), String> {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(status)) => Err(format!("the executor answers {:?}", status.code())),
         Err(_elapsed) => Err("the executor does not answer".to_owned()),
+    }
+}
+
+/// Whether what planners remember can be asked for, or why not.
+async fn remembers(memory: &Memory) -> Result<(), String> {
+    match tokio::time::timeout(PATIENCE, memory.reached()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Unread)) | Err(_) => Err("the planners' database does not answer".to_owned()),
     }
 }
 

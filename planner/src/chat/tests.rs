@@ -18,6 +18,8 @@ use crate::conversation::turn::Engine;
 use crate::executor::CallError;
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
+use crate::memory::cluster::Cluster;
+use crate::memory::conformance::joined;
 use crate::model::offline::Offline;
 use crate::reply;
 
@@ -33,18 +35,18 @@ struct Face {
 
 impl Face {
     async fn open() -> Self {
-        Self::over(FakeExecutor::new(SHOP), None).await
+        Self::over(FakeExecutor::new(SHOP), Memory::default()).await
     }
 
-    /// Over this executor, with what an earlier planner remembered in its folder.
-    async fn over(executor: Arc<FakeExecutor>, memory: Option<&std::path::Path>) -> Self {
+    /// Over this executor, with what other planners remembered.
+    async fn over(executor: Arc<FakeExecutor>, memory: Memory) -> Self {
         Self::with(executor, memory, None, MAX_TURNS).await
     }
 
     /// The same with a certificate of its own, and room for so many turns.
     async fn with(
         executor: Arc<FakeExecutor>,
-        memory: Option<&std::path::Path>,
+        memory: Memory,
         certified: Option<&rcgen::CertifiedKey<rcgen::KeyPair>>,
         room: usize,
     ) -> Self {
@@ -70,7 +72,6 @@ impl Face {
             http = http.tls_certs_only([trusted]);
         }
         std::fs::write(&file, yaml).unwrap();
-        let memory = memory.map(|at| Memory::open(at).unwrap()).unwrap_or_default();
         let engine = Engine::new(
             executor.clone(),
             Arc::new(Offline),
@@ -222,17 +223,53 @@ async fn an_edited_message_acts_not_by_itself() {
 async fn the_next_planner_goes_on_where_the_last_one_was_killed() {
     let (executor, kept) = (FakeExecutor::new(SHOP), tempfile::tempdir().unwrap());
     "k1".clone_into(&mut executor.shop.lock().kept_under);
-    let first = Face::over(Arc::clone(&executor), Some(kept.path())).await;
+    let first = Face::over(Arc::clone(&executor), Memory::open(kept.path()).unwrap()).await;
     let asked = first.say(&["cancel my order"]).await;
     let card = first.say(&["cancel my order", "#1001"]).await;
     assert!(card.contains("1001"), "{card}");
-    let next = Face::over(Arc::clone(&executor), Some(kept.path())).await;
+    let next = Face::over(Arc::clone(&executor), Memory::open(kept.path()).unwrap()).await;
     // What was said is said again, and what waits is still known: a yes in words is none.
     assert_eq!(next.say(&["cancel my order"]).await, asked);
     let proposed = executor.proposed().len();
     let words = next.say(&["cancel my order", "#1001", "yes"]).await;
     assert!(words.starts_with(reply::CONFIRM_ON_CARD), "{words}");
     assert_eq!(executor.proposed().len(), proposed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planners_on_one_database_take_each_turn_once_and_go_on_with_it() {
+    let (executor, cluster) = (FakeExecutor::new(SHOP), Cluster::start(&[]));
+    "k1".clone_into(&mut executor.shop.lock().kept_under);
+    executor.shop.lock().no_confirmation = true;
+    let memories = [joined(&cluster).await.unwrap(), joined(&cluster).await.unwrap()];
+    let one = Face::over(Arc::clone(&executor), memories[0].clone()).await;
+    let other = Face::over(Arc::clone(&executor), memories[1].clone()).await;
+    let words = ["cancel order #1001"];
+    let (first, same) = tokio::join!(one.say(&words), other.say(&words));
+    assert_eq!(first, same);
+    assert_eq!(executor.shop.lock().executed.len(), 1);
+    // What was spoken of at one is known at the other, and so is an edit.
+    let words = ["cancel order #1001", "where is order #1002?", "then cancel it please"];
+    other.say(&words[..2]).await;
+    one.say(&words).await;
+    assert_eq!(executor.shop.lock().executed.len(), 2);
+    assert_eq!(other.say(&[words[0], "cancel order #1002"]).await, reply::SAY_IT_ANEW);
+    assert_eq!(other.say(&words[..1]).await, first);
+    // Erased at one, it is at hand at none.
+    memories[0].forget_all_of(["k1".to_owned()].into()).await;
+    other.say(&["then cancel it please"]).await;
+    assert_eq!(executor.shop.lock().executed.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_a_shared_planner_takes_no_turn() {
+    let (executor, cluster) = (FakeExecutor::new(SHOP), Cluster::start(&[]));
+    executor.shop.lock().no_confirmation = true;
+    let face = Face::over(Arc::clone(&executor), joined(&cluster).await.unwrap()).await;
+    drop(cluster);
+    let answer = face.ask(&["cancel order #1001"], &json!({})).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(executor.shop.lock().executed.is_empty());
 }
 
 #[tokio::test]
@@ -335,7 +372,8 @@ async fn pages_of_other_origins_may_read_nothing() {
 #[tokio::test]
 async fn with_a_certificate_it_is_served_over_tls_and_in_no_other_way() {
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let face = Face::with(FakeExecutor::new(SHOP), None, Some(&certified), MAX_TURNS).await;
+    let face =
+        Face::with(FakeExecutor::new(SHOP), Memory::default(), Some(&certified), MAX_TURNS).await;
     assert!(face.say(&["where is order #1001?"]).await.contains("#1001"));
     let models = |client: reqwest::Client, url: &str| {
         client.get(format!("{url}/v1/models")).bearer_auth(KEY).send()
@@ -353,7 +391,7 @@ async fn with_a_certificate_it_is_served_over_tls_and_in_no_other_way() {
 
 #[tokio::test]
 async fn a_full_house_says_when_to_come_back_and_begins_nothing() {
-    let face = Face::with(FakeExecutor::new(SHOP), None, None, 0).await;
+    let face = Face::with(FakeExecutor::new(SHOP), Memory::default(), None, 0).await;
     face.executor.shop.lock().no_confirmation = true;
     let answer = face.ask(&["cancel order #1001"], &json!({})).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::tape::Tape;
-use crate::memory::{Held, Memory, Row, Started, Unread};
+use crate::memory::{Held, Memory, NotTaken, Row, Started, Unread};
 use crate::stored;
 
 /// Conversations kept at most; the one idle longest goes first.
@@ -142,8 +142,8 @@ impl Threads {
     /// restart, too. Where another planner is at it, waits for how it ends there.
     ///
     /// # Errors
-    /// When that cannot be told.
-    pub(super) async fn begin(&self, thread: &str, new: &New) -> Result<Begun, Unread> {
+    /// When that cannot be told, or does not end.
+    pub(super) async fn begin(&self, thread: &str, new: &New) -> Result<Begun, NotTaken> {
         let body = new.body(vec![], vec![]).ok_or(Unread)?;
         let row = Row { place: new.key, number: new.mark.number, body };
         match self.memory.begin_turn(thread, &row).await? {
@@ -157,13 +157,19 @@ impl Threads {
         }
     }
 
-    /// Keeps how a turn ended, over a restart. Where nothing was decided, the same may be asked
-    /// again.
-    pub(super) async fn keep(&self, held: Held, new: &New, turn: Turn, card: Option<Card>) {
+    /// Keeps how a turn ended, over a restart, with those whose it is. Where nothing was decided,
+    /// the same may be asked again.
+    pub(super) async fn keep(
+        &self,
+        held: Held,
+        new: &New,
+        (turn, card): (Turn, Option<Card>),
+        owners: &BTreeSet<String>,
+    ) {
         if !turn.passing
             && let Some(body) = new.body(vec![turn], card.into_iter().collect())
         {
-            held.keep(&BTreeSet::new(), body).await;
+            held.keep(owners, body).await;
         }
     }
 
@@ -189,16 +195,22 @@ impl Threads {
     ) -> Result<T, Unread> {
         let shared = self.memory.is_shared();
         let at_hand = !shared && self.kept.lock().get(name).is_some_and(|thread| thread.recalled);
-        let recalled = if at_hand { None } else { Some(recalled(&self.memory, name).await) };
+        let recalled = if at_hand {
+            None
+        } else {
+            match recalled(&self.memory, name).await {
+                Ok(turns) => Some(turns),
+                Err(Unread) if shared => return Err(Unread),
+                // What cannot be read now is asked for again at the next request.
+                Err(Unread) => None,
+            }
+        };
         let mut threads = self.kept.lock();
         make_room(&mut threads, now);
         let thread = threads.entry(name.to_owned()).or_insert_with(|| Thread::new(now));
         thread.touched = now;
-        match recalled {
-            Some(Ok(turns)) => thread.add(turns),
-            Some(Err(Unread)) if shared => return Err(Unread),
-            // What cannot be read now is asked for again at the next request.
-            Some(Err(Unread)) | None => {}
+        if let Some(turns) = recalled {
+            thread.add(turns);
         }
         let done = act(thread);
         if shared {
@@ -530,7 +542,7 @@ mod tests {
         let first = new(&before, &["hello"]).await;
         let held = begun(&before, &first).await;
         let turn = Turn { reply: "Hello.".to_owned(), ..Turn::default() };
-        before.keep(held, &first, turn, Some(Card::default())).await;
+        before.keep(held, &first, (turn, Some(Card::default())), &BTreeSet::new()).await;
         let after = open();
         let Meant::Again(tape) = asked(&after, &["hello"], PLAIN).await else { panic!() };
         assert_eq!(tape.reply().as_deref(), Some("Hello."));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use countersign_proto::v1::{AttestedMessage, ConverseRequest, ConverseResponse};
+use countersign_proto::v1::{AttestedMessage, ConverseRequest, ConverseResponse, Turn};
 use countersign_shared::span::within;
 use countersign_shared::trace::{self, Traceparent};
 use parking_lot::Mutex;
@@ -16,8 +16,9 @@ use super::fault::Fault;
 use super::frontend::{Caller, Frontend};
 use super::tape::Tape;
 use super::thread::{Begun, Meant, New, Thread, Way};
-use crate::memory::{Held, Unread};
-use crate::subject;
+use crate::conversation::turn::Also;
+use crate::memory::{Held, NotTaken, Unread};
+use crate::{reply, subject};
 
 const LONGEST: usize = 16 * 1024;
 const LONGEST_ID: usize = 128;
@@ -124,18 +125,21 @@ pub(super) async fn taken(
         match own.threads.begin(&name, &new).await {
             Ok(Begun::Here(held)) => {
                 let engine = Arc::clone(&own.engine);
-                let (thread, (events, said)) = (name.clone(), mpsc::unbounded_channel());
+                let (also, (events, said)) =
+                    (Arc::new(Also::named(&name)), mpsc::unbounded_channel());
+                let kept = Arc::clone(&also);
                 let taken = async move {
-                    within("turn", engine.turn_of(request, Ok(verified), &thread, &events)).await;
+                    within("turn", engine.turn_of(request, Ok(verified), &also, &events)).await;
                 };
                 let turn = tokio::spawn(trace.scope(taken));
-                own.recorded(held, &new, said).await;
+                own.recorded(held, (&new, &kept), said).await;
                 if let Err(error) = turn.await {
                     tracing::error!(%error, "a turn broke off");
                 }
             }
             Ok(Begun::Ended(turn, card)) => new.tape.end(*turn, card),
-            Err(Unread) => new.tape.lose(),
+            Err(NotTaken::Unread) => new.tape.lose(),
+            Err(NotTaken::Busy) => new.tape.end(still_at_it(), None),
         }
         own.threads.put_away(&name);
         drop(place);
@@ -148,7 +152,7 @@ impl Chat {
     async fn recorded(
         &self,
         held: Held,
-        new: &New,
+        (new, also): (&New, &Also),
         said: mpsc::UnboundedReceiver<ConverseResponse>,
     ) {
         let held = Mutex::new(Some(held));
@@ -156,12 +160,17 @@ impl Chat {
             let held = held.lock().take();
             async move {
                 if let Some(held) = held {
-                    self.threads.keep(held, new, turn, card).await;
+                    self.threads.keep(held, new, (turn, card), &also.owners()).await;
                 }
             }
         };
         new.tape.record(said, keep).await;
     }
+}
+
+/// It may be asked again.
+fn still_at_it() -> Turn {
+    Turn { reply: reply::STILL_AT_IT.to_owned(), passing: true, ..Turn::default() }
 }
 
 fn request(frontend: &Frontend, caller: &Caller, wish: &Wish<'_>, new: &New) -> ConverseRequest {

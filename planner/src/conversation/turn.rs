@@ -1,6 +1,7 @@
 //! One turn, top to bottom: what waits is answered, else the model decides, reads
 //! are made, a plan of references is proposed, and the reply is what is known.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use countersign_proto::v1::{
     ConverseRequest, ConverseResponse, Intent, ListToolsResponse, Progress, Turn, converse_response,
 };
 use countersign_shared::turn::Told;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::drop::TakenBack;
@@ -22,7 +24,7 @@ use crate::context::{Asker, purse};
 use crate::executor::{CallError, Executor};
 use crate::guards::Guard;
 use crate::knowledge::Knowledge;
-use crate::memory::Memory;
+use crate::memory::{Memory, NotTaken};
 use crate::model::Model;
 use crate::notes::{self, Noted, Notes};
 use crate::record::Recorder;
@@ -49,6 +51,26 @@ pub struct Verified {
     toolbox: Arc<Toolbox>,
     /// The key that what is remembered of them lies under.
     kept_under: String,
+}
+
+/// What a frontend keeps of a conversation by itself: what memory calls it, nothing where it is
+/// empty, and, once the turn's result is sent, whose it is.
+#[derive(Debug, Default)]
+pub struct Also {
+    name: String,
+    owners: Mutex<BTreeSet<String>>,
+}
+
+impl Also {
+    /// Under this name.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), owners: Mutex::default() }
+    }
+
+    /// Keys of those whose it is, as the executor names them.
+    pub(crate) fn owners(&self) -> BTreeSet<String> {
+        self.owners.lock().clone()
+    }
 }
 
 /// Where a turn's events go. A frontend that left is no reason to stop.
@@ -131,16 +153,16 @@ impl Engine {
     /// Takes one turn and sends its events; the last one is the turn's result.
     pub async fn turn(&self, request: ConverseRequest, events: &Events) {
         let verified = self.verify(&request.subject_token).await;
-        self.turn_of(request, verified, "", events).await;
+        self.turn_of(request, verified, &Also::default(), events).await;
     }
 
-    /// The same, of a subject who was asked about already. `also` is what memory calls what a
-    /// frontend's turns keep of the conversation; empty where they keep nothing.
+    /// The same, of a subject who was asked about already. `also` is what a
+    /// frontend keeps of it by itself.
     pub async fn turn_of(
         &self,
         request: ConverseRequest,
         verified: Result<Verified, CallError>,
-        also: &str,
+        also: &Also,
         events: &Events,
     ) {
         self.noting().take(request, verified, also, events).await;
@@ -150,7 +172,7 @@ impl Engine {
         &self,
         request: ConverseRequest,
         verified: Result<Verified, CallError>,
-        also: &str,
+        also: &Also,
         events: &Events,
     ) {
         let ending = match verified {
@@ -181,24 +203,31 @@ impl Engine {
         &self,
         request: &ConverseRequest,
         Verified { toolbox, kept_under }: Verified,
-        also: &str,
+        also: &Also,
         events: &Events,
     ) -> Ending {
         let own = subject::key(&request.subject_token);
         let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
         let conversation = self.conversations.enter(&key, Instant::now());
         let mut conversation = conversation.lock().await;
-        let Ok(held) = conversation.take(&self.memory, &key).await else {
-            return Ending::passes(Intent::Unspecified, reply::NO_ANSWER);
+        let held = match conversation.take(&self.memory, &key).await {
+            Ok(held) => held,
+            Err(NotTaken::Unread) => {
+                return Ending::passes(Intent::Unspecified, reply::NO_ANSWER);
+            }
+            Err(NotTaken::Busy) => {
+                return Ending::passes(Intent::Unspecified, reply::STILL_AT_IT);
+            }
         };
         let purse = purse(&request.subject_token, &request.conversation_id);
-        let names = [&*key, also, &*account(&purse)];
+        let names = [&*key, &*also.name, &*account(&purse)];
         conversation.is_of(&kept_under);
         self.memory.belongs(&kept_under, &names).await;
         let ending = self.answer(request, &toolbox, &mut conversation, events).await;
         for kept_under in &conversation.kept_under {
             self.memory.belongs(kept_under, &names).await;
         }
+        also.owners.lock().clone_from(&conversation.kept_under);
         conversation.keep(&self.memory, held).await;
         ending
     }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::cluster::{Cluster, USER};
 use super::{Held, Memory, Row, Started, now};
 use crate::budget::{Amount, Budgets, Cap, Caps, Purse};
 
@@ -32,6 +33,7 @@ macro_rules! conform {
             a_budget_is_never_over_by_one_call_whoever_reserves,
             what_was_spent_is_known_after_a_restart,
             a_turn_that_decided_nothing_is_begun_again,
+            a_turns_end_is_kept_with_those_whose_it_is,
         );
     };
     ($bed:path: $($case:ident,)*) => {
@@ -43,6 +45,17 @@ macro_rules! conform {
 }
 pub(crate) use conform;
 
+/// A planner of this database.
+pub(crate) async fn joined(cluster: &Cluster) -> anyhow::Result<Memory> {
+    let host = cluster.host().display();
+    let text = format!(
+        "{{ host: '{host}', database: postgres, user: {USER}, tls: 'off', lease: 6s, pool: 4 }}"
+    );
+    let memory = Memory::on(&serde_saphyr::from_str(&text).unwrap()).unwrap();
+    memory.join().await?;
+    Ok(memory)
+}
+
 pub(crate) fn owner(key: &str) -> BTreeSet<String> {
     BTreeSet::from([key.to_owned()])
 }
@@ -52,7 +65,9 @@ pub(crate) async fn keep(memory: &Memory, name: &str, key: &str, body: &str) {
 }
 
 pub(crate) async fn stands(memory: &Memory, name: &str) -> Option<String> {
-    memory.take(name).await.unwrap().1
+    let (held, body) = memory.take(name).await.unwrap();
+    held.give_back().await;
+    body
 }
 
 pub(crate) fn row(number: i64) -> Row {
@@ -191,4 +206,13 @@ pub(crate) async fn a_turn_that_decided_nothing_is_begun_again(bed: &impl Bed) {
     end(held, "said").await;
     let all = memory.turns("thread", 9).await.unwrap();
     assert_eq!(all, [Row { body: "said".to_owned(), ..row(2) }]);
+}
+
+pub(crate) async fn a_turns_end_is_kept_with_those_whose_it_is(bed: &impl Bed) {
+    let memory = bed.open().await;
+    let held = begin(&memory, "thread", &row(1)).await;
+    held.keep(&owner("k"), "said".to_owned()).await;
+    assert_eq!(memory.keys().await.unwrap(), ["k"]);
+    memory.forget_all_of(owner("k")).await;
+    assert!(memory.turns("thread", 9).await.unwrap().is_empty());
 }

@@ -17,7 +17,6 @@ mod turns;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -33,8 +32,6 @@ const KNOWN: [Migration; 1] = [Migration {
     name: "schema",
     sql: include_str!("postgres/migrations/0001_schema.sql"),
 }];
-/// Tries to give back what is held, a second between two.
-const TRIES: usize = 60;
 
 /// The database.
 pub(super) struct Postgres {
@@ -56,12 +53,6 @@ impl Postgres {
         let lease = Lease::new(Database::new(connector, 1)?, length);
         Ok(Self { db, lease, turns: AtomicI64::new(1) })
     }
-
-    /// For a turn that nobody else has, nor ever had.
-    fn fence(&self) -> Result<Fence, Unread> {
-        let holder = self.lease.holder().ok_or(Unread)?;
-        Ok(Fence { holder, turn: self.turns.fetch_add(1, Ordering::Relaxed) })
-    }
 }
 
 /// What fails is logged here, and nowhere else.
@@ -78,8 +69,8 @@ impl Store for Postgres {
         Some(self)
     }
 
-    async fn take(&self, name: Name) -> Result<Option<Taken>, Unread> {
-        logged(conversations::take(&self.db, name, self.fence()?).await)
+    async fn take(&self, name: Name, fence: Fence) -> Result<Option<Taken>, Unread> {
+        logged(conversations::take(&self.db, name, fence).await)
     }
 
     async fn keep(
@@ -96,8 +87,8 @@ impl Store for Postgres {
         logged(turns::newest(&self.db, thread, most).await)
     }
 
-    async fn begin_turn(&self, thread: Name, row: Row) -> Result<Begun, Unread> {
-        logged(turns::begin(&self.db, thread, row, self.fence()?).await)
+    async fn begin_turn(&self, thread: Name, row: Row, fence: Fence) -> Result<Begun, Unread> {
+        logged(turns::begin(&self.db, thread, row, fence).await)
     }
 
     async fn end_turn(
@@ -105,9 +96,10 @@ impl Store for Postgres {
         thread: Name,
         place: [u8; 32],
         fence: Fence,
+        owners: Vec<String>,
         body: String,
     ) -> Result<bool, Unread> {
-        logged(turns::end(&self.db, thread, place, fence, &body).await)
+        logged(turns::end(&self.db, (thread, place), fence, owners, body).await)
     }
 
     async fn belongs(&self, kept_under: String, names: Vec<Name>) -> Result<(), Unread> {
@@ -162,28 +154,41 @@ impl Shared for Postgres {
         let _logged = logged(self.lease.end().await);
     }
 
-    async fn give_back(&self, what: What, fence: Fence) {
-        for _ in 0..TRIES {
-            let done = match what {
-                What::Conversation(name) => conversations::give_back(&self.db, name, fence).await,
-                What::Turn { thread, place } => {
-                    turns::give_back(&self.db, thread, place, fence).await
-                }
-            };
-            if logged(done).is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
+    fn fence(&self) -> Result<Fence, Unread> {
+        let holder = self.lease.holder().ok_or(Unread)?;
+        Ok(Fence { holder, turn: self.turns.fetch_add(1, Ordering::Relaxed) })
     }
 
-    async fn checkpoint(&self, origins: Vec<String>) -> Result<Option<Vec<u8>>, Unread> {
-        let sql = "SELECT note FROM checkpoints WHERE origin = ANY($1) ORDER BY size DESC LIMIT 1";
+    async fn give_back(&self, what: What, fence: Fence) -> Result<(), Unread> {
+        logged(match what {
+            What::Conversation(name) => conversations::give_back(&self.db, name, fence).await,
+            What::Turn { thread, place } => turns::give_back(&self.db, thread, place, fence).await,
+        })
+    }
+
+    async fn reached(&self) -> Result<(), Unread> {
+        logged(self.lease.reached().await)
+    }
+
+    async fn checkpoint(&self, origins: Vec<String>) -> Result<Option<(i64, Vec<u8>)>, Unread> {
+        let sql = "
+            SELECT size, note FROM checkpoints WHERE origin = ANY($1) ORDER BY size DESC
+            LIMIT 1";
         let read = async {
             let row = first(&self.db.client().await?, sql, &[&origins]).await?;
-            Ok(row.map(|row| row.try_get(0)).transpose()?)
+            let Some(row) = row else { return Ok(None) };
+            Ok(Some((row.try_get(0)?, row.try_get(1)?)))
         };
         logged(read.await)
+    }
+
+    async fn drop_checkpoint(&self, note: Vec<u8>) -> Result<(), Unread> {
+        let sql = "DELETE FROM checkpoints WHERE note = $1";
+        let dropped = async {
+            run(&self.db.client().await?, sql, &[&note]).await?;
+            Ok(())
+        };
+        logged(dropped.await)
     }
 
     async fn keep_checkpoint(
@@ -204,5 +209,7 @@ impl Shared for Postgres {
     }
 }
 
+#[cfg(test)]
+mod holding;
 #[cfg(test)]
 mod tests;

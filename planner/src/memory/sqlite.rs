@@ -93,13 +93,13 @@ impl Store for Sqlite {
         None
     }
 
-    async fn take(&self, name: Name) -> Result<Option<Taken>, Unread> {
+    async fn take(&self, name: Name, _: Fence) -> Result<Option<Taken>, Unread> {
         let found = self.0.ask(move |db| {
             let mut ask = db.prepare_cached("SELECT body FROM conversations WHERE name = ?1")?;
             ask.query_row([name], |row| row.get(0)).optional()
         });
         let body = found.await.ok_or(Unread)?;
-        Ok(Some(Taken { fence: Fence::default(), body }))
+        Ok(Some(Taken { body }))
     }
 
     async fn keep(
@@ -138,7 +138,7 @@ impl Store for Sqlite {
     }
 
     /// The others of its thread with it. It holds nobody's words.
-    async fn begin_turn(&self, thread: Name, row: Row) -> Result<Begun, Unread> {
+    async fn begin_turn(&self, thread: Name, row: Row, _: Fence) -> Result<Begun, Unread> {
         let kept = self.0.ask(move |db| {
             let mut touch = db.prepare_cached("UPDATE turns SET touched = ?2 WHERE thread = ?1")?;
             touch.execute(params![thread, now()])?;
@@ -148,7 +148,7 @@ impl Store for Sqlite {
             )?;
             put.execute(params![thread, row.place, row.number, now(), row.body])
         });
-        kept.await.map(|_| Begun::Here(Fence::default())).ok_or(Unread)
+        kept.await.map(|_| Begun::Here).ok_or(Unread)
     }
 
     async fn end_turn(
@@ -156,13 +156,18 @@ impl Store for Sqlite {
         thread: Name,
         place: [u8; 32],
         _: Fence,
+        owners: Vec<String>,
         body: String,
     ) -> Result<bool, Unread> {
         let kept = self.0.ask(move |db| {
             let mut put = db.prepare_cached(
                 "UPDATE turns SET touched = ?3, body = ?4 WHERE thread = ?1 AND place = ?2",
             )?;
-            put.execute(params![thread, place, now(), body])
+            let rows = put.execute(params![thread, place, now(), body])?;
+            if rows > 0 {
+                owners.iter().try_for_each(|owner| erase::own(db, owner, &thread))?;
+            }
+            Ok(rows)
         });
         kept.await.map(|rows| rows > 0).ok_or(Unread)
     }

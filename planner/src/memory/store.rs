@@ -28,10 +28,9 @@ pub(super) struct Fence {
     pub(super) turn: i64,
 }
 
-/// A conversation that was taken, and where it stood.
+/// A conversation that was taken: where it stood.
 #[derive(Debug)]
 pub(super) struct Taken {
-    pub(super) fence: Fence,
     pub(super) body: Option<String>,
 }
 
@@ -39,8 +38,8 @@ pub(super) struct Taken {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begun {
     /// It is this planner's.
-    Here(Fence),
-    /// Another planner is at it.
+    Here,
+    /// Somebody is at it.
     Elsewhere,
     /// It has ended, so.
     Ended(String),
@@ -59,8 +58,8 @@ pub(super) trait Store: Send + Sync {
     /// What planners share here; `None` where there is one planner.
     fn shared(&self) -> Option<&dyn Shared>;
 
-    /// Takes a conversation for a turn; `None` while another planner has it.
-    async fn take(&self, name: Name) -> Result<Option<Taken>, Unread>;
+    /// Takes a conversation for a turn; `None` while it is in another one.
+    async fn take(&self, name: Name, fence: Fence) -> Result<Option<Taken>, Unread>;
 
     /// Keeps where a conversation stands with those whose it is, and gives it back: both or
     /// neither. Whether it was still held.
@@ -75,16 +74,18 @@ pub(super) trait Store: Send + Sync {
     /// The newest turns of a thread, at most so many.
     async fn turns(&self, thread: Name, most: i64) -> Result<Vec<Row>, Unread>;
 
-    /// Keeps that a turn is begun, unless another planner has it.
-    async fn begin_turn(&self, thread: Name, row: Row) -> Result<Begun, Unread>;
+    /// Keeps that a turn is begun, unless somebody is at it.
+    async fn begin_turn(&self, thread: Name, row: Row, fence: Fence) -> Result<Begun, Unread>;
 
-    /// Keeps how a turn ended that is held, and gives it back. Where it is gone since, it was
-    /// erased, and nothing is kept of it. Whether it was kept.
+    /// Keeps how a turn ended that is held with those whose its thread is, and gives it back: all
+    /// or nothing. Where it is gone since, it was erased, and nothing is kept of it. Whether it
+    /// was kept.
     async fn end_turn(
         &self,
         thread: Name,
         place: [u8; 32],
         fence: Fence,
+        owners: Vec<String>,
         body: String,
     ) -> Result<bool, Unread>;
 
@@ -130,11 +131,21 @@ pub(super) trait Shared: Send + Sync {
     /// Leaves them: what was held is theirs at once.
     async fn leave(&self);
 
-    /// Gives back what is held, as it was.
-    async fn give_back(&self, what: What, fence: Fence);
+    /// For a turn that nobody else has, nor ever had.
+    fn fence(&self) -> Result<Fence, Unread>;
 
-    /// The newest checkpoint that a planner verified, of a log with one of these names.
-    async fn checkpoint(&self, origins: Vec<String>) -> Result<Option<Vec<u8>>, Unread>;
+    /// Gives back what is held, as it was.
+    async fn give_back(&self, what: What, fence: Fence) -> Result<(), Unread>;
+
+    /// Whether it answers, however many turns ask it at the same time.
+    async fn reached(&self) -> Result<(), Unread>;
+
+    /// The newest checkpoint that a planner verified, of a log with one of these names: what is
+    /// said to be its size, and its note.
+    async fn checkpoint(&self, origins: Vec<String>) -> Result<Option<(i64, Vec<u8>)>, Unread>;
+
+    /// Takes a checkpoint away that is none.
+    async fn drop_checkpoint(&self, note: Vec<u8>) -> Result<(), Unread>;
 
     /// Keeps a checkpoint, if it is newer.
     async fn keep_checkpoint(&self, origin: String, size: i64, note: Vec<u8>)

@@ -45,8 +45,8 @@ impl Store for Volatile {
         None
     }
 
-    async fn take(&self, _: Name) -> Result<Option<Taken>, Unread> {
-        Ok(Some(Taken { fence: Fence::default(), body: None }))
+    async fn take(&self, _: Name, _: Fence) -> Result<Option<Taken>, Unread> {
+        Ok(Some(Taken { body: None }))
     }
 
     async fn keep(&self, _: Name, _: Fence, _: Vec<String>, _: String) -> Result<bool, Unread> {
@@ -57,11 +57,18 @@ impl Store for Volatile {
         Ok(Vec::new())
     }
 
-    async fn begin_turn(&self, _: Name, _: Row) -> Result<Begun, Unread> {
-        Ok(Begun::Here(Fence::default()))
+    async fn begin_turn(&self, _: Name, _: Row, _: Fence) -> Result<Begun, Unread> {
+        Ok(Begun::Here)
     }
 
-    async fn end_turn(&self, _: Name, _: [u8; 32], _: Fence, _: String) -> Result<bool, Unread> {
+    async fn end_turn(
+        &self,
+        _: Name,
+        _: [u8; 32],
+        _: Fence,
+        _: Vec<String>,
+        _: String,
+    ) -> Result<bool, Unread> {
         Ok(true)
     }
 

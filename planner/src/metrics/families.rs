@@ -32,6 +32,7 @@ pub(super) struct Families {
     pub(super) budget_left: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     pub(super) distrusted: Level,
     pub(super) reached: Level,
+    pub(super) remembers: Level,
     pub(super) refusals: Family<Labels<1>, Counter>,
     pub(super) tls_ends: Family<Labels<1>, Level>,
 }
@@ -93,6 +94,12 @@ impl Default for Families {
                 Level::default(),
             ),
             reached: named(r, "executor_reached", "1 while the executor answers", Level::default()),
+            remembers: named(
+                r,
+                "planner_memory_reached",
+                "1 while what planners remember can be asked for",
+                Level::default(),
+            ),
             refusals: named(r, "refusals", "Calls that were turned away", Family::default()),
             tls_ends: named(
                 r,

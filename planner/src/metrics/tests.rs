@@ -29,6 +29,7 @@ fn used() -> Metrics {
     metrics.left(Left { money: Some(0.5), ..Left::default() });
     metrics.decided(&answered);
     metrics.reached(true);
+    metrics.remembers(true);
     metrics.ends(Ends { certificate: 5, authorities: 6, revocations: Some(7) });
     let authorize = Authorize::new(vec![]).telling(metrics.clone());
     authorize.turned_away(Code::CallerNotAllowed);
@@ -89,6 +90,7 @@ fn what_was_told_is_counted_under_its_labels() {
         "countersign_model_decisions_total{want=\"question\"} 1".to_owned(),
         "countersign_model_decisions_total{want=\"tool\"} 0".to_owned(),
         "countersign_executor_reached 1".to_owned(),
+        "countersign_planner_memory_reached 1".to_owned(),
         "countersign_refusals_total{code=\"CALLER_NOT_ALLOWED\"} 1".to_owned(),
         "countersign_tls_end_timestamp_seconds{of=\"certificate\"} 5".to_owned(),
         "countersign_tls_end_timestamp_seconds{of=\"authorities\"} 6".to_owned(),

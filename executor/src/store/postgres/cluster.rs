@@ -145,7 +145,8 @@ impl Cluster {
         self.ready();
     }
 
-    fn stop(&mut self) {
+    /// As a crash does.
+    pub(crate) fn stop(&mut self) {
         let pid = self.server.id().to_string();
         let _ = Command::new("kill").args(["-QUIT", &pid]).status();
         let _ = self.server.wait();

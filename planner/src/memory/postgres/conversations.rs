@@ -10,8 +10,10 @@ use super::lease::free;
 
 const TAKE: &str = concat!(
     "INSERT INTO conversations (name, touched, holder, turn) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, turn = excluded.turn WHERE ",
-    free!("conversations", "excluded.holder"),
+     ON CONFLICT (name) DO UPDATE
+     SET touched = excluded.touched, holder = excluded.holder, turn = excluded.turn
+     WHERE ",
+    free!("conversations"),
     " RETURNING body"
 );
 const KEEP: &str = "
@@ -20,7 +22,7 @@ const KEEP: &str = "
 const GIVE_BACK: &str =
     "UPDATE conversations SET holder = NULL WHERE name = $1 AND holder = $2 AND turn = $3";
 
-/// Takes one, unless it is in another planner's turn.
+/// Takes one, unless it is in another turn.
 pub(super) async fn take(
     db: &Database,
     name: Name,
@@ -31,7 +33,7 @@ pub(super) async fn take(
     let Some(row) = first(&db, TAKE, &[&with.0, &with.1, &holder, &turn]).await? else {
         return Ok(None);
     };
-    Ok(Some(Taken { fence: Fence { holder, turn }, body: row.try_get(0)? }))
+    Ok(Some(Taken { body: row.try_get(0)? }))
 }
 
 /// Keeps where one stands, with those whose it is: between the two an erasure would miss it.

@@ -8,11 +8,38 @@ use futures_util::FutureExt as _;
 
 use super::super::now;
 use super::super::store::Name;
+use super::lease::free;
 
 /// What was begun and is nobody's yet may become somebody's within this, in seconds.
 const NOBODYS: i64 = 3600;
 /// A planner that has not renewed for so long is gone, in SQL.
 const GONE: &str = "DELETE FROM planners WHERE expires_at < clock_timestamp() - interval '1 day'";
+
+/// What was kept, by age. What is in a turn stays, or there would be two in it.
+const OLD: [&str; 4] = [
+    concat!("DELETE FROM conversations WHERE touched < $1 AND ", free!("conversations")),
+    concat!(
+        "DELETE FROM turns WHERE touched < $1 AND NOT EXISTS (
+             SELECT 1 FROM turns AS newer WHERE newer.thread = turns.thread AND newer.touched >= $1)
+         AND ",
+        free!("turns")
+    ),
+    "DELETE FROM spent WHERE touched < $1",
+    "DELETE FROM belongs WHERE touched < $1",
+];
+/// What is nobody's, by age.
+const LOST: [&str; 2] = [
+    concat!(
+        "DELETE FROM conversations WHERE touched < $1
+         AND NOT EXISTS (SELECT 1 FROM belongs WHERE belongs.name = conversations.name) AND ",
+        free!("conversations")
+    ),
+    concat!(
+        "DELETE FROM turns WHERE touched < $1
+         AND NOT EXISTS (SELECT 1 FROM belongs WHERE belongs.name = turns.thread) AND ",
+        free!("turns")
+    ),
+];
 
 /// That these names are kept under this key.
 pub(super) async fn belongs(
@@ -75,22 +102,11 @@ pub(super) async fn forget_all_of(
 /// Forgets what nobody touched since then, threads as a whole, and what no erasure would find.
 pub(super) async fn forget_before(db: &Database, before: i64) -> Result<(), Unavailable> {
     let db = db.client().await?;
-    for sql in [
-        "DELETE FROM conversations WHERE touched < $1",
-        "DELETE FROM turns WHERE touched < $1 AND NOT EXISTS (
-             SELECT 1 FROM turns AS newer WHERE newer.thread = turns.thread AND newer.touched >= $1)",
-        "DELETE FROM spent WHERE touched < $1",
-        "DELETE FROM belongs WHERE touched < $1",
-    ] {
+    for sql in OLD {
         run(&db, sql, &[&before]).await?;
     }
     let begun = now().saturating_sub(NOBODYS);
-    for sql in [
-        "DELETE FROM conversations WHERE touched < $1
-         AND NOT EXISTS (SELECT 1 FROM belongs WHERE belongs.name = conversations.name)",
-        "DELETE FROM turns WHERE touched < $1
-         AND NOT EXISTS (SELECT 1 FROM belongs WHERE belongs.name = turns.thread)",
-    ] {
+    for sql in LOST {
         run(&db, sql, &[&begun]).await?;
     }
     run(&db, GONE, &[]).await?;

@@ -10,17 +10,14 @@ use tokio_util::task::AbortOnDropHandle;
 /// Between two renewals: a third of the lease.
 const RENEWALS: u32 = 3;
 
-/// Holds where nobody else may: `$1` is this planner's own, and the row is named first.
+/// Holds where a row of this table is in no turn. One of this planner's own is a turn as well:
+/// its end may still have to be kept.
 macro_rules! free {
-    ($table:literal, $me:literal) => {
+    ($table:literal) => {
         concat!(
             "(",
             $table,
-            ".holder IS NULL OR ",
-            $table,
-            ".holder = ",
-            $me,
-            " OR NOT EXISTS (SELECT 1 FROM planners WHERE generation = ",
+            ".holder IS NULL OR NOT EXISTS (SELECT 1 FROM planners WHERE generation = ",
             $table,
             ".holder AND expires_at > clock_timestamp()))"
         )
@@ -58,6 +55,12 @@ impl Lease {
         let _first = self.holder.set(holder);
         let renewing = tokio::spawn(renew(self.own.clone(), holder, self.length));
         *self.renewing.lock() = Some(AbortOnDropHandle::new(renewing));
+        Ok(())
+    }
+
+    /// Whether the server answers.
+    pub(super) async fn reached(&self) -> Result<(), Unavailable> {
+        run(&self.own.client().await?, "SELECT 1", &[]).await?;
         Ok(())
     }
 

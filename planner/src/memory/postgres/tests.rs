@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::super::Memory;
-use super::super::conformance::{Bed, begin, conform, keep, owner, row, stands};
+use super::super::conformance::{Bed, begin, conform, joined, keep, owner, row, stands};
 use super::super::{Started, digest};
 use super::*;
-use crate::memory::cluster::{Cluster, USER};
+use crate::memory::cluster::Cluster;
 
 /// A database of planners.
 struct House(Cluster);
@@ -16,18 +16,8 @@ fn bed() -> House {
 conform!(bed);
 
 impl House {
-    fn config(&self) -> PostgresConfig {
-        let host = self.0.host().display();
-        let text = format!(
-            "{{ host: '{host}', database: postgres, user: {USER}, tls: 'off', lease: 6s, pool: 4 }}"
-        );
-        serde_saphyr::from_str(&text).unwrap()
-    }
-
     async fn join(&self) -> anyhow::Result<Memory> {
-        let memory = Memory::on(&self.config()).unwrap();
-        memory.join().await?;
-        Ok(memory)
+        joined(&self.0).await
     }
 
     async fn refuses(&self) -> String {
@@ -53,7 +43,8 @@ impl Bed for House {
 
 /// Takes a conversation if it can be taken now.
 async fn at_once(memory: &Memory, name: &str) -> Option<Fence> {
-    memory.store.take(digest(name)).await.unwrap().map(|taken| taken.fence)
+    let fence = memory.store.shared().unwrap().fence().unwrap();
+    memory.store.take(digest(name), fence).await.unwrap().map(|_| fence)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +90,8 @@ async fn who_lost_the_lease_writes_nothing_and_takes_what_is_free() {
 /// As what was dropped may do at any time.
 async fn late_gives_back(memory: &Memory) {
     let fence = Fence { holder: 1, turn: 1 };
-    memory.store.shared().unwrap().give_back(What::Conversation(digest("ann")), fence).await;
+    let shared = memory.store.shared().unwrap();
+    shared.give_back(What::Conversation(digest("ann")), fence).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,8 +137,14 @@ async fn the_newest_checkpoint_is_everyones() {
     one.keep_checkpoint("log", 5, b"five".to_vec()).await;
     other.keep_checkpoint("log", 4, b"four".to_vec()).await;
     let newest = async |origin: &str| other.checkpoint(vec![origin.to_owned()]).await;
-    assert_eq!(newest("log").await.as_deref(), Some(&b"five"[..]));
+    assert_eq!(newest("log").await, Some((5, b"five".to_vec())));
     assert_eq!(newest("another log").await, None);
+    // One that hides what comes after it can be taken away.
+    one.keep_checkpoint("log", u64::MAX, b"rubbish".to_vec()).await;
+    other.keep_checkpoint("log", 6, b"six".to_vec()).await;
+    other.drop_checkpoint(newest("log").await.unwrap().1).await;
+    other.keep_checkpoint("log", 6, b"six".to_vec()).await;
+    assert_eq!(newest("log").await, Some((6, b"six".to_vec())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,11 @@
 //! Turns that came over HTTP: begun, ended, or being taken by a planner.
 
 use countersign_shared::postgres::{Database, Unavailable, all, first, run};
+use futures_util::FutureExt as _;
 
 use super::super::now;
 use super::super::store::{Begun, Fence, Name, Row};
+use super::erase;
 use super::lease::free;
 
 const BEGIN: &str = concat!(
@@ -13,7 +15,7 @@ const BEGIN: &str = concat!(
      SET number = excluded.number, touched = excluded.touched, holder = excluded.holder,
          turn = excluded.turn, body = excluded.body
      WHERE NOT turns.ended AND ",
-    free!("turns", "excluded.holder"),
+    free!("turns"),
     " RETURNING number"
 );
 const END: &str = "
@@ -42,7 +44,7 @@ pub(super) async fn newest(
         .collect()
 }
 
-/// Begins one, unless it has ended or another planner is at it.
+/// Begins one, unless it has ended or somebody is at it.
 pub(super) async fn begin(
     db: &Database,
     thread: Name,
@@ -54,7 +56,7 @@ pub(super) async fn begin(
     let with: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
         [&thread, &place, &row.number, &now(), &holder, &turn, &row.body];
     if first(&db, BEGIN, &with).await?.is_some() {
-        return Ok(Begun::Here(Fence { holder, turn }));
+        return Ok(Begun::Here);
     }
     let sql = "SELECT body FROM turns WHERE thread = $1 AND place = $2 AND ended";
     match first(&db, sql, &[&thread, &place]).await? {
@@ -63,17 +65,31 @@ pub(super) async fn begin(
     }
 }
 
-/// Keeps how one ended that is held.
+/// Keeps how one ended that is held, with those whose its thread is.
 pub(super) async fn end(
     db: &Database,
-    thread: Name,
-    place: [u8; 32],
+    (thread, place): (Name, [u8; 32]),
     Fence { holder, turn }: Fence,
-    body: &str,
+    owners: Vec<String>,
+    body: String,
 ) -> Result<bool, Unavailable> {
-    let (thread, place) = (thread.as_slice(), place.as_slice());
-    let db = db.client().await?;
-    Ok(run(&db, END, &[&thread, &place, &holder, &turn, &now(), &body]).await? > 0)
+    db.write(move |db| {
+        let (owners, body) = (owners.clone(), body.clone());
+        async move {
+            let with = (thread.as_slice(), place.as_slice(), now());
+            let with: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+                [&with.0, &with.1, &holder, &turn, &with.2, &body];
+            let kept = run(db, END, &with).await?;
+            if kept > 0 {
+                for owner in &owners {
+                    erase::own(db, owner, &[thread]).await?;
+                }
+            }
+            Ok(kept > 0)
+        }
+        .boxed()
+    })
+    .await
 }
 
 /// Gives it back as it was.
