@@ -1,6 +1,7 @@
 //! The two, and a client that repeats a request until it is answered.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use countersign_proto::v1::Card;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::chat::{SIGNING, cancels, chat_config};
 use crate::support::cluster::{Cluster, USER};
 use crate::support::pair::{Pair, planner_config};
-use crate::support::service::{Service, start};
+use crate::support::service::{Launch, Service};
 
 /// Of each.
 const NAMES: [&str; 2] = ["planner-0", "planner-1"];
@@ -29,6 +30,10 @@ pub fn text(answer: &Value) -> &str {
     answer["choices"][0]["message"]["content"].as_str().unwrap()
 }
 
+fn started(name: &str, dir: &Path) -> Service {
+    Launch::shipped("planner").start(name, dir, "info").unwrap()
+}
+
 impl Couple {
     pub async fn start(model: &str) -> Self {
         let (pair, cluster) = (Pair::executor_only().await, Cluster::start(&[]));
@@ -43,13 +48,13 @@ impl Couple {
         }
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
-        let planners = NAMES.map(|name| Some(start(name, pair.dir.path(), "info")));
+        let planners = NAMES.map(|name| Some(started(name, pair.dir.path())));
         Self { planners, pair, http, said: vec![], _cluster: cluster }
     }
 
     /// Another process on the folder of one that was killed.
     pub fn start_again(&mut self, which: usize) {
-        self.planners[which] = Some(start(NAMES[which], self.pair.dir.path(), "info"));
+        self.planners[which] = Some(started(NAMES[which], self.pair.dir.path()));
     }
 
     /// The next message, with a yes to a card.

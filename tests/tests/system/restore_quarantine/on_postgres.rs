@@ -63,7 +63,7 @@ async fn restore_quarantine_postgres_under_a_running_executor() {
     let copied = pair.path("yesterday.dump");
     let call = busy(&mut pair, async |_| cluster.dump(&copied)).await;
     cluster.restore(&copied);
-    let mut desk = Desk::new(&pair, pair.customer(3), "at once");
+    let mut desk = Desk::new(&pair, pair.customer(3), "at-once");
     let code = refusal(desk.propose_cancel("4001").await).code;
     assert!(["QUARANTINED", "EFFECTS_HALTED"].contains(&code.as_str()), "{code}");
     drop(desk);
