@@ -39,7 +39,8 @@ pub struct Seen {
 }
 
 /// Serves `/healthz` (the process lives), `/readyz` (the executor answers, its history is
-/// believed, what planners remember can be asked for, and it was not told to stop) and `/metrics` until the process ends.
+/// believed, what planners remember can be asked for, and it was not told to stop) and
+/// `/metrics` until the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
