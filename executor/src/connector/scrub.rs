@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memmem;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
@@ -17,14 +19,37 @@ type Form = Zeroizing<Vec<u8>>;
 
 /// What a request's answer must not show.
 pub(super) struct Scrub {
+    secrets: Vec<SecretString>,
     forms: Vec<Form>,
+}
+
+/// The one of the request before: nearly every request of a connection carries the same
+/// credential, and writing it down in every way costs more than looking for it.
+#[derive(Default)]
+pub(super) struct Scrubs(Mutex<Option<Arc<Scrub>>>);
+
+impl Scrubs {
+    pub(super) fn of(&self, secrets: &[SecretString]) -> Arc<Scrub> {
+        let mut kept = self.0.lock();
+        if let Some(scrub) = kept.as_ref().filter(|scrub| scrub.is_of(secrets)) {
+            return Arc::clone(scrub);
+        }
+        let scrub = Arc::new(Scrub::of(secrets));
+        *kept = Some(Arc::clone(&scrub));
+        scrub
+    }
 }
 
 impl Scrub {
     pub(super) fn of(secrets: &[SecretString]) -> Self {
         let long = secrets.iter().map(|secret| secret.expose_secret());
         let long = long.filter(|secret| secret.len() >= SHORTEST);
-        Self { forms: long.flat_map(forms).collect() }
+        Self { secrets: secrets.to_vec(), forms: long.flat_map(forms).collect() }
+    }
+
+    fn is_of(&self, secrets: &[SecretString]) -> bool {
+        let ours = self.secrets.iter().map(|secret| secret.expose_secret());
+        ours.eq(secrets.iter().map(|secret| secret.expose_secret()))
     }
 
     /// The bytes with `***` in place of each form.
@@ -208,6 +233,16 @@ mod tests {
         assert_eq!(scrubbed("nothing \\of\n it"), "nothing \\of\n it");
         let short = Scrub::of(&["id".into()]);
         assert_eq!(short.bytes(b"an id".to_vec()), b"an id", "too short to tell from chance");
+    }
+
+    #[test]
+    fn another_credential_is_looked_for_as_soon_as_it_is_another() {
+        let scrubs = Scrubs::default();
+        for secret in ["first-secret", "other-secret", "first-secret"] {
+            let clean = scrubs.of(&[secret.into()]).text("first-secret other-secret".to_owned());
+            assert!(!clean.contains(secret) && clean.contains("-secret"), "{clean}");
+        }
+        assert_eq!(scrubs.of(&[]).text("first-secret".to_owned()), "first-secret");
     }
 
     #[test]

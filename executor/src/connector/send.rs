@@ -25,6 +25,7 @@ use super::credential::{LastHop, Presented};
 use super::egress::GuardedResolver;
 use super::oauth::{self, Tokens};
 use super::pace::Pace;
+use super::scrub::Scrubs;
 use super::{Account, failure, tls};
 use crate::vault::{Vault, VaultError};
 
@@ -55,6 +56,7 @@ pub(super) struct Connection {
     tokens: Tokens,
     pace: Pace,
     breaker: Breaker,
+    scrubs: Scrubs,
 }
 
 impl Connection {
@@ -77,6 +79,7 @@ impl Connection {
             tokens: Tokens::default(),
             pace: Pace::new(config.limits.over(pack.limits)),
             breaker: Breaker::default(),
+            scrubs: Scrubs::default(),
             config: config.clone(),
         })
     }
@@ -222,7 +225,7 @@ impl Connection {
                 Ok(response) => receive(response, limit).await,
             },
         };
-        let scrub = presented.scrub();
+        let scrub = self.scrubs.of(presented.parts());
         match sent {
             Sent::NotSent { barrier, why } => Sent::NotSent { barrier, why: scrub.text(why) },
             Sent::Lost { why } => Sent::Lost { why: scrub.text(why) },
