@@ -72,10 +72,10 @@ pub fn cover(
     mut receipt: Receipt,
     secret: &[u8; 32],
 ) -> Result<(Vec<u8>, Openings), serde_json::Error> {
-    let mut openings = BTreeMap::new();
+    let (salted, mut openings) = (Keyed::with(secret), BTreeMap::new());
     for (path, mut slot) in personal(&mut receipt) {
         let Some(text) = slot.text() else { continue };
-        let salt = URL_SAFE_NO_PAD.encode(keyed(secret, path.as_bytes()));
+        let salt = URL_SAFE_NO_PAD.encode(salted.over(path.as_bytes()));
         slot.write(commitment(&path, &salt, &text));
         openings.insert(path, Opening { salt, text });
     }
@@ -149,15 +149,26 @@ fn commitment(path: &str, salt: &str, text: &str) -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(hash.finalize()))
 }
 
-/// HMAC-SHA-256 (RFC 2104), for a key no longer than a block.
-fn keyed(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
-    let pad = |with: u8| {
-        let mut block = [with; BLOCK];
-        block.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
-        Sha256::new_with_prefix(block)
-    };
-    let inner = pad(0x36).chain_update(message).finalize();
-    pad(0x5c).chain_update(inner).finalize().into()
+/// HMAC-SHA-256 (RFC 2104) under one key, no longer than a block, for many messages.
+struct Keyed {
+    inner: Sha256,
+    outer: Sha256,
+}
+
+impl Keyed {
+    fn with(key: &[u8; 32]) -> Self {
+        let pad = |with: u8| {
+            let mut block = [with; BLOCK];
+            block.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
+            Sha256::new_with_prefix(block)
+        };
+        Self { inner: pad(0x36), outer: pad(0x5c) }
+    }
+
+    fn over(&self, message: &[u8]) -> [u8; 32] {
+        let inner = self.inner.clone().chain_update(message).finalize();
+        self.outer.clone().chain_update(inner).finalize().into()
+    }
 }
 
 #[cfg(test)]

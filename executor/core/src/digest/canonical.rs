@@ -1,7 +1,11 @@
 //! Writes anything as canonical JSON: members sorted by name, no spaces. The text is the
 //! one that its JSON tree would have, without making the tree.
 
-use serde::ser::{self, Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
+use std::ops::Range;
+
+use serde::ser::{self, Error as _, Serialize, Serializer};
 use serde_json::{Error, Value as Json};
 
 /// The canonical text of a value, after what is in `out` already.
@@ -18,10 +22,11 @@ struct Items<'o> {
     end: &'static str,
 }
 
-/// Members until all are known, each with its text.
+/// Members as they come, and where each stands, until all are known.
 struct Members<'o> {
     out: &'o mut String,
-    members: Vec<(String, String)>,
+    begin: usize,
+    members: Vec<(Cow<'static, str>, Range<usize>)>,
     name: String,
     end: &'static str,
 }
@@ -35,9 +40,9 @@ impl<'o> Writer<'o> {
         self.0
     }
 
-    fn plain(self, text: impl Serialize) -> Result<(), Error> {
-        self.0.push_str(&serde_json::to_string(&text)?);
-        Ok(())
+    /// What JSON writes as Rust does.
+    fn plain(self, value: impl Display) -> Result<(), Error> {
+        write!(self.0, "{value}").map_err(Error::custom)
     }
 }
 
@@ -56,7 +61,9 @@ fn items<'o>(out: &'o mut String, end: &'static str) -> Items<'o> {
 }
 
 fn members<'o>(out: &'o mut String, end: &'static str) -> Members<'o> {
-    Members { out, members: Vec::new(), name: String::new(), end }
+    out.push('{');
+    let begin = out.len();
+    Members { out, begin, members: Vec::new(), name: String::new(), end }
 }
 
 macro_rules! plain {
@@ -81,11 +88,20 @@ impl<'o> Serializer for Writer<'o> {
     plain! {
         serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32,
         serialize_i64: i64, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32,
-        serialize_u64: u64, serialize_f64: f64, serialize_char: char
+        serialize_u64: u64
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Error> {
-        self.plain(f64::from(value))
+        self.serialize_f64(f64::from(value))
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), Error> {
+        self.0.push_str(&serde_json::to_string(&value)?);
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Error> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
     fn serialize_str(self, text: &str) -> Result<(), Error> {
@@ -199,22 +215,34 @@ impl Items<'_> {
 }
 
 impl Members<'_> {
-    fn add<T: Serialize + ?Sized>(&mut self, name: String, value: &T) -> Result<(), Error> {
-        let mut text = String::new();
-        write(value, &mut text)?;
-        self.members.push((name, text));
+    fn add<T: Serialize + ?Sized>(
+        &mut self,
+        name: Cow<'static, str>,
+        value: &T,
+    ) -> Result<(), Error> {
+        if !self.members.is_empty() {
+            self.out.push(',');
+        }
+        let from = self.out.len();
+        quoted(&name, self.out);
+        self.out.push(':');
+        write(value, self.out)?;
+        self.members.push((name, from..self.out.len()));
         Ok(())
     }
 
     fn close(mut self) {
-        self.members.sort_by(|(a, _), (b, _)| a.cmp(b));
-        self.out.push('{');
-        for (at, (name, text)) in self.members.iter().enumerate() {
-            if at > 0 {
-                self.out.push(',');
+        if !self.members.is_sorted_by(|(a, _), (b, _)| a <= b) {
+            self.members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let mut sorted = String::with_capacity(self.out.len().saturating_sub(self.begin));
+            for (_, member) in self.members {
+                if !sorted.is_empty() {
+                    sorted.push(',');
+                }
+                sorted.push_str(self.out.get(member).unwrap_or_default());
             }
-            quoted(name, self.out);
-            self.out.extend([":", text]);
+            self.out.truncate(self.begin);
+            self.out.push_str(&sorted);
         }
         self.out.push_str(self.end);
     }
@@ -254,7 +282,7 @@ macro_rules! object {
                 name: &'static str,
                 value: &T,
             ) -> Result<(), Error> {
-                self.add(name.to_owned(), value)
+                self.add(Cow::Borrowed(name), value)
             }
 
             fn end(self) -> Result<(), Error> {
@@ -279,7 +307,7 @@ impl ser::SerializeMap for Members<'_> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let name = std::mem::take(&mut self.name);
-        self.add(name, value)
+        self.add(Cow::Owned(name), value)
     }
 
     fn end(self) -> Result<(), Error> {

@@ -125,7 +125,7 @@ fn covering_adds_no_more_than_it_says() {
 #[test]
 fn salts_are_hmacs() {
     let expected = "198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7";
-    assert_eq!(hex::encode(keyed(&[0x0b; 32], b"Hi There")), expected);
+    assert_eq!(hex::encode(Keyed::with(&[0x0b; 32]).over(b"Hi There")), expected);
 }
 
 /// A receipt with something at every place.
