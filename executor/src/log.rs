@@ -26,7 +26,7 @@ pub use rotate::{NEXT, Rotated, finish, retired, rotate};
 pub use tiles::serve;
 
 /// Receipts that come together are published together.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(250);
 /// After a failure, and in case a ring was missed.
 const AGAIN: Duration = Duration::from_secs(5);
 /// What is published, and where.
