@@ -36,8 +36,8 @@ use jiff::Timestamp;
 use crate::driver::Driver;
 use crate::kill;
 use crate::metrics::Metrics;
-use crate::ports::{Clock, Named, ReceiptQuery, Store, StoreError};
-use crate::running::{Progress, Step};
+use crate::ports::{Clock, Named, ReceiptQuery, SealedReceipt, Store, StoreError};
+use crate::running::{Progress, Step, Told};
 use crate::switch::Switchboard;
 use crate::vitals::Vitals;
 
@@ -77,7 +77,7 @@ pub struct Life {
     state: Arc<State>,
     waiting: Vec<Event>,
     seq: u64,
-    leaf: Option<u64>,
+    told: Option<Arc<Told>>,
 }
 
 /// Why an action did not go on.
@@ -106,7 +106,7 @@ impl Pipeline {
             return self.abandon(life, progress).await;
         };
         loop {
-            progress.tell(life.standing(), life.leaf);
+            progress.tell(life.step());
             let now = self.clock.now();
             if under_way(life.state()) {
                 // It keeps its lock, and goes on once its pack is activated.
@@ -140,7 +140,7 @@ impl Pipeline {
             life.take(event);
         }
         self.seal(life, None).await?;
-        progress.tell(life.standing(), life.leaf);
+        progress.tell(life.step());
         Ok(())
     }
 
@@ -317,12 +317,12 @@ impl Pipeline {
         // A commit that failed is tried with the same receipt, written once more.
         while let Some(leaf) = seal::seal(&ended, contract, &id, now) {
             let (queue, tally) = (leaf.queue.clone(), self.metrics.tally(&leaf.receipt));
-            let events = life.waiting.clone();
+            let (events, said) = (life.waiting.clone(), leaf.receipt.said.clone());
             let sealed = self.store.seal(leaf, Some((life.seq, events, &life.state))).await;
-            let index = match sealed {
-                Ok(index) => index,
+            let sealed = match sealed {
+                Ok(sealed) => sealed,
                 Err(error) => match self.logged(&id).await {
-                    Some(index) => index,
+                    Some(sealed) => sealed,
                     None => {
                         let heard = life.seq;
                         life.catch_up(&*self.store).await;
@@ -340,7 +340,7 @@ impl Pipeline {
             };
             kill::Step::Seal.after();
             life.heard();
-            life.leaf = Some(index);
+            life.told = Some(Arc::new(Told { sealed, said }));
             tally.count();
             self.ring(&queue);
             break;
@@ -382,11 +382,11 @@ impl Pipeline {
         }
     }
 
-    /// The index of a leaf whose commit stands although its answer was lost.
-    async fn logged(&self, id: &ReceiptId) -> Option<u64> {
+    /// A receipt whose commit stands although its answer was lost.
+    async fn logged(&self, id: &ReceiptId) -> Option<SealedReceipt> {
         let query = ReceiptQuery { id: Some(id.clone()), limit: 1, ..ReceiptQuery::default() };
         let found = self.store.receipts(query).await.ok()?.into_iter().next()?;
-        (found.id == *id).then_some(found.index)
+        (found.id == *id).then_some(found)
     }
 
     async fn wait(&self, life: &mut Life, at: Timestamp, now: Timestamp) {
@@ -470,7 +470,7 @@ impl Life {
     /// When they cannot follow each other.
     pub fn begin(events: Vec<Event>) -> Result<Self, lifecycle::Illegal> {
         let state = Arc::new(lifecycle::fold(events.clone())?);
-        Ok(Self { state, waiting: events, seq: 0, leaf: None })
+        Ok(Self { state, waiting: events, seq: 0, told: None })
     }
 
     /// Goes on where a journal ends.
@@ -480,7 +480,7 @@ impl Life {
     pub fn resume(journal: Vec<Event>) -> Result<Self, lifecycle::Illegal> {
         let seq = u64::try_from(journal.len()).unwrap_or(u64::MAX);
         let state = Arc::new(lifecycle::fold(journal)?);
-        Ok(Self { state, waiting: Vec::new(), seq, leaf: None })
+        Ok(Self { state, waiting: Vec::new(), seq, told: None })
     }
 
     /// Where it stands.
@@ -498,19 +498,13 @@ impl Life {
     /// The same, for those who follow it.
     #[must_use]
     pub fn step(&self) -> Step {
-        Step { state: self.standing(), leaf: self.leaf }
+        Step { state: self.standing(), told: self.told.clone() }
     }
 
     /// How many events its journal has heard.
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
-    }
-
-    /// Its receipt's index in the log, if it was sealed just now.
-    #[must_use]
-    pub fn leaf(&self) -> Option<u64> {
-        self.leaf
     }
 
     /// The action's id.

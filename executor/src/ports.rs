@@ -69,12 +69,12 @@ pub trait Store: Register + Persons + 'static {
 
     /// Puts a receipt into the log, with the events that lead to it and with what it
     /// does to the queue of people in the same commit (RECEIPT BEFORE REPLY). Answers
-    /// with its index in the log.
+    /// with it as it stands in the log.
     async fn seal(
         &self,
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
-    ) -> Result<u64, StoreError>;
+    ) -> Result<SealedReceipt, StoreError>;
 
     /// Ends one action with a receipt and begins another, in one commit.
     async fn replace(
@@ -427,7 +427,7 @@ pub struct ReceiptQuery {
 }
 
 /// A receipt as the log holds it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedReceipt {
     /// Its id.
     pub id: ReceiptId,

@@ -10,14 +10,24 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::pipeline::Life;
+use crate::ports::SealedReceipt;
 
 /// A step that a waiting caller sees.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// Where the action stands.
     pub state: Arc<State>,
-    /// Its receipt's index in the log, once sealed.
-    pub leaf: Option<u64>,
+    /// Its receipt, where this process sealed it.
+    pub told: Option<Arc<Told>>,
+}
+
+/// A receipt that was sealed just now.
+#[derive(Debug)]
+pub struct Told {
+    /// As it stands in the log.
+    pub sealed: SealedReceipt,
+    /// What it tells the customer.
+    pub said: String,
 }
 
 /// The steps that an action takes from now on; they end with it.
@@ -32,8 +42,8 @@ pub struct Progress {
 
 impl Progress {
     /// Tells of a step.
-    pub fn tell(&self, state: Arc<State>, leaf: Option<u64>) {
-        self.tell.send_replace(Some(Step { state, leaf }));
+    pub fn tell(&self, step: Step) {
+        self.tell.send_replace(Some(step));
     }
 }
 
@@ -138,10 +148,10 @@ mod tests {
     async fn what_is_under_way_is_told_from_where_it_stands_to_its_end() {
         let running = Running::default();
         let progress = running.start(life(1).action()).unwrap();
-        progress.tell(life(2).standing(), None);
+        progress.tell(life(2).step());
         let (step, changes) = running.watch(async || Ok::<_, ()>(life(1))).await.unwrap();
         assert_eq!(step.state.name(), "granted");
-        progress.tell(life(4).standing(), Some(0));
+        progress.tell(life(4).step());
         drop(progress);
         let told = WatchStream::from_changes(changes.unwrap()).collect::<Vec<_>>().await;
         let told: Vec<_> = told.into_iter().flatten().map(|s| s.state.name()).collect();

@@ -25,7 +25,7 @@ use crate::kill;
 use crate::peer::Caller;
 use crate::ports::{Named, ReceiptQuery, SealedReceipt, StoreError};
 use crate::quarantine::Witness;
-use crate::running::Step;
+use crate::running::{Step, Told};
 use crate::turned::{Turned, unavailable};
 use crate::wire;
 
@@ -70,12 +70,10 @@ impl ExecutorService {
 
     /// An action, with its receipt and the proof of it for whoever keeps them.
     async fn kept(&self, step: &Step) -> Result<v1::Action, Status> {
-        let Some(id) = step.state.receipt() else { return Ok(under_way(step)) };
-        let owner = &step.state.proposal().asked().subject;
-        let sealed = receipt(&self.desk, owner, id).await?;
-        let shown = told(step, &sealed)?;
-        let proof = audit::proof(&self.desk, sealed.index).await?;
-        Ok(v1::Action { receipt: sealed.body, tlog_proof: proof, ..shown })
+        let Some(told) = told(&self.desk, step).await? else { return Ok(under_way(step)) };
+        let proof = audit::proof(&self.desk, told.sealed.index).await?;
+        let (shown, body) = (shown(step, &told), told.sealed.body.clone());
+        Ok(v1::Action { receipt: body, tlog_proof: proof, ..shown })
     }
 
     async fn kept_under(&self, person: &Person) -> Result<String, Status> {
@@ -111,13 +109,24 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 
 /// An action with the words of its receipt (NO CLAIM WITHOUT A RECEIPT).
 pub(super) async fn action(desk: &Desk, step: &Step) -> Result<v1::Action, Status> {
-    let Some(id) = step.state.receipt() else { return Ok(under_way(step)) };
-    told(step, &receipt(desk, &step.state.proposal().asked().subject, id).await?)
+    let told = told(desk, step).await?;
+    Ok(told.map_or_else(|| under_way(step), |told| shown(step, &told)))
 }
 
-fn told(step: &Step, sealed: &SealedReceipt) -> Result<v1::Action, Status> {
+/// The receipt of an action that ended: as it was just sealed, or as the store has it.
+async fn told(desk: &Desk, step: &Step) -> Result<Option<Arc<Told>>, Status> {
+    let Some(id) = step.state.receipt() else { return Ok(None) };
+    if let Some(told) = step.told.as_ref().filter(|told| told.sealed.id == *id) {
+        return Ok(Some(Arc::clone(told)));
+    }
+    let sealed = receipt(desk, &step.state.proposal().asked().subject, id).await?;
+    let said = said(&sealed)?;
+    Ok(Some(Arc::new(Told { sealed, said })))
+}
+
+fn shown(step: &Step, Told { sealed, said }: &Told) -> v1::Action {
     let said_opening = serde_json::to_vec(&sealed.openings.only(SAID)).unwrap_or_default();
-    Ok(v1::Action { said_opening, ..wire::action(&step.state, said(sealed)?, sealed.index) })
+    v1::Action { said_opening, ..wire::action(&step.state, said.clone(), sealed.index) }
 }
 
 fn under_way(step: &Step) -> v1::Action {
@@ -135,7 +144,7 @@ fn under_way(step: &Step) -> v1::Action {
         | State::Sealed(..)
         | State::SealedRefusal(..) => "I've started on that and I'm still checking that it worked.",
     };
-    wire::action(&step.state, said.to_owned(), step.leaf.unwrap_or_default())
+    wire::action(&step.state, said.to_owned(), 0)
 }
 
 /// What a customer is told of an action that ended.

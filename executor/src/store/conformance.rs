@@ -326,7 +326,7 @@ pub(crate) async fn a_refusal_opens_the_next_occasion_and_frees_the_object(bed: 
     let (events, state) = claim(&*store, 1, "i1", "o1").await.unwrap();
     store.append(0, events, &state).await.unwrap();
     let (events, state, leaf) = refused(state, 1);
-    assert_eq!(store.seal(leaf, Some((3, events, &state))).await.unwrap(), 0);
+    assert_eq!(store.seal(leaf, Some((3, events, &state))).await.unwrap().index, 0);
     store.release(state.proposal().action());
     assert!(store.unfinished().await.unwrap().is_empty());
     let (_, state) = claim(&*store, 2, "i1", "o1").await.unwrap();

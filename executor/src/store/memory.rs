@@ -243,13 +243,14 @@ impl Store for Memory {
         &self,
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<SealedReceipt, StoreError> {
         let action = action.map(|(seq, events, state)| (seq, events, Row::of(state)));
         self.act(|tables, me| {
             if let Some((seq, events, row)) = action {
                 tables.append(me, row, seq, &events)?;
             }
-            tables.log(&leaf)
+            let index = tables.log(&leaf)?;
+            tables.sealed(index)
         })
         .await
     }

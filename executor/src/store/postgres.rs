@@ -274,13 +274,15 @@ impl Store for Postgres {
         &self,
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<SealedReceipt, StoreError> {
         let mut appends = Vec::new();
         if let Some((seq, events, state)) = action {
             appends.push(veiled::append(&self.veil, seq, &events, state).await?);
         }
-        let leaves = self.covered(vec![leaf]).await?;
-        self.seal_entry(Entry { appends, leaves, ..Entry::default() }).await
+        let mut leaf = veiled::leaf(&self.veil, leaf).await?;
+        let sealed = leaf.receipt()?;
+        let entry = Entry { appends, leaves: vec![leaf], ..Entry::default() };
+        Ok(SealedReceipt { index: self.seal_entry(entry).await?, ..sealed })
     }
 
     async fn replace(

@@ -118,7 +118,7 @@ impl Sqlite {
     /// A write that belongs to an action or to the log: never in quarantine.
     async fn act<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let quarantined = Arc::clone(&self.quarantined);
         self.writer
@@ -240,21 +240,22 @@ impl Store for Sqlite {
         &self,
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
-    ) -> Result<u64, StoreError> {
-        let leaf = veiled::leaf(&self.veil, leaf).await?;
+    ) -> Result<SealedReceipt, StoreError> {
+        let mut leaf = veiled::leaf(&self.veil, leaf).await?;
+        let sealed = leaf.receipt()?;
         let append = match action {
             Some((seq, events, state)) => {
                 Some(veiled::append(&self.veil, seq, &events, state).await?)
             }
             None => None,
         };
-        self.act(move |batch| {
+        let index = self.act(move |batch| {
             if let Some(append) = &append {
                 rows::append(batch.db(), append)?;
             }
             batch.log(&leaf)
-        })
-        .await
+        });
+        Ok(SealedReceipt { index: index.await?, ..sealed })
     }
 
     async fn replace(

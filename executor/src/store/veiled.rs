@@ -10,12 +10,14 @@ use countersign_core::gates::Gate;
 use countersign_core::person::Person;
 use countersign_core::subject::Subject;
 use countersign_shared::ids::ActionId;
+use countersign_shared::receipt::Openings;
 use jiff::Timestamp;
 
 use super::email;
 use super::register::EntryRow;
 use super::row::Row;
-use crate::ports::{ReceiptQuery, TurnQuery};
+use crate::ports::{ReceiptQuery, SealedReceipt, StoreError, TurnQuery};
+use crate::store::known::damaged;
 use crate::veil::{PersonKey, Veil};
 pub(super) use read::{
     entries, entries_now, evidence, journal, journal_now, journals, match_of, matters, receipts,
@@ -57,9 +59,23 @@ pub(super) struct LeafRow {
     pub(super) external_ref: String,
     pub(super) bytes: Vec<u8>,
     pub(super) openings: Option<Vec<u8>>,
+    /// The openings in clear, for whoever seals it: they are in no row.
+    clear: Openings,
     pub(super) queue: QueueRow,
     pub(super) entry: EntryRow,
     pub(super) key: Option<Arc<PersonKey>>,
+}
+
+impl LeafRow {
+    /// The receipt as it will be read again, once its index is known. Takes the openings.
+    pub(super) fn receipt(&mut self) -> Result<SealedReceipt, StoreError> {
+        Ok(SealedReceipt {
+            id: self.receipt_id.parse().map_err(damaged)?,
+            index: 0,
+            body: self.bytes.clone(),
+            openings: std::mem::take(&mut self.clear),
+        })
+    }
 }
 
 /// What a leaf does to the queue of people.

@@ -8,7 +8,7 @@ use countersign_shared::tlog::key::Signer as _;
 use countersign_shared::tlog::merkle::leaf_hash;
 use countersign_shared::tlog::path::{verify_consistency, verify_inclusion};
 
-use crate::ports::{Fed, ReceiptQuery};
+use crate::ports::{Fed, ReceiptQuery, SealedReceipt};
 use crate::purge::Keep;
 
 const DAY: Keep = Keep { proposals: Duration::from_secs(24 * 3600), plaintext: 13 };
@@ -30,9 +30,10 @@ pub(crate) async fn receipts_of_one_batch_share_a_checkpoint_that_proves_each(be
             (store.seal(leaf, None).await.unwrap(), id)
         }
     });
-    for (index, id) in at_once(seals.collect::<Vec<_>>()).await {
+    for (sealed, id) in at_once(seals.collect::<Vec<_>>()).await {
         let found = store.receipts(ReceiptQuery { id: Some(id), ..query() }).await.unwrap();
-        let bytes = found[0].body.clone();
+        assert_eq!(found, [sealed.clone()], "what was sealed is what is read");
+        let SealedReceipt { index, body: bytes, .. } = sealed;
         let now = checkpoint(&*store).await;
         let path = store.inclusion(index, now.size()).await.unwrap();
         verify_inclusion(index, &leaf_hash(&bytes), now.size(), now.root(), &path).unwrap();
@@ -46,7 +47,7 @@ pub(crate) async fn receipts_of_one_batch_share_a_checkpoint_that_proves_each(be
     // The tree survives a restart, and goes on.
     drop(store);
     let store = bed.open().await;
-    assert_eq!(store.seal(leaf(101), None).await, Ok(41));
+    assert_eq!(store.seal(leaf(101), None).await.unwrap().index, 41);
     assert_eq!(checkpoint(&*store).await.size(), 42);
 }
 

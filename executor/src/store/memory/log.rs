@@ -137,6 +137,12 @@ impl Tables {
         found
     }
 
+    pub(super) fn sealed(&self, index: u64) -> Result<SealedReceipt, StoreError> {
+        let place = usize::try_from(index).unwrap_or(usize::MAX);
+        let found = self.stored.get(place).and_then(|stored| stored.sealed(index));
+        found.ok_or_else(|| damaged("no such leaf"))
+    }
+
     pub(super) fn leaves(&self) -> Vec<SealedReceipt> {
         (0..).zip(&self.stored).filter_map(|(index, stored)| stored.sealed(index)).collect()
     }

@@ -77,6 +77,6 @@ async fn who_was_taken_over_writes_nothing_more() {
     let late = one.seal(leaf.clone(), Some((3, events.clone(), &ended))).await;
     assert_eq!(late, Err(StoreError::Conflict));
     assert_eq!(one.append(0, Vec::new(), &reserved).await, Err(StoreError::Conflict));
-    assert_eq!(again.seal(leaf, Some((3, events, &ended))).await, Ok(0));
+    assert_eq!(again.seal(leaf, Some((3, events, &ended))).await.unwrap().index, 0);
     claim(&*other, 3, "i2", "o2").await.unwrap();
 }

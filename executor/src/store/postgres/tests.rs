@@ -118,7 +118,7 @@ async fn who_is_taken_for_dead_writes_nothing_more() {
     assert!(fenced(old.claim(&granted, &budget, Timestamp::now()).await.unwrap_err()));
     assert_eq!(house.cluster.sql("SELECT count(*) FROM claims"), "0", "none is left behind");
     // The new one carries on, and what was only reserved is free.
-    assert_eq!(new.seal(leaf, Some((3, events, &ended))).await, Ok(0));
+    assert_eq!(new.seal(leaf, Some((3, events, &ended))).await.unwrap().index, 0);
     claim(&new, 4, "i2", "o2").await.unwrap();
     // The old one learns of it with its next renewal.
     old.fenced().cancelled().await;
@@ -177,7 +177,7 @@ async fn who_stops_in_the_seat_loses_it() {
     let seat = client.transaction().await.unwrap();
     let row = seat.query_one("SELECT size, root FROM tree FOR UPDATE", &[]).await.unwrap();
     let state = lifecycle(&[proposed(1, "i1", "o1")]);
-    assert_eq!(other.seal(refused(state, 1).2, None).await, Ok(0));
+    assert_eq!(other.seal(refused(state, 1).2, None).await.unwrap().index, 0);
     let upon: (i64, Vec<u8>) = (row.get(0), row.get(1));
     let late = seat
         .execute("UPDATE tree SET note = 'x' WHERE size = $1 AND root = $2", &[&upon.0, &upon.1])

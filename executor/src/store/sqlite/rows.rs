@@ -21,19 +21,24 @@ pub(super) fn append(db: &Connection, append: &Append) -> Result<(), StoreError>
         turns::known_by(db, append.email.as_deref(), &append.whose)?;
     }
     let action = row.proposal.action().as_str();
+    let seq = i64::try_from(append.seq).map_err(damaged)?;
     // Nothing follows on what was erased meanwhile.
-    let mut insert = db.prepare_cached(
-        "INSERT INTO journal (action_id, seq, event) SELECT ?1, ?2, ?3
-         WHERE ?2 = 0 OR EXISTS (SELECT 1 FROM journal WHERE action_id = ?1 AND seq = ?2 - 1)",
-    )?;
-    for (at, event) in (append.seq..).zip(&append.events) {
-        let at = i64::try_from(at).map_err(damaged)?;
-        if insert.execute(params![action, at, event]).map_err(conflict)? == 0 {
-            return Err(StoreError::Conflict);
-        }
+    if seq > 0 && !has(db, action, seq - 1)? {
+        return Err(StoreError::Conflict);
+    }
+    let mut insert =
+        db.prepare_cached("INSERT INTO journal (action_id, seq, event) VALUES (?1, ?2, ?3)")?;
+    for (at, event) in (seq..).zip(&append.events) {
+        insert.execute(params![action, at, event]).map_err(conflict)?;
     }
     spending::book(db, action, row.booking.as_ref())?;
     locks(db, row)
+}
+
+fn has(db: &Connection, action: &str, seq: i64) -> Result<bool, StoreError> {
+    let mut select =
+        db.prepare_cached("SELECT 1 FROM journal WHERE action_id = ?1 AND seq = ?2")?;
+    Ok(select.exists(params![action, seq])?)
 }
 
 /// A second writer of the same place in a journal loses.

@@ -1,6 +1,6 @@
 //! The one thread that writes: takes what waits, up to a bound, and commits it
-//! together. Each operation stands in a savepoint of its own, so that one that
-//! fails takes nothing with it.
+//! together. Where one operation fails, all are done once more, each in a savepoint of
+//! its own, so that it takes nothing with it.
 //!
 //! Commit order: (1) operations, (2) the checkpoint over the leaves they added,
 //! signed, (3) COMMIT, (4) the callers hear.
@@ -36,14 +36,14 @@ pub(super) struct Batch<'a> {
 
 /// An operation that waits for its commit.
 trait Job: Send {
-    /// Does it; `false` where it failed and was undone.
+    /// Does it; `false` where it failed. What was undone is done again.
     fn run(&mut self, batch: &mut Batch<'_>) -> bool;
     /// Tells the caller, after the commit.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
 struct Waiting<T, F> {
-    work: Option<F>,
+    work: F,
     result: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -61,10 +61,10 @@ impl Writer {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, done) = oneshot::channel();
-        let job = Box::new(Waiting { work: Some(work), result: None, answer });
+        let job = Box::new(Waiting { work, result: None, answer });
         let gone = |_| StoreError::Unavailable("the writing thread has stopped".to_owned());
         self.queue.send(job).await.map_err(|_| gone(()))?;
         done.await.map_err(|_| gone(()))?
@@ -104,10 +104,10 @@ impl<'a> Batch<'a> {
 impl<T, F> Job for Waiting<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send,
+    F: Fn(&mut Batch<'_>) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, batch: &mut Batch<'_>) -> bool {
-        self.result = self.work.take().map(|work| work(batch));
+        self.result = Some((self.work)(batch));
         matches!(self.result, Some(Ok(_)))
     }
 
@@ -151,8 +151,41 @@ fn commit(
     log: &LogKey,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), StoreError> {
+    let before = tree.clone();
+    if !together(db, tree, jobs)? {
+        // The file may have ended the transaction already.
+        if !db.is_autocommit() {
+            run_kept(db, "ROLLBACK")?;
+        }
+        *tree = before.clone();
+        one_by_one(db, tree, jobs)?;
+    }
+    if tree.size() > before.size() {
+        checkpoint(db, tree, log)?;
+    }
+    kill::Step::Commit.before();
+    run_kept(db, "COMMIT")?;
+    kill::Step::Commit.after();
+    Ok(())
+}
+
+/// `false` where one of them failed. Nearly none does, and a savepoint for each would keep
+/// a copy of every page that is changed.
+fn together(
+    db: &Connection,
+    tree: &mut Tree,
+    jobs: &mut [Box<dyn Job>],
+) -> Result<bool, StoreError> {
     run_kept(db, "BEGIN IMMEDIATE")?;
-    let size = tree.size();
+    Ok(jobs.iter_mut().all(|job| job.run(&mut Batch { db, tree })))
+}
+
+fn one_by_one(
+    db: &Connection,
+    tree: &mut Tree,
+    jobs: &mut [Box<dyn Job>],
+) -> Result<(), StoreError> {
+    run_kept(db, "BEGIN IMMEDIATE")?;
     for job in jobs {
         let before = tree.clone();
         run_kept(db, "SAVEPOINT job")?;
@@ -163,12 +196,6 @@ fn commit(
             db.execute_batch("ROLLBACK TO job; RELEASE job")?;
         }
     }
-    if tree.size() > size {
-        checkpoint(db, tree, log)?;
-    }
-    kill::Step::Commit.before();
-    run_kept(db, "COMMIT")?;
-    kill::Step::Commit.after();
     Ok(())
 }
 

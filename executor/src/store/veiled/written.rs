@@ -10,7 +10,7 @@ use countersign_core::resolve::Observation;
 use countersign_core::seal::{Leaf, Logged, Queue};
 use countersign_core::subject::{Matched, Subject};
 use countersign_shared::ids::ObservationId;
-use countersign_shared::receipt;
+use countersign_shared::receipt::{self, Openings};
 use serde::Serialize;
 
 use super::{
@@ -119,6 +119,7 @@ fn covered(
         external_ref,
         bytes,
         openings: sealed,
+        clear: openings,
         queue,
         entry,
         key,
@@ -146,6 +147,7 @@ pub(in crate::store) fn logged(veil: &Veil, leaf: &Logged) -> Result<LeafRow, St
         external_ref: String::new(),
         bytes: leaf.bytes.clone(),
         openings: None,
+        clear: Openings::default(),
         queue: queue(veil, &leaf.queue, key.as_deref())?,
         entry: EntryRow::closed(receipt, &leaf.queue),
         person,

@@ -263,7 +263,7 @@ impl Store for Faulty {
         &self,
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<SealedReceipt, StoreError> {
         self.durable(self.inner.seal(leaf, action)).await
     }
 

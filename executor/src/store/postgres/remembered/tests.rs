@@ -28,7 +28,7 @@ async fn set_back(house: &House, done_since: impl AsyncFnOnce(&Postgres)) -> Pos
 
 async fn seal(store: &Postgres, n: u32) -> Result<u64, StoreError> {
     let leaf = refused(lifecycle(&[proposed(n, &format!("i{n}"), "o")]), n).2;
-    store.seal(leaf, None).await
+    store.seal(leaf, None).await.map(|sealed| sealed.index)
 }
 
 async fn claims(store: &Postgres, n: u32) -> Result<(), StoreError> {
