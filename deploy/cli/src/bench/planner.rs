@@ -8,6 +8,7 @@
 //! ```
 
 mod crowd;
+mod direct;
 mod figures;
 mod stub;
 
@@ -29,6 +30,7 @@ use crate::command::OK;
 use crate::pki::{Role, init_ca, issue};
 use crate::{binaries, ed25519, logkey};
 use crowd::Crowd;
+use direct::Direct;
 use figures::Report;
 use stub::{Stub, Times};
 
@@ -141,9 +143,12 @@ async fn session(args: &Args, dir: &Path, running: &mut Running) -> anyhow::Resu
     let (program, own) = (binaries.path("planner"), binaries.own.as_path());
     let start = Start { name: "planner", program: &program, arguments, dir, own };
     let process = running.start(&start).await?;
+    let direct = Direct::new(dir, &stub, &token)?;
     let crowd = Crowd::new(&chat(&ready)?, KEY, token)?;
     writeln!(io::stderr(), "{} turns, one after the other…", args.turns)?;
-    let overhead = crowd.overhead(args.turns, &times).await?;
+    // As a task: a frontend that waits in a thread of its own is woken later.
+    let overhead = crowd.clone().overhead(args.turns, Arc::clone(&times), process.clone(), direct);
+    let overhead = tokio::spawn(overhead).await??;
     writeln!(io::stderr(), "{} conversations, {} a second…", args.conversations, args.pace)?;
     let streaming = crowd.streaming(args.conversations, args.pace, &times, &process).await?;
     Ok(Report {
