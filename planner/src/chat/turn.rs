@@ -97,7 +97,7 @@ pub(super) async fn taken(
     wish: &Wish<'_>,
 ) -> Result<Taken, Fault> {
     let now = Instant::now();
-    let verified = chat.engine.verify(&caller.token).await?;
+    let verified = chat.engine.verify(&caller.token, &caller.conversation).await?;
     frontend.pace_of(caller, now)?;
     let name = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
     let asked = |thread: &mut Thread| {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_proto::v1::{
-    ConverseRequest, ConverseResponse, Intent, ListToolsResponse, Progress, Turn, converse_response,
+    ConverseRequest, ConverseResponse, GetHandoverResponse, Intent, ListToolsResponse, Progress,
+    Turn, converse_response,
 };
 use countersign_shared::turn::Told;
 use parking_lot::Mutex;
@@ -51,6 +52,13 @@ pub struct Verified {
     toolbox: Arc<Toolbox>,
     /// The key that what is remembered of them lies under.
     kept_under: String,
+    stands: Option<Stands>,
+}
+
+/// Who had a conversation, and when that was asked.
+pub(super) struct Stands {
+    pub(super) asked: Instant,
+    pub(super) answer: Result<GetHandoverResponse, CallError>,
 }
 
 /// What a frontend keeps of a conversation by itself: what memory calls it, nothing where it is
@@ -141,18 +149,28 @@ impl Engine {
         }
     }
 
-    /// Asks the executor whether it knows the subject, and what they may use.
+    /// Asks the executor whether it knows the subject, and what they may use; and, meanwhile, who
+    /// has the conversation. Where other planners may be in a turn of it, that is asked once it
+    /// is in none of theirs.
     ///
     /// # Errors
     /// What it said, or that it cannot be asked.
-    pub async fn verify(&self, token: &str) -> Result<Verified, CallError> {
-        let ListToolsResponse { tools, kept_under } = self.executor.list_tools(token).await?;
-        Ok(Verified { toolbox: self.toolboxes.of(tools), kept_under })
+    pub async fn verify(&self, token: &str, conversation: &str) -> Result<Verified, CallError> {
+        let stands = async {
+            if self.memory.is_shared() {
+                return None;
+            }
+            let asked = Instant::now();
+            Some(Stands { asked, answer: self.executor.handover(token, conversation, "").await })
+        };
+        let (listed, stands) = tokio::join!(self.executor.list_tools(token), stands);
+        let ListToolsResponse { tools, kept_under } = listed?;
+        Ok(Verified { toolbox: self.toolboxes.of(tools), kept_under, stands })
     }
 
     /// Takes one turn and sends its events; the last one is the turn's result.
     pub async fn turn(&self, request: ConverseRequest, events: &Events) {
-        let verified = self.verify(&request.subject_token).await;
+        let verified = self.verify(&request.subject_token, &request.conversation_id).await;
         self.turn_of(request, verified, &Also::default(), events).await;
     }
 
@@ -202,7 +220,7 @@ impl Engine {
     async fn entered(
         &self,
         request: &ConverseRequest,
-        Verified { toolbox, kept_under }: Verified,
+        Verified { toolbox, kept_under, stands }: Verified,
         also: &Also,
         events: &Events,
     ) -> Ending {
@@ -223,7 +241,8 @@ impl Engine {
         let names = [&*key, &*also.name, &*account(&purse)];
         conversation.is_of(&kept_under);
         self.memory.belongs(&kept_under, &names).await;
-        let ending = self.answer(request, &toolbox, &mut conversation, events).await;
+        let ending = self.answer(request, (&toolbox, stands), &mut conversation, events).await;
+        conversation.ended = Some(Instant::now());
         for kept_under in &conversation.kept_under {
             self.memory.belongs(kept_under, &names).await;
         }
@@ -247,7 +266,7 @@ impl Engine {
     async fn answer(
         &self,
         request: &ConverseRequest,
-        toolbox: &Toolbox,
+        (toolbox, stands): (&Toolbox, Option<Stands>),
         conversation: &mut Conversation,
         events: &Events,
     ) -> Ending {
@@ -263,7 +282,7 @@ impl Engine {
         };
         let (confirm_by_link, edited) = (request.confirm_by_link, request.edited);
         let scene = Scene { asker, toolbox, events, confirm_by_link, edited };
-        let back = match self.held(&scene, conversation).await {
+        let back = match self.held(&scene, conversation, stands).await {
             Held::Free => None,
             Held::Back(news) => Some(*news),
             Held::Stop(ending) => return *ending,
