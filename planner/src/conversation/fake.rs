@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 use tokio_util::task::TaskTracker;
 
 use super::Limits;
-use super::turn::{Also, Engine, Verified};
+use super::turn::{Engine, Verified};
 use crate::executor::{CallError, Executor};
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
@@ -511,7 +511,7 @@ impl Talk {
             branch: String::new(),
         };
         let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
-        self.engine.turn_of(request, verified, &Also::default(), &events).await;
+        self.engine.turn_of(request, verified, None, &events).await;
         self.card = None;
         let mut last = None;
         while let Ok(event) = seen.try_recv() {

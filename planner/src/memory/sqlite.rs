@@ -137,9 +137,10 @@ impl Store for Sqlite {
         found.await.ok_or(Unread)
     }
 
-    /// The others of its thread with it. It holds nobody's words.
+    /// The others of its thread with it. It holds nobody's words. Queued, and not waited for:
+    /// nobody else is at it.
     async fn begin_turn(&self, thread: Name, row: Row, _: Fence) -> Result<Begun, Unread> {
-        let kept = self.0.ask(move |db| {
+        drop(self.0.ask(move |db| {
             let mut touch = db.prepare_cached("UPDATE turns SET touched = ?2 WHERE thread = ?1")?;
             touch.execute(params![thread, now()])?;
             let mut put = db.prepare_cached(
@@ -147,8 +148,12 @@ impl Store for Sqlite {
                  VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
             put.execute(params![thread, row.place, row.number, now(), row.body])
-        });
-        kept.await.map(|_| Begun::Here).ok_or(Unread)
+        }));
+        Ok(Begun::Here)
+    }
+
+    async fn settled(&self) -> Result<(), Unread> {
+        self.0.ask(|_| Ok(())).await.ok_or(Unread)
     }
 
     async fn end_turn(
