@@ -137,3 +137,21 @@ async fn a_turn_that_is_begun_is_kept_once_that_is_settled() {
     let turns = other.query_row("SELECT count(*) FROM turns", [], |row| row.get(0));
     assert_eq!(turns, Ok(1_i64));
 }
+
+#[tokio::test]
+async fn old_turns_stay_as_long_as_their_thread_goes_on() {
+    let folder = bed();
+    let memory = folder.open().await;
+    for number in 1..=2 {
+        let place = [u8::try_from(number).unwrap(); 32];
+        drop(begin(&memory, "thread", &Row { place, ..row(number) }).await);
+    }
+    let other = Connection::open(folder.0.path().join(FILE)).unwrap();
+    let aged = other.execute("UPDATE turns SET touched = 1 WHERE number = 1", []);
+    assert_eq!(aged, Ok(1));
+    memory.store.forget_before(now() - 10).await.unwrap();
+    assert_eq!(memory.turns("thread", 9).await.unwrap().len(), 2);
+    other.execute("UPDATE turns SET touched = 1", []).unwrap();
+    memory.store.forget_before(now() - 10).await.unwrap();
+    assert!(memory.turns("thread", 9).await.unwrap().is_empty());
+}
