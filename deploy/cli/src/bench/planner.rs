@@ -47,7 +47,9 @@ Overhead: turns one after the other, as a chat frontend asks for them (HTTP, ser
 whole conversation sent each time). A turn asks the executor for the tools, the model for a decision,
 and the executor for a read; what is told is the turn's time at the frontend less the time spent
 inside model and executor, which are stubs that answer at once. So HTTP, mutual TLS, gRPC, parsing
-and the planner's own memory on disk are all in it.
+and the planner's own memory on disk are all in it. Beside it: the planner's processor time for a
+turn, and what a program waits that asks the model and makes the read itself, over the same kinds of
+connection.
 
 Streaming: conversations are begun at a fixed pace, whatever became of those before, and the model
 keeps each waiting until all are open. The time to the first byte counts from when each was due.
