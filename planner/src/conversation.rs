@@ -150,6 +150,9 @@ pub struct Conversation {
     /// Whether memory was asked for it.
     #[serde(skip)]
     recalled: bool,
+    /// When its last turn here ended.
+    #[serde(skip)]
+    ended: Option<Instant>,
 }
 
 impl Conversation {
@@ -179,6 +182,11 @@ impl Conversation {
         Ok(held)
     }
 
+    /// Whether no turn of it ended since then.
+    fn is_as_it_was(&self, at: Instant) -> bool {
+        self.ended.is_none_or(|ended| ended < at)
+    }
+
     /// Keeps where it stands. What could not be recalled is not written over; what others may
     /// change is not at hand any more.
     async fn keep(&mut self, memory: &Memory, held: Held) {
@@ -199,7 +207,7 @@ impl Conversation {
             return;
         }
         if !self.kept_under.is_empty() && !self.kept_under.contains(kept_under) {
-            *self = Self { recalled: self.recalled, ..Self::default() };
+            *self = Self { recalled: self.recalled, ended: self.ended, ..Self::default() };
         }
         self.kept_under.insert(kept_under.to_owned());
     }

@@ -154,18 +154,18 @@ impl GrpcExecutor {
 
 #[async_trait]
 impl Executor for GrpcExecutor {
-    /// The history is looked at after the first call: the newest checkpoint goes with that, so
-    /// an executor that went back hears of it too.
+    /// The history is looked at meanwhile: the newest checkpoint goes with both calls, so an
+    /// executor that went back hears of it too, and what it lists counts only once it did not.
     async fn list_tools(&self, token: &str) -> Result<ListToolsResponse, CallError> {
         self.history.trusted()?;
         let request = ListToolsRequest { subject_token: token.to_owned() };
-        let answer = asked("Executor/ListTools", || async {
+        let listed = asked("Executor/ListTools", || async {
             self.client.clone().list_tools(timed(request.clone(), ADVISORY_PATIENCE)).await
-        })
-        .await;
-        let answer = answer.map_err(|s| CallError::from_status(&s))?;
-        self.history.look().await?;
-        Ok(answer.into_inner())
+        });
+        let (listed, looked) = tokio::join!(listed, self.history.look());
+        let listed = listed.map_err(|s| CallError::from_status(&s))?;
+        looked?;
+        Ok(listed.into_inner())
     }
 
     async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError> {

@@ -57,8 +57,18 @@ struct Folder {
     writing: Mutex<()>,
     /// One question at a time: an answer is about the newest checkpoint.
     asking: tokio::sync::Mutex<()>,
-    /// What was caught and the disk did not take: it counts until this process ends.
-    unwritten: RwLock<Option<String>>,
+    /// This process alone writes evidence here: where nothing was caught, nothing is looked for.
+    caught: RwLock<Found>,
+}
+
+/// What this process knows to be caught.
+#[derive(Debug)]
+enum Found {
+    Nothing,
+    /// It lies in the folder, unless a person has removed it since.
+    There,
+    /// The disk did not take it: it counts until this process ends.
+    Unwritten(String),
 }
 
 #[derive(Debug, Clone)]
@@ -87,8 +97,9 @@ impl Keep {
         };
         let newest = RwLock::new(newest);
         let (path, proved, writing) = (path.to_owned(), Mutex::default(), Mutex::default());
-        let (asking, unwritten) = (tokio::sync::Mutex::default(), RwLock::default());
-        let folder = Folder { path, log, cosigner, newest, proved, writing, asking, unwritten };
+        let found = if evidence::read(&path).is_some() { Found::There } else { Found::Nothing };
+        let (asking, caught) = (tokio::sync::Mutex::default(), RwLock::new(found));
+        let folder = Folder { path, log, cosigner, newest, proved, writing, asking, caught };
         Ok(Self(Some(Arc::new(folder))))
     }
 
@@ -129,7 +140,17 @@ impl Keep {
     #[must_use]
     pub fn distrust(&self) -> Option<String> {
         let folder = self.0.as_ref()?;
-        evidence::read(&folder.path).or_else(|| folder.unwritten.read().clone())
+        if matches!(*folder.caught.read(), Found::Nothing) {
+            return None;
+        }
+        let mut found = folder.caught.write();
+        let why = evidence::read(&folder.path);
+        match &*found {
+            Found::Unwritten(unwritten) => return why.or_else(|| Some(unwritten.clone())),
+            Found::There if why.is_none() => *found = Found::Nothing,
+            Found::There | Found::Nothing => {}
+        }
+        why
     }
 
     /// Waits for its turn to ask about a checkpoint.
@@ -238,9 +259,13 @@ impl Keep {
         let newest = folder.newest.read().clone();
         let known = newest.map(|n| String::from_utf8_lossy(&n.note).into_owned());
         let caught = Caught { known: known.unwrap_or_default(), ..caught };
+        // Nobody looks in the folder between what is written and what is known of it.
+        let mut found = folder.caught.write();
         if let Err(error) = caught.write(&folder.path, Timestamp::now()) {
             tracing::error!(%error, "the evidence was not written");
-            *folder.unwritten.write() = Some(distrusted.0.clone());
+            *found = Found::Unwritten(distrusted.0.clone());
+        } else if matches!(*found, Found::Nothing) {
+            *found = Found::There;
         }
         distrusted
     }

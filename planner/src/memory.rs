@@ -158,7 +158,8 @@ impl Memory {
         self.store.turns(digest(thread), most).await
     }
 
-    /// Keeps that a turn of a thread is begun, once nobody is at it. It holds nobody's words.
+    /// Keeps that a turn of a thread is begun, once nobody is at it: before [`Self::settled`]
+    /// returns. It holds nobody's words.
     ///
     /// # Errors
     /// When somebody may be at it and that cannot be told, or it does not end.
@@ -180,6 +181,12 @@ impl Memory {
             }
             again(began).await?;
         }
+    }
+
+    /// Waits until what was begun is kept. What a planner that is alone could not keep costs the
+    /// customer a question asked twice; that is logged.
+    pub(crate) async fn settled(&self) {
+        let _logged = self.store.settled().await;
     }
 
     /// Whether what is remembered can be asked for; a file of one's own always can.

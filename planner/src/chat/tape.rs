@@ -87,23 +87,17 @@ impl Tape {
         self.more.notify_waiters();
     }
 
-    /// Records until the turn has ended; how it ended is kept before anybody hears it.
-    pub(super) async fn record<K: Future<Output = ()>>(
-        &self,
-        mut events: UnboundedReceiver<ConverseResponse>,
-        keep: impl Fn(Turn, Option<Card>) -> K,
-    ) {
+    /// Records until the turn has ended.
+    pub(super) async fn record(&self, mut events: UnboundedReceiver<ConverseResponse>) {
         while let Some(event) = events.recv().await {
+            let mut said = self.said.lock();
             match event.event {
-                Some(Event::Progress(at)) => self.said.lock().stage = at.stage,
-                Some(Event::Card(card)) => self.said.lock().card = Some(card),
-                Some(Event::Turn(turn)) => {
-                    let card = self.said.lock().card.clone();
-                    keep(turn.clone(), card).await;
-                    self.said.lock().ending = Ending::Turn(Box::new(turn));
-                }
+                Some(Event::Progress(at)) => said.stage = at.stage,
+                Some(Event::Card(card)) => said.card = Some(card),
+                Some(Event::Turn(turn)) => said.ending = Ending::Turn(Box::new(turn)),
                 None => {}
             }
+            drop(said);
             self.more.notify_waiters();
         }
         self.lose();
@@ -156,7 +150,7 @@ mod tests {
         let (tape, (send, events)) = (Arc::new(Tape::default()), unbounded_channel());
         let recording = tokio::spawn({
             let tape = Arc::clone(&tape);
-            async move { tape.record(events, |_, _| std::future::ready(())).await }
+            async move { tape.record(events).await }
         });
         let early = tokio::spawn({
             let tape = Arc::clone(&tape);
@@ -177,7 +171,7 @@ mod tests {
     async fn a_turn_that_broke_off_is_no_turn_without_end() {
         let (tape, (send, events)) = (Arc::new(Tape::default()), unbounded_channel());
         drop(send);
-        tape.record(events, |_, _| std::future::ready(())).await;
+        tape.record(events).await;
         assert_eq!(tape.ending().await.ending, Ending::Lost);
         assert_eq!(tape.reply(), None);
     }

@@ -138,8 +138,8 @@ impl Threads {
         Self { kept, memory }
     }
 
-    /// Keeps that a new turn is begun, before it is taken: an edit of it is known for one after a
-    /// restart, too. Where another planner is at it, waits for how it ends there.
+    /// Keeps that a new turn is begun, before it does anything: an edit of it is known for one
+    /// after a restart, too. Where another planner is at it, waits for how it ends there.
     ///
     /// # Errors
     /// When that cannot be told, or does not end.
@@ -163,11 +163,11 @@ impl Threads {
         &self,
         held: Held,
         new: &New,
-        (turn, card): (Turn, Option<Card>),
+        (turn, card): (&Turn, Option<&Card>),
         owners: &BTreeSet<String>,
     ) {
         if !turn.passing
-            && let Some(body) = new.body(vec![turn], card.into_iter().collect())
+            && let Some(body) = new.body(vec![turn.clone()], card.cloned().into_iter().collect())
         {
             held.keep(owners, body).await;
         }
@@ -542,13 +542,14 @@ mod tests {
         let first = new(&before, &["hello"]).await;
         let held = begun(&before, &first).await;
         let turn = Turn { reply: "Hello.".to_owned(), ..Turn::default() };
-        before.keep(held, &first, (turn, Some(Card::default())), &BTreeSet::new()).await;
+        before.keep(held, &first, (&turn, Some(&Card::default())), &BTreeSet::new()).await;
         let after = open();
         let Meant::Again(tape) = asked(&after, &["hello"], PLAIN).await else { panic!() };
         assert_eq!(tape.reply().as_deref(), Some("Hello."));
         // One that had not ended is taken again, and an edit of it is an edit.
         let second = new(&before, &["hello", "cancel 1001"]).await;
         drop(begun(&before, &second).await);
+        before.memory.settled().await;
         assert!(!new(&open(), &["hello", "cancel 1001"]).await.edited());
         assert!(new(&open(), &["hello", "cancel 1002"]).await.edited());
     }

@@ -1,9 +1,11 @@
 //! From a request to its turn: found where it was taken, begun where it is new.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use countersign_proto::v1::{AttestedMessage, ConverseRequest, ConverseResponse, Turn};
+use async_trait::async_trait;
+use countersign_proto::v1::{AttestedMessage, Card, ConverseRequest, Turn};
 use countersign_shared::span::within;
 use countersign_shared::trace::{self, Traceparent};
 use parking_lot::Mutex;
@@ -97,7 +99,7 @@ pub(super) async fn taken(
     wish: &Wish<'_>,
 ) -> Result<Taken, Fault> {
     let now = Instant::now();
-    let verified = chat.engine.verify(&caller.token).await?;
+    let verified = chat.engine.verify(&caller.token, &caller.conversation).await?;
     frontend.pace_of(caller, now)?;
     let name = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
     let asked = |thread: &mut Thread| {
@@ -124,15 +126,16 @@ pub(super) async fn taken(
     chat.turns.spawn(async move {
         match own.threads.begin(&name, &new).await {
             Ok(Begun::Here(held)) => {
-                let engine = Arc::clone(&own.engine);
-                let (also, (events, said)) =
-                    (Arc::new(Also::named(&name)), mpsc::unbounded_channel());
-                let kept = Arc::clone(&also);
+                let (events, said) = mpsc::unbounded_channel();
+                let (engine, tape) = (Arc::clone(&own.engine), Arc::clone(&new.tape));
+                let held = Mutex::new(Some(held));
+                let kept = Kept { chat: Arc::clone(&own), name: name.clone(), new, held };
                 let taken = async move {
-                    within("turn", engine.turn_of(request, Ok(verified), &also, &events)).await;
+                    let turn = engine.turn_of(request, Ok(verified), Some(&kept), &events);
+                    within("turn", turn).await;
                 };
                 let turn = tokio::spawn(trace.scope(taken));
-                own.recorded(held, (&new, &kept), said).await;
+                tape.record(said).await;
                 if let Err(error) = turn.await {
                     tracing::error!(%error, "a turn broke off");
                 }
@@ -147,24 +150,25 @@ pub(super) async fn taken(
     Ok(Taken::Tape(tape))
 }
 
-impl Chat {
-    /// Records a turn that is held, and keeps how it ended.
-    async fn recorded(
-        &self,
-        held: Held,
-        (new, also): (&New, &Also),
-        said: mpsc::UnboundedReceiver<ConverseResponse>,
-    ) {
-        let held = Mutex::new(Some(held));
-        let keep = |turn, card| {
-            let held = held.lock().take();
-            async move {
-                if let Some(held) = held {
-                    self.threads.keep(held, new, (turn, card), &also.owners()).await;
-                }
-            }
-        };
-        new.tape.record(said, keep).await;
+/// A turn that is held until it is kept how it ended.
+struct Kept {
+    chat: Arc<Chat>,
+    name: String,
+    new: New,
+    held: Mutex<Option<Held>>,
+}
+
+#[async_trait]
+impl Also for Kept {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn keep(&self, turn: &Turn, card: Option<&Card>, owners: &BTreeSet<String>) {
+        let held = self.held.lock().take();
+        if let Some(held) = held {
+            self.chat.threads.keep(held, &self.new, (turn, card), owners).await;
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Engine {
             confirm_by_link: scene.confirm_by_link,
         };
         conversation.focus = ready.focus;
-        let ending = match submit::propose(self.executor.as_ref(), &scene.asker, write).await {
+        let ending = match submit::propose(self.acting().await, &scene.asker, write).await {
             Ok(proposal) => {
                 conversation.kept_under.extend(kept_under(&proposal));
                 self.granted_or_shown(scene, conversation, task, proposal, after_receipt_id).await
@@ -235,7 +235,7 @@ impl Engine {
     ) -> Ending {
         scene.progress("executing", "doing it and checking the result");
         let ended =
-            carry_out(self.executor.as_ref(), scene.asker.token, proposal_id, confirmation).await;
+            carry_out(self.acting().await, scene.asker.token, proposal_id, confirmation).await;
         let tool = task.as_ref().map(|t| t.call.tool.clone()).unwrap_or_default();
         let doubt = |action_id: Option<String>| {
             let checking = Checking {
@@ -293,7 +293,7 @@ impl Engine {
                 Err(_unknown) => None,
             },
             None => match carry_out(
-                self.executor.as_ref(),
+                self.acting().await,
                 token,
                 &checking.proposal_id,
                 &checking.confirmation,

@@ -34,7 +34,7 @@ impl Engine {
         waiting: Box<Confirming>,
     ) -> TakenBack {
         let proposal_id = &waiting.card.proposal_id;
-        match self.executor.withdraw(scene.asker.token, proposal_id).await {
+        match self.acting().await.withdraw(scene.asker.token, proposal_id).await {
             Ok(action) if action.code == Code::ProposalWithdrawn.name() => TakenBack::Dropped,
             Ok(action) => {
                 conversation.checkpoint.learn_of(&action);

@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 use tokio_util::task::TaskTracker;
 
 use super::Limits;
-use super::turn::Engine;
+use super::turn::{Engine, Verified};
 use crate::executor::{CallError, Executor};
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
@@ -478,6 +478,22 @@ impl Talk {
     }
 
     pub(crate) async fn send(&mut self, text: &str, confirmation: String) -> Turn {
+        let verified = self.verified().await;
+        self.send_as(verified, text, confirmation).await
+    }
+
+    /// What the executor is asked before a turn.
+    pub(crate) async fn verified(&self) -> Result<Verified, CallError> {
+        self.engine.verify(TOKEN, &format!("c{}", self.conversation)).await
+    }
+
+    /// A turn of which that was asked before.
+    pub(crate) async fn send_as(
+        &mut self,
+        verified: Result<Verified, CallError>,
+        text: &str,
+        confirmation: String,
+    ) -> Turn {
         self.sent += 1;
         let message = AttestedMessage {
             message_id: format!("m{}", self.sent),
@@ -495,7 +511,7 @@ impl Talk {
             branch: String::new(),
         };
         let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
-        self.engine.turn(request, &events).await;
+        self.engine.turn_of(request, verified, None, &events).await;
         self.card = None;
         let mut last = None;
         while let Ok(event) = seen.try_recv() {

@@ -48,7 +48,7 @@ impl Engine {
             order: Some(order),
             email: Some(email),
         };
-        let error = match self.executor.match_subject(request).await {
+        let error = match self.acting().await.match_subject(request).await {
             Ok(kept_under) => {
                 conversation.kept_under.extend(Some(kept_under).filter(|key| !key.is_empty()));
                 let ids = conversation.messages.iter().rev().skip(1);

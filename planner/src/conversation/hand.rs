@@ -46,7 +46,7 @@ impl Engine {
                 .filter(|id| !id.is_empty())
                 .collect(),
         };
-        match self.executor.escalate(request).await {
+        match self.acting().await.escalate(request).await {
             Ok(answer) => {
                 ending.reply = answer.said;
                 // A conversation is handed over once, and its first receipt names the matter.

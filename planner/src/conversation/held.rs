@@ -7,7 +7,7 @@ use countersign_shared::codes::Code;
 
 use super::Conversation;
 use super::ending::Ending;
-use super::turn::{Engine, Scene};
+use super::turn::{Engine, Scene, Stands};
 use crate::executor::CallError;
 use crate::reply;
 
@@ -24,8 +24,13 @@ pub(super) enum Held {
 impl Engine {
     /// Looks who has the conversation. The executor is asked at each turn: another branch of
     /// it may have been handed over, or one that this planner remembers nothing of.
-    pub(super) async fn held(&self, scene: &Scene<'_>, conversation: &mut Conversation) -> Held {
-        let stands = match self.stands(scene, conversation).await {
+    pub(super) async fn held(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        known: Option<Stands>,
+    ) -> Held {
+        let stands = match self.stands(scene, conversation, known).await {
             Ok(stands) => stands,
             // ERRORS REFUSE: who has it cannot be told now.
             Err(error) => {
@@ -55,6 +60,7 @@ impl Engine {
         &self,
         scene: &Scene<'_>,
         conversation: &Conversation,
+        known: Option<Stands>,
     ) -> Result<GetHandoverResponse, CallError> {
         let (token, name) = (scene.asker.token, scene.asker.conversation_id);
         if let Some(receipt_id) = &conversation.handed {
@@ -66,7 +72,10 @@ impl Engine {
                 answer => return answer,
             }
         }
-        self.executor.handover(token, name, "").await
+        match known.filter(|known| conversation.is_as_it_was(known.asked)) {
+            Some(known) => known.answer,
+            None => self.executor.handover(token, name, "").await,
+        }
     }
 }
 

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use countersign_proto::v1::{
-    ConverseRequest, ConverseResponse, Intent, ListToolsResponse, Progress, Turn, converse_response,
+    Card, ConverseRequest, ConverseResponse, GetHandoverResponse, Intent, ListToolsResponse,
+    Progress, Turn, converse_response,
 };
 use countersign_shared::turn::Told;
-use parking_lot::Mutex;
+use futures_util::future::join;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::drop::TakenBack;
@@ -51,26 +53,23 @@ pub struct Verified {
     toolbox: Arc<Toolbox>,
     /// The key that what is remembered of them lies under.
     kept_under: String,
+    stands: Option<Stands>,
 }
 
-/// What a frontend keeps of a conversation by itself: what memory calls it, nothing where it is
-/// empty, and, once the turn's result is sent, whose it is.
-#[derive(Debug, Default)]
-pub struct Also {
-    name: String,
-    owners: Mutex<BTreeSet<String>>,
+/// Who had a conversation, and when that was asked.
+pub(super) struct Stands {
+    pub(super) asked: Instant,
+    pub(super) answer: Result<GetHandoverResponse, CallError>,
 }
 
-impl Also {
-    /// Under this name.
-    pub(crate) fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), owners: Mutex::default() }
-    }
+/// What a frontend keeps of a turn by itself.
+#[async_trait]
+pub trait Also: Send + Sync {
+    /// What memory calls the conversation.
+    fn name(&self) -> &str;
 
-    /// Keys of those whose it is, as the executor names them.
-    pub(crate) fn owners(&self) -> BTreeSet<String> {
-        self.owners.lock().clone()
-    }
+    /// Keeps how the turn ended, with those whose it is, as the executor names them.
+    async fn keep(&self, turn: &Turn, card: Option<&Card>, owners: &BTreeSet<String>);
 }
 
 /// Where a turn's events go. A frontend that left is no reason to stop.
@@ -141,19 +140,36 @@ impl Engine {
         }
     }
 
-    /// Asks the executor whether it knows the subject, and what they may use.
+    /// Asks the executor whether it knows the subject, and what they may use; and, meanwhile, who
+    /// has the conversation. Where other planners may be in a turn of it, that is asked once it
+    /// is in none of theirs.
     ///
     /// # Errors
     /// What it said, or that it cannot be asked.
-    pub async fn verify(&self, token: &str) -> Result<Verified, CallError> {
-        let ListToolsResponse { tools, kept_under } = self.executor.list_tools(token).await?;
-        Ok(Verified { toolbox: self.toolboxes.of(tools), kept_under })
+    pub async fn verify(&self, token: &str, conversation: &str) -> Result<Verified, CallError> {
+        let stands = async {
+            if self.memory.is_shared() {
+                return None;
+            }
+            let asked = Instant::now();
+            Some(Stands { asked, answer: self.executor.handover(token, conversation, "").await })
+        };
+        let (listed, stands) = tokio::join!(self.executor.list_tools(token), stands);
+        let ListToolsResponse { tools, kept_under } = listed?;
+        Ok(Verified { toolbox: self.toolboxes.of(tools), kept_under, stands })
+    }
+
+    /// The executor, for what it is not only asked but told to do: what was queued to be kept
+    /// of the turn is kept by then.
+    pub(super) async fn acting(&self) -> &dyn Executor {
+        self.memory.settled().await;
+        self.executor.as_ref()
     }
 
     /// Takes one turn and sends its events; the last one is the turn's result.
     pub async fn turn(&self, request: ConverseRequest, events: &Events) {
-        let verified = self.verify(&request.subject_token).await;
-        self.turn_of(request, verified, &Also::default(), events).await;
+        let verified = self.verify(&request.subject_token, &request.conversation_id).await;
+        self.turn_of(request, verified, None, events).await;
     }
 
     /// The same, of a subject who was asked about already. `also` is what a
@@ -162,39 +178,33 @@ impl Engine {
         &self,
         request: ConverseRequest,
         verified: Result<Verified, CallError>,
-        also: &Also,
+        also: Option<&dyn Also>,
         events: &Events,
     ) {
-        self.noting().take(request, verified, also, events).await;
+        // In a place of its own: it is large, and would be moved with whatever it runs in.
+        Box::pin(self.noting().take(request, verified, also, events)).await;
     }
 
     async fn take(
         &self,
         request: ConverseRequest,
         verified: Result<Verified, CallError>,
-        also: &Also,
+        also: Option<&dyn Also>,
         events: &Events,
     ) {
-        let ending = match verified {
+        let (turn, card) = match verified {
             Ok(verified) => self.entered(&request, verified, also, events).await,
-            Err(error) => unverified(&error),
+            Err(error) => told(unverified(&error)),
         };
-        #[cfg(feature = "gates-off")]
-        let ending = Ending { reply: crate::guards::off::instead_of(ending.reply), ..ending };
-        self.tell(&request, &ending);
-        if let Some(card) = ending.card {
-            let _ =
-                events.send(ConverseResponse { event: Some(converse_response::Event::Card(card)) });
+        let recorded = self.recorder.as_ref().map(|recorder| (recorder, self.told(&turn)));
+        let send = |event| drop(events.send(ConverseResponse { event: Some(event) }));
+        if let Some(card) = card {
+            send(converse_response::Event::Card(card));
         }
-        let turn = Turn {
-            reply: ending.reply,
-            intent: ending.intent.into(),
-            confidence: Some(ending.confidence),
-            actions: ending.actions,
-            model: Some(ending.usage),
-            passing: ending.passing,
-        };
-        let _ = events.send(ConverseResponse { event: Some(converse_response::Event::Turn(turn)) });
+        send(converse_response::Event::Turn(turn));
+        if let Some((recorder, Some(told))) = recorded {
+            recorder.record(&request, told);
+        }
     }
 
     /// The executor has verified the token: nothing of a conversation is shown to somebody who
@@ -202,10 +212,10 @@ impl Engine {
     async fn entered(
         &self,
         request: &ConverseRequest,
-        Verified { toolbox, kept_under }: Verified,
-        also: &Also,
+        Verified { toolbox, kept_under, stands }: Verified,
+        also: Option<&dyn Also>,
         events: &Events,
-    ) -> Ending {
+    ) -> (Turn, Option<Card>) {
         let own = subject::key(&request.subject_token);
         let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
         let conversation = self.conversations.enter(&key, Instant::now());
@@ -213,41 +223,47 @@ impl Engine {
         let held = match conversation.take(&self.memory, &key).await {
             Ok(held) => held,
             Err(NotTaken::Unread) => {
-                return Ending::passes(Intent::Unspecified, reply::NO_ANSWER);
+                return told(Ending::passes(Intent::Unspecified, reply::NO_ANSWER));
             }
             Err(NotTaken::Busy) => {
-                return Ending::passes(Intent::Unspecified, reply::STILL_AT_IT);
+                return told(Ending::passes(Intent::Unspecified, reply::STILL_AT_IT));
             }
         };
         let purse = purse(&request.subject_token, &request.conversation_id);
-        let names = [&*key, &*also.name, &*account(&purse)];
+        let names = [&*key, also.map_or("", Also::name), &*account(&purse)];
         conversation.is_of(&kept_under);
         self.memory.belongs(&kept_under, &names).await;
-        let ending = self.answer(request, &toolbox, &mut conversation, events).await;
+        let ending = self.answer(request, (&toolbox, stands), &mut conversation, events).await;
         for kept_under in &conversation.kept_under {
             self.memory.belongs(kept_under, &names).await;
         }
-        also.owners.lock().clone_from(&conversation.kept_under);
-        conversation.keep(&self.memory, held).await;
-        ending
+        let (turn, card) = told(ending);
+        conversation.ended = Some(Instant::now());
+        // At the same time, so that they share a commit; in this order where they do not.
+        let owners = conversation.kept_under.clone();
+        let kept_also = async {
+            if let Some(also) = also {
+                also.keep(&turn, card.as_ref(), &owners).await;
+            }
+        };
+        join(conversation.keep(&self.memory, held), kept_also).await;
+        (turn, card)
     }
 
-    /// A token that nobody vouches for has no turns.
-    fn tell(&self, request: &ConverseRequest, ending: &Ending) {
-        let Some(recorder) = &self.recorder else { return };
-        if ending.intent == Intent::Unspecified {
-            return;
+    /// What the executor is told of a turn; a token that nobody vouches for has none.
+    fn told(&self, turn: &Turn) -> Option<Told> {
+        if turn.intent() == Intent::Unspecified {
+            return None;
         }
-        let intent = ending.intent.as_str_name().trim_start_matches("INTENT_").to_lowercase();
-        let actions = ending.actions.iter().map(notes::told).collect();
-        let told = Told { intent, reply: ending.reply.clone(), actions, ..self.notes.taken() };
-        recorder.record(request, told);
+        let intent = turn.intent().as_str_name().trim_start_matches("INTENT_").to_lowercase();
+        let actions = turn.actions.iter().map(notes::told).collect();
+        Some(Told { intent, reply: turn.reply.clone(), actions, ..self.notes.taken() })
     }
 
     async fn answer(
         &self,
         request: &ConverseRequest,
-        toolbox: &Toolbox,
+        (toolbox, stands): (&Toolbox, Option<Stands>),
         conversation: &mut Conversation,
         events: &Events,
     ) -> Ending {
@@ -263,7 +279,7 @@ impl Engine {
         };
         let (confirm_by_link, edited) = (request.confirm_by_link, request.edited);
         let scene = Scene { asker, toolbox, events, confirm_by_link, edited };
-        let back = match self.held(&scene, conversation).await {
+        let back = match self.held(&scene, conversation, stands).await {
             Held::Free => None,
             Held::Back(news) => Some(*news),
             Held::Stop(ending) => return *ending,
@@ -381,6 +397,21 @@ impl Engine {
         task.picks.insert(waiting.question.name, chosen);
         self.pursue(scene, conversation, task).await
     }
+}
+
+/// What a frontend hears of how a turn ends.
+fn told(ending: Ending) -> (Turn, Option<Card>) {
+    #[cfg(feature = "gates-off")]
+    let ending = Ending { reply: crate::guards::off::instead_of(ending.reply), ..ending };
+    let turn = Turn {
+        reply: ending.reply,
+        intent: ending.intent.into(),
+        confidence: Some(ending.confidence),
+        actions: ending.actions,
+        model: Some(ending.usage),
+        passing: ending.passing,
+    };
+    (turn, ending.card)
 }
 
 /// A token that the executor does not vouch for.

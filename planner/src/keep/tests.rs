@@ -89,6 +89,7 @@ fn what_is_caught_is_written_and_nothing_is_asked_until_it_is_gone() {
             }
         };
         assert!(why.to_string().contains(expected), "{why}");
+        assert!(keep.distrust().unwrap().contains(expected), "at once");
         let keep = open(folder.path()).unwrap();
         assert!(keep.distrust().unwrap().contains(expected), "also after a restart");
         assert_eq!(size(&keep), Some(3), "the evidence changes nothing that was kept");
@@ -100,6 +101,8 @@ fn what_is_caught_is_written_and_nothing_is_asked_until_it_is_gone() {
         }
         fs::remove_file(folder.path().join(EVIDENCE)).unwrap();
         assert_eq!(keep.distrust(), None, "a person removed it");
+        assert!(keep.emptied().is_err());
+        assert!(keep.distrust().unwrap().contains("it is empty"), "caught once more");
     }
 }
 

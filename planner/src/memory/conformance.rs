@@ -76,7 +76,10 @@ pub(crate) fn row(number: i64) -> Row {
 
 pub(crate) async fn begin(memory: &Memory, thread: &str, row: &Row) -> Held {
     match memory.begin_turn(thread, row).await.unwrap() {
-        Started::Here(held) => held,
+        Started::Here(held) => {
+            memory.settled().await;
+            held
+        }
         Started::Ended(body) => panic!("it has ended: {body}"),
     }
 }

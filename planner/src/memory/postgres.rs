@@ -91,6 +91,11 @@ impl Store for Postgres {
         logged(turns::begin(&self.db, thread, row, fence).await)
     }
 
+    /// Whoever asked waited for it.
+    async fn settled(&self) -> Result<(), Unread> {
+        Ok(())
+    }
+
     async fn end_turn(
         &self,
         thread: Name,

@@ -66,6 +66,15 @@ const NOBODYS: &str = "
     DELETE FROM turns WHERE thread NOT IN (SELECT name FROM belongs);
 ";
 
+/// What nobody touched since then; threads as a whole.
+const FORGET: [&str; 4] = [
+    "DELETE FROM conversations WHERE touched < ?1",
+    "DELETE FROM turns WHERE touched < ?1 AND NOT EXISTS (
+         SELECT 1 FROM turns AS newer WHERE newer.thread = turns.thread AND newer.touched >= ?1)",
+    "DELETE FROM spent WHERE touched < ?1",
+    "DELETE FROM belongs WHERE touched < ?1",
+];
+
 /// The file.
 pub(super) struct Sqlite(Thread);
 
@@ -137,18 +146,21 @@ impl Store for Sqlite {
         found.await.ok_or(Unread)
     }
 
-    /// The others of its thread with it. It holds nobody's words.
+    /// It holds nobody's words. Queued, and not waited for:
+    /// nobody else is at it.
     async fn begin_turn(&self, thread: Name, row: Row, _: Fence) -> Result<Begun, Unread> {
-        let kept = self.0.ask(move |db| {
-            let mut touch = db.prepare_cached("UPDATE turns SET touched = ?2 WHERE thread = ?1")?;
-            touch.execute(params![thread, now()])?;
+        drop(self.0.ask(move |db| {
             let mut put = db.prepare_cached(
                 "INSERT OR REPLACE INTO turns (thread, place, number, touched, body) \
                  VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
             put.execute(params![thread, row.place, row.number, now(), row.body])
-        });
-        kept.await.map(|_| Begun::Here).ok_or(Unread)
+        }));
+        Ok(Begun::Here)
+    }
+
+    async fn settled(&self) -> Result<(), Unread> {
+        self.0.ask(|_| Ok(())).await.ok_or(Unread)
     }
 
     async fn end_turn(
@@ -198,10 +210,8 @@ impl Store for Sqlite {
 
     async fn forget_before(&self, before: i64) -> Result<(), Unread> {
         let mut old = 0;
-        for table in ["conversations", "turns", "spent", "belongs"] {
-            let gone = self.0.ask(move |db| {
-                db.execute(&format!("DELETE FROM {table} WHERE touched < ?1"), [before])
-            });
+        for sql in FORGET {
+            let gone = self.0.ask(move |db| db.execute(sql, [before]));
             old += gone.await.unwrap_or_default();
         }
         if old > 0 {

@@ -74,8 +74,11 @@ pub(super) trait Store: Send + Sync {
     /// The newest turns of a thread, at most so many.
     async fn turns(&self, thread: Name, most: i64) -> Result<Vec<Row>, Unread>;
 
-    /// Keeps that a turn is begun, unless somebody is at it.
+    /// Keeps that a turn is begun, unless somebody is at it: by the time that this is settled.
     async fn begin_turn(&self, thread: Name, row: Row, fence: Fence) -> Result<Begun, Unread>;
+
+    /// Waits until all that was asked for before is kept.
+    async fn settled(&self) -> Result<(), Unread>;
 
     /// Keeps how a turn ended that is held with those whose its thread is, and gives it back: all
     /// or nothing. Where it is gone since, it was erased, and nothing is kept of it. Whether it

@@ -61,6 +61,10 @@ impl Store for Volatile {
         Ok(Begun::Here)
     }
 
+    async fn settled(&self) -> Result<(), Unread> {
+        Ok(())
+    }
+
     async fn end_turn(
         &self,
         _: Name,

@@ -8,6 +8,7 @@
 //! ```
 
 mod crowd;
+mod direct;
 mod figures;
 mod stub;
 
@@ -29,6 +30,7 @@ use crate::command::OK;
 use crate::pki::{Role, init_ca, issue};
 use crate::{binaries, ed25519, logkey};
 use crowd::Crowd;
+use direct::Direct;
 use figures::Report;
 use stub::{Stub, Times};
 
@@ -45,7 +47,9 @@ Overhead: turns one after the other, as a chat frontend asks for them (HTTP, ser
 whole conversation sent each time). A turn asks the executor for the tools, the model for a decision,
 and the executor for a read; what is told is the turn's time at the frontend less the time spent
 inside model and executor, which are stubs that answer at once. So HTTP, mutual TLS, gRPC, parsing
-and the planner's own memory on disk are all in it.
+and the planner's own memory on disk are all in it. Beside it: the planner's processor time for a
+turn, and what a program waits that asks the model and makes the read itself, over the same kinds of
+connection.
 
 Streaming: conversations are begun at a fixed pace, whatever became of those before, and the model
 keeps each waiting until all are open. The time to the first byte counts from when each was due.
@@ -141,9 +145,12 @@ async fn session(args: &Args, dir: &Path, running: &mut Running) -> anyhow::Resu
     let (program, own) = (binaries.path("planner"), binaries.own.as_path());
     let start = Start { name: "planner", program: &program, arguments, dir, own };
     let process = running.start(&start).await?;
+    let direct = Direct::new(dir, &stub, &token)?;
     let crowd = Crowd::new(&chat(&ready)?, KEY, token)?;
     writeln!(io::stderr(), "{} turns, one after the other…", args.turns)?;
-    let overhead = crowd.overhead(args.turns, &times).await?;
+    // As a task: a frontend that waits in a thread of its own is woken later.
+    let overhead = crowd.clone().overhead(args.turns, Arc::clone(&times), process.clone(), direct);
+    let overhead = tokio::spawn(overhead).await??;
     writeln!(io::stderr(), "{} conversations, {} a second…", args.conversations, args.pace)?;
     let streaming = crowd.streaming(args.conversations, args.pace, &times, &process).await?;
     Ok(Report {

@@ -91,3 +91,18 @@ async fn a_signed_yes_beside_a_hand_back_tells_of_both() {
     assert!(both.reply.starts_with(reply::BACK_AGAIN), "{}", both.reply);
     assert!(both.actions.iter().any(|action| action.receipt_id == "rcp_1"), "{both:?}");
 }
+
+#[tokio::test]
+async fn who_had_it_before_another_turn_of_it_ended_is_asked_again() {
+    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
+    let mut talk = Talk::offline(&executor);
+    let before = talk.verified().await;
+    talk.say("where is order #1001?").await;
+    executor.shop.lock().handover = GetHandoverResponse {
+        taken: true,
+        receipt_id: "rcp_9".to_owned(),
+        ..GetHandoverResponse::default()
+    };
+    let held = talk.send_as(before, "cancel order #1001", String::new()).await;
+    assert_eq!(held.reply, reply::WITH_A_COLLEAGUE);
+}

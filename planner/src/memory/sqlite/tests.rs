@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use futures_util::FutureExt as _;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -117,4 +118,40 @@ async fn what_a_killed_process_left_in_the_log_of_writes_goes_when_it_is_opened(
     let opened = copy.open().await;
     assert!(opened.keys().await.unwrap().is_empty());
     assert_eq!(copy.holds("ann wants"), 0);
+}
+
+#[tokio::test]
+async fn a_turn_that_is_begun_is_kept_once_that_is_settled() {
+    let folder = bed();
+    let sqlite = Sqlite::open(folder.0.path()).unwrap();
+    let (go_on, held_up) = std::sync::mpsc::channel::<()>();
+    drop(sqlite.0.ask(move |_| Ok(held_up.recv().is_ok())));
+    // Nobody waits for the file before they have to.
+    let begun = sqlite.begin_turn([1; 32], row(1), Fence::default()).await;
+    assert_eq!(begun, Ok(Begun::Here));
+    let mut settled = std::pin::pin!(sqlite.settled());
+    assert!(settled.as_mut().now_or_never().is_none());
+    go_on.send(()).unwrap();
+    assert_eq!(settled.await, Ok(()));
+    let other = Connection::open(folder.0.path().join(FILE)).unwrap();
+    let turns = other.query_row("SELECT count(*) FROM turns", [], |row| row.get(0));
+    assert_eq!(turns, Ok(1_i64));
+}
+
+#[tokio::test]
+async fn old_turns_stay_as_long_as_their_thread_goes_on() {
+    let folder = bed();
+    let memory = folder.open().await;
+    for number in 1..=2 {
+        let place = [u8::try_from(number).unwrap(); 32];
+        drop(begin(&memory, "thread", &Row { place, ..row(number) }).await);
+    }
+    let other = Connection::open(folder.0.path().join(FILE)).unwrap();
+    let aged = other.execute("UPDATE turns SET touched = 1 WHERE number = 1", []);
+    assert_eq!(aged, Ok(1));
+    memory.store.forget_before(now() - 10).await.unwrap();
+    assert_eq!(memory.turns("thread", 9).await.unwrap().len(), 2);
+    other.execute("UPDATE turns SET touched = 1", []).unwrap();
+    memory.store.forget_before(now() - 10).await.unwrap();
+    assert!(memory.turns("thread", 9).await.unwrap().is_empty());
 }

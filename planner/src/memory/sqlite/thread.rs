@@ -83,10 +83,10 @@ impl Desk {
 
 fn work(db: &Connection, queue: &Receiver<Job>, shorten: &AtomicBool) {
     while let Ok(first) = queue.recv() {
-        let begun = db.execute_batch("BEGIN IMMEDIATE");
+        let begun = done(db, "BEGIN IMMEDIATE");
         let jobs = std::iter::once(first).chain(queue.try_iter()).take(TOGETHER);
         let answers: Vec<Answer> = jobs.map(|job| job(db)).collect();
-        let held = logged(begun.and_then(|()| db.execute_batch("COMMIT"))).is_some();
+        let held = logged(begun.and_then(|()| done(db, "COMMIT"))).is_some();
         if !held && !db.is_autocommit() {
             let _undone = logged(db.execute_batch("ROLLBACK"));
         }
@@ -98,6 +98,11 @@ fn work(db: &Connection, queue: &Receiver<Job>, shorten: &AtomicBool) {
             answer(held);
         }
     }
+}
+
+/// Begins or ends a transaction; the statement is kept.
+fn done(db: &Connection, sql: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// Empties the log of writes into the file.

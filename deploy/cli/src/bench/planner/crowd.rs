@@ -9,10 +9,11 @@ use reqwest::Client;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::direct::Direct;
 use super::figures::{Overhead, Streaming};
 use super::stub::Times;
 use crate::bench::forwarder::client;
-use crate::bench::process::{Process, resident};
+use crate::bench::process::{Process, processor_time, resident};
 
 /// Turns of one conversation while the overhead is measured, and turns before any counts.
 const LENGTH: u32 = 20;
@@ -65,17 +66,41 @@ impl Crowd {
         Ok(Turned { first_byte: first_byte.context("nothing came")?, whole })
     }
 
-    /// One after the other: what each takes beyond model and executor.
-    pub(super) async fn overhead(&self, turns: u32, times: &Times) -> anyhow::Result<Overhead> {
+    /// One after the other: what each takes beyond model and executor. After each conversation
+    /// both are asked directly as often, so that whatever else the machine does falls on both.
+    pub(super) async fn overhead(
+        self,
+        turns: u32,
+        times: Arc<Times>,
+        planner: Process,
+        mut direct: Direct,
+    ) -> anyhow::Result<Overhead> {
         let (mut beyond, mut inside) = (Histogram::<u64>::new(3)?, Histogram::<u64>::new(3)?);
-        for turn in 0..WARM_UP + turns {
-            let conversation = format!("one-{}", turn / LENGTH);
-            let _before = times.taken();
-            let took = self.turn(&conversation, turn % LENGTH).await?.whole;
-            let stubs = times.taken();
-            if turn >= WARM_UP {
-                beyond.record(micros(took.saturating_sub(stubs)))?;
-                inside.record(micros(stubs))?;
+        let (mut whole, mut directly) = (Histogram::<u64>::new(3)?, Histogram::<u64>::new(3)?);
+        let used = || processor_time(planner.id).context("the system tells no processor time");
+        let mut processor = Duration::ZERO;
+        for first in (0..WARM_UP + turns).step_by(LENGTH as usize) {
+            let conversation = format!("one-{first}");
+            let length = LENGTH.min(WARM_UP + turns - first);
+            let before = used()?;
+            for said in 0..length {
+                let _before = times.taken();
+                let took = self.turn(&conversation, said).await?.whole;
+                let stubs = times.taken();
+                if first >= WARM_UP {
+                    whole.record(micros(took))?;
+                    beyond.record(micros(took.saturating_sub(stubs)))?;
+                    inside.record(micros(stubs))?;
+                }
+            }
+            if first >= WARM_UP {
+                processor += used()?.saturating_sub(before);
+            }
+            for _ in 0..length {
+                let took = direct.turn().await?;
+                if first >= WARM_UP {
+                    directly.record(micros(took))?;
+                }
             }
         }
         Ok(Overhead {
@@ -83,6 +108,9 @@ impl Crowd {
             p50_us: beyond.value_at_quantile(0.5),
             p99_us: beyond.value_at_quantile(0.99),
             inside_stubs_p50_us: inside.value_at_quantile(0.5),
+            whole_p50_us: whole.value_at_quantile(0.5),
+            direct_p50_us: directly.value_at_quantile(0.5),
+            processor_us: micros(processor / turns),
         })
     }
 

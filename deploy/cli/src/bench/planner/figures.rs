@@ -24,6 +24,12 @@ pub(super) struct Overhead {
     pub(super) p99_us: u64,
     /// Time inside model and executor, which is not counted.
     pub(super) inside_stubs_p50_us: u64,
+    /// A turn at its frontend, nothing taken off.
+    pub(super) whole_p50_us: u64,
+    /// The model and the read, asked by a program that does nothing else.
+    pub(super) direct_p50_us: u64,
+    /// Processor time of the planner for a turn.
+    pub(super) processor_us: u64,
 }
 
 /// Many conversations at once.
@@ -57,6 +63,13 @@ impl fmt::Display for Report {
             overhead.turns,
             ms(overhead.inside_stubs_p50_us)
         )?;
+        writeln!(
+            f,
+            "  whole at p50       {:.2} ms; model and read asked without a planner {:.2} ms",
+            ms(overhead.whole_p50_us),
+            ms(overhead.direct_p50_us)
+        )?;
+        writeln!(f, "  processor          {:.2} ms", ms(overhead.processor_us))?;
         writeln!(
             f,
             "Streaming at once    {} of {}, {} errors",

@@ -25,7 +25,7 @@ use crate::bench::place::material;
 use crate::pki::Role;
 
 /// The read that every turn makes.
-const READ: &str = "till.my_sales";
+pub(super) const READ: &str = "till.my_sales";
 
 /// Where they listen.
 pub(super) struct Stub {
