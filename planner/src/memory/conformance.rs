@@ -78,6 +78,7 @@ pub(crate) async fn begin(memory: &Memory, thread: &str, row: &Row) -> Held {
     match memory.begin_turn(thread, row).await.unwrap() {
         Started::Here(held) => held,
         Started::Ended(body) => panic!("it has ended: {body}"),
+        Started::Overtaken => panic!("another one has its number"),
     }
 }
 
