@@ -86,11 +86,15 @@ impl History {
         Ok(action)
     }
 
-    /// What another planner verified is one more checkpoint of the log.
+    /// What another planner verified is one more checkpoint of the log. What is none is taken
+    /// away, since it would hide the others, and with it no receipt: those lie in the planners'
+    /// own folders. Where it was one, of a key that is not configured here yet, whoever verified
+    /// it shows it again at the next look.
     async fn learn(&self) -> Result<(), CallError> {
-        match self.memory.checkpoint(self.keep.origins()).await {
+        let shown = match self.memory.checkpoint(self.keep.origins()).await {
             Some((size, note)) if self.keep.signed_size(&note) == Some(size) => {
-                self.believe(&note).await
+                self.believe(&note).await?;
+                Some(size)
             }
             Some((_, note)) => {
                 tracing::warn!(
@@ -98,11 +102,14 @@ impl History {
                      is configured, or of another size than it is said to be: it is taken away"
                 );
                 self.memory.drop_checkpoint(note).await;
-                self.show().await;
-                Ok(())
+                None
             }
-            None => Ok(()),
+            None => None,
+        };
+        if self.keep.newest_size() > shown {
+            self.show().await;
         }
+        Ok(())
     }
 
     /// Shows the newest checkpoint to the other planners.

@@ -52,6 +52,8 @@ pub struct Memory {
     store: Arc<dyn Store>,
     /// Whoever has at hand what is kept here.
     hear: erased::Hearers,
+    /// How long is waited for another turn.
+    patience: Duration,
 }
 
 impl Default for Memory {
@@ -81,6 +83,8 @@ pub(crate) enum Started {
     Here(Held),
     /// Another planner has taken it: how it ended.
     Ended(String),
+    /// Another turn was begun since the thread was read: it is to be read again.
+    Overtaken,
 }
 
 impl Memory {
@@ -101,7 +105,24 @@ impl Memory {
     }
 
     fn over(store: impl Store + 'static) -> Self {
-        Self { store: Arc::new(store), hear: erased::Hearers::default() }
+        let (store, hear) = (Arc::new(store), erased::Hearers::default());
+        Self { store, hear, patience: PATIENCE }
+    }
+
+    /// Waits for no other turn.
+    #[cfg(test)]
+    pub(crate) fn impatient(self) -> Self {
+        Self { patience: Duration::ZERO, ..self }
+    }
+
+    /// Waits for another turn, as long as there is patience.
+    async fn again(&self, began: Instant) -> Result<(), NotTaken> {
+        if began.elapsed() > self.patience {
+            tracing::warn!("another turn does not end");
+            return Err(NotTaken::Busy);
+        }
+        tokio::time::sleep(AGAIN).await;
+        Ok(())
     }
 
     /// Joins the other planners, where there can be any.
@@ -140,7 +161,7 @@ impl Memory {
                 return Ok((held.here(), body));
             }
             held.over();
-            again(began).await?;
+            self.again(began).await?;
         }
     }
 
@@ -174,12 +195,16 @@ impl Memory {
                     held.over();
                     return Ok(Started::Ended(body));
                 }
+                Ok(Begun::Overtaken) => {
+                    held.over();
+                    return Ok(Started::Overtaken);
+                }
                 Ok(Begun::Elsewhere) => held.over(),
                 // A memory of one planner that fails costs the customer a question asked twice.
                 Err(Unread) if !self.is_shared() => return Ok(Started::Here(held.here())),
                 Err(Unread) => return Err(NotTaken::Unread),
             }
-            again(began).await?;
+            self.again(began).await?;
         }
     }
 
@@ -285,20 +310,23 @@ impl Memory {
     }
 }
 
-/// Waits for another turn, as long as there is patience.
-async fn again(began: Instant) -> Result<(), NotTaken> {
-    if began.elapsed() > PATIENCE {
-        tracing::warn!("another turn does not end");
-        return Err(NotTaken::Busy);
-    }
-    tokio::time::sleep(AGAIN).await;
-    Ok(())
-}
-
 fn digest(name: &str) -> Name {
     Sha256::digest(name).into()
 }
 
 fn now() -> i64 {
     Timestamp::now().as_second()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn another_turn_is_waited_for_as_long_as_a_connection_lives() {
+        let (memory, began) = (Memory::default(), Instant::now());
+        while memory.again(began).await.is_ok() {}
+        let waited = began.elapsed().as_secs_f64();
+        assert!((45.0..46.0).contains(&waited), "{waited} s");
+    }
 }

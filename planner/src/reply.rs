@@ -29,6 +29,9 @@ pub const DROPPED: &str = "All right, I leave that.";
 /// A yes in words where a signed one is needed.
 pub const CONFIRM_ON_CARD: &str =
     "Please confirm it on the card itself; a yes in the chat is not enough.";
+/// A question about the card: it answers.
+pub const ON_THE_CARD: &str =
+    "Nothing has been done yet. This is what I would do, once you confirm it on the card:";
 /// Order number and e-mail are not enough for it.
 pub const SIGN_IN: &str = "For this you have to sign in first. I have started nothing new.";
 /// The state moved between card and yes.

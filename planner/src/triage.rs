@@ -1,14 +1,17 @@
 //! What a message is to what we were waiting for: an answer, a no, or something new.
 
+mod card;
+
 use crate::assemble::Question;
 use crate::assemble::choose::{Chosen, answer};
 use crate::assemble::label::numbers;
-use crate::conversation::Stage;
+use crate::conversation::{Confirming, Stage};
 use crate::model::offline::hear::hear;
 use crate::model::offline::phrase::LEXICON;
 use crate::model::offline::text::{Word, words};
 use crate::model::{Decision, Want, offline};
 use crate::tools::Toolbox;
+use card::Beside;
 
 /// What to do with a message.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +24,8 @@ pub enum Heard {
     Detail,
     /// Not that, after all.
     Drop,
+    /// A question about the card that waits.
+    Asks,
     /// A yes in words while a card waits.
     UnsignedYes,
     /// Once more, although it was done before.
@@ -38,6 +43,7 @@ impl Heard {
             Self::Picked(_) => "picked",
             Self::Detail => "detail",
             Self::Drop => "drop",
+            Self::Asks => "asks",
             Self::UnsignedYes => "unsigned_yes",
             Self::Again => "again",
             Self::Unclear => "unclear",
@@ -65,24 +71,28 @@ pub fn triage(stage: &Stage, text: &str, toolbox: &Toolbox) -> Heard {
                 Heard::New
             }
         }
-        Stage::Confirming(waiting) => confirming(text, &waiting.tool, toolbox),
+        Stage::Confirming(waiting) => confirming(text, waiting, toolbox),
         Stage::Choosing(waiting) => {
             choosing(text, &waiting.question, &waiting.task.call.tool, toolbox)
         }
     }
 }
 
-fn confirming(text: &str, tool: &str, toolbox: &Toolbox) -> Heard {
-    let reading = offline::read(text, toolbox);
-    if new_wish(&reading, tool) {
+fn confirming(text: &str, waiting: &Confirming, toolbox: &Toolbox) -> Heard {
+    let (reading, tool) = (offline::read(text, toolbox), &waiting.tool);
+    let beside = Beside::read(text, &waiting.card.text);
+    let about_the_card = beside.asks() || beside.denies();
+    if new_wish(&reading, tool) && (reading.want == Want::Escalate || !about_the_card) {
         return Heard::New;
     }
-    let same = matches!(&reading.want, Want::Tool(call) if call.tool == tool);
-    if same && !numbers(text, &[]).is_empty() {
+    let same = matches!(&reading.want, Want::Tool(call) if call.tool == *tool);
+    if same && !beside.asks() && !numbers(text, &[]).is_empty() {
         Heard::New
-    } else if is_no(text) {
+    } else if beside.withdraws() {
         Heard::Drop
-    } else if same || says(text, YES) {
+    } else if beside.asks() {
+        Heard::Asks
+    } else if beside.agrees() || (same && !beside.doubts()) {
         Heard::UnsignedYes
     } else {
         Heard::Unclear
@@ -201,7 +211,9 @@ fn refuses(words: &[Word], opens: bool) -> bool {
         ["no" | "nah" | "n" | "neither" | "stop" | "abort", rest @ ..]
         | ["do", "not", rest @ ..] => (opens || alone(rest)) && !other(rest),
         ["i" | "we", "do", "not", "want" | "need" | "agree", ..]
-        | ["i" | "we", "would", "rather", "not", ..] => true,
+        | ["i" | "we", "would", "rather", "not", ..]
+        | ["i", "changed", "my", "mind", ..]
+        | ["i", "have", "changed", "my", "mind", ..] => true,
         ["not" | "never" | "wait" | "drop" | "forget" | "leave", rest @ ..] => alone(rest),
         [..] => false,
     }

@@ -262,6 +262,54 @@ async fn planners_on_one_database_take_each_turn_once_and_go_on_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_messages_at_two_planners_at_once_one_is_an_edit_of_the_other() {
+    let (executor, cluster) = (FakeExecutor::new(SHOP), Cluster::start(&[]));
+    "k1".clone_into(&mut executor.shop.lock().kept_under);
+    executor.shop.lock().no_confirmation = true;
+    let one = Face::over(Arc::clone(&executor), joined(&cluster).await.unwrap()).await;
+    let other = Face::over(Arc::clone(&executor), joined(&cluster).await.unwrap()).await;
+    let hellos: Vec<String> = (0..9).map(|n| format!("hello {n}")).collect();
+    for round in 1..=hellos.len() {
+        let before: Vec<&str> = hellos.iter().take(round).map(String::as_str).collect();
+        one.say(&before).await;
+        let cancels = ["cancel order #1001", "cancel order #1002"];
+        let [first, second] = cancels.map(|cancel| [&before[..], &[cancel]].concat());
+        let (first, second) = tokio::join!(one.say(&first), other.say(&second));
+        let edits = [&first, &second].iter().filter(|said| ***said == reply::SAY_IT_ANEW).count();
+        assert_eq!(edits, 1, "round {round}: {first} / {second}");
+        assert_eq!(executor.shop.lock().executed.len(), round);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_does_not_end_is_told_so_and_asked_again_later() {
+    let (executor, cluster) = (FakeExecutor::new(SHOP), Cluster::start(&[]));
+    executor.shop.lock().no_confirmation = true;
+    let memories = [joined(&cluster).await.unwrap(), joined(&cluster).await.unwrap()];
+    let impatient = memories[1].clone().impatient();
+    let face = Face::over(Arc::clone(&executor), impatient).await;
+    // The other planner has the conversation, by whichever way a message came to it.
+    let own = crate::subject::key("e30.e30.x");
+    let (held, _) = memories[0].take(&format!("c1\n\n{own}")).await.unwrap();
+    let words = ["cancel order #1001"];
+    assert_eq!(face.say(&words).await, reply::STILL_AT_IT);
+    held.keep(&Default::default(), "{}".to_owned()).await;
+    // It has this very turn.
+    let had = "UPDATE turns SET turn = 1000, holder = (SELECT min(generation) FROM planners)";
+    cluster.sql(had);
+    assert_eq!(face.say(&words).await, reply::STILL_AT_IT);
+    let stream = face.ask(&words, &json!({ "stream": true })).send().await.unwrap();
+    let streamed = stream.text().await.unwrap();
+    let told = reply::STILL_AT_IT.split_inclusive(". ").all(|part| streamed.contains(part));
+    assert!(told && streamed.contains("[DONE]"), "{streamed}");
+    assert!(executor.proposed().is_empty());
+    // Once that has ended, the same is asked again and done.
+    cluster.sql("UPDATE turns SET holder = NULL");
+    assert_ne!(face.say(&words).await, reply::STILL_AT_IT);
+    assert_eq!(executor.shop.lock().executed.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_its_database_a_shared_planner_takes_no_turn() {
     let (executor, cluster) = (FakeExecutor::new(SHOP), Cluster::start(&[]));
     executor.shop.lock().no_confirmation = true;

@@ -138,21 +138,28 @@ impl Threads {
         Self { kept, memory }
     }
 
-    /// Keeps that a new turn is begun, before it does anything: an edit of it is known for one
-    /// after a restart, too. Where another planner is at it, waits for how it ends there.
+    /// Keeps that a new turn is begun, before it is taken: an edit of it is known for one after a
+    /// restart, too. Where another planner is at it, waits for how it ends there. Where another
+    /// message of the thread was begun there meanwhile, this one comes after it.
     ///
     /// # Errors
     /// When that cannot be told, or does not end.
-    pub(super) async fn begin(&self, thread: &str, new: &New) -> Result<Begun, NotTaken> {
-        let body = new.body(vec![], vec![]).ok_or(Unread)?;
-        let row = Row { place: new.key, number: new.mark.number, body };
-        match self.memory.begin_turn(thread, &row).await? {
-            Started::Here(held) => Ok(Begun::Here(held)),
-            Started::Ended(body) => {
-                let written: Option<Written> = serde_json::from_str(&body).ok();
-                let Written { turn, card, .. } = written.ok_or(Unread)?;
-                let turn = turn.into_iter().next().ok_or(Unread)?;
-                Ok(Begun::Ended(Box::new(turn), card.into_iter().next()))
+    pub(super) async fn begin(&self, thread: &str, new: &mut New) -> Result<Begun, NotTaken> {
+        loop {
+            let body = new.body(vec![], vec![]).ok_or(Unread)?;
+            let row = Row { place: new.key, number: new.mark.number, body };
+            match self.memory.begin_turn(thread, &row).await? {
+                Started::Here(held) => return Ok(Begun::Here(held)),
+                Started::Ended(body) => {
+                    let written: Option<Written> = serde_json::from_str(&body).ok();
+                    let Written { turn, card, .. } = written.ok_or(Unread)?;
+                    let turn = turn.into_iter().next().ok_or(Unread)?;
+                    return Ok(Begun::Ended(Box::new(turn), card.into_iter().next()));
+                }
+                Started::Overtaken => {
+                    let again = |known: &mut Thread| new.mark = known.overtaken(new);
+                    self.with(thread, Instant::now(), again).await?;
+                }
             }
         }
     }
@@ -284,7 +291,7 @@ impl Thread {
     fn mark(&self, (after, known): (Place, bool), at: Place, text: Place, way: Way<'_>) -> Mark {
         let marks = || self.turns.values().map(|taken| &taken.mark);
         let here = marks().find(|mark| mark.at == Some(at));
-        let number = marks().map(|mark| mark.number).max().map_or(0, |n| n.saturating_add(1));
+        let number = self.next_number();
         let beside = || marks().any(|mark| mark.after == after && mark.at.is_some_and(|a| a != at));
         let (branch, edited) = match (way, here) {
             (Way::Resume { .. }, here) => {
@@ -303,6 +310,27 @@ impl Thread {
             Way::Resume { .. } => None,
         };
         Mark { at, after, text, branch, edited, number }
+    }
+
+    /// Where a turn stands beside what was begun since it was found to be new.
+    fn overtaken(&mut self, new: &New) -> Mark {
+        let own = &new.mark;
+        // It is not beside itself.
+        drop(self.turns.remove(&new.key));
+        let plain = Way::Message { confirmation: "" };
+        let mut mark = own.clone();
+        match own.at {
+            Some(at) if !own.edited => mark = self.mark((own.after, true), at, own.text, plain),
+            Some(_) | None => mark.number = self.next_number(),
+        }
+        let taken = Taken { mark: mark.clone(), tape: Arc::clone(&new.tape) };
+        self.turns.insert(new.key, taken);
+        mark
+    }
+
+    fn next_number(&self) -> i64 {
+        let numbers = self.turns.values().map(|taken| taken.mark.number);
+        numbers.max().map_or(0, |number| number.saturating_add(1))
     }
 
     /// Where the messages before lead, and whether that is known. A frontend may have cut
@@ -371,6 +399,7 @@ async fn recalled(memory: &Memory, name: &str) -> Result<HashMap<Place, Taken>, 
     let turns = memory.turns(name, MOST_TURNS).await?.into_iter().filter_map(|row| {
         let written: Written = serde_json::from_str(&row.body).ok()?;
         let Written { mark, turn, card } = written;
+        let mark = Mark { number: row.number, ..mark };
         let tape = match turn.into_iter().next() {
             Some(turn) => Tape::of(turn, card.into_iter().next()),
             None => Tape::lost(),
@@ -421,7 +450,7 @@ mod tests {
     }
 
     async fn begun(threads: &Threads, new: &New) -> Held {
-        match threads.begin(NAME, new).await.unwrap() {
+        match threads.begin(NAME, &mut new.clone()).await.unwrap() {
             Begun::Here(held) => held,
             Begun::Ended(turn, _) => panic!("it ended elsewhere: {turn:?}"),
         }

@@ -113,7 +113,7 @@ pub(super) async fn taken(
     let found: Result<_, Fault> =
         chat.threads.with(&name, now, asked).await.map_err(|Unread| Fault::overloaded())?;
     let Some((place, meant)) = found? else { return Ok(Taken::Aside) };
-    let new = match meant {
+    let mut new = match meant {
         Meant::Again(tape) => return Ok(Taken::Tape(tape)),
         Meant::NotOpen => return Err(Fault::wrong("resume", "this interrupt is not open here")),
         Meant::New(new) => new,
@@ -124,8 +124,10 @@ pub(super) async fn taken(
     let trace = trace::current().unwrap_or_else(Traceparent::begin);
     // In tasks of their own: a frontend that hangs up stops no turn midway.
     chat.turns.spawn(async move {
-        match own.threads.begin(&name, &new).await {
+        match own.threads.begin(&name, &mut new).await {
             Ok(Begun::Here(held)) => {
+                let (edited, branch) = (new.edited(), new.branch().to_owned());
+                let request = ConverseRequest { edited, branch, ..request };
                 let (events, said) = mpsc::unbounded_channel();
                 let (engine, tape) = (Arc::clone(&own.engine), Arc::clone(&new.tape));
                 let held = Mutex::new(Some(held));
@@ -192,7 +194,8 @@ fn request(frontend: &Frontend, caller: &Caller, wish: &Wish<'_>, new: &New) -> 
         confirmation,
         external_ref: caller.ticket.clone(),
         confirm_by_link: !frontend.signs,
-        edited: new.edited(),
-        branch: new.branch().to_owned(),
+        // Where it stands is known once it is begun.
+        edited: false,
+        branch: String::new(),
     }
 }

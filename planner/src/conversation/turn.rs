@@ -18,7 +18,7 @@ use super::drop::TakenBack;
 use super::ending::{Ending, ask_once_more, awaiting, both, joined, refused_action};
 use super::guest::Known;
 use super::held::Held;
-use super::{Choosing, Conversation, Conversations, Limits, Stage};
+use super::{Choosing, Confirming, Conversation, Conversations, Limits, Stage};
 use crate::assemble::Task;
 use crate::assemble::span::Said;
 use crate::budget::account;
@@ -341,16 +341,11 @@ impl Engine {
                 conversation.stage = waiting;
                 self.confirmed(scene, conversation, "").await
             }
+            (Heard::Asks, Stage::Confirming(waiting)) => {
+                shown_again(conversation, waiting, reply::ON_THE_CARD)
+            }
             (Heard::UnsignedYes | Heard::Unclear, Stage::Confirming(waiting)) => {
-                let card = waiting.card.clone();
-                let tool = waiting.tool.clone();
-                conversation.stage = Stage::Confirming(waiting);
-                let reply = format!("{}\n{}", reply::CONFIRM_ON_CARD, card.text);
-                Ending {
-                    card: Some(card),
-                    actions: vec![awaiting(&tool)],
-                    ..Ending::says(Intent::Action, reply)
-                }
+                shown_again(conversation, waiting, reply::CONFIRM_ON_CARD)
             }
             (Heard::Again, Stage::Repeating(waiting)) => {
                 self.proposed(scene, conversation, waiting.task, &waiting.receipt_id).await
@@ -412,6 +407,22 @@ fn told(ending: Ending) -> (Turn, Option<Card>) {
         passing: ending.passing,
     };
     (turn, ending.card)
+}
+
+/// The card that waits, with a word before it; it keeps standing.
+fn shown_again(
+    conversation: &mut Conversation,
+    waiting: Box<Confirming>,
+    before: &'static str,
+) -> Ending {
+    let (card, tool) = (waiting.card.clone(), waiting.tool.clone());
+    conversation.stage = Stage::Confirming(waiting);
+    let reply = format!("{before}\n{}", card.text);
+    Ending {
+        card: Some(card),
+        actions: vec![awaiting(&tool)],
+        ..Ending::says(Intent::Action, reply)
+    }
 }
 
 /// A token that the executor does not vouch for.

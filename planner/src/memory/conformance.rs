@@ -81,6 +81,7 @@ pub(crate) async fn begin(memory: &Memory, thread: &str, row: &Row) -> Held {
             held
         }
         Started::Ended(body) => panic!("it has ended: {body}"),
+        Started::Overtaken => panic!("another one has its number"),
     }
 }
 

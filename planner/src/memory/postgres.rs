@@ -27,11 +27,18 @@ use super::store::{Begun, Fence, Name, Row, Shared, Store, Taken, Unread, What};
 use crate::budget::{Amount, Cap};
 use lease::Lease;
 
-const KNOWN: [Migration; 1] = [Migration {
-    number: 1,
-    name: "schema",
-    sql: include_str!("postgres/migrations/0001_schema.sql"),
-}];
+const KNOWN: [Migration; 2] = [
+    Migration {
+        number: 1,
+        name: "schema",
+        sql: include_str!("postgres/migrations/0001_schema.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "numbers",
+        sql: include_str!("postgres/migrations/0002_numbers.sql"),
+    },
+];
 
 /// The database.
 pub(super) struct Postgres {

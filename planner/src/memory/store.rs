@@ -43,6 +43,8 @@ pub(super) enum Begun {
     Elsewhere,
     /// It has ended, so.
     Ended(String),
+    /// Another turn of the thread has its number: it was begun since the thread was read.
+    Overtaken,
 }
 
 /// What can be held for a turn.

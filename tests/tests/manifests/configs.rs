@@ -7,6 +7,7 @@ use countersign_executor::subject::Subjects;
 use countersign_executor::vault::Vault;
 use countersign_executor::{config as executor, packs, policy};
 use countersign_planner::config as planner;
+use countersign_shared::postgres::Tls;
 use serde_json::Value;
 
 use crate::check::{Check, put, without};
@@ -81,6 +82,44 @@ pub const CHECKS: &[Check] = &[
         ],
     },
 ];
+
+pub const POSTGRES: &[Check] = &[Check {
+    says: "planners remember in a database of their own, over verified TLS, with a password's file",
+    holds: planners_database,
+    broken: &[
+        put("ConfigMap", "planner-config", "/data/planner.yaml", "'drain: 5s'"),
+        without("ConfigMap", "planner-database-authority", "/data/planner-database-ca.pem"),
+        put(
+            SET,
+            "planner",
+            "/spec/template/spec/volumes/[secrets]/secret/items",
+            "[{ key: cosign.key, path: cosign.key }]",
+        ),
+        without(SET, "planner", "/spec/template/spec/volumes/[database-authority]"),
+    ],
+}];
+
+fn planners_database(all: &Rendered) -> Result<(), String> {
+    let pod = Mounted::of(all, "planner")?;
+    let config = planner::Config::load(&pod.config("planner")?).map_err(|e| e.to_string())?;
+    let store = config.store.ok_or("each remembers for itself")?;
+    let Tls::On(_) = &store.postgres.tls else { return Err("anybody may listen".to_owned()) };
+    let files: Vec<_> = store.files().collect();
+    if files.len() != 2 {
+        return Err(format!("no authority, or no password: {files:?}"));
+    }
+    if let Some(absent) = files.iter().find(|file| !file.exists()) {
+        return Err(format!("nothing is at {}", absent.display()));
+    }
+    let theirs = &read(all, "executor")?["store"]["postgres"];
+    let own = &store.postgres;
+    for (key, ours) in [("host", &own.host), ("database", &own.database), ("user", &own.user)] {
+        if theirs[key] == *ours.as_str() {
+            return Err(format!("{key}: the executors' too"));
+        }
+    }
+    Ok(())
+}
 
 fn executor_loads(all: &Rendered) -> Result<(), String> {
     let pod = Mounted::of(all, "executor")?;

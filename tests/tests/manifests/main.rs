@@ -48,6 +48,7 @@ fn manifests_pods_are_confined() {
 #[test]
 fn manifests_only_the_named_ways_are_open() {
     OVERLAYS.iter().for_each(|overlay| try_all(overlay, network::CHECKS));
+    try_all("postgres", network::POSTGRES);
 }
 
 #[test]
@@ -65,6 +66,7 @@ fn manifests_replicas_fit_the_store() {
 #[test]
 fn manifests_configurations_load_and_name_only_what_is_mounted() {
     OVERLAYS.iter().for_each(|overlay| try_all(overlay, configs::CHECKS));
+    try_all("postgres", configs::POSTGRES);
 }
 
 #[test]

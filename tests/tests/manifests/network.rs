@@ -72,6 +72,24 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
+/// Where executors remember together, and where planners do.
+const EXECUTORS_DATABASE: &str = "203.0.113.0/28";
+const PLANNERS_DATABASE: &str = "203.0.113.16/28";
+
+pub const POSTGRES: &[Check] = &[Check {
+    says: "each service reaches its own database and not the other's",
+    holds: databases,
+    broken: &[
+        without(POLICY, "planner-to-database", ""),
+        without(POLICY, "executor-to-database", ""),
+        put(POLICY, "planner-to-database", "/spec/egress/0/to/0/ipBlock/cidr", "203.0.113.0/28"),
+        put(POLICY, "planner-to-database", "/spec/egress/0/to/0/ipBlock/cidr", "203.0.113.0/24"),
+        put(POLICY, "executor-to-database", "/spec/podSelector", "{}"),
+        put(POLICY, "planner-to-database", "/spec/podSelector", "{}"),
+        put(POLICY, "planner-to-database", "/spec/egress/0/ports/0/port", "443"),
+    ],
+}];
+
 /// One way: who is at the other end, and the ports.
 type Way = (String, Vec<u64>);
 
@@ -132,16 +150,27 @@ fn same(found: BTreeSet<Way>, wanted: impl IntoIterator<Item = Way>) -> Result<(
 
 fn planner_out(all: &Rendered) -> Result<(), String> {
     let model = (block("192.0.2.0/24"), vec![443]);
-    let wanted = [names(), (pods_of("executor"), vec![7443]), model];
+    let mut wanted = vec![names(), (pods_of("executor"), vec![7443]), model];
+    if all.get(POLICY, "planner-to-database").is_ok() {
+        wanted.push((block(PLANNERS_DATABASE), vec![5432]));
+    }
     same(ways(all, "planner", "egress", "to"), wanted)
 }
 
 fn executor_out(all: &Rendered) -> Result<(), String> {
     let mut wanted = vec![names(), (block("198.51.100.0/24"), vec![443])];
     if all.get(POLICY, "executor-to-database").is_ok() {
-        wanted.push((block("203.0.113.0/28"), vec![5432]));
+        wanted.push((block(EXECUTORS_DATABASE), vec![5432]));
     }
     same(ways(all, "executor", "egress", "to"), wanted)
+}
+
+fn databases(all: &Rendered) -> Result<(), String> {
+    for pod in ["executor", "planner"] {
+        all.get(POLICY, &format!("{pod}-to-database"))?;
+    }
+    planner_out(all)?;
+    executor_out(all)
 }
 
 fn ways_in(all: &Rendered) -> Result<(), String> {

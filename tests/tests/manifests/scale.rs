@@ -54,32 +54,49 @@ pub const CHECKS: &[Check] = &[
             put("PodDisruptionBudget", "planner", "/spec/maxUnavailable", "2"),
             put(SET, "planner", "/spec/replicas", "2"),
             without(SET, "planner", "/spec/template/spec/topologySpreadConstraints"),
-            without("Service", "planner", "/spec/sessionAffinity"),
         ],
     },
 ];
 
-pub const SQLITE: &[Check] = &[Check {
-    says: "one executor owns the file",
-    holds: |all| {
-        let set = all.get(SET, "executor")?;
-        let alone = set["spec"]["replicas"] == 1;
-        let budget = all.get("PodDisruptionBudget", "executor").is_ok();
-        if alone && !budget { Ok(()) } else { Err("more than one".to_owned()) }
+pub const SQLITE: &[Check] = &[
+    Check {
+        says: "one executor owns the file",
+        holds: |all| {
+            let set = all.get(SET, "executor")?;
+            let alone = set["spec"]["replicas"] == 1;
+            let budget = all.get("PodDisruptionBudget", "executor").is_ok();
+            if alone && !budget { Ok(()) } else { Err("more than one".to_owned()) }
+        },
+        broken: &[put(SET, "executor", "/spec/replicas", "2")],
     },
-    broken: &[put(SET, "executor", "/spec/replicas", "2")],
-}];
+    Check {
+        says: "a frontend stays with the planner that remembers",
+        holds: |all| want(affinity(all)? == "ClientIP", "a conversation would wander"),
+        broken: &[without("Service", "planner", "/spec/sessionAffinity")],
+    },
+];
 
-pub const POSTGRES: &[Check] = &[Check {
-    says: "several executors, spread out, of which one goes at a time",
-    holds: executors,
-    broken: &[
-        put(SET, "executor", "/spec/replicas", "1"),
-        without("PodDisruptionBudget", "executor", ""),
-        put("PodDisruptionBudget", "executor", "/spec/maxUnavailable", "3"),
-        without(SET, "executor", "/spec/template/spec/topologySpreadConstraints/1"),
-    ],
-}];
+pub const POSTGRES: &[Check] = &[
+    Check {
+        says: "several executors, spread out, of which one goes at a time",
+        holds: executors,
+        broken: &[
+            put(SET, "executor", "/spec/replicas", "1"),
+            without("PodDisruptionBudget", "executor", ""),
+            put("PodDisruptionBudget", "executor", "/spec/maxUnavailable", "3"),
+            without(SET, "executor", "/spec/template/spec/topologySpreadConstraints/1"),
+        ],
+    },
+    Check {
+        says: "any planner goes on with any conversation",
+        holds: |all| want(affinity(all)?.is_null(), "a frontend stays for nothing"),
+        broken: &[put("Service", "planner", "/spec/sessionAffinity", "ClientIP")],
+    },
+];
+
+fn affinity(all: &Rendered) -> Result<&Value, String> {
+    Ok(&all.get("Service", "planner")?["spec"]["sessionAffinity"])
+}
 
 fn want(holds: bool, why: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why.to_owned()) }
@@ -119,8 +136,6 @@ fn planners(all: &Rendered) -> Result<(), String> {
     // A number here would fight with the scaler at each apply.
     let set = all.get(SET, "planner")?;
     want(set["spec"].get("replicas").is_none(), "two say how many")?;
-    let sticks = all.get("Service", "planner")?["spec"]["sessionAffinity"] == "ClientIP";
-    want(sticks, "a conversation would wander")?;
     spread(all, "planner")
 }
 

@@ -27,7 +27,7 @@ fn back(cluster: &mut Cluster) {
 async fn ended(memory: &Memory) -> String {
     match memory.begin_turn("thread", &row(1)).await.unwrap() {
         Started::Ended(body) => body,
-        Started::Here(_) => panic!("it was begun twice"),
+        Started::Here(_) | Started::Overtaken => panic!("it was begun twice"),
     }
 }
 

@@ -110,6 +110,37 @@ async fn a_turn_at_another_planner_is_heard_from_there_and_not_taken_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_of_a_thread_is_one_turns() {
+    let house = bed();
+    let (one, other) = (house.open().await, house.open().await);
+    let held = begin(&one, "thread", &row(1)).await;
+    let beside = |number| Row { place: [8; 32], ..row(number) };
+    let overtaken = other.begin_turn("thread", &beside(1)).await.unwrap();
+    assert!(matches!(overtaken, Started::Overtaken));
+    let next = begin(&other, "thread", &beside(2)).await;
+    held.keep(&owner("k"), "said".to_owned()).await;
+    next.keep(&owner("k"), "said".to_owned()).await;
+    begin(&one, "another thread", &beside(1)).await.give_back().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_two_turns_have_from_before_are_told_apart() {
+    let house = bed();
+    house.join().await.unwrap();
+    house.0.sql("DROP INDEX turns_by_number");
+    house.0.sql("DELETE FROM migrations WHERE number = 2");
+    for (place, number) in [(1, 0), (2, 4), (3, 4), (4, 7)] {
+        house.0.sql(&format!(
+            "INSERT INTO turns (thread, place, number, touched, turn, ended, body)
+             VALUES ('t', decode('0{place}', 'hex'), {number}, 1, 1, TRUE, '')"
+        ));
+    }
+    house.join().await.unwrap();
+    let order = "SELECT string_agg(encode(place, 'hex') || number, ' ' ORDER BY number) FROM turns";
+    assert_eq!(house.0.sql(order), "011 022 033 044");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_lets_nobody_wait() {
     let house = bed();
     let (one, other) = (house.open().await, house.open().await);

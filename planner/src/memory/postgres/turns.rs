@@ -2,6 +2,7 @@
 
 use countersign_shared::postgres::{Database, Unavailable, all, first, run};
 use futures_util::FutureExt as _;
+use tokio_postgres::error::SqlState;
 
 use super::super::now;
 use super::super::store::{Begun, Fence, Name, Row};
@@ -55,8 +56,14 @@ pub(super) async fn begin(
     let db = db.client().await?;
     let with: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
         [&thread, &place, &row.number, &now(), &holder, &turn, &row.body];
-    if first(&db, BEGIN, &with).await?.is_some() {
-        return Ok(Begun::Here);
+    match first(&db, BEGIN, &with).await {
+        Ok(Some(_)) => return Ok(Begun::Here),
+        Ok(None) => {}
+        // Of its place it would have been the conflict that is provided for.
+        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+            return Ok(Begun::Overtaken);
+        }
+        Err(error) => return Err(error.into()),
     }
     let sql = "SELECT body FROM turns WHERE thread = $1 AND place = $2 AND ended";
     match first(&db, sql, &[&thread, &place]).await? {

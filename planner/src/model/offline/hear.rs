@@ -196,7 +196,7 @@ fn asks_favour(stems: &[&str]) -> bool {
 }
 
 /// Notions that name something to be done.
-pub(super) fn acts(notion: Notion) -> bool {
+pub(crate) fn acts(notion: Notion) -> bool {
     matches!(notion, Notion::Cancel | Notion::Refund | Notion::Return | Notion::Address)
 }
 

@@ -1,16 +1,17 @@
 //! The two, and a client that repeats a request until it is answered.
 
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use countersign_proto::v1::Card;
+use countersign_shared::kept::holds_receipts;
 use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::chat::{SIGNING, cancels, chat_config};
 use crate::support::cluster::{Cluster, USER};
-use crate::support::pair::{Pair, planner_config};
+use crate::support::pair::{Pair, planner_config, readiness};
 use crate::support::service::{Launch, Service};
 
 /// Of each.
@@ -21,9 +22,11 @@ pub struct Couple {
     planners: [Option<Service>; 2],
     pub pair: Pair,
     http: Client,
-    said: Vec<Value>,
+    /// What the customer said so far, as a client repeats it.
+    pub said: Vec<Value>,
+    messages: usize,
     // Stops after those who use it.
-    _cluster: Cluster,
+    pub cluster: Cluster,
 }
 
 pub fn text(answer: &Value) -> &str {
@@ -49,7 +52,7 @@ impl Couple {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
         let planners = NAMES.map(|name| Some(started(name, pair.dir.path())));
-        Self { planners, pair, http, said: vec![], _cluster: cluster }
+        Self { planners, pair, http, said: vec![], messages: 0, cluster }
     }
 
     /// Another process on the folder of one that was killed.
@@ -60,7 +63,8 @@ impl Couple {
     /// The next message, with a yes to a card.
     pub fn body(&mut self, text: &str, card: Option<&Value>) -> Value {
         self.said.push(json!({ "role": "user", "content": text }));
-        let (who, id) = (self.pair.customer(1), format!("m{}", self.said.len()));
+        self.messages += 1;
+        let (who, id) = (self.pair.customer(1), format!("m{}", self.messages));
         let attested = self.pair.frontend.message(&who, "c1", &id, text);
         let yes = card.map(|card| {
             let part = |name: &str| card[name].as_str().unwrap().to_owned();
@@ -75,6 +79,24 @@ impl Couple {
         json!({ "model": "countersign", "messages": self.said, "countersign": {
             "message_id": id, "attestation": attested.attestation,
             "confirmation": yes.unwrap_or_default() } })
+    }
+
+    /// Two windows of one conversation: each says its own at once, at a planner of its own. What
+    /// was sent, and what was answered.
+    pub async fn each_says(
+        &mut self,
+        windows: &mut [Vec<Value>; 2],
+        texts: [&str; 2],
+        cards: [Option<&Value>; 2],
+    ) -> [(Value, Value); 2] {
+        let [one, other] = [0, 1].map(|which| {
+            std::mem::swap(&mut self.said, &mut windows[which]);
+            let body = self.body(texts[which], cards[which]);
+            std::mem::swap(&mut self.said, &mut windows[which]);
+            body
+        });
+        let (first, second) = tokio::join!(self.post(0, &one), self.post(1, &other));
+        [(one, first.unwrap()), (other, second.unwrap())]
     }
 
     /// What one of them answers.
@@ -93,6 +115,20 @@ impl Couple {
             .json(body);
         let answer = request.send().await.ok()?;
         if answer.status().is_success() { answer.json().await.ok() } else { None }
+    }
+
+    /// Waits until `/readyz` of both is so; answers with what they say.
+    pub async fn readiness(&self, ready: bool) -> Vec<String> {
+        let began = Instant::now();
+        loop {
+            let asked = self.planners.iter().flatten().map(|one| readiness(&one.admin).unwrap());
+            let asked: Vec<(bool, String)> = asked.collect();
+            if asked.iter().all(|(is, _)| *is == ready) {
+                return asked.into_iter().map(|(_, page)| page).collect();
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{asked:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Asks one of them and kills it meanwhile; answers with what the other one says to the same.
@@ -116,6 +152,15 @@ impl Couple {
         let body =
             json!({ "model": "countersign", "messages": [{ "role": "user", "content": said }] });
         self.posted(which, &format!("odd-{turn}"), &body).await.expect("an answer")
+    }
+
+    /// The receipts in the folder of one of them, as `recover` takes them.
+    pub fn kept_receipts(&self, which: usize) -> String {
+        let folder = self.pair.path(&format!("{}-state", NAMES[which]));
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let named = |file: &PathBuf| file.file_name().unwrap().to_string_lossy().into_owned();
+        let receipts = files.filter(|file| holds_receipts(&named(file)));
+        receipts.map(|file| fs::read_to_string(file).unwrap()).collect()
     }
 
     pub fn cancels(&self) -> usize {
