@@ -58,7 +58,7 @@ pub use config::{
 use oidc::Oidc;
 use session::Sessions;
 pub use site::Site;
-use tls::Clients;
+use tls::{Clients, Told};
 use visitor::Visitor;
 
 /// Largest request, in bytes: an assertion is far smaller.
@@ -90,8 +90,9 @@ pub async fn serve(
     let clock = Arc::clone(&desk.pipeline.clock);
     let open = |config| Oidc::open(config, trusted.oidc, &site, clock);
     let oidc = sign_in.oidc.as_ref().map(open).transpose()?;
+    let told = (desk.pipeline.metrics.clone(), "console");
     let router = router(desk, site, oidc)?;
-    serve_at(config.address()?, config.tls.as_ref(), clients, router).await
+    serve_at(config.address()?, (config.tls.as_ref(), told), clients, router).await
 }
 
 /// Serves the customer's one-time page until the process ends.
@@ -104,23 +105,24 @@ pub async fn serve_customers(
     desk: Desk,
 ) -> anyhow::Result<SocketAddr> {
     let site = Arc::new(confirm.site().clone());
+    let told = (desk.pipeline.metrics.clone(), "confirm");
     let router = Router::new()
         .route("/yes/{id}/{secret}", get(customer::show).post(customer::answer))
         .route("/page.css", get(guard::style))
         .layer(DefaultBodyLimit::max(LARGEST))
         .layer(from_fn_with_state(site, guard::guard))
         .with_state(customer::Customers { desk, confirm });
-    serve_at(config.address()?, config.tls.as_ref(), None, router).await
+    serve_at(config.address()?, (config.tls.as_ref(), told), None, router).await
 }
 
 /// Serves pages at an address until the process ends, with TLS where there is a
-/// certificate. `clients` says whose certificates browsers are asked for.
+/// certificate, whose end is told. `clients` says whose certificates browsers are asked for.
 ///
 /// # Errors
 /// An address that cannot be bound, certificates that cannot be used.
 pub(crate) async fn serve_at(
     address: SocketAddr,
-    tls: Option<&ConsoleTls>,
+    (tls, told): (Option<&ConsoleTls>, Told),
     clients: Option<Clients>,
     router: Router,
 ) -> anyhow::Result<SocketAddr> {
@@ -129,7 +131,7 @@ pub(crate) async fn serve_at(
     let bound = listener.local_addr()?;
     match tls {
         Some(files) => {
-            let accepted = tls::Accepted::start(listener, files, clients)?;
+            let accepted = tls::Accepted::start(listener, files, clients, told)?;
             let service = router.into_make_service_with_connect_info::<Shown>();
             spawn(axum::serve(accepted, service).into_future());
         }

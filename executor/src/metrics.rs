@@ -98,13 +98,16 @@ impl Metrics {
 
     /// When certificate, authorities and revocation lists in use run out.
     pub fn ends(&self, ends: Ends) {
-        let told = &self.families().tls_ends;
-        let of = |what: &str| told.get_or_create(&[("of", what.to_owned())]);
-        of("certificate").set(ends.certificate);
-        of("authorities").set(ends.authorities);
+        self.end("certificate", ends.certificate);
+        self.end("authorities", ends.authorities);
         if let Some(end) = ends.revocations {
-            of("revocations").set(end);
+            self.end("revocations", end);
         }
+    }
+
+    /// When the certificate that browsers are shown runs out, by what it is for.
+    pub(crate) fn end(&self, of: &'static str, end: i64) {
+        self.families().tls_ends.get_or_create(&[("of", of.to_owned())]).set(end);
     }
 
     fn called(&self, contract: &Contract, result: &'static str, took: Duration) {

@@ -120,7 +120,7 @@ pub async fn run(
     if let Some((config, confirm)) = config.confirm.as_ref().zip(desk.confirm.clone()) {
         console::serve_customers(&config.page, confirm, desk.clone()).await?;
     }
-    let tiles = log::serve(&config.log, config.state.join("log")).await?;
+    let tiles = log::serve(&config.log, config.state.join("log"), metrics.clone()).await?;
     let told = notify::start(&config.notify, desk.clone())?;
     let fed = siem::start(&config, store, clock, metrics)?;
     if let Some(file) = ready_file {

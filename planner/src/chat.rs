@@ -69,6 +69,12 @@ impl Opened {
         let tls = config.tls.as_ref().map(listen::Tls::open).transpose()?;
         Ok(Self { config, frontends, tls, room: MAX_TURNS })
     }
+
+    /// When its own certificate runs out, where it has one: what is read here is shown as long
+    /// as the process lives.
+    pub(crate) fn certificate_end(&self) -> Option<i64> {
+        self.tls.as_ref().map(|tls| tls.end)
+    }
 }
 
 /// What every request finds.

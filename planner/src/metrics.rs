@@ -74,12 +74,20 @@ impl Metrics {
 
     /// When certificate, authorities and revocation lists in use run out.
     pub fn ends(&self, ends: Ends) {
-        let of = |what: &str| self.0.tls_ends.get_or_create(&[("of", what.to_owned())]);
-        of("certificate").set(ends.certificate);
-        of("authorities").set(ends.authorities);
+        self.end("certificate", ends.certificate);
+        self.end("authorities", ends.authorities);
         if let Some(end) = ends.revocations {
-            of("revocations").set(end);
+            self.end("revocations", end);
         }
+    }
+
+    /// When the certificate that chat frontends are shown runs out.
+    pub(crate) fn chat_ends(&self, end: i64) {
+        self.end("chat", end);
+    }
+
+    fn end(&self, of: &'static str, end: i64) {
+        self.0.tls_ends.get_or_create(&[("of", of.to_owned())]).set(end);
     }
 
     /// The planner itself refused a call.

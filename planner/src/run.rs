@@ -102,6 +102,9 @@ impl Opened {
         let knowledge = config.knowledge.as_ref().map(Knowledge::open).transpose()?;
         let knowledge = knowledge.unwrap_or_default();
         let metrics = Metrics::default();
+        if let Some(end) = chat.as_ref().and_then(chat::Opened::certificate_end) {
+            metrics.chat_ends(end);
+        }
         let model = model(config, &memory, &metrics)?;
         Ok(Self { model, keep, memory, knowledge, chat, metrics })
     }

@@ -25,7 +25,7 @@ pub use crate::spiffe::{IdentityError, SpiffeId, SpiffePattern};
 pub use channel::Channel;
 pub use connect::{AddressError, channel, connect};
 pub use contents::optional;
-pub use ends::Ends;
+pub use ends::{Ends, certificates_end};
 pub use listener::{AcceptLimits, Incoming, PeerIdentity, PeerStream, accept, bind};
 pub use material::{Material, MaterialError, MaterialFiles};
 pub use serve::{ConnectionLimits, StopSignal, serve_until, server};

@@ -6,11 +6,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::serve::Listener;
-use countersign_shared::mtls::optional;
+use countersign_shared::mtls::{certificates_end, optional};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use rustls::server::NoServerSessionStorage;
@@ -18,11 +18,12 @@ use rustls::version::TLS13;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::config::{Authorities, ConsoleTls, SignInConfig};
+use crate::metrics::Metrics;
 
 /// Longest handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -49,6 +50,35 @@ impl Clients {
     }
 }
 
+/// Where it is told when a certificate ends, and what it is for.
+pub(crate) type Told = (Metrics, &'static str);
+
+/// What browsers are shown: the newest files that could be used.
+struct Own {
+    files: ConsoleTls,
+    clients: Option<Clients>,
+    told: Told,
+    config: Arc<ServerConfig>,
+}
+
+impl Own {
+    fn read(files: ConsoleTls, clients: Option<Clients>, told: Told) -> anyhow::Result<Self> {
+        let (config, end) = read(&files, clients.as_ref())?;
+        told.0.end(told.1, end);
+        Ok(Self { files, clients, told, config })
+    }
+
+    fn renew(&mut self) {
+        match read(&self.files, self.clients.as_ref()) {
+            Ok((config, end)) => {
+                self.config = config;
+                self.told.0.end(self.told.1, end);
+            }
+            Err(error) => tracing::warn!(%error, "the page keeps its old certificate"),
+        }
+    }
+}
+
 type Connection = (TlsStream<TcpStream>, SocketAddr);
 
 /// Connections whose handshake is over.
@@ -66,11 +96,12 @@ impl Accepted {
         listener: TcpListener,
         files: &ConsoleTls,
         clients: Option<Clients>,
+        told: Told,
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
-        let config = read(files, clients.as_ref())?;
+        let own = Own::read(files.clone(), clients, told)?;
         let (hand, done) = channel(AT_ONCE);
-        tokio::spawn(accept(listener, (files.clone(), clients), config, hand));
+        tokio::spawn(accept(listener, own, hand));
         Ok(Self { address, done })
     }
 }
@@ -91,15 +122,19 @@ impl Listener for Accepted {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    (files, clients): (ConsoleTls, Option<Clients>),
-    mut config: Arc<ServerConfig>,
-    hand: Sender<Connection>,
-) {
-    let (room, mut read_at) = (Arc::new(Semaphore::new(AT_ONCE)), Instant::now());
+async fn accept(listener: TcpListener, mut own: Own, hand: Sender<Connection>) {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    // Also where nobody comes: it is told when what is in use ends.
+    let mut again = interval_at(Instant::now() + STANDS, STANDS);
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-        let (stream, from) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = again.tick() => {
+                own.renew();
+                continue;
+            }
+        };
+        let (stream, from) = match accepted {
             Ok(connection) => connection,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -107,14 +142,7 @@ async fn accept(
                 continue;
             }
         };
-        if read_at.elapsed() > STANDS {
-            read_at = Instant::now();
-            match read(&files, clients.as_ref()) {
-                Ok(fresh) => config = fresh,
-                Err(error) => tracing::warn!(%error, "the page keeps its old certificate"),
-            }
-        }
-        let acceptor = TlsAcceptor::from(Arc::clone(&config));
+        let acceptor = TlsAcceptor::from(Arc::clone(&own.config));
         tokio::spawn(handshake(acceptor, stream, from, hand.clone(), place));
     }
 }
@@ -133,11 +161,13 @@ async fn handshake(
     }
 }
 
-fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<Arc<ServerConfig>> {
+/// What the files hold now, and when the certificate ends.
+fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<(Arc<ServerConfig>, i64)> {
     let wrong = |file: &std::path::Path| format!("`tls`: {}", file.display());
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| wrong(&files.cert))?;
+    let end = certificates_end(&chain).with_context(|| wrong(&files.cert))?;
     let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| wrong(&files.key))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider);
@@ -160,7 +190,7 @@ fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<Arc<Ser
     } else {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), end))
 }
 
 #[cfg(test)]
@@ -174,6 +204,10 @@ mod tests {
 
     use super::*;
 
+    fn told() -> Told {
+        (Metrics::default(), "console")
+    }
+
     #[tokio::test]
     async fn a_browser_reaches_the_page_while_another_holds_its_handshake() {
         let dir = tempfile::tempdir().unwrap();
@@ -183,7 +217,7 @@ mod tests {
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let accepted = Accepted::start(listener, &files, None).unwrap();
+        let accepted = Accepted::start(listener, &files, None, told()).unwrap();
         let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
         tokio::spawn(async move { axum::serve(accepted, router).await });
 
@@ -218,11 +252,38 @@ mod tests {
         let clients =
             Clients { ca: Authorities { file: dir.path().join("ca.pem"), ..ca }, crl: None };
         std::fs::write(&clients.ca.file, "another's").unwrap();
-        let config = read(&files, Some(&clients)).unwrap();
+        let (config, _) = read(&files, Some(&clients)).unwrap();
         assert_eq!(config.alpn_protocols, [b"http/1.1"], "answers can end connections");
         // What was revoked is read each time.
         let revoked = Clients { crl: Some("/absent/crl".into()), ..clients };
         assert!(format!("{:#}", read(&files, Some(&revoked)).unwrap_err()).contains("/absent/crl"));
+    }
+
+    #[test]
+    fn its_own_certificate_tells_when_it_ends_and_a_broken_file_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ConsoleTls { cert: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
+        let issue = |year| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut wanted = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+            wanted.not_after = rcgen::date_time_ymd(year, 1, 1);
+            std::fs::write(&files.cert, wanted.self_signed(&key).unwrap().pem()).unwrap();
+            std::fs::write(&files.key, key.serialize_pem()).unwrap();
+        };
+        let (metrics, of) = told();
+        let ends = |at: i64| {
+            let line = format!("countersign_tls_end_timestamp_seconds{{of=\"console\"}} {at}");
+            metrics.text().lines().any(|told| told == line)
+        };
+        issue(2030);
+        let mut own = Own::read(files.clone(), None, (metrics.clone(), of)).unwrap();
+        assert!(ends(1_893_456_000), "{}", metrics.text());
+        issue(2040);
+        own.renew();
+        assert!(ends(2_208_988_800), "{}", metrics.text());
+        std::fs::write(&files.cert, "nothing").unwrap();
+        own.renew();
+        assert!(ends(2_208_988_800), "{}", metrics.text());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use countersign_shared::tlog::tile::Tile;
 
 use crate::config::Log;
 use crate::console;
+use crate::metrics::Metrics;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -32,10 +33,15 @@ const AS_IT_SAYS: HeaderValue = HeaderValue::from_static("nosniff");
 ///
 /// # Errors
 /// An address that cannot be used, certificates that cannot be read.
-pub async fn serve(config: &Log, folder: PathBuf) -> anyhow::Result<Option<SocketAddr>> {
+pub async fn serve(
+    config: &Log,
+    folder: PathBuf,
+    metrics: Metrics,
+) -> anyhow::Result<Option<SocketAddr>> {
     let Some(listen) = &config.listen else { return Ok(None) };
     let address = console::address(listen, config.tls.as_ref(), config.behind_ingress)?;
-    console::serve_at(address, config.tls.as_ref(), None, router(folder)).await.map(Some)
+    let tls = (config.tls.as_ref(), (metrics, "log"));
+    console::serve_at(address, tls, None, router(folder)).await.map(Some)
 }
 
 fn router(folder: PathBuf) -> Router {

@@ -167,7 +167,7 @@ impl Families {
             tls_ends: named(
                 r,
                 "tls_end_timestamp_seconds",
-                "When certificate, authorities and revocation lists in use end, since 1970",
+                "When certificates, authorities and revocation lists in use end, since 1970",
                 Family::default(),
             ),
             registry,

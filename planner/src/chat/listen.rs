@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use countersign_shared::mtls::certificates_end;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -33,12 +34,18 @@ const GRACE: Duration = Duration::from_secs(10);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// A certificate, ready to be shown.
-pub(super) struct Tls(TlsAcceptor);
+pub(super) struct Tls {
+    acceptor: TlsAcceptor,
+    /// When it runs out, in seconds since 1970.
+    pub(super) end: i64,
+}
 
 impl Tls {
     pub(super) fn open(files: &ServerCertificate) -> anyhow::Result<Self> {
-        let chain = CertificateDer::pem_file_iter(&files.cert)
+        let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
             .and_then(Iterator::collect)
+            .with_context(|| format!("{} is no PEM certificate", files.cert.display()))?;
+        let end = certificates_end(&chain)
             .with_context(|| format!("{} is no PEM certificate", files.cert.display()))?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .with_context(|| format!("{} is no PEM key", files.key.display()))?;
@@ -48,7 +55,7 @@ impl Tls {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), end })
     }
 }
 
@@ -61,7 +68,7 @@ pub(super) async fn run(
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let under_way = Arc::new(GracefulShutdown::new());
-    let acceptor = tls.map(|Tls(acceptor)| acceptor);
+    let acceptor = tls.map(|tls| tls.acceptor);
     loop {
         let place = Arc::clone(&room).acquire_owned();
         let next = async { (place.await, listener.accept().await) };

@@ -104,7 +104,7 @@ impl Default for Families {
             tls_ends: named(
                 r,
                 "tls_end_timestamp_seconds",
-                "When certificate, authorities and revocation lists in use end, since 1970",
+                "When certificates, authorities and revocation lists in use end, since 1970",
                 Family::default(),
             ),
             registry,

@@ -31,6 +31,7 @@ fn used() -> Metrics {
     metrics.reached(true);
     metrics.remembers(true);
     metrics.ends(Ends { certificate: 5, authorities: 6, revocations: Some(7) });
+    metrics.chat_ends(8);
     let authorize = Authorize::new(vec![]).telling(metrics.clone());
     authorize.turned_away(Code::CallerNotAllowed);
     metrics
@@ -95,6 +96,7 @@ fn what_was_told_is_counted_under_its_labels() {
         "countersign_tls_end_timestamp_seconds{of=\"certificate\"} 5".to_owned(),
         "countersign_tls_end_timestamp_seconds{of=\"authorities\"} 6".to_owned(),
         "countersign_tls_end_timestamp_seconds{of=\"revocations\"} 7".to_owned(),
+        "countersign_tls_end_timestamp_seconds{of=\"chat\"} 8".to_owned(),
     ] {
         assert!(text.lines().any(|told| told == line), "{line}\n{text}");
     }

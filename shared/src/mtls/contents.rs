@@ -76,12 +76,12 @@ impl Contents {
         let authorities = certificates(&self.ca, &files.ca)?;
         let lists = self.crl.as_deref().zip(files.crl.as_deref());
         let revocations = lists.map(|(pem, path)| {
-            let end = ends::of_lists(&revocation_ders(pem, path)?);
+            let end = ends::lists_end(&revocation_ders(pem, path)?);
             end.ok_or_else(|| MaterialError::Revocation(path.to_owned()))
         });
         Ok(Ends {
-            certificate: ends::of_certificates(chain).ok_or_else(|| unusable(&files.cert))?,
-            authorities: ends::of_certificates(&authorities).ok_or_else(|| unusable(&files.ca))?,
+            certificate: ends::certificates_end(chain).ok_or_else(|| unusable(&files.cert))?,
+            authorities: ends::certificates_end(&authorities).ok_or_else(|| unusable(&files.ca))?,
             revocations: revocations.transpose()?,
         })
     }

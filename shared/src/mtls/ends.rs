@@ -17,8 +17,9 @@ pub struct Ends {
     pub revocations: Option<i64>,
 }
 
-/// When the first of these ends; `None` where there is none or one cannot be read.
-pub(super) fn of_certificates(all: &[CertificateDer<'_>]) -> Option<i64> {
+/// When the first of these certificates ends, in seconds since 1970; `None` where there is none
+/// or one cannot be read.
+pub fn certificates_end(all: &[CertificateDer<'_>]) -> Option<i64> {
     let end = |der: &CertificateDer<'_>| {
         let (_, read) = parse_x509_certificate(der).ok()?;
         Some(read.validity().not_after.timestamp())
@@ -27,7 +28,7 @@ pub(super) fn of_certificates(all: &[CertificateDer<'_>]) -> Option<i64> {
 }
 
 /// The same of revocation lists.
-pub(super) fn of_lists(all: &[CertificateRevocationListDer<'_>]) -> Option<i64> {
+pub(super) fn lists_end(all: &[CertificateRevocationListDer<'_>]) -> Option<i64> {
     let end = |der: &CertificateRevocationListDer<'_>| {
         let (_, read) = CertificateRevocationList::from_der(der).ok()?;
         Some(read.next_update()?.timestamp())

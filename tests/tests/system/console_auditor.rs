@@ -30,9 +30,10 @@ fn looked_at(name: &str) -> Vec<Value> {
     let mut steps = Vec::from(narrow(false));
     steps.push(shot(""));
     steps.extend(narrow(true));
+    steps.push(shot("-dark"));
     steps.push(json!({ "wide": true }));
     steps.push(json!({ "axe": format!("{name}, dark and wide") }));
-    steps.push(shot("-dark"));
+    steps.push(shot("-wide-dark"));
     steps.push(json!({ "dark": false }));
     steps.push(json!({ "axe": format!("{name}, wide") }));
     steps.push(shot("-wide"));
