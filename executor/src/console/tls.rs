@@ -167,7 +167,9 @@ fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<(Arc<Se
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| wrong(&files.cert))?;
-    let end = certificates_end(&chain).with_context(|| wrong(&files.cert))?;
+    // Its own: of the others, browsers find one that lasts.
+    let end =
+        certificates_end(chain.get(..1).unwrap_or_default()).with_context(|| wrong(&files.cert))?;
     let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| wrong(&files.key))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider);

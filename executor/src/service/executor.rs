@@ -116,7 +116,8 @@ pub(super) async fn action(desk: &Desk, step: &Step) -> Result<v1::Action, Statu
 /// The receipt of an action that ended: as it was just sealed, or as the store has it.
 async fn told(desk: &Desk, step: &Step) -> Result<Option<Arc<Told>>, Status> {
     let Some(id) = step.state.receipt() else { return Ok(None) };
-    if let Some(told) = step.told.as_ref().filter(|told| told.sealed.id == *id) {
+    let ours = |told: &&Arc<Told>| told.sealed.id == *id && !told.sealed.is_erased();
+    if let Some(told) = step.told.as_ref().filter(ours) {
         return Ok(Some(Arc::clone(told)));
     }
     let sealed = receipt(desk, &step.state.proposal().asked().subject, id).await?;
@@ -418,7 +419,8 @@ impl Executor for ExecutorService {
         let rest = steps.filter_map(|step| step).then(move |step| {
             let service = service.clone();
             async move {
-                let action = service.kept(&step).await?;
+                // A stream may stand still for long: who was erased meanwhile is not told of.
+                let action = service.kept(&Step { told: None, ..step }).await?;
                 Ok(v1::WatchActionResponse { action: Some(action) })
             }
         });

@@ -83,7 +83,7 @@ pub struct Sqlite {
     readers: Arc<Readers>,
     veil: Veil,
     reserved: Mutex<Reservations>,
-    /// Whether it only reads; set by the thread that writes.
+    /// Whether it only reads; set once that is written down.
     quarantined: Arc<AtomicBool>,
 }
 
@@ -409,14 +409,10 @@ impl Store for Sqlite {
     }
 
     async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
-        let quarantined = Arc::clone(&self.quarantined);
-        self.writer
-            .write(move |batch| {
-                standing::quarantine(batch.db(), &why)?;
-                quarantined.store(true, Ordering::SeqCst);
-                Ok(())
-            })
-            .await
+        self.writer.write(move |batch| standing::quarantine(batch.db(), &why)).await?;
+        // What shared its commit came before it.
+        self.quarantined.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -45,7 +45,8 @@ impl Tls {
         let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
             .and_then(Iterator::collect)
             .with_context(|| format!("{} is no PEM certificate", files.cert.display()))?;
-        let end = certificates_end(&chain)
+        // Its own: of the others, clients find one that lasts.
+        let end = certificates_end(chain.get(..1).unwrap_or_default())
             .with_context(|| format!("{} is no PEM certificate", files.cert.display()))?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .with_context(|| format!("{} is no PEM key", files.key.display()))?;

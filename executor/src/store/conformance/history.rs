@@ -32,7 +32,7 @@ pub(crate) async fn receipts_of_one_batch_share_a_checkpoint_that_proves_each(be
     });
     for (sealed, id) in at_once(seals.collect::<Vec<_>>()).await {
         let found = store.receipts(ReceiptQuery { id: Some(id), ..query() }).await.unwrap();
-        assert_eq!(found, [sealed.clone()], "what was sealed is what is read");
+        assert_eq!(found, std::slice::from_ref(&sealed), "what was sealed is what is read");
         let SealedReceipt { index, body: bytes, .. } = sealed;
         let now = checkpoint(&*store).await;
         let path = store.inclusion(index, now.size()).await.unwrap();

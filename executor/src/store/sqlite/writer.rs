@@ -214,3 +214,53 @@ pub(super) fn checkpoint(db: &Connection, tree: &Tree, log: &LogKey) -> Result<(
     let note = checkpoint.sign(log).map_err(|e| failed(&e))?;
     history::set_checkpoint(db, tree.size(), &note.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::super::migrate;
+    use super::*;
+    use crate::store::conformance::key;
+
+    type Answer = oneshot::Receiver<Result<i64, StoreError>>;
+
+    fn job(n: i64, fails: bool) -> (Box<dyn Job>, Answer) {
+        let (answer, done) = oneshot::channel();
+        let work = move |batch: &mut Batch<'_>| {
+            batch.db.execute("INSERT INTO done VALUES (?1)", [n])?;
+            batch.tree.append(leaf_hash(&n.to_be_bytes()));
+            if fails { Err(StoreError::Conflict) } else { Ok(n) }
+        };
+        (Box::new(Waiting { work, result: None, answer }), done)
+    }
+
+    #[test]
+    fn where_one_fails_the_others_are_done_once_and_the_log_holds_no_more() {
+        let db = Connection::open_in_memory().unwrap();
+        migrate::migrate(&db).unwrap();
+        db.execute_batch("CREATE TABLE done (n INTEGER)").unwrap();
+        let (mut tree, log) = (Tree::default(), key());
+        for (first, failing) in [(1, Some(2)), (4, None), (7, Some(7)), (10, Some(12))] {
+            let each = (first..first + 3).map(|n| job(n, failing == Some(n)));
+            let (mut jobs, answers): (Vec<_>, Vec<_>) = each.unzip();
+            commit(&db, &mut tree, &log, &mut jobs).unwrap();
+            jobs.into_iter().for_each(|job| job.answer(Ok(())));
+            for (n, answer) in (first..).zip(answers) {
+                let told = answer.blocking_recv().unwrap();
+                let wanted = if failing == Some(n) { Err(StoreError::Conflict) } else { Ok(n) };
+                assert_eq!(told, wanted);
+            }
+        }
+        let mut select = db.prepare("SELECT n FROM done").unwrap();
+        let done = select.query_map([], |row| row.get(0)).unwrap();
+        let done: Vec<i64> = done.collect::<Result<_, _>>().unwrap();
+        assert_eq!(done, [1, 3, 4, 5, 6, 8, 9, 10, 11]);
+        let mut wanted = Tree::default();
+        done.iter().for_each(|n| drop(wanted.append(leaf_hash(&n.to_be_bytes()))));
+        assert_eq!((tree.size(), tree.root()), (wanted.size(), wanted.root()));
+        let note = history::checkpoint(&db).unwrap();
+        let (signed, _) = Checkpoint::open(note.as_bytes(), &log.verifier_key()).unwrap();
+        assert_eq!((signed.size(), signed.root()), (tree.size(), &tree.root()));
+    }
+}
