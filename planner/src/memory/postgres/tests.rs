@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::super::Memory;
-use super::super::conformance::{Bed, begin, conform, joined, keep, owner, row, stands};
+use super::super::conformance::{Bed, begin, conform, joined, keep, owner, row, stands, started};
 use super::super::{Started, digest};
 use super::*;
 use crate::memory::cluster::Cluster;
@@ -81,7 +81,7 @@ async fn who_lost_the_lease_writes_nothing_and_takes_what_is_free() {
     turn.keep(&owner("k"), "fresh".to_owned()).await;
     late_gives_back(&one).await;
     assert_eq!(stands(&one, "ann").await.as_deref(), Some("fresh"));
-    let Started::Ended(body) = one.begin_turn("thread", &row(1)).await.unwrap() else {
+    let Started::Ended(body) = started(&one, "thread", &row(1)).await else {
         panic!("it was begun twice")
     };
     assert_eq!(body, "fresh");
@@ -101,7 +101,7 @@ async fn a_turn_at_another_planner_is_heard_from_there_and_not_taken_again() {
     let held = begin(&one, "thread", &row(1)).await;
     let waiting = tokio::spawn({
         let other = other.clone();
-        async move { other.begin_turn("thread", &row(1)).await.unwrap() }
+        async move { started(&other, "thread", &row(1)).await }
     });
     tokio::time::sleep(super::super::AGAIN * 2).await;
     assert!(!waiting.is_finished());
@@ -115,7 +115,7 @@ async fn a_number_of_a_thread_is_one_turns() {
     let (one, other) = (house.open().await, house.open().await);
     let held = begin(&one, "thread", &row(1)).await;
     let beside = |number| Row { place: [8; 32], ..row(number) };
-    let overtaken = other.begin_turn("thread", &beside(1)).await.unwrap();
+    let overtaken = started(&other, "thread", &beside(1)).await;
     assert!(matches!(overtaken, Started::Overtaken));
     let next = begin(&other, "thread", &beside(2)).await;
     held.keep(&owner("k"), "said".to_owned()).await;
