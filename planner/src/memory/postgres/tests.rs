@@ -129,15 +129,21 @@ async fn numbers_that_two_turns_have_from_before_are_told_apart() {
     house.join().await.unwrap();
     house.0.sql("DROP INDEX turns_by_number");
     house.0.sql("DELETE FROM migrations WHERE number = 2");
-    for (place, number) in [(1, 0), (2, 4), (3, 4), (4, 7)] {
+    let twice = [("t", 1, 3), ("t", 2, 5), ("t", 3, 5), ("t", 4, 9)];
+    let once = [("u", 1, 0), ("u", 2, 4), ("u", 3, 7)];
+    for (thread, place, number) in twice.into_iter().chain(once) {
         house.0.sql(&format!(
             "INSERT INTO turns (thread, place, number, touched, turn, ended, body)
-             VALUES ('t', decode('0{place}', 'hex'), {number}, 1, 1, TRUE, '')"
+             VALUES ('{thread}', decode('0{place}', 'hex'), {number}, 1, 1, TRUE, '')"
         ));
     }
     house.join().await.unwrap();
-    let order = "SELECT string_agg(encode(place, 'hex') || number, ' ' ORDER BY number) FROM turns";
-    assert_eq!(house.0.sql(order), "011 022 033 044");
+    let order = |thread| {
+        let order = "string_agg(encode(place, 'hex') || '=' || number, ' ' ORDER BY number)";
+        house.0.sql(&format!("SELECT {order} FROM turns WHERE thread = '{thread}'"))
+    };
+    assert_eq!(order("t"), "01=3 02=4 03=5 04=6");
+    assert_eq!(order("u"), "01=0 02=4 03=7", "none has a number twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
