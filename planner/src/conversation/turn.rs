@@ -239,14 +239,21 @@ impl Engine {
         }
         let (turn, card) = told(ending);
         conversation.ended = Some(Instant::now());
-        // At the same time, so that they share a commit; in this order where they do not.
         let owners = conversation.kept_under.clone();
         let kept_also = async {
             if let Some(also) = also {
                 also.keep(&turn, card.as_ref(), &owners).await;
             }
         };
-        join(conversation.keep(&self.memory, held), kept_also).await;
+        let kept = conversation.keep(&self.memory, held);
+        if self.memory.is_shared() {
+            // Whoever hears at another planner how the turn ended finds the conversation there.
+            kept.await;
+            kept_also.await;
+        } else {
+            // At the same time and in this order, so that they share a commit.
+            join(kept, kept_also).await;
+        }
         (turn, card)
     }
 
