@@ -115,8 +115,11 @@ impl Memory {
         Self { patience: Duration::ZERO, ..self }
     }
 
-    /// Waits for another turn, as long as there is patience.
-    async fn again(&self, began: Instant) -> Result<(), NotTaken> {
+    /// Waits for another turn, as long as there is patience since then.
+    ///
+    /// # Errors
+    /// When there is none left.
+    pub(crate) async fn again(&self, began: Instant) -> Result<(), NotTaken> {
         if began.elapsed() > self.patience {
             tracing::warn!("another turn does not end");
             return Err(NotTaken::Busy);
@@ -180,12 +183,17 @@ impl Memory {
     }
 
     /// Keeps that a turn of a thread is begun, once nobody is at it: before [`Self::settled`]
-    /// returns. It holds nobody's words.
+    /// returns. It holds nobody's words. There is patience since `began`.
     ///
     /// # Errors
     /// When somebody may be at it and that cannot be told, or it does not end.
-    pub(crate) async fn begin_turn(&self, thread: &str, row: &Row) -> Result<Started, NotTaken> {
-        let (thread, began) = (digest(thread), Instant::now());
+    pub(crate) async fn begin_turn(
+        &self,
+        thread: &str,
+        row: &Row,
+        began: Instant,
+    ) -> Result<Started, NotTaken> {
+        let thread = digest(thread);
         loop {
             let what = What::Turn { thread, place: row.place };
             let held = Held::asked_for(&self.store, what)?;

@@ -111,10 +111,10 @@ fn choosing(text: &str, question: &Question, tool: &str, toolbox: &Toolbox) -> H
         Chosen::These(indexes) => Heard::Picked(indexes),
         Chosen::All => Heard::Picked((0..question.candidates.len()).collect()),
         Chosen::NoneOfThem => Heard::Drop,
-        Chosen::Unclear if question.candidates.len() == 1 && says(text, YES) => {
+        Chosen::Unclear if is_no(text) => Heard::Drop,
+        Chosen::Unclear if question.candidates.len() == 1 && Beside::read(text, "").agrees() => {
             Heard::Picked(vec![0])
         }
-        Chosen::Unclear if is_no(text) => Heard::Drop,
         Chosen::Unclear if !numbers(text, &[]).is_empty() => Heard::Detail,
         Chosen::Unclear => Heard::Unclear,
     }
@@ -129,10 +129,6 @@ fn new_wish(reading: &Decision, waiting: &str) -> bool {
     }
 }
 
-const YES: &[&str] = &[
-    "yes", "ok", "okay", "sure", "confirm", "correct", "right", "exactly", "go", "do", "please",
-    "agree", "y",
-];
 /// Any of these makes it doubtful that something is wanted once more.
 const NO: &[&str] = &[
     "no", "not", "never", "stop", "wait", "drop", "forget", "leave", "nah", "neither", "n", "abort",
@@ -222,6 +218,40 @@ fn refuses(words: &[Word], opens: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assemble::choose::Candidate;
+    use crate::conversation::fake::tools;
+
+    /// What is heard where one candidate was asked about.
+    fn heard_of_the_only_one(text: &str) -> Heard {
+        let only = Candidate {
+            argument: countersign_proto::v1::Argument::default(),
+            label: "#1001, USD 20.00, placed 2026-11-01".to_owned(),
+            text: "#1001".to_owned(),
+            element: serde_json::Value::Null,
+        };
+        let (name, about) = ("order_id".to_owned(), "which order".to_owned());
+        let question = Question { name, about, candidates: vec![only], many: false };
+        let toolbox = Toolbox::from_listed(&tools(include_str!("../testdata/shopify_tools.json")));
+        choosing(text, &question, "shopify.cancel_order", &toolbox)
+    }
+
+    #[test]
+    fn the_only_candidate_is_picked_by_a_yes_and_by_nothing_beside_one() {
+        for text in ["yes", "Yes please!", "ok", "that's right", "yes, that one", "#1001"] {
+            assert_eq!(heard_of_the_only_one(text), Heard::Picked(vec![0]), "{text}");
+        }
+        for text in ["No, that's not the right one", "please don't", "no, do the other one"] {
+            assert_eq!(heard_of_the_only_one(text), Heard::Drop, "{text}");
+        }
+        let unclear = include_str!("../../tests/data/card/unclear.txt").lines();
+        let drops = include_str!("../../tests/data/card/drops.txt").lines();
+        let phrases = unclear.chain(drops).filter_map(|line| line.split_once(' '));
+        let picked: Vec<&str> = phrases
+            .map(|(_language, text)| text)
+            .filter(|text| matches!(heard_of_the_only_one(text), Heard::Picked(_)))
+            .collect();
+        assert!(picked.is_empty(), "{picked:#?}");
+    }
 
     #[test]
     fn a_no_is_a_no() {

@@ -309,6 +309,27 @@ async fn a_turn_that_does_not_end_is_told_so_and_asked_again_later() {
     assert_eq!(executor.shop.lock().executed.len(), 1);
 }
 
+/// Whoever hears at another planner how a turn ended goes on with the conversation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_has_not_ended_before_its_conversation_is_kept() {
+    let (executor, cluster) = (FakeExecutor::new(SHOP), Cluster::start(&[]));
+    let face = Face::over(executor, joined(&cluster).await.unwrap()).await;
+    // The conversation is slow to be kept, and it is noted whether it was at a turn's end.
+    cluster.sql(
+        "CREATE TABLE at_the_end (held BIGINT NOT NULL);
+         CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END';
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN INSERT INTO at_the_end SELECT count(holder) FROM conversations; RETURN NEW; END';
+         CREATE TRIGGER slowly BEFORE UPDATE ON conversations
+         FOR EACH ROW WHEN (NEW.holder IS NULL) EXECUTE FUNCTION slowly();
+         CREATE TRIGGER note BEFORE UPDATE ON turns
+         FOR EACH ROW WHEN (NEW.ended) EXECUTE FUNCTION note()",
+    );
+    face.say(&["cancel order #1001"]).await;
+    assert_eq!(cluster.sql("SELECT held FROM at_the_end"), "0");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_database_a_shared_planner_takes_no_turn() {
     let (executor, cluster) = (FakeExecutor::new(SHOP), Cluster::start(&[]));

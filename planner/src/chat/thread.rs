@@ -40,6 +40,8 @@ pub(super) struct Thread {
     touched: Instant,
     /// Whether memory was read for it.
     recalled: bool,
+    /// Above the number of every turn that memory has, also of one that this version cannot read.
+    next: i64,
 }
 
 /// A turn that was taken.
@@ -140,15 +142,17 @@ impl Threads {
 
     /// Keeps that a new turn is begun, before it is taken: an edit of it is known for one after a
     /// restart, too. Where another planner is at it, waits for how it ends there. Where another
-    /// message of the thread was begun there meanwhile, this one comes after it.
+    /// message of the thread was begun there meanwhile, this one comes after it. One patience is
+    /// for all of it.
     ///
     /// # Errors
     /// When that cannot be told, or does not end.
     pub(super) async fn begin(&self, thread: &str, new: &mut New) -> Result<Begun, NotTaken> {
+        let began = tokio::time::Instant::now();
         loop {
             let body = new.body(vec![], vec![]).ok_or(Unread)?;
             let row = Row { place: new.key, number: new.mark.number, body };
-            match self.memory.begin_turn(thread, &row).await? {
+            match self.memory.begin_turn(thread, &row, began).await? {
                 Started::Here(held) => return Ok(Begun::Here(held)),
                 Started::Ended(body) => {
                     let written: Option<Written> = serde_json::from_str(&body).ok();
@@ -157,6 +161,7 @@ impl Threads {
                     return Ok(Begun::Ended(Box::new(turn), card.into_iter().next()));
                 }
                 Started::Overtaken => {
+                    self.memory.again(began).await?;
                     let again = |known: &mut Thread| new.mark = known.overtaken(new);
                     self.with(thread, Instant::now(), again).await?;
                 }
@@ -205,8 +210,8 @@ impl Threads {
         let recalled = if at_hand {
             None
         } else {
-            match recalled(&self.memory, name).await {
-                Ok(turns) => Some(turns),
+            match self.memory.turns(name, MOST_TURNS).await {
+                Ok(rows) => Some(rows),
                 Err(Unread) if shared => return Err(Unread),
                 // What cannot be read now is asked for again at the next request.
                 Err(Unread) => None,
@@ -216,8 +221,8 @@ impl Threads {
         make_room(&mut threads, now);
         let thread = threads.entry(name.to_owned()).or_insert_with(|| Thread::new(now));
         thread.touched = now;
-        if let Some(turns) = recalled {
-            thread.add(turns);
+        if let Some(rows) = recalled {
+            thread.add(rows);
         }
         let done = act(thread);
         if shared {
@@ -230,15 +235,31 @@ impl Threads {
     }
 }
 
+impl Taken {
+    /// As memory has it, if this version can read it.
+    fn recalled(row: &Row) -> Option<Self> {
+        let Written { mark, turn, card } = serde_json::from_str(&row.body).ok()?;
+        let mark = Mark { number: row.number, ..mark };
+        let tape = match turn.into_iter().next() {
+            Some(turn) => Tape::of(turn, card.into_iter().next()),
+            None => Tape::lost(),
+        };
+        Some(Self { mark, tape: Arc::new(tape) })
+    }
+}
+
 impl Thread {
     fn new(now: Instant) -> Self {
-        Self { turns: HashMap::new(), touched: now, recalled: false }
+        Self { turns: HashMap::new(), touched: now, recalled: false, next: 0 }
     }
 
     /// With what memory has, where it is not known better.
-    fn add(&mut self, turns: HashMap<Place, Taken>) {
-        for (place, taken) in turns {
-            self.turns.entry(place).or_insert(taken);
+    fn add(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            self.next = self.next.max(row.number.saturating_add(1));
+            if let Some(taken) = Taken::recalled(&row) {
+                self.turns.entry(row.place).or_insert(taken);
+            }
         }
         self.recalled = true;
     }
@@ -330,7 +351,7 @@ impl Thread {
 
     fn next_number(&self) -> i64 {
         let numbers = self.turns.values().map(|taken| taken.mark.number);
-        numbers.max().map_or(0, |number| number.saturating_add(1))
+        numbers.max().map_or(0, |number| number.saturating_add(1)).max(self.next)
     }
 
     /// Where the messages before lead, and whether that is known. A frontend may have cut
@@ -394,21 +415,6 @@ impl Way<'_> {
     }
 }
 
-/// What memory has of a thread.
-async fn recalled(memory: &Memory, name: &str) -> Result<HashMap<Place, Taken>, Unread> {
-    let turns = memory.turns(name, MOST_TURNS).await?.into_iter().filter_map(|row| {
-        let written: Written = serde_json::from_str(&row.body).ok()?;
-        let Written { mark, turn, card } = written;
-        let mark = Mark { number: row.number, ..mark };
-        let tape = match turn.into_iter().next() {
-            Some(turn) => Tape::of(turn, card.into_iter().next()),
-            None => Tape::lost(),
-        };
-        Some((row.place, Taken { mark, tape: Arc::new(tape) }))
-    });
-    Ok(turns.collect())
-}
-
 fn make_room(threads: &mut HashMap<String, Thread>, now: Instant) {
     if threads.len() < MOST {
         return;
@@ -434,164 +440,4 @@ fn step(after: Place, text: Place) -> Place {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-    use super::*;
-
-    const PLAIN: Way<'_> = Way::Message { confirmation: "" };
-
-    const NAME: &str = "web\nann\nc";
-
-    async fn asked(threads: &Threads, said: &[&str], way: Way<'_>) -> Meant {
-        let said: Vec<String> = said.iter().map(|text| (*text).to_owned()).collect();
-        let meant = threads.with(NAME, Instant::now(), |thread| thread.meant(&said, way)).await;
-        meant.unwrap()
-    }
-
-    async fn begun(threads: &Threads, new: &New) -> Held {
-        match threads.begin(NAME, &mut new.clone()).await.unwrap() {
-            Begun::Here(held) => held,
-            Begun::Ended(turn, _) => panic!("it ended elsewhere: {turn:?}"),
-        }
-    }
-
-    async fn new(threads: &Threads, said: &[&str]) -> New {
-        match asked(threads, said, PLAIN).await {
-            Meant::New(new) => new,
-            Meant::Again(_) | Meant::NotOpen => panic!("{said:?} was taken before"),
-        }
-    }
-
-    async fn is_again(threads: &Threads, said: &[&str]) -> bool {
-        matches!(asked(threads, said, PLAIN).await, Meant::Again(_))
-    }
-
-    #[tokio::test]
-    async fn the_same_messages_are_the_same_turn() {
-        let threads = Threads::default();
-        let first = new(&threads, &["cancel 1001"]).await;
-        assert!(!first.edited() && first.branch().is_empty());
-        let Meant::Again(tape) = asked(&threads, &["cancel 1001 "], PLAIN).await else { panic!() };
-        assert!(Arc::ptr_eq(&tape, &first.tape));
-        let second = new(&threads, &["cancel 1001", "yes"]).await;
-        assert!(!second.edited() && second.branch().is_empty());
-        assert_ne!(first.message_id, second.message_id);
-        // The same word once more is another message.
-        assert!(!new(&threads, &["cancel 1001", "yes", "yes"]).await.edited());
-    }
-
-    #[tokio::test]
-    async fn an_edit_branches_off_and_its_answers_stay_on_the_branch() {
-        let threads = Threads::default();
-        new(&threads, &["hello"]).await;
-        new(&threads, &["hello", "cancel 1001"]).await;
-        let edit = new(&threads, &["hello", "cancel 1002"]).await;
-        assert!(edit.edited() && !edit.branch().is_empty());
-        let next = new(&threads, &["hello", "cancel 1002", "yes"]).await;
-        assert!(!next.edited());
-        assert_eq!(next.branch(), edit.branch());
-        assert!(new(&threads, &["hello", "cancel 1001", "yes"]).await.branch().is_empty());
-        assert!(is_again(&threads, &["hello", "cancel 1002"]).await);
-    }
-
-    #[tokio::test]
-    async fn a_signed_yes_beside_known_messages_is_a_turn_of_its_own() {
-        let threads = Threads::default();
-        new(&threads, &["cancel 1001"]).await;
-        let yes =
-            async |jws| asked(&threads, &["cancel 1001"], Way::Message { confirmation: jws }).await;
-        let Meant::New(first) = yes("one").await else { panic!() };
-        assert!(!first.edited() && first.branch().is_empty());
-        assert!(matches!(yes("one").await, Meant::Again(_)));
-        // One that was refused may be followed by a better one.
-        let Meant::New(second) = yes("two").await else { panic!() };
-        let Meant::Again(tape) = asked(&threads, &["cancel 1001"], PLAIN).await else { panic!() };
-        assert!(Arc::ptr_eq(&tape, &second.tape), "the messages alone: what came last");
-        assert!(!new(&threads, &["cancel 1001", "thanks"]).await.edited());
-    }
-
-    #[tokio::test]
-    async fn a_history_that_was_cut_off_goes_on_where_it_is() {
-        let threads = Threads::default();
-        for end in 1..=4 {
-            new(&threads, ["a", "b", "c", "d"].get(..end).unwrap()).await;
-        }
-        let cut = new(&threads, &["c", "d", "e"]).await;
-        assert!(!cut.edited() && cut.branch().is_empty());
-        assert!(is_again(&threads, &["a", "b", "c", "d", "e"]).await, "the whole leads there, too");
-        assert!(is_again(&threads, &["d", "e"]).await);
-        assert!(new(&threads, &["c", "d", "f"]).await.edited());
-    }
-
-    #[tokio::test]
-    async fn what_nobody_knows_the_beginning_of_may_be_an_edit() {
-        let threads = Threads::default();
-        assert!(new(&threads, &["a", "b"]).await.edited());
-        let next = new(&threads, &["a", "b", "c"]).await;
-        assert!(!next.edited(), "and goes on from there");
-    }
-
-    #[tokio::test]
-    async fn an_answer_to_an_interrupt_is_one_turn_and_no_edit() {
-        let threads = Threads::default();
-        let resume = async |resolved, jws| {
-            let way = Way::Resume { interrupt: "prp_1", confirmation: jws, resolved };
-            asked(&threads, &["cancel 1001"], way).await
-        };
-        let first = new(&threads, &["cancel 1001"]).await;
-        assert!(matches!(resume(false, "").await, Meant::NotOpen), "no card was shown");
-        let card = Card { proposal_id: "prp_1".to_owned(), ..Card::default() };
-        first.tape.end(Turn::default(), Some(card));
-        let Meant::New(yes) = resume(true, "jws").await else { panic!() };
-        assert!(!yes.edited() && yes.branch().is_empty());
-        assert!(matches!(resume(true, "jws").await, Meant::Again(_)));
-        assert!(matches!(resume(true, "better").await, Meant::New(_)));
-        assert!(matches!(resume(false, "").await, Meant::New(no) if !no.edited()));
-        assert!(!new(&threads, &["cancel 1001", "thanks"]).await.edited());
-    }
-
-    #[tokio::test]
-    async fn what_decided_nothing_is_taken_again() {
-        let threads = Threads::default();
-        let first = new(&threads, &["hello"]).await;
-        first.tape.end(Turn { passing: true, ..Turn::default() }, None);
-        let again = new(&threads, &["hello"]).await;
-        assert!(!again.edited());
-        again.tape.end(Turn::default(), None);
-        assert!(is_again(&threads, &["hello"]).await);
-    }
-
-    #[tokio::test]
-    async fn a_turn_that_was_kept_is_heard_again_by_the_next_process() {
-        let folder = tempfile::tempdir().unwrap();
-        let open = || Threads::new(Memory::open(folder.path()).unwrap());
-        let before = open();
-        before.memory.belongs("k", &[NAME]).await;
-        let first = new(&before, &["hello"]).await;
-        let held = begun(&before, &first).await;
-        let turn = Turn { reply: "Hello.".to_owned(), ..Turn::default() };
-        before.keep(held, &first, (&turn, Some(&Card::default())), &BTreeSet::new()).await;
-        let after = open();
-        let Meant::Again(tape) = asked(&after, &["hello"], PLAIN).await else { panic!() };
-        assert_eq!(tape.reply().as_deref(), Some("Hello."));
-        // One that had not ended is taken again, and an edit of it is an edit.
-        let second = new(&before, &["hello", "cancel 1001"]).await;
-        drop(begun(&before, &second).await);
-        before.memory.settled().await;
-        assert!(!new(&open(), &["hello", "cancel 1001"]).await.edited());
-        assert!(new(&open(), &["hello", "cancel 1002"]).await.edited());
-    }
-
-    #[tokio::test]
-    async fn a_long_conversation_forgets_its_oldest_turns() {
-        let threads = Threads::default();
-        let all: Vec<String> = (0..=MOST_TURNS).map(|n| n.to_string()).collect();
-        let texts: Vec<&str> = all.iter().map(String::as_str).collect();
-        for end in 1..=texts.len() {
-            asked(&threads, texts.get(..end).unwrap(), PLAIN).await;
-        }
-        assert_eq!(threads.kept.lock().get(NAME).unwrap().turns.len(), MOST_TURNS);
-        assert!(is_again(&threads, &texts).await);
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use countersign_proto::v1::*;
@@ -20,16 +20,18 @@ use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::task::TaskTracker;
 
-use super::Limits;
 use super::turn::{Engine, Verified};
+use super::{Conversation, Limits};
 use crate::executor::{CallError, Executor};
 use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::model::Model;
 use crate::model::offline::Offline;
 use crate::record::Recorder;
+use crate::subject;
 
 pub(crate) const TOKEN: &str = "e30.eyJpc3MiOiJpIiwic3ViIjoiYWRhIn0.c2ln";
 
@@ -485,6 +487,12 @@ impl Talk {
     /// What the executor is asked before a turn.
     pub(crate) async fn verified(&self) -> Result<Verified, CallError> {
         self.engine.verify(TOKEN, &format!("c{}", self.conversation)).await
+    }
+
+    /// The conversation as another turn has it, until this is dropped: then that turn broke off.
+    pub(crate) async fn in_another_turn(&self) -> OwnedMutexGuard<Conversation> {
+        let key = format!("c{}\n\n{}", self.conversation, subject::key(TOKEN));
+        self.engine.conversations.enter(&key, Instant::now()).lock_owned().await
     }
 
     /// A turn of which that was asked before.

@@ -38,7 +38,7 @@ use crate::{reply, subject};
 pub struct Engine {
     pub(super) executor: Arc<dyn Executor>,
     pub(super) model: Arc<dyn Model>,
-    conversations: Arc<Conversations>,
+    pub(super) conversations: Arc<Conversations>,
     memory: Memory,
     pub(super) knowledge: Knowledge,
     toolboxes: Arc<Toolboxes>,
@@ -219,7 +219,11 @@ impl Engine {
         let own = subject::key(&request.subject_token);
         let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
         let conversation = self.conversations.enter(&key, Instant::now());
-        let mut conversation = conversation.lock().await;
+        // A turn that was in it meanwhile may have changed who has it, also where it broke off.
+        let (mut conversation, stands) = match Arc::clone(&conversation).try_lock_owned() {
+            Ok(free) => (free, stands),
+            Err(_in_a_turn) => (conversation.lock_owned().await, None),
+        };
         let held = match conversation.take(&self.memory, &key).await {
             Ok(held) => held,
             Err(NotTaken::Unread) => {
@@ -239,14 +243,21 @@ impl Engine {
         }
         let (turn, card) = told(ending);
         conversation.ended = Some(Instant::now());
-        // At the same time, so that they share a commit; in this order where they do not.
         let owners = conversation.kept_under.clone();
         let kept_also = async {
             if let Some(also) = also {
                 also.keep(&turn, card.as_ref(), &owners).await;
             }
         };
-        join(conversation.keep(&self.memory, held), kept_also).await;
+        let kept = conversation.keep(&self.memory, held);
+        if self.memory.is_shared() {
+            // Whoever hears at another planner how the turn ended finds the conversation there.
+            kept.await;
+            kept_also.await;
+        } else {
+            // At the same time and in this order, so that they share a commit.
+            join(kept, kept_also).await;
+        }
         (turn, card)
     }
 

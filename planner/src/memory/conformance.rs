@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::cluster::{Cluster, USER};
 use super::{Held, Memory, Row, Started, now};
@@ -74,8 +75,12 @@ pub(crate) fn row(number: i64) -> Row {
     Row { place: [7; 32], number, body: "begun".to_owned() }
 }
 
+pub(crate) async fn started(memory: &Memory, thread: &str, row: &Row) -> Started {
+    memory.begin_turn(thread, row, Instant::now()).await.unwrap()
+}
+
 pub(crate) async fn begin(memory: &Memory, thread: &str, row: &Row) -> Held {
-    match memory.begin_turn(thread, row).await.unwrap() {
+    match started(memory, thread, row).await {
         Started::Here(held) => {
             memory.settled().await;
             held

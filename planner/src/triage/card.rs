@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use super::refuses;
 use crate::model::offline::hear::{Clause, Heard, acts, hear};
+use crate::model::offline::phrase::LEXICON;
+use crate::model::offline::text::{self, Word};
 
 /// A message beside a card.
 pub(super) struct Beside {
@@ -29,11 +31,14 @@ impl Beside {
         self.about
     }
 
-    /// Whether what waits is not to be done. A "wait" before a question about it only asks.
+    /// Whether what waits is not to be done. A "wait" before a question about it only asks; what
+    /// is refused stays refused with an "ok?" behind it.
     pub(super) fn withdraws(&self) -> bool {
-        places(&self.heard).filter(|(at, _)| !asks(&self.heard, *at)).any(|(at, clause)| {
+        places(&self.heard).any(|(at, clause)| {
             let waits = self.about && spelled(clause).next() == Some("wait");
-            !waits && (refuses(&clause.words, at == 0) || denies(clause, at == 0))
+            let refuses = !is_question(clause) && refuses(&clause.words, at == 0);
+            let denies = !asks(&self.heard, at) && denies(clause, at == 0);
+            !waits && (refuses || denies)
         })
     }
 
@@ -71,13 +76,14 @@ fn spelled(clause: &Clause) -> impl Iterator<Item = &str> + Clone {
 
 /// Whether a clause asks: by itself, or by what hangs on it ("…, right?").
 fn asks(heard: &Heard, at: usize) -> bool {
-    let questions = |clause: &Clause| {
-        let mut opening = spelled(clause).skip_while(|word| BEFORE_A_QUESTION.contains(word));
-        clause.asks || opening.next().is_some_and(|word| ASKING.contains(word))
-    };
     let Some(clause) = heard.clauses.get(at) else { return false };
-    let hangs = |next: &Clause| next.words.len() <= 2 && questions(next);
-    questions(clause) || (clause.words.len() > 2 && heard.clauses.get(at + 1).is_some_and(hangs))
+    let hangs = |next: &Clause| next.words.len() <= 2 && is_question(next);
+    is_question(clause) || (clause.words.len() > 2 && heard.clauses.get(at + 1).is_some_and(hangs))
+}
+
+fn is_question(clause: &Clause) -> bool {
+    let mut opening = spelled(clause).skip_while(|word| BEFORE_A_QUESTION.contains(word));
+    clause.asks || opening.next().is_some_and(|word| ASKING.contains(word))
 }
 
 fn is_about(clause: &Clause, asks: bool) -> bool {
@@ -90,8 +96,10 @@ fn is_about(clause: &Clause, asks: bool) -> bool {
 
 /// Whether the number of something else is in it.
 fn names_another(heard: &Heard, card: &str) -> bool {
-    let numbers = heard.clauses.iter().flat_map(|c| &c.words).filter(|w| w.number);
-    numbers.map(|w| w.spelled.as_str()).any(|n| n.len() >= 3 && !card.contains(n))
+    let shown = text::words(card, LEXICON.known());
+    let is_shown = |number: &Word| shown.iter().any(|word| word.spelled == number.spelled);
+    let mut numbers = heard.clauses.iter().flat_map(|c| &c.words).filter(|w| w.number);
+    numbers.any(|number| number.spelled.len() >= 3 && !is_shown(number))
 }
 
 /// A no of another language, or one that says which it is not. It opens the message, or there is
@@ -145,6 +153,16 @@ fn words(section: &str) -> Words {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_the_cards_only_as_a_whole_and_in_any_case() {
+        let card = "Cancel order EU1001 and refund EUR 25.00?";
+        let asks = |text| Beside::read(text, card).asks();
+        assert!(asks("Is this for order EU1001?") && asks("is this for order eu1001?"));
+        for text in ["Is this for order EU100?", "Is this for order EU10011?"] {
+            assert!(!asks(text), "{text}");
+        }
+    }
 
     #[test]
     fn every_section_of_the_file_is_used() {

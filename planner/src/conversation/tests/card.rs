@@ -1,5 +1,4 @@
-//! What is said beside a card, in the languages of `tests/data/card`: the phrases were written
-//! before the reader.
+//! What is said beside a card, in the languages of `tests/data/card`.
 
 use super::*;
 

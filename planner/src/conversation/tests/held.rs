@@ -106,3 +106,19 @@ async fn who_had_it_before_another_turn_of_it_ended_is_asked_again() {
     let held = talk.send_as(before, "cancel order #1001", String::new()).await;
     assert_eq!(held.reply, reply::WITH_A_COLLEAGUE);
 }
+
+#[tokio::test]
+async fn who_had_it_before_another_turn_of_it_broke_off_is_asked_again() {
+    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
+    let mut talk = Talk::offline(&executor);
+    let (before, other) = (talk.verified().await, talk.in_another_turn().await);
+    executor.shop.lock().handover = GetHandoverResponse {
+        taken: true,
+        receipt_id: "rcp_9".to_owned(),
+        ..GetHandoverResponse::default()
+    };
+    let breaks_off = async { drop(other) };
+    let waits = talk.send_as(before, "cancel order #1001", String::new());
+    let (held, ()) = futures_util::future::join(waits, breaks_off).await;
+    assert_eq!(held.reply, reply::WITH_A_COLLEAGUE);
+}

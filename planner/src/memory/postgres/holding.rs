@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::super::cluster::Cluster;
-use super::super::conformance::{begin, joined, keep, owner, row, stands};
+use super::super::conformance::{begin, joined, keep, owner, row, stands, started};
 use super::super::store::What;
 use super::super::{Held, Memory, Started, digest};
 use crate::budget::{Amount, Budgets, Cap, Caps, NoRoom, Purse};
@@ -25,7 +25,7 @@ fn back(cluster: &mut Cluster) {
 }
 
 async fn ended(memory: &Memory) -> String {
-    match memory.begin_turn("thread", &row(1)).await.unwrap() {
+    match started(memory, "thread", &row(1)).await {
         Started::Ended(body) => body,
         Started::Here(_) | Started::Overtaken => panic!("it was begun twice"),
     }

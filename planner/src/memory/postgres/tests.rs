@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::super::Memory;
-use super::super::conformance::{Bed, begin, conform, joined, keep, owner, row, stands};
+use super::super::conformance::{Bed, begin, conform, joined, keep, owner, row, stands, started};
 use super::super::{Started, digest};
 use super::*;
 use crate::memory::cluster::Cluster;
@@ -81,7 +81,7 @@ async fn who_lost_the_lease_writes_nothing_and_takes_what_is_free() {
     turn.keep(&owner("k"), "fresh".to_owned()).await;
     late_gives_back(&one).await;
     assert_eq!(stands(&one, "ann").await.as_deref(), Some("fresh"));
-    let Started::Ended(body) = one.begin_turn("thread", &row(1)).await.unwrap() else {
+    let Started::Ended(body) = started(&one, "thread", &row(1)).await else {
         panic!("it was begun twice")
     };
     assert_eq!(body, "fresh");
@@ -101,7 +101,7 @@ async fn a_turn_at_another_planner_is_heard_from_there_and_not_taken_again() {
     let held = begin(&one, "thread", &row(1)).await;
     let waiting = tokio::spawn({
         let other = other.clone();
-        async move { other.begin_turn("thread", &row(1)).await.unwrap() }
+        async move { started(&other, "thread", &row(1)).await }
     });
     tokio::time::sleep(super::super::AGAIN * 2).await;
     assert!(!waiting.is_finished());
@@ -115,7 +115,7 @@ async fn a_number_of_a_thread_is_one_turns() {
     let (one, other) = (house.open().await, house.open().await);
     let held = begin(&one, "thread", &row(1)).await;
     let beside = |number| Row { place: [8; 32], ..row(number) };
-    let overtaken = other.begin_turn("thread", &beside(1)).await.unwrap();
+    let overtaken = started(&other, "thread", &beside(1)).await;
     assert!(matches!(overtaken, Started::Overtaken));
     let next = begin(&other, "thread", &beside(2)).await;
     held.keep(&owner("k"), "said".to_owned()).await;
@@ -129,15 +129,21 @@ async fn numbers_that_two_turns_have_from_before_are_told_apart() {
     house.join().await.unwrap();
     house.0.sql("DROP INDEX turns_by_number");
     house.0.sql("DELETE FROM migrations WHERE number = 2");
-    for (place, number) in [(1, 0), (2, 4), (3, 4), (4, 7)] {
+    let twice = [("t", 1, 3), ("t", 2, 5), ("t", 3, 5), ("t", 4, 9)];
+    let once = [("u", 1, 0), ("u", 2, 4), ("u", 3, 7)];
+    for (thread, place, number) in twice.into_iter().chain(once) {
         house.0.sql(&format!(
             "INSERT INTO turns (thread, place, number, touched, turn, ended, body)
-             VALUES ('t', decode('0{place}', 'hex'), {number}, 1, 1, TRUE, '')"
+             VALUES ('{thread}', decode('0{place}', 'hex'), {number}, 1, 1, TRUE, '')"
         ));
     }
     house.join().await.unwrap();
-    let order = "SELECT string_agg(encode(place, 'hex') || number, ' ' ORDER BY number) FROM turns";
-    assert_eq!(house.0.sql(order), "011 022 033 044");
+    let order = |thread| {
+        let order = "string_agg(encode(place, 'hex') || '=' || number, ' ' ORDER BY number)";
+        house.0.sql(&format!("SELECT {order} FROM turns WHERE thread = '{thread}'"))
+    };
+    assert_eq!(order("t"), "01=3 02=4 03=5 04=6");
+    assert_eq!(order("u"), "01=0 02=4 03=7", "none has a number twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

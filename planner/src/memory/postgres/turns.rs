@@ -59,7 +59,10 @@ pub(super) async fn begin(
     match first(&db, BEGIN, &with).await {
         Ok(Some(_)) => return Ok(Begun::Here),
         Ok(None) => {}
-        // Of its place it would have been the conflict that is provided for.
+        // Mostly another turn of the thread has the number. Where the same turn is begun at two
+        // planners at once it may be its own number: `turns_by_number` is asked even where the
+        // conflict of the place is provided for. Begun again, once the thread was read again, it
+        // finds its place: `Elsewhere` or `Ended`.
         Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
             return Ok(Begun::Overtaken);
         }
