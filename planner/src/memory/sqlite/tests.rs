@@ -62,13 +62,16 @@ async fn what_is_nobodys_goes_when_it_is_opened() {
 #[tokio::test]
 async fn names_are_not_in_the_file() {
     let folder = bed();
-    keep(&folder.open().await, "ann@shop.example", "k", "{}").await;
+    // While it is open, no file of it goes.
+    let memory = folder.open().await;
+    keep(&memory, "ann@shop.example", "k", "{}").await;
     for entry in fs::read_dir(folder.0.path()).unwrap() {
         let path = entry.unwrap().path();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}", path.display());
     }
     assert_eq!(folder.holds("ann@"), 0);
+    drop(memory);
 }
 
 #[tokio::test]
