@@ -83,7 +83,7 @@ pub struct Sqlite {
     readers: Arc<Readers>,
     veil: Veil,
     reserved: Mutex<Reservations>,
-    /// Whether it only reads; set once that is written down.
+    /// Whether it only reads; set before that is written down.
     quarantined: Arc<AtomicBool>,
 }
 
@@ -409,10 +409,9 @@ impl Store for Sqlite {
     }
 
     async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
-        self.writer.write(move |batch| standing::quarantine(batch.db(), &why)).await?;
-        // What shared its commit came before it.
+        // First: it holds also where whoever asked is gone before it is written down.
         self.quarantined.store(true, Ordering::SeqCst);
-        Ok(())
+        self.writer.write(move |batch| standing::quarantine(batch.db(), &why)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use countersign_shared::tlog::key::LogKey;
 use ed25519_dalek::SigningKey;
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::*;
@@ -53,6 +54,18 @@ async fn an_edited_leaf_is_noticed_at_the_next_start() {
     drop(db);
     let error = Sqlite::open(&dir.path().join("executor.db"), None, key()).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_is_sealed_any_more_where_whoever_noticed_hung_up() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let why = Quarantine { why: "went back".into(), since: Timestamp::UNIX_EPOCH, seen: 7 };
+    // Asked once, and dropped.
+    let _gone = store.quarantine(why).now_or_never();
+    let state = lifecycle(&[proposed(1, "i1", "o1")]);
+    let sealed = store.seal(refused(state, 1).2, None).await;
+    assert_eq!(sealed, Err(StoreError::Quarantined));
 }
 
 #[tokio::test]
