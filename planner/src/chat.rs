@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::ChatConfig;
 use crate::conversation::turn::Engine;
 use crate::memory::Memory;
+use crate::metrics::Metrics;
 
 mod agui;
 mod aside;
@@ -39,6 +40,7 @@ mod pace;
 mod sse;
 mod tape;
 mod thread;
+mod tls;
 mod turn;
 
 #[cfg(test)]
@@ -46,6 +48,7 @@ mod tests;
 
 use frontend::Frontends;
 use thread::Threads;
+use tls::Tls;
 
 /// Turns under way at once; further ones are told to come back.
 const MAX_TURNS: usize = 2_048;
@@ -54,26 +57,20 @@ const MAX_TURNS: usize = 2_048;
 pub struct Opened {
     config: ChatConfig,
     frontends: Frontends,
-    tls: Option<listen::Tls>,
+    tls: Option<Tls>,
     /// Turns at once.
     room: usize,
 }
 
 impl Opened {
-    /// Reads keys and certificates.
+    /// Reads keys and certificates. `metrics` is told when the certificate ends.
     ///
     /// # Errors
     /// When one cannot be read, with what to do about it.
-    pub fn of(config: ChatConfig) -> anyhow::Result<Self> {
+    pub fn of(config: ChatConfig, metrics: &Metrics) -> anyhow::Result<Self> {
         let frontends = Frontends::open(&config.frontends)?;
-        let tls = config.tls.as_ref().map(listen::Tls::open).transpose()?;
+        let tls = config.tls.clone().map(|files| Tls::open(files, metrics.clone())).transpose()?;
         Ok(Self { config, frontends, tls, room: MAX_TURNS })
-    }
-
-    /// When its own certificate runs out, where it has one: what is read here is shown as long
-    /// as the process lives.
-    pub(crate) fn certificate_end(&self) -> Option<i64> {
-        self.tls.as_ref().map(|tls| tls.end)
     }
 }
 

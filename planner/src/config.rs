@@ -293,7 +293,7 @@ pub struct ChatConfig {
     pub frontends: Vec<FrontendConfig>,
 }
 
-/// PEM files of an HTTPS server.
+/// PEM files of an HTTPS server, read again every minute.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerCertificate {

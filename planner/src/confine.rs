@@ -62,7 +62,10 @@ impl Needs {
             Some(&config.tls.ca),
             config.tls.crl.as_ref(),
         ];
-        read.extend(tls.into_iter().flatten().filter_map(|path| path.parent()).map(Path::to_owned));
+        let chat = config.chat.as_ref().and_then(|chat| chat.tls.as_ref());
+        let chat = chat.into_iter().flat_map(|chat| [&chat.cert, &chat.key]);
+        let tls = tls.into_iter().flatten().chain(chat);
+        read.extend(tls.filter_map(|path| path.parent()).map(Path::to_owned));
         let mut ports: Vec<u16> = port(&config.executor.address).into_iter().chain([DNS]).collect();
         for server in config.model.servers() {
             read.extend(AUTHORITIES.iter().map(PathBuf::from));
@@ -138,6 +141,21 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn certificates_are_read_again_also_those_of_the_chat() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("planner.yaml");
+        let yaml = "listen: a\nadmin: a\ntls: { cert: own/a, key: own/a, ca: own/a }\ncallers: []\n\
+            executor: { address: a, id: \"spiffe://shop.example/executor\" }\n\
+            chat:\n  listen: a\n  tls: { cert: shown/a, key: hidden/a }\n  frontends:\n    - name: web\n      keys: keys\n\
+            \x20     subject: { token: X-Subject-Token }\n      conversation: X-Chat\n";
+        std::fs::write(&file, yaml).unwrap();
+        let needs = Needs::of(&Config::load(&file).unwrap(), None);
+        for read in ["own", "shown", "hidden"] {
+            assert!(needs.read.contains(&folder.path().join(read)), "{read}: {needs:?}");
+        }
+    }
 
     /// In a thread of its own: the restriction ends with it.
     #[test]

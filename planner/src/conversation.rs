@@ -153,6 +153,9 @@ pub struct Conversation {
     /// When its last turn here ended.
     #[serde(skip)]
     ended: Option<Instant>,
+    /// Whether a turn of it is under way here; still so at the next one where it broke off.
+    #[serde(skip)]
+    in_turn: bool,
 }
 
 impl Conversation {

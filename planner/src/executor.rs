@@ -31,9 +31,13 @@ const EXECUTE_PATIENCE: Duration = Duration::from_secs(60);
 /// What a planner may ask of an executor.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// The tools of the subject, and the key that they are kept under. Fails where the token
-    /// does not verify, so every turn starts with it.
-    async fn list_tools(&self, token: &str) -> Result<ListToolsResponse, CallError>;
+    /// The tools of the subject, the key that they are kept under, and, where a conversation is
+    /// named, who has it. Fails where the token does not verify, so every turn starts with it.
+    async fn list_tools(
+        &self,
+        token: &str,
+        conversation_id: &str,
+    ) -> Result<ListToolsResponse, CallError>;
     /// Which of these keys are erased.
     async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError>;
     /// Dry run.
@@ -147,25 +151,31 @@ impl GrpcExecutor {
 
     /// Whether it can be reached now: any answer counts, also a refusal.
     pub async fn reachable(&self) -> bool {
-        let asked = self.list_tools("").await;
+        let asked = self.list_tools("", "").await;
         !matches!(asked, Err(CallError::Unreachable(_) | CallError::Lost(_)))
     }
 }
 
 #[async_trait]
 impl Executor for GrpcExecutor {
-    /// The history is looked at meanwhile: the newest checkpoint goes with both calls, so an
-    /// executor that went back hears of it too, and what it lists counts only once it did not.
-    async fn list_tools(&self, token: &str) -> Result<ListToolsResponse, CallError> {
+    /// Its history is looked at, too: the newest checkpoint goes with the call, so an executor
+    /// that went back hears of it, and what it lists counts only once it did not.
+    async fn list_tools(
+        &self,
+        token: &str,
+        conversation_id: &str,
+    ) -> Result<ListToolsResponse, CallError> {
         self.history.trusted()?;
-        let request = ListToolsRequest { subject_token: token.to_owned() };
+        let request = ListToolsRequest {
+            subject_token: token.to_owned(),
+            conversation_id: conversation_id.to_owned(),
+        };
         let listed = asked("Executor/ListTools", || async {
             self.client.clone().list_tools(timed(request.clone(), ADVISORY_PATIENCE)).await
         });
-        let (listed, looked) = tokio::join!(listed, self.history.look());
-        let listed = listed.map_err(|s| CallError::from_status(&s))?;
-        looked?;
-        Ok(listed.into_inner())
+        let listed = listed.await.map_err(|s| CallError::from_status(&s))?.into_inner();
+        self.history.look(listed.checkpoint.as_deref()).await?;
+        Ok(listed)
     }
 
     async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError> {

@@ -9,6 +9,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::merkle::Hash;
+use tokio::task::{JoinError, spawn_blocking};
 use tonic::service::interceptor::InterceptedService;
 
 use crate::call::{asked, timed};
@@ -45,13 +46,27 @@ impl History {
     /// Looks whether the executor's newest checkpoint extends what is kept, here and by the other
     /// planners: an executor that went back is caught by whoever asks it next.
     ///
+    /// `shown` is what it showed by itself, empty while its log is; otherwise it is asked.
+    ///
     /// # Errors
     /// When it does not, or cannot be had.
-    pub async fn look(&self) -> Result<(), CallError> {
+    pub async fn look(&self, shown: Option<&str>) -> Result<(), CallError> {
         if !self.keep.is_kept() {
             return Ok(());
         }
         self.learn().await?;
+        let note = match shown {
+            Some(note) => note.to_owned(),
+            None => self.newest().await?,
+        };
+        if note.is_empty() {
+            return self.keep.emptied().map_err(distrusted);
+        }
+        self.believe(note.as_bytes()).await
+    }
+
+    /// The executor's newest checkpoint, empty while its log is.
+    async fn newest(&self) -> Result<String, CallError> {
         let call = || async {
             let request = timed(GetCheckpointRequest {}, PATIENCE);
             self.audit.clone().get_checkpoint(request).await
@@ -60,9 +75,9 @@ impl History {
             .await
             .map_err(|status| CallError::from_status(&status))
         {
-            Ok(answer) => self.believe(answer.into_inner().checkpoint.as_bytes()).await,
+            Ok(answer) => Ok(answer.into_inner().checkpoint),
             Err(CallError::Refused(refusal)) if refusal.code == Code::NotFound.name() => {
-                self.keep.emptied().map_err(distrusted)
+                Ok(String::new())
             }
             Err(error) => Err(error),
         }
@@ -125,7 +140,11 @@ impl History {
         if let Some(question) = self.keep.weigh(note).map_err(distrusted)? {
             let proof =
                 if question.needs_a_proof() { self.ask(&question).await? } else { Vec::new() };
-            self.keep.settle(&question, &proof).map_err(distrusted)?;
+            let keep = self.keep.clone();
+            // Writes to the disk: this thread serves others meanwhile.
+            let settled = spawn_blocking(move || keep.settle(&question, &proof)).await;
+            let stopped = |error: JoinError| CallError::Lost(error.to_string());
+            settled.map_err(stopped)?.map_err(distrusted)?;
         }
         if self.keep.newest_size() > before {
             self.show().await;

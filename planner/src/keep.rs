@@ -301,6 +301,8 @@ impl Folder {
     fn believe(&self, seen: &Seen) {
         let checkpoint = seen.checkpoint();
         let newer = |known: &Newest| checkpoint.size() > known.checkpoint.size();
+        // Also where whoever asked has left while it was written.
+        let alone = self.writing.lock();
         if self.newest.read().as_ref().is_none_or(newer) {
             let mut note = seen.note().only_by(&self.log);
             let time = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
@@ -310,6 +312,7 @@ impl Folder {
                 tracing::error!(%error, "the newest checkpoint was not kept");
             }
         }
+        drop(alone);
         let mut proved = self.proved.lock();
         proved.truncate(REMEMBERED - 1);
         proved.push_front(checkpoint.clone());

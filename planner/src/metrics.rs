@@ -53,7 +53,7 @@ impl Metrics {
     }
 
     /// In the text format of OpenMetrics.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.text()
     }
 

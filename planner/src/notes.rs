@@ -71,8 +71,12 @@ impl Model for Noted<dyn Model> {
 
 #[async_trait]
 impl Executor for Noted<dyn Executor> {
-    async fn list_tools(&self, token: &str) -> Result<ListToolsResponse, CallError> {
-        self.inner.list_tools(token).await
+    async fn list_tools(
+        &self,
+        token: &str,
+        conversation_id: &str,
+    ) -> Result<ListToolsResponse, CallError> {
+        self.inner.list_tools(token, conversation_id).await
     }
 
     async fn erased(&self, kept_under: Vec<String>) -> Result<Vec<String>, CallError> {

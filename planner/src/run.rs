@@ -96,15 +96,13 @@ impl Opened {
     /// # Errors
     /// What cannot be used, with what to do about it.
     pub fn of(config: &Config) -> anyhow::Result<Self> {
-        let chat = config.chat.clone().map(chat::Opened::of).transpose()?;
+        let metrics = Metrics::default();
+        let chat = config.chat.clone();
+        let chat = chat.map(|chat| chat::Opened::of(chat, &metrics)).transpose()?;
         let keep = keep(config)?;
         let memory = memory(config)?;
         let knowledge = config.knowledge.as_ref().map(Knowledge::open).transpose()?;
         let knowledge = knowledge.unwrap_or_default();
-        let metrics = Metrics::default();
-        if let Some(end) = chat.as_ref().and_then(chat::Opened::certificate_end) {
-            metrics.chat_ends(end);
-        }
         let model = model(config, &memory, &metrics)?;
         Ok(Self { model, keep, memory, knowledge, chat, metrics })
     }

@@ -13,6 +13,7 @@ mod material;
 
 mod contents;
 mod ends;
+mod shown;
 mod verify;
 
 mod listener;
@@ -25,10 +26,11 @@ pub use crate::spiffe::{IdentityError, SpiffeId, SpiffePattern};
 pub use channel::Channel;
 pub use connect::{AddressError, channel, connect};
 pub use contents::optional;
-pub use ends::{Ends, certificates_end};
+pub use ends::Ends;
 pub use listener::{AcceptLimits, Incoming, PeerIdentity, PeerStream, accept, bind};
 pub use material::{Material, MaterialError, MaterialFiles};
 pub use serve::{ConnectionLimits, StopSignal, serve_until, server};
+pub use shown::Shown;
 
 #[cfg(test)]
 mod tests;

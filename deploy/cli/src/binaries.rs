@@ -29,7 +29,7 @@ pub(crate) fn find(names: &[&str]) -> anyhow::Result<Binaries> {
     let own = env::current_exe().context("cannot tell where this program is")?;
     // Asked before building: a program that was replaced while it runs no longer knows its place.
     let beside = own.parent().context("this program lies in no folder")?.to_owned();
-    let command = command(names, beside.file_name() == Some(OsStr::new("release")));
+    let command = command(names, beside.file_name().and_then(OsStr::to_str).unwrap_or_default());
     if let Some(cargo) = env::var_os("CARGO") {
         build(&cargo, names, &command)?;
     }
@@ -54,11 +54,17 @@ fn build(cargo: &OsStr, names: &[&str], command: &[&str]) -> anyhow::Result<()> 
 
 /// This program is among them although it runs: what all of them use is then built once, in the one
 /// way in which `cargo run` has built it already.
-fn command<'a>(names: &[&'a str], release: bool) -> Vec<&'a str> {
+///
+/// `folder` is where cargo puts them, which it names after the profile.
+fn command<'a>(names: &[&'a str], folder: &'a str) -> Vec<&'a str> {
     let names = ["countersign"].into_iter().chain(names.iter().copied());
     let bins = names.flat_map(|name| ["--bin", name]);
-    let release = release.then_some("--release");
-    ["cargo", "build", "--workspace"].into_iter().chain(release).chain(bins).collect()
+    let profile = match folder {
+        "release" => vec!["--release"],
+        "dist" => vec!["--profile", "dist"],
+        _ => vec![],
+    };
+    ["cargo", "build", "--workspace"].into_iter().chain(profile).chain(bins).collect()
 }
 
 #[cfg(test)]
@@ -67,11 +73,14 @@ mod tests {
 
     #[test]
     fn the_command_that_is_named_builds_all_of_them() {
-        let line = command(&["executor", "sandbox"], true).join(" ");
+        let line = command(&["executor", "sandbox"], "release").join(" ");
         assert_eq!(
             line,
             "cargo build --workspace --release --bin countersign --bin executor --bin sandbox"
         );
-        assert!(!command(&["executor"], false).contains(&"--release"));
+        let line = |folder| command(&["executor"], folder).join(" ");
+        assert_eq!(line("debug"), "cargo build --workspace --bin countersign --bin executor");
+        let shipped = "cargo build --workspace --profile dist --bin countersign --bin executor";
+        assert_eq!(line("dist"), shipped);
     }
 }

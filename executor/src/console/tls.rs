@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::serve::Listener;
-use countersign_shared::mtls::{certificates_end, optional};
+use countersign_shared::mtls::{Shown, optional};
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
 use tokio::net::{TcpListener, TcpStream};
@@ -163,14 +162,7 @@ async fn handshake(
 
 /// What the files hold now, and when the certificate ends.
 fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<(Arc<ServerConfig>, i64)> {
-    let wrong = |file: &std::path::Path| format!("`tls`: {}", file.display());
-    let chain = CertificateDer::pem_file_iter(&files.cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| wrong(&files.cert))?;
-    // Its own: of the others, browsers find one that lasts.
-    let end =
-        certificates_end(chain.get(..1).unwrap_or_default()).with_context(|| wrong(&files.cert))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| wrong(&files.key))?;
+    let Shown { chain, key, end } = Shown::read(&files.cert, &files.key).context("`tls`")?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider);
     let builder = match clients {

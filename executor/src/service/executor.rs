@@ -68,6 +68,39 @@ impl ExecutorService {
         Ok(caller)
     }
 
+    /// Who has a conversation, or what was handed over.
+    async fn stands(
+        &self,
+        caller: &Caller,
+        wire: v1::GetHandoverRequest,
+    ) -> Result<v1::GetHandoverResponse, Status> {
+        let request =
+            self.request(caller, &wire.subject_token, vec![], &wire.conversation_id).await?;
+        let matter = if wire.receipt_id.is_empty() {
+            let open = self.desk.open_of(&request.subject, &wire.conversation_id).await?;
+            let Some(open) = open else { return Ok(v1::GetHandoverResponse::default()) };
+            open
+        } else {
+            let id = wire.receipt_id.parse().map_err(|_| {
+                Refusal::new(Code::NotFound, "no such matter of this subject").into_status()
+            })?;
+            self.desk.handed_over(&request.subject, &id).await?
+        };
+        let (mut note, mut closed_by_receipt_id) = (String::new(), String::new());
+        if let Some(id) = &matter.closed_by {
+            let closing = opened(&receipt(&self.desk, &request.subject, id).await?)?;
+            let word = closing.grants.into_iter().rfind(|grant| grant.kind == FINISHED);
+            note = word.map(|word| word.reason).unwrap_or_default();
+            closed_by_receipt_id = id.to_string();
+        }
+        Ok(v1::GetHandoverResponse {
+            taken: matter.taken_by.is_some(),
+            closed_by_receipt_id,
+            note,
+            receipt_id: matter.case.receipt.to_string(),
+        })
+    }
+
     /// An action, with its receipt and the proof of it for whoever keeps them.
     async fn kept(&self, step: &Step) -> Result<v1::Action, Status> {
         let Some(told) = told(&self.desk, step).await? else { return Ok(under_way(step)) };
@@ -192,8 +225,8 @@ impl Executor for ExecutorService {
         request: Request<v1::ListToolsRequest>,
     ) -> Result<Response<v1::ListToolsResponse>, Status> {
         let caller = self.caller(&request).await?;
-        let request =
-            self.request(&caller, &request.into_inner().subject_token, vec![], "").await?;
+        let wire = request.into_inner();
+        let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
         // Only tools whose backend this tenant has.
         let usable = |c: &&Arc<Contract>| {
             c.listed
@@ -202,7 +235,24 @@ impl Executor for ExecutorService {
         };
         let tools = self.desk.pipeline.catalog.tools.values().filter(usable).map(|c| tool(c));
         let kept_under = self.kept_under(&Person::of(&request.subject)).await?;
-        Ok(Response::new(v1::ListToolsResponse { tools: tools.collect(), kept_under }))
+        let asked = v1::GetHandoverRequest {
+            subject_token: wire.subject_token,
+            conversation_id: wire.conversation_id,
+            receipt_id: String::new(),
+        };
+        let handover = if asked.conversation_id.is_empty() {
+            None
+        } else {
+            Some(self.stands(&caller, asked).await?)
+        };
+        let checkpoint = self.desk.pipeline.store.checkpoint().await;
+        let checkpoint = checkpoint.map_err(|e| audit::failed(&e))?;
+        Ok(Response::new(v1::ListToolsResponse {
+            tools: tools.collect(),
+            kept_under,
+            handover,
+            checkpoint: Some(checkpoint),
+        }))
     }
 
     async fn list_erased(
@@ -356,34 +406,7 @@ impl Executor for ExecutorService {
         request: Request<v1::GetHandoverRequest>,
     ) -> Result<Response<v1::GetHandoverResponse>, Status> {
         let caller = self.caller(&request).await?;
-        let wire = request.into_inner();
-        let request =
-            self.request(&caller, &wire.subject_token, vec![], &wire.conversation_id).await?;
-        let matter = if wire.receipt_id.is_empty() {
-            let open = self.desk.open_of(&request.subject, &wire.conversation_id).await?;
-            let Some(open) = open else {
-                return Ok(Response::new(v1::GetHandoverResponse::default()));
-            };
-            open
-        } else {
-            let id = wire.receipt_id.parse().map_err(|_| {
-                Refusal::new(Code::NotFound, "no such matter of this subject").into_status()
-            })?;
-            self.desk.handed_over(&request.subject, &id).await?
-        };
-        let (mut note, mut closed_by_receipt_id) = (String::new(), String::new());
-        if let Some(id) = &matter.closed_by {
-            let closing = opened(&receipt(&self.desk, &request.subject, id).await?)?;
-            let word = closing.grants.into_iter().rfind(|grant| grant.kind == FINISHED);
-            note = word.map(|word| word.reason).unwrap_or_default();
-            closed_by_receipt_id = id.to_string();
-        }
-        let answer = v1::GetHandoverResponse {
-            taken: matter.taken_by.is_some(),
-            closed_by_receipt_id,
-            note,
-            receipt_id: matter.case.receipt.to_string(),
-        };
+        let answer = self.stands(&caller, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 

@@ -4,23 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
-use countersign_shared::mtls::certificates_end;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, interval_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::ServerCertificate;
+use super::tls::{STANDS, Tls};
 
 /// For a handshake, and for the headers of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,55 +29,35 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A silent HTTP/2 connection is asked for a sign of life this often.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
-/// A certificate, ready to be shown.
-pub(super) struct Tls {
-    acceptor: TlsAcceptor,
-    /// When it runs out, in seconds since 1970.
-    pub(super) end: i64,
-}
-
-impl Tls {
-    pub(super) fn open(files: &ServerCertificate) -> anyhow::Result<Self> {
-        let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
-            .and_then(Iterator::collect)
-            .with_context(|| format!("{} is no PEM certificate", files.cert.display()))?;
-        // Its own: of the others, clients find one that lasts.
-        let end = certificates_end(chain.get(..1).unwrap_or_default())
-            .with_context(|| format!("{} is no PEM certificate", files.cert.display()))?;
-        let key = PrivateKeyDer::from_pem_file(&files.key)
-            .with_context(|| format!("{} is no PEM key", files.key.display()))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), end })
-    }
-}
-
 /// Serves the router until told to stop.
 pub(super) async fn run(
     listener: TcpListener,
-    tls: Option<Tls>,
+    mut tls: Option<Tls>,
     router: Router,
     stop: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let under_way = Arc::new(GracefulShutdown::new());
-    let acceptor = tls.map(|tls| tls.acceptor);
+    // Also where nobody comes: it is told when what is in use ends.
+    let mut again = interval_at(Instant::now() + STANDS, STANDS);
     loop {
         let place = Arc::clone(&room).acquire_owned();
         let next = async { (place.await, listener.accept().await) };
         let (place, accepted) = tokio::select! {
             next = next => next,
+            _ = again.tick() => {
+                if let Some(tls) = &mut tls {
+                    tls.renew();
+                }
+                continue;
+            }
             () = stop.cancelled() => break,
         };
         match (place, accepted) {
             (Ok(place), Ok((stream, _from))) => {
                 let served = served(
                     stream,
-                    acceptor.clone(),
+                    tls.as_ref().map(Tls::acceptor),
                     router.clone(),
                     (Arc::clone(&under_way), place),
                 );

@@ -20,6 +20,7 @@ use crate::knowledge::Knowledge;
 use crate::memory::Memory;
 use crate::memory::cluster::Cluster;
 use crate::memory::conformance::joined;
+use crate::metrics::Metrics;
 use crate::model::offline::Offline;
 use crate::reply;
 
@@ -78,7 +79,8 @@ impl Face {
             Limits::default(),
             (memory.clone(), Knowledge::default()),
         );
-        let mut chat = Opened::of(Config::load(&file).unwrap().chat.unwrap()).unwrap();
+        let mut chat =
+            Opened::of(Config::load(&file).unwrap().chat.unwrap(), &Metrics::default()).unwrap();
         chat.room = room;
         let address = serve(chat, Arc::new(engine), TaskTracker::new(), memory, Default::default())
             .await

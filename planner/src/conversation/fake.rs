@@ -255,14 +255,24 @@ pub(crate) fn sealed(outcome: Outcome, said: &str) -> Action {
 
 #[async_trait]
 impl Executor for FakeExecutor {
-    async fn list_tools(&self, _token: &str) -> Result<ListToolsResponse, CallError> {
+    async fn list_tools(
+        &self,
+        token: &str,
+        conversation_id: &str,
+    ) -> Result<ListToolsResponse, CallError> {
+        let stands = self.handover(token, conversation_id, "").await.ok();
         let mut shop = self.shop.lock();
         shop.listed += 1;
         match shop.list_script.pop_front() {
             Some(error) => Err(error),
             None => {
                 let kept_under = shop.kept_under.clone();
-                Ok(ListToolsResponse { tools: self.tools.clone(), kept_under })
+                Ok(ListToolsResponse {
+                    tools: self.tools.clone(),
+                    kept_under,
+                    handover: stands.filter(|_| !conversation_id.is_empty()),
+                    checkpoint: None,
+                })
             }
         }
     }

@@ -73,7 +73,7 @@ impl Engine {
             }
         }
         match known.filter(|known| conversation.is_as_it_was(known.asked)) {
-            Some(known) => known.answer,
+            Some(known) => Ok(known.answer),
             None => self.executor.handover(token, name, "").await,
         }
     }

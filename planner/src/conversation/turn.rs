@@ -59,7 +59,7 @@ pub struct Verified {
 /// Who had a conversation, and when that was asked.
 pub(super) struct Stands {
     pub(super) asked: Instant,
-    pub(super) answer: Result<GetHandoverResponse, CallError>,
+    pub(super) answer: GetHandoverResponse,
 }
 
 /// What a frontend keeps of a turn by itself.
@@ -140,22 +140,18 @@ impl Engine {
         }
     }
 
-    /// Asks the executor whether it knows the subject, and what they may use; and, meanwhile, who
-    /// has the conversation. Where other planners may be in a turn of it, that is asked once it
+    /// Asks the executor whether it knows the subject, what they may use and who has the
+    /// conversation. Where other planners may be in a turn of it, that is asked once it
     /// is in none of theirs.
     ///
     /// # Errors
     /// What it said, or that it cannot be asked.
     pub async fn verify(&self, token: &str, conversation: &str) -> Result<Verified, CallError> {
-        let stands = async {
-            if self.memory.is_shared() {
-                return None;
-            }
-            let asked = Instant::now();
-            Some(Stands { asked, answer: self.executor.handover(token, conversation, "").await })
-        };
-        let (listed, stands) = tokio::join!(self.executor.list_tools(token), stands);
-        let ListToolsResponse { tools, kept_under } = listed?;
+        let (asked, conversation) =
+            (Instant::now(), if self.memory.is_shared() { "" } else { conversation });
+        let ListToolsResponse { tools, kept_under, handover, .. } =
+            self.executor.list_tools(token, conversation).await?;
+        let stands = handover.map(|answer| Stands { asked, answer });
         Ok(Verified { toolbox: self.toolboxes.of(tools), kept_under, stands })
     }
 
@@ -224,6 +220,7 @@ impl Engine {
             Ok(free) => (free, stands),
             Err(_in_a_turn) => (conversation.lock_owned().await, None),
         };
+        let stands = stands.filter(|_| !conversation.in_turn);
         let held = match conversation.take(&self.memory, &key).await {
             Ok(held) => held,
             Err(NotTaken::Unread) => {
@@ -236,6 +233,7 @@ impl Engine {
         let purse = purse(&request.subject_token, &request.conversation_id);
         let names = [&*key, also.map_or("", Also::name), &*account(&purse)];
         conversation.is_of(&kept_under);
+        conversation.in_turn = true;
         self.memory.belongs(&kept_under, &names).await;
         let ending = self.answer(request, (&toolbox, stands), &mut conversation, events).await;
         for kept_under in &conversation.kept_under {
@@ -243,6 +241,7 @@ impl Engine {
         }
         let (turn, card) = told(ending);
         conversation.ended = Some(Instant::now());
+        conversation.in_turn = false;
         let owners = conversation.kept_under.clone();
         let kept_also = async {
             if let Some(also) = also {

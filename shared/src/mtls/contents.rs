@@ -193,14 +193,17 @@ pub fn optional(
     Ok(Arc::new(AnyWorkload { trust: Arc::new(trust), required: false }))
 }
 
-fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, MaterialError> {
+pub(super) fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, MaterialError> {
     let path = path.as_ref();
     std::fs::read(path).map_err(|error| MaterialError::Read { path: path.to_owned(), error })
 }
 
 /// PEM errors can quote a line of the file, which may be a misplaced key: they are dropped here
 /// (NO SECRET LEAVES).
-fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
+pub(super) fn certificates(
+    pem: &[u8],
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
     let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     match found {
         Ok(chain) if !chain.is_empty() => Ok(chain),

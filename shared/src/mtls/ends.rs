@@ -19,7 +19,7 @@ pub struct Ends {
 
 /// When the first of these certificates ends, in seconds since 1970; `None` where there is none
 /// or one cannot be read.
-pub fn certificates_end(all: &[CertificateDer<'_>]) -> Option<i64> {
+pub(super) fn certificates_end(all: &[CertificateDer<'_>]) -> Option<i64> {
     let end = |der: &CertificateDer<'_>| {
         let (_, read) = parse_x509_certificate(der).ok()?;
         Some(read.validity().not_after.timestamp())

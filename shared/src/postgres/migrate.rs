@@ -41,9 +41,13 @@ async fn prepare(db: &Database) -> Result<(), Unavailable> {
     let made = client.batch_execute(TABLE).await;
     match made {
         Err(error)
-            if [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE]
-                .iter()
-                .any(|code| error.code() == Some(code)) =>
+            if [
+                SqlState::UNIQUE_VIOLATION,
+                SqlState::DUPLICATE_TABLE,
+                SqlState::DUPLICATE_OBJECT,
+            ]
+            .iter()
+            .any(|code| error.code() == Some(code)) =>
         {
             let found = first(&client, exists, &[]).await?;
             found.ok_or_else(|| Unavailable::because(said(&error)))?;

@@ -157,7 +157,7 @@ async fn bad_input_in_ids_and_tokens() {
         let request =
             v1::WatchActionRequest { subject_token: token.clone(), action_id: bad.clone() };
         answers.push(("watched", desk.client.watch_action(request).await.map(drop).unwrap_err()));
-        let request = v1::ListToolsRequest { subject_token: bad.clone() };
+        let request = v1::ListToolsRequest { subject_token: bad.clone(), ..Default::default() };
         answers.push(("token", desk.client.list_tools(request).await.unwrap_err()));
         let request = v1::ProposeRequest {
             subject_token: token.clone(),

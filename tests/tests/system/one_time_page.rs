@@ -77,7 +77,8 @@ async fn one_time_page_takes_the_customers_yes_once_and_no_one_elses() {
     // Nothing that the planner may ask for has the link, nor has a file of the executor.
     let waits = standing(&mut desk, &proposal).await;
     assert_eq!(waits.needs, [i32::from(v1::GrantKind::Customer)]);
-    let tools = v1::ListToolsRequest { subject_token: desk.who.token.clone() };
+    let tools =
+        v1::ListToolsRequest { subject_token: desk.who.token.clone(), ..Default::default() };
     let tools = desk.client.list_tools(tools).await.unwrap();
     let refused = desk.execute(&proposal, "").await;
     let seen = format!("{proposal:?} {waits:?} {tools:?} {refused:?}");

@@ -26,7 +26,8 @@ async fn propose(
 }
 
 async fn tools(desk: &mut Desk<'_>) -> BTreeSet<String> {
-    let request = v1::ListToolsRequest { subject_token: desk.who.token.clone() };
+    let request =
+        v1::ListToolsRequest { subject_token: desk.who.token.clone(), ..Default::default() };
     let tools = desk.client.list_tools(request).await.unwrap().into_inner().tools;
     tools.into_iter().map(|tool| tool.name).collect()
 }

@@ -38,7 +38,7 @@ async fn told_at_metrics_is_what_operators_are_warned_by() {
         assert_eq!(end("revocations"), None);
     }
     let mut stranger = ExecutorClient::new(pair.channel(Role::Auditor));
-    let request = ListToolsRequest { subject_token: pair.customer(1).token };
+    let request = ListToolsRequest { subject_token: pair.customer(1).token, ..Default::default() };
     assert_eq!(refusal(stranger.list_tools(request).await).code, "CALLER_NOT_ALLOWED");
     assert_eq!(value(&pair.metrics().0, away), Some(1));
 

@@ -1,6 +1,10 @@
 //! A conversation that a person has.
 
+use async_trait::async_trait;
+use tokio::time::timeout;
+
 use super::*;
+use crate::model::{Decided, Model, Unusable, View};
 
 #[tokio::test]
 async fn a_person_who_has_it_is_left_to_it_and_hands_it_back_with_a_note() {
@@ -98,6 +102,36 @@ async fn who_had_it_before_another_turn_of_it_ended_is_asked_again() {
     let mut talk = Talk::offline(&executor);
     let before = talk.verified().await;
     talk.say("where is order #1001?").await;
+    executor.shop.lock().handover = GetHandoverResponse {
+        taken: true,
+        receipt_id: "rcp_9".to_owned(),
+        ..GetHandoverResponse::default()
+    };
+    let held = talk.send_as(before, "cancel order #1001", String::new()).await;
+    assert_eq!(held.reply, reply::WITH_A_COLLEAGUE);
+}
+
+/// Never answers.
+struct Silent;
+
+#[async_trait]
+impl Model for Silent {
+    async fn decide(&self, _view: &View<'_>) -> Result<Decided, Unusable> {
+        std::future::pending().await
+    }
+
+    fn name(&self) -> &str {
+        "silent"
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_had_it_before_a_turn_that_nobody_waited_for_broke_off_is_asked_again() {
+    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
+    let mut talk = Talk::with(&executor, Arc::new(Silent));
+    let before = talk.verified().await;
+    let breaks_off = timeout(Duration::from_secs(1), talk.say("where is order #1001?"));
+    assert!(breaks_off.await.is_err());
     executor.shop.lock().handover = GetHandoverResponse {
         taken: true,
         receipt_id: "rcp_9".to_owned(),

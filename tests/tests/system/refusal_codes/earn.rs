@@ -125,7 +125,8 @@ pub async fn match_failed(pair: &Pair) -> Answer {
 
 pub async fn caller_not_allowed(pair: &Pair) -> Answer {
     let mut auditor = ExecutorClient::new(pair.channel(Role::Auditor));
-    let request = v1::ListToolsRequest { subject_token: pair.customer(1).token };
+    let request =
+        v1::ListToolsRequest { subject_token: pair.customer(1).token, ..Default::default() };
     refused(auditor.list_tools(request).await)
 }
 

@@ -45,7 +45,11 @@ async fn every_rpc(to: &Deployment, heard: &Heard, role: Role) {
     let mut executor = ExecutorClient::new(channel());
     for subject_token in [String::new(), "no.token.here".to_owned(), to.customer.token.clone()] {
         let token = || subject_token.clone();
-        heard.rpc(executor.list_tools(v1::ListToolsRequest { subject_token: token() }).await);
+        heard.rpc(
+            executor
+                .list_tools(v1::ListToolsRequest { subject_token: token(), ..Default::default() })
+                .await,
+        );
         let propose = v1::ProposeRequest { subject_token: token(), ..Default::default() };
         heard.rpc(executor.propose(propose).await);
         let execute = v1::ExecuteRequest { subject_token: token(), ..Default::default() };

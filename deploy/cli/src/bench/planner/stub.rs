@@ -139,7 +139,12 @@ impl Executor for Desk {
             }
         };
         let tools = vec![self.0.timed(tool).await];
-        Ok(Response::new(v1::ListToolsResponse { tools, kept_under: String::new() }))
+        Ok(Response::new(v1::ListToolsResponse {
+            tools,
+            handover: Some(v1::GetHandoverResponse::default()),
+            checkpoint: Some(String::new()),
+            ..v1::ListToolsResponse::default()
+        }))
     }
 
     async fn execute(

@@ -1,0 +1,100 @@
+//! What chat frontends are shown: the newest certificate that could be used, read again while
+//! the process runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_shared::mtls::Shown;
+use rustls::ServerConfig;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::ServerCertificate;
+use crate::metrics::Metrics;
+
+/// How long what was read from the files stands.
+pub(super) const STANDS: Duration = Duration::from_secs(60);
+
+/// A certificate, ready to be shown.
+pub(super) struct Tls {
+    files: ServerCertificate,
+    /// Where it is told when the certificate ends.
+    told: Metrics,
+    config: Arc<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// Files that cannot be used, by name.
+    pub(super) fn open(files: ServerCertificate, told: Metrics) -> anyhow::Result<Self> {
+        let (config, end) = read(&files)?;
+        told.chat_ends(end);
+        Ok(Self { files, told, config })
+    }
+
+    /// Reads the files again; what cannot be used changes nothing.
+    pub(super) fn renew(&mut self) {
+        match read(&self.files) {
+            Ok((config, end)) => {
+                self.config = config;
+                self.told.chat_ends(end);
+            }
+            Err(error) => tracing::warn!(%error, "the chat keeps its old certificate"),
+        }
+    }
+
+    /// For one connection.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
+/// What the files hold now, and when the certificate ends.
+fn read(files: &ServerCertificate) -> anyhow::Result<(Arc<ServerConfig>, i64)> {
+    let Shown { chain, key, end } = Shown::read(&files.cert, &files.key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok((Arc::new(config), end))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_new_certificate_is_shown_and_a_broken_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let files =
+            ServerCertificate { cert: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
+        let issue = |year| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut wanted = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+            wanted.not_after = rcgen::date_time_ymd(year, 1, 1);
+            std::fs::write(&files.cert, wanted.self_signed(&key).unwrap().pem()).unwrap();
+            std::fs::write(&files.key, key.serialize_pem()).unwrap();
+        };
+        let metrics = Metrics::default();
+        let ends = |at: i64| {
+            let line = format!("countersign_tls_end_timestamp_seconds{{of=\"chat\"}} {at}");
+            metrics.text().lines().any(|told| told == line)
+        };
+        issue(2030);
+        let mut tls = Tls::open(files.clone(), metrics.clone()).unwrap();
+        assert!(ends(1_893_456_000), "{}", metrics.text());
+        let first = Arc::clone(&tls.config);
+        issue(2040);
+        tls.renew();
+        assert!(ends(2_208_988_800) && !Arc::ptr_eq(&first, &tls.config), "{}", metrics.text());
+        let second = Arc::clone(&tls.config);
+        std::fs::write(&files.cert, "nothing").unwrap();
+        tls.renew();
+        assert!(ends(2_208_988_800) && Arc::ptr_eq(&second, &tls.config), "{}", metrics.text());
+    }
+}
