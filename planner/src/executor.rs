@@ -148,12 +148,6 @@ impl GrpcExecutor {
         let client = ExecutorClient::with_interceptor(channel.clone(), keep.clone());
         Self { client, history: History::new(channel, keep, memory) }
     }
-
-    /// Whether it can be reached now: any answer counts, also a refusal.
-    pub async fn reachable(&self) -> bool {
-        let asked = self.list_tools("", "").await;
-        !matches!(asked, Err(CallError::Unreachable(_) | CallError::Lost(_)))
-    }
 }
 
 #[async_trait]
@@ -174,7 +168,7 @@ impl Executor for GrpcExecutor {
             self.client.clone().list_tools(timed(request.clone(), ADVISORY_PATIENCE)).await
         });
         let listed = listed.await.map_err(|s| CallError::from_status(&s))?.into_inner();
-        self.history.look(listed.checkpoint.as_deref()).await?;
+        self.history.look(&listed.checkpoint).await?;
         Ok(listed)
     }
 

@@ -46,27 +46,18 @@ impl History {
     /// Looks whether the executor's newest checkpoint extends what is kept, here and by the other
     /// planners: an executor that went back is caught by whoever asks it next.
     ///
-    /// `shown` is what it showed by itself, empty while its log is; otherwise it is asked.
+    /// `shown` is what it showed by itself; where that is empty it is asked.
     ///
     /// # Errors
     /// When it does not, or cannot be had.
-    pub async fn look(&self, shown: Option<&str>) -> Result<(), CallError> {
+    pub async fn look(&self, shown: &str) -> Result<(), CallError> {
         if !self.keep.is_kept() {
             return Ok(());
         }
         self.learn().await?;
-        let note = match shown {
-            Some(note) => note.to_owned(),
-            None => self.newest().await?,
-        };
-        if note.is_empty() {
-            return self.keep.emptied().map_err(distrusted);
+        if !shown.is_empty() {
+            return self.believe(shown.as_bytes()).await;
         }
-        self.believe(note.as_bytes()).await
-    }
-
-    /// The executor's newest checkpoint, empty while its log is.
-    async fn newest(&self) -> Result<String, CallError> {
         let call = || async {
             let request = timed(GetCheckpointRequest {}, PATIENCE);
             self.audit.clone().get_checkpoint(request).await
@@ -75,9 +66,9 @@ impl History {
             .await
             .map_err(|status| CallError::from_status(&status))
         {
-            Ok(answer) => Ok(answer.into_inner().checkpoint),
+            Ok(answer) => self.believe(answer.into_inner().checkpoint.as_bytes()).await,
             Err(CallError::Refused(refusal)) if refusal.code == Code::NotFound.name() => {
-                Ok(String::new())
+                self.keep.emptied().map_err(distrusted)
             }
             Err(error) => Err(error),
         }
@@ -135,14 +126,19 @@ impl History {
     }
 
     async fn believe(&self, note: &[u8]) -> Result<(), CallError> {
-        let _turn = self.keep.turn().await;
+        let turn = self.keep.turn().await;
         let before = self.keep.newest_size();
         if let Some(question) = self.keep.weigh(note).map_err(distrusted)? {
             let proof =
                 if question.needs_a_proof() { self.ask(&question).await? } else { Vec::new() };
             let keep = self.keep.clone();
-            // Writes to the disk: this thread serves others meanwhile.
-            let settled = spawn_blocking(move || keep.settle(&question, &proof)).await;
+            // Writes to the disk: this thread serves others meanwhile. Whoever waits may leave
+            // midway, and it is nobody else's turn before all is written.
+            let settle = move || {
+                let _turn = turn;
+                keep.settle(&question, &proof)
+            };
+            let settled = spawn_blocking(settle).await;
             let stopped = |error: JoinError| CallError::Lost(error.to_string());
             settled.map_err(stopped)?.map_err(distrusted)?;
         }

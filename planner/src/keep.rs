@@ -31,6 +31,7 @@ use countersign_shared::tlog::note::Note;
 use countersign_shared::tlog::proof::LogProof;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::OwnedMutexGuard;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
@@ -56,7 +57,7 @@ struct Folder {
     /// One writer at a time.
     writing: Mutex<()>,
     /// One question at a time: an answer is about the newest checkpoint.
-    asking: tokio::sync::Mutex<()>,
+    asking: Arc<tokio::sync::Mutex<()>>,
     /// This process alone writes evidence here: where nothing was caught, nothing is looked for.
     caught: RwLock<Found>,
 }
@@ -98,7 +99,7 @@ impl Keep {
         let newest = RwLock::new(newest);
         let (path, proved, writing) = (path.to_owned(), Mutex::default(), Mutex::default());
         let found = if evidence::read(&path).is_some() { Found::There } else { Found::Nothing };
-        let (asking, caught) = (tokio::sync::Mutex::default(), RwLock::new(found));
+        let (asking, caught) = (Arc::default(), RwLock::new(found));
         let folder = Folder { path, log, cosigner, newest, proved, writing, asking, caught };
         Ok(Self(Some(Arc::new(folder))))
     }
@@ -153,9 +154,10 @@ impl Keep {
         why
     }
 
-    /// Waits for its turn to ask about a checkpoint.
-    pub async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        Some(self.0.as_ref()?.asking.lock().await)
+    /// Waits for its turn to ask about a checkpoint: until it is settled, the next one is held
+    /// against what was known before.
+    pub async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
+        Some(Arc::clone(&self.0.as_ref()?.asking).lock_owned().await)
     }
 
     /// What has to be asked about a checkpoint; nothing where it is known.
@@ -301,8 +303,6 @@ impl Folder {
     fn believe(&self, seen: &Seen) {
         let checkpoint = seen.checkpoint();
         let newer = |known: &Newest| checkpoint.size() > known.checkpoint.size();
-        // Also where whoever asked has left while it was written.
-        let alone = self.writing.lock();
         if self.newest.read().as_ref().is_none_or(newer) {
             let mut note = seen.note().only_by(&self.log);
             let time = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
@@ -312,7 +312,6 @@ impl Folder {
                 tracing::error!(%error, "the newest checkpoint was not kept");
             }
         }
-        drop(alone);
         let mut proved = self.proved.lock();
         proved.truncate(REMEMBERED - 1);
         proved.push_front(checkpoint.clone());

@@ -1,5 +1,6 @@
 //! The planner's process.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -55,11 +56,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Threads that serve. One core is left to the thread that has the file, since a turn is many
-/// small steps: where more threads than cores hand them to each other, that costs more than the
-/// steps themselves.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+/// Threads that serve. One core is left to the thread that has the file, where there is one: a
+/// turn is many small steps, and handing them from thread to thread costs more than the steps.
+fn workers(config: &Config) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let with_a_file = config.store.is_none() && config.state.is_some();
+    if with_a_file { cores.saturating_sub(1).max(1) } else { cores }
 }
 
 /// Confines itself while there is one thread, then starts the others.
@@ -67,6 +69,8 @@ fn start(args: &Args) -> anyhow::Result<()> {
     telemetry::init(LogFormat::Json)?;
     let config = Config::load(&args.config)?;
     let opened = Opened::of(&config)?;
+    // Looked up before: afterwards what a control group allows cannot be read.
+    let workers = workers(&config);
     match confine(&Needs::of(&config, args.ready_file.as_deref()))? {
         Confined::Fully => tracing::info!(confined = "fully", "own files and own peers only"),
         Confined::Partly => {
@@ -78,7 +82,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
         ),
     }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(workers()).enable_all().build()?;
+    let runtime = runtime.worker_threads(workers).enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

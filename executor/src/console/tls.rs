@@ -73,7 +73,10 @@ impl Own {
                 self.config = config;
                 self.told.0.end(self.told.1, end);
             }
-            Err(error) => tracing::warn!(%error, "the page keeps its old certificate"),
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::warn!(why, "the page keeps its old certificate");
+            }
         }
     }
 }
@@ -162,7 +165,7 @@ async fn handshake(
 
 /// What the files hold now, and when the certificate ends.
 fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<(Arc<ServerConfig>, i64)> {
-    let Shown { chain, key, end } = Shown::read(&files.cert, &files.key).context("`tls`")?;
+    let Shown { own, end } = Shown::read(&files.cert, &files.key).context("`tls`")?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider);
     let builder = match clients {
@@ -173,8 +176,7 @@ fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<(Arc<Se
             builder.with_protocol_versions(&[&TLS13])?.with_client_cert_verifier(known)
         }
     };
-    let mut config =
-        builder.with_single_cert(chain, key).context("`tls`: key and certificate do not fit")?;
+    let mut config = builder.with_cert_resolver(own);
     if clients.is_some() {
         // A resumed session would skip the certificate, and with it a revocation.
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -82,7 +82,7 @@ pub(crate) async fn proof(desk: &Desk, index: u64) -> Result<String, Status> {
     Ok(LogProof { index, path, checkpoint: note, extra: None }.to_string())
 }
 
-async fn checkpoint(desk: &Desk) -> Result<(Note, Checkpoint), Status> {
+pub(super) async fn checkpoint(desk: &Desk) -> Result<(Note, Checkpoint), Status> {
     let text = desk.pipeline.store.checkpoint().await.map_err(|e| failed(&e))?;
     if text.is_empty() {
         return Err(Refusal::new(Code::NotFound, "the log is empty").into_status());

@@ -243,15 +243,14 @@ impl Executor for ExecutorService {
         let handover = if asked.conversation_id.is_empty() {
             None
         } else {
-            Some(self.stands(&caller, asked).await?)
+            self.stands(&caller, asked).await.ok()
         };
-        let checkpoint = self.desk.pipeline.store.checkpoint().await;
-        let checkpoint = checkpoint.map_err(|e| audit::failed(&e))?;
+        let checkpoint = audit::checkpoint(&self.desk).await.map(|(note, _)| note.to_string());
         Ok(Response::new(v1::ListToolsResponse {
             tools: tools.collect(),
             kept_under,
             handover,
-            checkpoint: Some(checkpoint),
+            checkpoint: checkpoint.unwrap_or_default(),
         }))
     }
 

@@ -40,7 +40,10 @@ impl Tls {
                 self.config = config;
                 self.told.chat_ends(end);
             }
-            Err(error) => tracing::warn!(%error, "the chat keeps its old certificate"),
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::warn!(why, "the chat keeps its old certificate");
+            }
         }
     }
 
@@ -52,12 +55,12 @@ impl Tls {
 
 /// What the files hold now, and when the certificate ends.
 fn read(files: &ServerCertificate) -> anyhow::Result<(Arc<ServerConfig>, i64)> {
-    let Shown { chain, key, end } = Shown::read(&files.cert, &files.key)?;
+    let Shown { own, end } = Shown::read(&files.cert, &files.key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(own);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((Arc::new(config), end))
 }

@@ -271,7 +271,7 @@ impl Executor for FakeExecutor {
                     tools: self.tools.clone(),
                     kept_under,
                     handover: stands.filter(|_| !conversation_id.is_empty()),
-                    checkpoint: None,
+                    checkpoint: String::new(),
                 })
             }
         }

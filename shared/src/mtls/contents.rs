@@ -57,7 +57,7 @@ impl Contents {
             .and_then(SpiffeId::from_certificate)
             .map_err(|error| MaterialError::Identity { path: files.cert.clone(), error })?;
         let ends = self.ends(&chain, files)?;
-        let key = Arc::new(pair(chain, &self.key, files, &provider)?);
+        let key = Arc::new(pair(chain, &self.key, (&files.cert, &files.key), &provider)?);
         let trust = Arc::new(Trust::new(
             authorities(&self.ca, &files.ca)?,
             revocation_lists(self.crl.as_deref(), files.crl.as_deref())?,
@@ -219,19 +219,19 @@ fn authorities(pem: &[u8], path: &Path) -> Result<RootCertStore, MaterialError> 
     Ok(roots)
 }
 
-fn pair(
+pub(super) fn pair(
     chain: Vec<CertificateDer<'static>>,
     key_pem: &[u8],
-    files: &MaterialFiles,
+    (cert_file, key_file): (&Path, &Path),
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, MaterialError> {
-    let unusable = || MaterialError::Key(files.key.clone());
+    let unusable = || MaterialError::Key(key_file.to_owned());
     let der = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| unusable())?;
     let key = provider.key_provider.load_private_key(der).map_err(|_| unusable())?;
     let pair = CertifiedKey::new(chain, key);
     pair.keys_match().map_err(|_| MaterialError::Mismatch {
-        cert: files.cert.clone(),
-        key: files.key.clone(),
+        cert: cert_file.to_owned(),
+        key: key_file.to_owned(),
     })?;
     Ok(pair)
 }

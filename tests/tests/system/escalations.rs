@@ -276,6 +276,13 @@ async fn escalations_a_planner_sees_who_has_its_own_and_the_note_it_ends_with() 
         Ok(house.pair.executor().get_handover(request).await?.into_inner())
     };
     let stands = async |subject_token: &str| asked(subject_token, &opened).await;
+    let listed = async |subject_token: &str, conversation: &str| {
+        let request = v1::ListToolsRequest {
+            subject_token: subject_token.to_owned(),
+            conversation_id: conversation.to_owned(),
+        };
+        house.pair.executor().list_tools(request).await.unwrap().into_inner()
+    };
     let waits: Result<_, tonic::Status> = stands(&token).await;
     assert_eq!(
         waits.unwrap(),
@@ -297,6 +304,15 @@ async fn escalations_a_planner_sees_who_has_its_own_and_the_note_it_ends_with() 
     assert_eq!(refusal(stands(&other).await).code, "NOT_FOUND");
     assert_eq!(asked(&other, "").await.unwrap(), v1::GetHandoverResponse::default());
     assert!(asked(&token, "").await.unwrap().taken);
+    // A turn hears of it with the tools, and of no other's.
+    let told = listed(&token, "c1").await;
+    assert_eq!(told.handover, Some(asked(&token, "").await.unwrap()));
+    let newest = house.pair.audit(Role::Auditor).get_checkpoint(v1::GetCheckpointRequest {}).await.unwrap();
+    assert_eq!(told.checkpoint, newest.into_inner().checkpoint);
+    let free = Some(v1::GetHandoverResponse::default());
+    assert_eq!(listed(&other, "c1").await.handover, free);
+    assert_eq!(listed(&token, "c2").await.handover, free);
+    assert_eq!(listed(&token, "").await.handover, None);
     let closed = house.finish(&found, true).await.unwrap().escalation.unwrap();
     let ended = stands(&token).await.unwrap();
     assert_eq!(ended.closed_by_receipt_id, closed.closed_by_receipt_id);

@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use countersign_shared::tlog::checkpoint::Checkpoint;
+use countersign_shared::tlog::key::{LogKey, Signer as _};
+use countersign_shared::tlog::merkle::leaf_hash;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value as Json, json};
 
@@ -131,9 +134,9 @@ async fn session(args: &Args, dir: &Path, running: &mut Running) -> anyhow::Resu
         writeln!(io::stderr(), "This is a debug build: its figures mean little.")?;
     }
     let binaries = binaries::find(&["planner"])?;
-    let token = lay_out(dir)?;
+    let (token, log) = lay_out(dir)?;
     let times = Arc::<Times>::default();
-    let stub = Stub::start(dir, Arc::clone(&times)).await?;
+    let stub = Stub::start(dir, log, Arc::clone(&times)).await?;
     write(dir, "planner.yaml", &config(&stub))?;
     let ready = ready_file(dir, "planner");
     let arguments = vec![
@@ -162,8 +165,8 @@ async fn session(args: &Args, dir: &Path, running: &mut Running) -> anyhow::Resu
     })
 }
 
-/// Certificates and keys; answers with the subject's token.
-fn lay_out(dir: &Path) -> anyhow::Result<String> {
+/// Certificates and keys; answers with the subject's token and the newest checkpoint of a log.
+fn lay_out(dir: &Path) -> anyhow::Result<(String, String)> {
     let pki = dir.join("pki");
     init_ca(&pki, DOMAIN)?;
     for role in [Role::Executor, Role::Planner] {
@@ -171,12 +174,15 @@ fn lay_out(dir: &Path) -> anyhow::Result<String> {
     }
     fs::create_dir_all(dir.join("state"))?;
     write(dir, "frontend.keys", KEY)?;
-    let log = logkey::generate("bench.countersign/log")?;
-    write(dir, "log.pub", &log.public.to_string())?;
+    let log = LogKey::new("bench.countersign/log", ed25519::generate()?)?;
+    let key = log.verifier_key();
+    write(dir, "log.pub", &key.to_string())?;
+    let checkpoint = Checkpoint::new(key.name(), 1, leaf_hash(b"the first"))?.sign(&log)?;
     write(dir, "cosign.key", &logkey::cosigner("bench.countersign/planner")?.private_pem)?;
     // The stub believes every token.
     let claims = json!({ "iss": "bench", "aud": "countersign", "sub": "ann" });
-    Signer::new(ed25519::generate()?, "bench").sign(&claims)
+    let token = Signer::new(ed25519::generate()?, "bench").sign(&claims)?;
+    Ok((token, checkpoint.to_string()))
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {

@@ -137,7 +137,8 @@ async fn who_had_it_before_a_turn_that_nobody_waited_for_broke_off_is_asked_agai
         receipt_id: "rcp_9".to_owned(),
         ..GetHandoverResponse::default()
     };
-    let held = talk.send_as(before, "cancel order #1001", String::new()).await;
+    let held = talk.send_as(before, "cancel order #1001", String::new());
+    let held = timeout(Duration::from_secs(1), held).await.expect("the model is not asked");
     assert_eq!(held.reply, reply::WITH_A_COLLEAGUE);
 }
 

@@ -12,11 +12,8 @@ use axum::routing::post;
 use axum::serve::ListenerExt as _;
 use axum::{Json as Body, Router};
 use countersign_proto::v1;
-use countersign_proto::v1::audit_server::{Audit, AuditServer};
 use countersign_proto::v1::executor_server::{Executor, ExecutorServer};
-use countersign_shared::codes::Code;
 use countersign_shared::mtls::{AcceptLimits, ConnectionLimits, bind, server};
-use countersign_shared::refusal::Refusal;
 use futures_util::stream;
 use serde_json::{Value as Json, json};
 use tonic::{Request, Response, Status};
@@ -72,7 +69,7 @@ impl Times {
 
 impl Stub {
     /// Serves both as long as the runtime lives.
-    pub(super) async fn start(dir: &Path, times: Arc<Times>) -> anyhow::Result<Self> {
+    pub(super) async fn start(dir: &Path, log: String, times: Arc<Times>) -> anyhow::Result<Self> {
         let router = Router::new()
             .route("/v1/chat/completions", post(decide))
             .with_state(Arc::clone(&times));
@@ -85,8 +82,7 @@ impl Stub {
         let incoming = bind("127.0.0.1:0".parse()?, own, AcceptLimits::default()).await?;
         let executor = incoming.local_addr()?;
         let router = server(ConnectionLimits::default())
-            .add_service(ExecutorServer::new(Desk(times)))
-            .add_service(AuditServer::new(NoLog));
+            .add_service(ExecutorServer::new(Desk { times, log }));
         tokio::spawn(async move { router.serve_with_incoming(incoming).await });
         Ok(Self { executor, model })
     }
@@ -118,7 +114,11 @@ fn not_here<T>() -> Result<Response<T>, Status> {
     Err(Status::unimplemented("the stub only lists and reads"))
 }
 
-struct Desk(Arc<Times>);
+struct Desk {
+    times: Arc<Times>,
+    /// The log's newest checkpoint.
+    log: String,
+}
 
 #[tonic::async_trait]
 impl Executor for Desk {
@@ -138,11 +138,11 @@ impl Executor for Desk {
                 ..v1::Tool::default()
             }
         };
-        let tools = vec![self.0.timed(tool).await];
+        let tools = vec![self.times.timed(tool).await];
         Ok(Response::new(v1::ListToolsResponse {
             tools,
             handover: Some(v1::GetHandoverResponse::default()),
-            checkpoint: Some(String::new()),
+            checkpoint: self.log.clone(),
             ..v1::ListToolsResponse::default()
         }))
     }
@@ -162,7 +162,7 @@ impl Executor for Desk {
                 ..v1::Observation::default()
             }
         };
-        let observations = vec![self.0.timed(read).await];
+        let observations = vec![self.times.timed(read).await];
         Ok(Response::new(v1::ExecuteResponse { observations, action: None }))
     }
 
@@ -228,103 +228,6 @@ impl Executor for Desk {
         &self,
         _request: Request<v1::WatchActionRequest>,
     ) -> Result<Response<Self::WatchActionStream>, Status> {
-        not_here()
-    }
-}
-
-/// A log in which nothing is yet.
-struct NoLog;
-
-#[tonic::async_trait]
-impl Audit for NoLog {
-    async fn get_checkpoint(
-        &self,
-        _request: Request<v1::GetCheckpointRequest>,
-    ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
-        Err(Refusal::new(Code::NotFound, "the log is empty").into_status())
-    }
-
-    async fn get_receipt(
-        &self,
-        _request: Request<v1::GetReceiptRequest>,
-    ) -> Result<Response<v1::GetReceiptResponse>, Status> {
-        not_here()
-    }
-
-    async fn list_receipts(
-        &self,
-        _request: Request<v1::ListReceiptsRequest>,
-    ) -> Result<Response<v1::ListReceiptsResponse>, Status> {
-        not_here()
-    }
-
-    async fn get_chain(
-        &self,
-        _request: Request<v1::GetChainRequest>,
-    ) -> Result<Response<v1::GetChainResponse>, Status> {
-        not_here()
-    }
-
-    async fn find(
-        &self,
-        _request: Request<v1::FindRequest>,
-    ) -> Result<Response<v1::FindResponse>, Status> {
-        not_here()
-    }
-
-    async fn search_actions(
-        &self,
-        _request: Request<v1::SearchActionsRequest>,
-    ) -> Result<Response<v1::SearchActionsResponse>, Status> {
-        not_here()
-    }
-
-    async fn get_timeline(
-        &self,
-        _request: Request<v1::GetTimelineRequest>,
-    ) -> Result<Response<v1::GetTimelineResponse>, Status> {
-        not_here()
-    }
-
-    async fn analytics(
-        &self,
-        _request: Request<v1::AnalyticsRequest>,
-    ) -> Result<Response<v1::AnalyticsResponse>, Status> {
-        not_here()
-    }
-
-    async fn review(
-        &self,
-        _request: Request<v1::ReviewRequest>,
-    ) -> Result<Response<v1::ReviewResponse>, Status> {
-        not_here()
-    }
-
-    async fn get_inclusion_proof(
-        &self,
-        _request: Request<v1::GetInclusionProofRequest>,
-    ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
-        not_here()
-    }
-
-    async fn get_consistency_proof(
-        &self,
-        _request: Request<v1::GetConsistencyProofRequest>,
-    ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
-        not_here()
-    }
-
-    async fn list_bundles(
-        &self,
-        _request: Request<v1::ListBundlesRequest>,
-    ) -> Result<Response<v1::ListBundlesResponse>, Status> {
-        not_here()
-    }
-
-    async fn get_bundle(
-        &self,
-        _request: Request<v1::GetBundleRequest>,
-    ) -> Result<Response<v1::GetBundleResponse>, Status> {
         not_here()
     }
 }
