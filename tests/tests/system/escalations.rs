@@ -307,7 +307,8 @@ async fn escalations_a_planner_sees_who_has_its_own_and_the_note_it_ends_with() 
     // A turn hears of it with the tools, and of no other's.
     let told = listed(&token, "c1").await;
     assert_eq!(told.handover, Some(asked(&token, "").await.unwrap()));
-    let newest = house.pair.audit(Role::Auditor).get_checkpoint(v1::GetCheckpointRequest {}).await.unwrap();
+    let newest =
+        house.pair.audit(Role::Auditor).get_checkpoint(v1::GetCheckpointRequest {}).await.unwrap();
     assert_eq!(told.checkpoint, newest.into_inner().checkpoint);
     let free = Some(v1::GetHandoverResponse::default());
     assert_eq!(listed(&other, "c1").await.handover, free);
