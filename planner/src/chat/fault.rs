@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use countersign_shared::codes::{Code, Status};
+use countersign_shared::refusal::Refusal;
 use serde_json::{Value as Json, json};
 
 use super::frontend::Unheard;
 use crate::executor::CallError;
+
+/// Where nobody says when to try again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What is answered instead of a completion.
 #[derive(Debug)]
@@ -104,20 +109,48 @@ impl From<Unheard> for Fault {
     }
 }
 
+/// Whether another token may be answered otherwise; else it is how the executor stands.
+fn is_about_the_subject(refusal: &Refusal) -> bool {
+    match Code::by_name(&refusal.code).map(|code| code.page().status) {
+        Some(
+            Status::Unavailable
+            | Status::ResourceExhausted
+            | Status::DataLoss
+            | Status::DeadlineExceeded
+            | Status::Internal,
+        ) => false,
+        Some(
+            Status::NotFound
+            | Status::InvalidArgument
+            | Status::Unauthenticated
+            | Status::PermissionDenied
+            | Status::FailedPrecondition
+            | Status::Aborted
+            | Status::AlreadyExists,
+        )
+        | None => true,
+    }
+}
+
 impl From<CallError> for Fault {
     /// The executor was asked whether it knows the subject.
     fn from(error: CallError) -> Self {
         match error {
             CallError::Refused(refusal) => {
                 let message = format!("{}: {}", refusal.code, refusal.message);
-                let status = StatusCode::UNAUTHORIZED;
-                Self::new(status, "invalid_request_error", "subject_refused", &message)
+                if is_about_the_subject(&refusal) {
+                    let status = StatusCode::UNAUTHORIZED;
+                    return Self::new(status, "invalid_request_error", "subject_refused", &message);
+                }
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let fault = Self::new(status, "server_error", "executor_refused", &message);
+                Self { again_in: refusal.retry_after.or(Some(AGAIN)), ..fault }
             }
             CallError::Unreachable(_) | CallError::Lost(_) => {
                 let message = "the executor does not answer: nothing was begun, try again";
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 let fault = Self::new(status, "server_error", "executor_unreachable", message);
-                Self { again_in: Some(Duration::from_secs(2)), ..fault }
+                Self { again_in: Some(AGAIN), ..fault }
             }
         }
     }

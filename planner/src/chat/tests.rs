@@ -406,6 +406,16 @@ async fn what_is_refused_is_refused_in_openais_words() {
     let unnamed =
         post().body(r#"{"model":"countersign","messages":[{"role":"user","content":"hi"}]}"#);
     assert_eq!(code(unnamed).await, is(400, "invalid_value", "X-Subject-Token"));
+    // Another token helps with the first; the second is nobody's fault, and passes.
+    for (refused, wanted) in [
+        (Code::SubjectUnverified, is(401, "subject_refused", "")),
+        (Code::StoreUnavailable, is(503, "executor_refused", "")),
+        (Code::HistoryDistrusted, is(503, "executor_refused", "")),
+    ] {
+        let error = CallError::Refused(Box::new(Refusal::new(refused, "no")));
+        face.executor.shop.lock().list_script.push_back(error);
+        assert_eq!(code(hi()).await, wanted);
+    }
     // A customer may ask so often in a minute; then the answer says when again.
     let mut last = None::<Response>;
     for _ in 0..=30 {

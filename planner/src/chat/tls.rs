@@ -82,13 +82,14 @@ mod tests {
             wanted.not_after = rcgen::date_time_ymd(year, 1, 1);
             std::fs::write(&files.cert, wanted.self_signed(&key).unwrap().pem()).unwrap();
             std::fs::write(&files.key, key.serialize_pem()).unwrap();
+            key.serialize_pem()
         };
         let metrics = Metrics::default();
         let ends = |at: i64| {
             let line = format!("countersign_tls_end_timestamp_seconds{{of=\"chat\"}} {at}");
             metrics.text().lines().any(|told| told == line)
         };
-        issue(2030);
+        let old_key = issue(2030);
         let mut tls = Tls::open(files.clone(), metrics.clone()).unwrap();
         assert!(ends(1_893_456_000), "{}", metrics.text());
         let first = Arc::clone(&tls.config);
@@ -96,8 +97,13 @@ mod tests {
         tls.renew();
         assert!(ends(2_208_988_800) && !Arc::ptr_eq(&first, &tls.config), "{}", metrics.text());
         let second = Arc::clone(&tls.config);
+        let stays = |tls: &Tls| ends(2_208_988_800) && Arc::ptr_eq(&second, &tls.config);
+        issue(2050);
+        std::fs::write(&files.key, old_key).unwrap();
+        tls.renew();
+        assert!(stays(&tls), "no pair: {}", metrics.text());
         std::fs::write(&files.cert, "nothing").unwrap();
         tls.renew();
-        assert!(ends(2_208_988_800) && Arc::ptr_eq(&second, &tls.config), "{}", metrics.text());
+        assert!(stays(&tls), "{}", metrics.text());
     }
 }
