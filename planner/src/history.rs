@@ -9,7 +9,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::tlog::merkle::Hash;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::JoinError;
 use tonic::service::interceptor::InterceptedService;
 
 use crate::call::{asked, timed};
@@ -131,14 +131,7 @@ impl History {
         if let Some(question) = self.keep.weigh(note).map_err(distrusted)? {
             let proof =
                 if question.needs_a_proof() { self.ask(&question).await? } else { Vec::new() };
-            let keep = self.keep.clone();
-            // Writes to the disk: this thread serves others meanwhile. Whoever waits may leave
-            // midway, and it is nobody else's turn before all is written.
-            let settle = move || {
-                let _turn = turn;
-                keep.settle(&question, &proof)
-            };
-            let settled = spawn_blocking(settle).await;
+            let settled = self.keep.settle_in(turn, question, proof).await;
             let stopped = |error: JoinError| CallError::Lost(error.to_string());
             settled.map_err(stopped)?.map_err(distrusted)?;
         }

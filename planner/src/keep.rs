@@ -32,6 +32,7 @@ use countersign_shared::tlog::proof::LogProof;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::OwnedMutexGuard;
+use tokio::task::{JoinError, spawn_blocking};
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
@@ -54,6 +55,8 @@ struct Folder {
     cosigner: WitnessKey,
     newest: RwLock<Option<Newest>>,
     proved: Mutex<VecDeque<Checkpoint>>,
+    /// What was known when it was weighed last, as it came: no signature is checked twice.
+    weighed: RwLock<Option<Vec<u8>>>,
     /// One writer at a time.
     writing: Mutex<()>,
     /// One question at a time: an answer is about the newest checkpoint.
@@ -99,8 +102,9 @@ impl Keep {
         let newest = RwLock::new(newest);
         let (path, proved, writing) = (path.to_owned(), Mutex::default(), Mutex::default());
         let found = if evidence::read(&path).is_some() { Found::There } else { Found::Nothing };
-        let (asking, caught) = (Arc::default(), RwLock::new(found));
-        let folder = Folder { path, log, cosigner, newest, proved, writing, asking, caught };
+        let (asking, caught, weighed) = (Arc::default(), RwLock::new(found), RwLock::default());
+        let folder =
+            Folder { path, log, cosigner, newest, proved, weighed, writing, asking, caught };
         Ok(Self(Some(Arc::new(folder))))
     }
 
@@ -166,17 +170,22 @@ impl Keep {
     /// When the log's key did not sign it.
     pub fn weigh(&self, note: &[u8]) -> Result<Option<Question>, Distrusted> {
         let Some(folder) = &self.0 else { return Ok(None) };
+        if folder.weighed.read().as_deref() == Some(note) {
+            return Ok(None);
+        }
         let seen = Seen::read(note, &folder.log).map_err(|error| {
             let seen = String::from_utf8_lossy(note).into_owned();
             let why = format!("a checkpoint is not the log's: {error}");
             self.caught(Caught { why, seen, ..Caught::default() })
         })?;
-        if folder.proved.lock().contains(seen.checkpoint()) {
-            return Ok(None);
-        }
         let known = folder.newest.read().as_ref().map(|newest| newest.checkpoint.clone());
+        let is_known = known.as_ref() == Some(seen.checkpoint())
+            || folder.proved.lock().contains(seen.checkpoint());
         match known {
-            Some(known) if known == *seen.checkpoint() => Ok(None),
+            _ if is_known => {
+                *folder.weighed.write() = Some(note.to_vec());
+                Ok(None)
+            }
             Some(known) => Ok(Some(seen.beside(&known))),
             None => {
                 folder.believe(&seen);
@@ -189,7 +198,7 @@ impl Keep {
     ///
     /// # Errors
     /// When it does not.
-    pub fn settle(&self, question: &Question, proof: &[Hash]) -> Result<(), Distrusted> {
+    fn settle(&self, question: &Question, proof: &[Hash]) -> Result<(), Distrusted> {
         let Some(folder) = &self.0 else { return Ok(()) };
         if let Some(seen) = question.settle(proof) {
             folder.believe(seen);
@@ -201,6 +210,25 @@ impl Keep {
         );
         let seen = question.seen().note().to_string();
         Err(self.caught(Caught { why, seen, ..Caught::default() }.by(proof)))
+    }
+
+    /// The same on a thread of its own, since it writes to the disk. Whoever waits may leave
+    /// midway: it is nobody else's turn before all is written.
+    ///
+    /// # Errors
+    /// When it does not prove it; that thread's own end comes outside.
+    pub async fn settle_in(
+        &self,
+        turn: Option<OwnedMutexGuard<()>>,
+        question: Question,
+        proof: Vec<Hash>,
+    ) -> Result<Result<(), Distrusted>, JoinError> {
+        let keep = self.clone();
+        let settle = move || {
+            let _turn = turn;
+            keep.settle(&question, &proof)
+        };
+        spawn_blocking(settle).await
     }
 
     /// The executor says that it has no such history.
@@ -277,7 +305,7 @@ impl Keep {
         let Some(folder) = self.0.clone() else { return };
         let Ok(receipt) = String::from_utf8(action.receipt.clone()) else { return };
         let kept = Kept { receipt, proof: action.tlog_proof.clone() };
-        let written = tokio::task::spawn_blocking(move || folder.add(&kept, Timestamp::now()));
+        let written = spawn_blocking(move || folder.add(&kept, Timestamp::now()));
         match written.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

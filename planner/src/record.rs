@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign_proto::v1::{ConverseRequest, RecordTurnRequest};
 use countersign_shared::span::{Kind, Span};
 use countersign_shared::turn::{LARGEST, Told};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::executor::{CallError, Executor};
@@ -24,6 +24,8 @@ const AGAIN: [Duration; 3] =
 pub struct Recorder {
     executor: Arc<dyn Executor>,
     room: Arc<Semaphore>,
+    /// Turns begin to be told in the order in which they ended.
+    order: Arc<Mutex<()>>,
     lost: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
@@ -33,7 +35,7 @@ impl Recorder {
     #[must_use]
     pub fn new(executor: Arc<dyn Executor>, tasks: TaskTracker) -> Self {
         let room = Arc::new(Semaphore::new(MOST));
-        Self { executor, room, lost: Arc::default(), tasks }
+        Self { executor, room, order: Arc::default(), lost: Arc::default(), tasks }
     }
 
     /// Tells a turn, without waiting for it.
@@ -41,15 +43,20 @@ impl Recorder {
         let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
             return self.lose("too many turns wait to be told");
         };
-        let request = RecordTurnRequest {
+        let mut request = RecordTurnRequest {
             subject_token: turn.subject_token.clone(),
             conversation_id: turn.conversation_id.clone(),
             external_ref: turn.external_ref.clone(),
             message: turn.message.clone(),
-            told_json: fitted(told),
+            told_json: String::new(),
         };
         let (recorder, span) = (self.clone(), Span::begin(Kind::Internal, "record_turn"));
         self.tasks.spawn(async move {
+            let next = recorder.order.lock().await;
+            // The customer's answer goes out first.
+            tokio::task::yield_now().await;
+            drop(next);
+            request.told_json = fitted(told);
             span.run(recorder.tell(request)).await;
             drop(place);
         });

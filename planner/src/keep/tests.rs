@@ -4,6 +4,7 @@ use countersign_shared::kept::EVIDENCE;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::{Tree, leaf_hash};
 use ed25519_dalek::SigningKey;
+use futures_util::FutureExt as _;
 
 use super::*;
 
@@ -64,6 +65,35 @@ fn the_newest_checkpoint_goes_back_countersigned_and_outlives_the_process() {
     // Another log, as after a new epoch: begun anew.
     let other = key(7, "test.example/log/epoch-2").verifier_key();
     assert_eq!(size(&Keep::open(folder.path(), vec![other], own()).unwrap()), None);
+}
+
+#[test]
+fn what_was_weighed_before_lets_nothing_else_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = open(folder.path()).unwrap();
+    assert!(keep.weigh(b"").unwrap_err().0.contains("not the log's"), "before anything was");
+    let (known, _) = note(3, 9);
+    for _once_and_again in 0..3 {
+        assert_eq!(keep.weigh(known.as_bytes()), Ok(None));
+    }
+    assert!(keep.weigh(b"").unwrap_err().0.contains("not the log's"));
+    for altered in [known.replace("\n3\n", "\n2\n"), known.trim_end().to_owned() + "AA=\n"] {
+        assert!(keep.weigh(altered.as_bytes()).unwrap_err().0.contains("not the log's"));
+    }
+    assert!(keep.weigh(note(4, 1).0.as_bytes()).unwrap().is_some(), "another one is a question");
+}
+
+#[tokio::test]
+async fn whoever_leaves_midway_lets_nobody_in_before_all_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = open(folder.path()).unwrap();
+    keep.weigh(note(0, 9).0.as_bytes()).unwrap();
+    let question = keep.weigh(note(3, 9).0.as_bytes()).unwrap().unwrap();
+    let turn = keep.turn().await;
+    // Begun, and left at once.
+    let _left = keep.settle_in(turn, question, Vec::new()).now_or_never();
+    let _next = keep.turn().await;
+    assert_eq!(keep.newest_size(), Some(3));
 }
 
 #[test]
