@@ -255,8 +255,8 @@ mod tests {
         assert!(format!("{:#}", read(&files, Some(&revoked)).unwrap_err()).contains("/absent/crl"));
     }
 
-    #[test]
-    fn its_own_certificate_tells_when_it_ends_and_a_broken_file_is_not_shown() {
+    #[tokio::test(start_paused = true)]
+    async fn files_are_read_again_each_minute_and_broken_ones_change_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let files = ConsoleTls { cert: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
         let issue = |year| {
@@ -272,13 +272,16 @@ mod tests {
             metrics.text().lines().any(|told| told == line)
         };
         issue(2030);
-        let mut own = Own::read(files.clone(), None, (metrics.clone(), of)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _accepted = Accepted::start(listener, &files, None, (metrics.clone(), of)).unwrap();
         assert!(ends(1_893_456_000), "{}", metrics.text());
         issue(2040);
-        own.renew();
+        sleep(STANDS - Duration::from_secs(1)).await;
+        assert!(ends(1_893_456_000), "{}", metrics.text());
+        sleep(Duration::from_secs(2)).await;
         assert!(ends(2_208_988_800), "{}", metrics.text());
         std::fs::write(&files.cert, "nothing").unwrap();
-        own.renew();
+        sleep(STANDS).await;
         assert!(ends(2_208_988_800), "{}", metrics.text());
     }
 

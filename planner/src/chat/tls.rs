@@ -69,41 +69,70 @@ fn read(files: &ServerCertificate) -> anyhow::Result<(Arc<ServerConfig>, i64)> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use std::path::Path;
+
     use super::*;
+
+    const IN_2030: i64 = 1_893_456_000;
+    const IN_2040: i64 = 2_208_988_800;
+
+    fn files_in(dir: &Path) -> ServerCertificate {
+        ServerCertificate { cert: dir.join("c.pem"), key: dir.join("k.pem") }
+    }
+
+    /// Writes a certificate that ends when this year begins, and its key; the key again.
+    fn issue(files: &ServerCertificate, year: i32) -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut wanted = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        wanted.not_after = rcgen::date_time_ymd(year, 1, 1);
+        std::fs::write(&files.cert, wanted.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(&files.key, key.serialize_pem()).unwrap();
+        key.serialize_pem()
+    }
+
+    fn ends(metrics: &Metrics, at: i64) -> bool {
+        let line = format!("countersign_tls_end_timestamp_seconds{{of=\"chat\"}} {at}");
+        metrics.text().lines().any(|told| told == line)
+    }
 
     #[test]
     fn a_new_certificate_is_shown_and_a_broken_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let files =
-            ServerCertificate { cert: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
-        let issue = |year| {
-            let key = rcgen::KeyPair::generate().unwrap();
-            let mut wanted = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
-            wanted.not_after = rcgen::date_time_ymd(year, 1, 1);
-            std::fs::write(&files.cert, wanted.self_signed(&key).unwrap().pem()).unwrap();
-            std::fs::write(&files.key, key.serialize_pem()).unwrap();
-            key.serialize_pem()
-        };
+        let files = files_in(dir.path());
         let metrics = Metrics::default();
-        let ends = |at: i64| {
-            let line = format!("countersign_tls_end_timestamp_seconds{{of=\"chat\"}} {at}");
-            metrics.text().lines().any(|told| told == line)
-        };
-        let old_key = issue(2030);
+        let ends = |at| ends(&metrics, at);
+        let old_key = issue(&files, 2030);
         let mut tls = Tls::open(files.clone(), metrics.clone()).unwrap();
-        assert!(ends(1_893_456_000), "{}", metrics.text());
+        assert!(ends(IN_2030), "{}", metrics.text());
         let first = Arc::clone(&tls.config);
-        issue(2040);
+        issue(&files, 2040);
         tls.renew();
-        assert!(ends(2_208_988_800) && !Arc::ptr_eq(&first, &tls.config), "{}", metrics.text());
+        assert!(ends(IN_2040) && !Arc::ptr_eq(&first, &tls.config), "{}", metrics.text());
         let second = Arc::clone(&tls.config);
-        let stays = |tls: &Tls| ends(2_208_988_800) && Arc::ptr_eq(&second, &tls.config);
-        issue(2050);
+        let stays = |tls: &Tls| ends(IN_2040) && Arc::ptr_eq(&second, &tls.config);
+        issue(&files, 2050);
         std::fs::write(&files.key, old_key).unwrap();
         tls.renew();
         assert!(stays(&tls), "no pair: {}", metrics.text());
         std::fs::write(&files.cert, "nothing").unwrap();
         tls.renew();
         assert!(stays(&tls), "{}", metrics.text());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_files_are_read_again_each_minute() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files_in(dir.path());
+        let metrics = Metrics::default();
+        issue(&files, 2030);
+        let tls = Tls::open(files.clone(), metrics.clone()).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stop = tokio_util::sync::CancellationToken::new();
+        tokio::spawn(crate::chat::listen::run(listener, Some(tls), axum::Router::new(), stop));
+        issue(&files, 2040);
+        tokio::time::sleep(STANDS - Duration::from_secs(1)).await;
+        assert!(ends(&metrics, IN_2030), "{}", metrics.text());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(ends(&metrics, IN_2040), "{}", metrics.text());
     }
 }
