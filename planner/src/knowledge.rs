@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use crate::config::KnowledgeConfig;
 
+#[cfg(test)]
+pub(crate) mod asked;
 mod folder;
+mod index;
 mod remote;
 
 use folder::Folder;

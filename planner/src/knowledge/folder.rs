@@ -1,39 +1,26 @@
-//! Markdown files, cut at their headings, found by their words: how rare each word of the
-//! question is, and how much of the question a piece holds.
+//! Markdown files, cut at their headings.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 
 use super::Found;
-use crate::model::offline::phrase::LEXICON;
-use crate::model::offline::text::words;
+use super::index::Index;
 
 /// Largest folder: beyond, use a search.
 const MOST_PIECES: usize = 20_000;
-/// A piece that holds less of what a question asks is no answer.
-const ENOUGH: f64 = 0.6;
-/// Words that ask and join: they tell no page from another.
-const PLAIN: &str = "a an the and or of to for in on at by with from is are was were be been do does did \
-    can could will would shall should may might must i you we they it he she my your our their me us what which \
-    who when where why how if not no yes please there this that have has had get got about any some much many long";
-
 /// Pieces of all pages.
 #[derive(Debug)]
 pub(super) struct Folder {
-    pieces: Vec<Piece>,
-    /// In how many pieces a word stands.
-    spread: BTreeMap<String, usize>,
-    plain: BTreeSet<String>,
+    pieces: Vec<Found>,
+    index: Index,
 }
 
-#[derive(Debug)]
+/// What stands below a heading, and the heading of the page that it is of.
 struct Piece {
     found: Found,
-    words: BTreeSet<String>,
-    heading: BTreeSet<String>,
+    page: String,
 }
 
 impl Folder {
@@ -46,58 +33,22 @@ impl Folder {
         if pages.is_empty() {
             bail!("{} holds no .md file", folder.display());
         }
-        let pieces: Vec<Found> = pages.iter().flat_map(|(name, text)| cut(name, text)).collect();
+        let pieces: Vec<Piece> = pages.iter().flat_map(|(name, text)| cut(name, text)).collect();
         if pieces.len() > MOST_PIECES {
             bail!("{} holds more than {MOST_PIECES} pieces: use `search`", folder.display());
         }
-        Ok(Self::of(pieces))
+        // A heading says what a piece is about: it counts twice.
+        let index =
+            Index::of(pieces.iter().map(|Piece { found: Found { title, text, .. }, page }| {
+                format!("{page}\n{title}\n{title}\n{text}")
+            }));
+        Ok(Self { pieces: pieces.into_iter().map(|piece| piece.found).collect(), index })
     }
 
-    fn of(pieces: Vec<Found>) -> Self {
-        let plain = stems(PLAIN, &BTreeSet::new());
-        let pieces: Vec<Piece> = pieces
-            .into_iter()
-            .map(|found| {
-                let heading = stems(&found.title, &plain);
-                let words = stems(&found.text, &plain).union(&heading).cloned().collect();
-                Piece { found, words, heading }
-            })
-            .collect();
-        let mut spread = BTreeMap::new();
-        for word in pieces.iter().flat_map(|piece| &piece.words) {
-            *spread.entry(word.clone()).or_insert(0) += 1;
-        }
-        Self { pieces, spread, plain }
-    }
-
-    /// The piece that holds most of the question, where it holds enough.
+    /// The piece that a question is about, where one holds enough of it.
     pub(super) fn best(&self, question: &str) -> Option<&Found> {
-        let asked = stems(question, &self.plain);
-        let all: f64 = asked.iter().map(|word| self.weight(word)).sum();
-        let share = |piece: &Piece| {
-            let held = asked.intersection(&piece.words).map(|word| self.weight(word));
-            let named = asked.intersection(&piece.heading).map(|word| self.weight(word));
-            (held.sum::<f64>() / all, named.sum::<f64>() / all)
-        };
-        let order = |a: &(f64, f64), b: &(f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
-        let shares = self.pieces.iter().map(|piece| (share(piece), piece));
-        // Of several that are alike, the first one.
-        let best =
-            shares.reduce(|best, next| if order(&next.0, &best.0).is_gt() { next } else { best });
-        best.filter(|((held, _), _)| *held >= ENOUGH).map(|(_, piece)| &piece.found)
+        self.pieces.get(self.index.best(question)?)
     }
-
-    /// How much a word tells: one that stands nowhere, most of all.
-    fn weight(&self, word: &str) -> f64 {
-        let spread = self.spread.get(word).copied().unwrap_or(0);
-        let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-        (1.0 + count(self.pieces.len()) / (1.0 + count(spread))).ln()
-    }
-}
-
-fn stems(text: &str, without: &BTreeSet<String>) -> BTreeSet<String> {
-    let all = words(text, LEXICON.known()).into_iter().map(|word| word.stem);
-    all.filter(|stem| !without.contains(stem)).collect()
 }
 
 fn collect(root: &Path, folder: &Path, pages: &mut Vec<(String, String)>) -> std::io::Result<()> {
@@ -116,24 +67,29 @@ fn collect(root: &Path, folder: &Path, pages: &mut Vec<(String, String)>) -> std
 }
 
 /// A page's pieces: what stands below each heading.
-fn cut(name: &str, text: &str) -> Vec<Found> {
-    let mut pieces = Vec::new();
-    let mut piece = Found { title: name.to_owned(), text: String::new(), source: name.to_owned() };
+fn cut(name: &str, text: &str) -> Vec<Piece> {
+    let (mut pieces, mut page) = (Vec::new(), String::new());
+    let mut found = Found { title: name.to_owned(), text: String::new(), source: name.to_owned() };
     for line in text.lines() {
-        match line.strip_prefix('#').map(|rest| rest.trim_start_matches('#')) {
-            Some(title) if title.starts_with(' ') => {
+        match line.strip_prefix('#').map(|rest| (rest, rest.trim_start_matches('#'))) {
+            Some((rest, title)) if title.starts_with(' ') => {
                 let title = title.trim().to_owned();
-                let next = Found { title, text: String::new(), source: name.to_owned() };
-                pieces.push(std::mem::replace(&mut piece, next));
+                let next =
+                    Found { title: title.clone(), text: String::new(), source: name.to_owned() };
+                pieces
+                    .push(Piece { found: std::mem::replace(&mut found, next), page: page.clone() });
+                if rest.starts_with(' ') {
+                    page = title;
+                }
             }
             Some(_) | None => {
-                piece.text.push_str(line);
-                piece.text.push('\n');
+                found.text.push_str(line);
+                found.text.push('\n');
             }
         }
     }
-    pieces.push(piece);
-    pieces.retain(|piece| !piece.text.trim().is_empty());
+    pieces.push(Piece { found, page });
+    pieces.retain(|piece| !piece.found.text.trim().is_empty());
     pieces
 }
 
