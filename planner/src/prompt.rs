@@ -1,6 +1,7 @@
 //! What a model is asked, and the shape its answer must have. Instructions stand
 //! in the system message alone; everything anybody wrote comes as JSON data.
 
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value as Json, json};
 
 use crate::context::value;
@@ -14,15 +15,15 @@ const MAX_ELEMENTS: usize = 20;
 /// Newest observations that a model sees.
 const MAX_OBSERVATIONS: usize = 6;
 
-/// The shape of an answer for one set of tools.
+/// What is asked for one set of tools, and the shape of an answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// JSON Schema, in the strict subset of structured outputs.
-    pub schema: Json,
+    /// The instructions, tools included.
+    pub system: String,
+    /// JSON Schema as it is sent, in the strict subset of structured outputs.
+    pub schema: Box<RawValue>,
     /// The same, compiled: servers fail open, so every answer is checked here.
     pub validator: jsonschema::Validator,
-    /// The schema's length as JSON.
-    pub bytes: usize,
 }
 
 impl Answer {
@@ -33,8 +34,8 @@ impl Answer {
     pub fn of(toolbox: &Toolbox) -> Result<Self, String> {
         let schema = schema(toolbox);
         let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
-        let bytes = schema.to_string().len();
-        Ok(Self { schema, validator, bytes })
+        let schema = to_raw_value(&schema).map_err(|error| error.to_string())?;
+        Ok(Self { system: system(toolbox), schema, validator })
     }
 }
 
@@ -128,9 +129,7 @@ At most one write. Never invent a value. For each argument give exactly one of:
 - null to let the program find it or ask the customer: prefer this to a guess
 confidence is from 0 to 1; uncertainty_reason is empty only if nothing is open.";
 
-/// The instructions, tools included.
-#[must_use]
-pub fn system(toolbox: &Toolbox) -> String {
+fn system(toolbox: &Toolbox) -> String {
     let mut text = format!("{RULES}\n\nTools:\n");
     for tool in toolbox.iter() {
         let kind = if tool.read { "read" } else { "write" };
@@ -217,7 +216,8 @@ mod tests {
             ..Tool::default()
         };
         let answer = Answer::of(&Toolbox::from_listed(&[tool])).unwrap();
-        let call = &answer.schema["properties"]["calls"]["items"]["anyOf"][0];
+        let schema: Json = serde_json::from_str(answer.schema.get()).unwrap();
+        let call = &schema["properties"]["calls"]["items"]["anyOf"][0];
         let arguments = &call["properties"]["arguments"];
         assert_eq!(arguments["required"], json!(["note", "to"]));
         assert!(!arguments["properties"]["to"].to_string().contains("value"));

@@ -1,6 +1,7 @@
 //! Any server that speaks OpenAI's Chat Completions. One call, one bounded repair,
 //! every answer validated here.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use async_openai::Client;
@@ -8,7 +9,8 @@ use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
 use countersign_shared::span::{Kind, Span};
 use countersign_shared::turn::{Exchange, ModelCall};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use super::{Decided, Decision, Model, Objection, Unusable, View};
@@ -65,27 +67,25 @@ impl Openai {
 
     async fn ask(
         &self,
-        messages: &[Json],
-        schema: &Json,
+        messages: &[Asked<'_>],
+        schema: &RawValue,
         usage: &mut ModelUse,
     ) -> Result<(String, Option<f64>), NoAnswer> {
-        let format = json!({ "type": "json_schema", "json_schema": { "name": "decision", "strict": true, "schema": schema } });
-        let mut request = json!({
-            "model": self.name,
-            "messages": messages,
-            "response_format": format,
-            "temperature": 0,
-            "max_tokens": MAX_ANSWER_TOKENS,
-            "stream": false,
-        });
-        if let (true, Some(fields)) = (self.logprobs, request.as_object_mut()) {
-            fields.insert("logprobs".to_owned(), Json::Bool(true));
-        }
+        let schema = Schema { name: "decision", strict: true, schema };
+        let request = Request {
+            model: &self.name,
+            messages,
+            response_format: Format { kind: "json_schema", json_schema: schema },
+            temperature: 0,
+            max_tokens: MAX_ANSWER_TOKENS,
+            stream: false,
+            logprobs: self.logprobs.then_some(true),
+        };
         let none = |reason: String| NoAnswer { reason, request_at_fault: false };
         let asked = Instant::now();
         let chat = self.client.chat();
         let answered =
-            tokio::time::timeout(self.timeout, chat.create_byot::<Json, Completion>(request)).await;
+            tokio::time::timeout(self.timeout, chat.create_byot::<_, Completion>(request)).await;
         let waited = u32::try_from(asked.elapsed().as_millis()).unwrap_or(u32::MAX);
         usage.latency_ms = usage.latency_ms.saturating_add(waited);
         let completion = match answered {
@@ -115,11 +115,11 @@ impl Openai {
         let none = |reason: String| NoAnswer { reason, request_at_fault: false };
         let answer = view.toolbox.answer().map_err(|reason| none(reason.to_owned()))?;
         let mut messages = vec![
-            json!({ "role": "system", "content": prompt::system(view.toolbox) }),
-            json!({ "role": "user", "content": prompt::data(view) }),
+            Asked { role: "system", content: Cow::from(&answer.system) },
+            Asked { role: "user", content: prompt::data(view).into() },
         ];
         if !view.objections.is_empty() {
-            messages.push(json!({ "role": "user", "content": prompt::repair(view.objections) }));
+            messages.push(Asked::to_mend(view.objections));
         }
         let most = if Guard::OneRepair.is_on() { 1 } else { 4 };
         loop {
@@ -140,9 +140,8 @@ impl Openai {
                 // One repair in all: none is left where the objections came from outside.
                 Err(objections) if usage.repairs < most && view.objections.is_empty() => {
                     usage.repairs += 1;
-                    messages.push(json!({ "role": "assistant", "content": cut(&text) }));
-                    messages
-                        .push(json!({ "role": "user", "content": prompt::repair(&objections) }));
+                    messages.push(Asked { role: "assistant", content: cut(&text).into() });
+                    messages.push(Asked::to_mend(&objections));
                 }
                 Err(objections) => return Err(none(told(&objections))),
             }
@@ -203,6 +202,45 @@ fn told(objections: &[Objection]) -> String {
         .map(|o| format!("{} {}: {}", o.code, o.at, o.problem))
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+/// What is asked, as it is sent.
+#[derive(Debug, Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    messages: &'a [Asked<'a>],
+    response_format: Format<'a>,
+    temperature: u32,
+    max_tokens: u32,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct Asked<'a> {
+    role: &'static str,
+    content: Cow<'a, str>,
+}
+
+impl Asked<'static> {
+    fn to_mend(objections: &[Objection]) -> Self {
+        Self { role: "user", content: prompt::repair(objections).into() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Format<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    json_schema: Schema<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Schema<'a> {
+    name: &'static str,
+    strict: bool,
+    schema: &'a RawValue,
 }
 
 /// The part of an answer that is read, tolerantly: servers differ.

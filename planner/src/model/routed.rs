@@ -292,10 +292,10 @@ impl Tier {
     /// The most that one decision can cost: two calls, since one repair may follow, which
     /// repeats the first answer. A token is at least a byte.
     fn most(&self, view: &View<'_>) -> Amount {
-        let schema = view.toolbox.answer().map_or(0, |answer| answer.bytes);
-        let parts =
-            [prompt::system(view.toolbox), prompt::data(view), prompt::repair(view.objections)];
-        let bytes = parts.iter().map(String::len).sum::<usize>().saturating_add(schema);
+        let asked = view.toolbox.answer();
+        let asked = asked.map_or(0, |answer| answer.system.len() + answer.schema.get().len());
+        let parts = [prompt::data(view), prompt::repair(view.objections)];
+        let bytes = parts.iter().map(String::len).sum::<usize>().saturating_add(asked);
         let prompt = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(REPAIR);
         let (input, output) = (prompt.saturating_mul(2), self.longest.saturating_mul(2));
         Amount { calls: 2, tokens: input.saturating_add(output), micros: self.price(input, output) }
