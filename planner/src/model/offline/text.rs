@@ -217,7 +217,7 @@ const COMMON: &[&str] = &[
     "might", "could", "would", "should", "about", "after", "again", "since", "still", "while",
     "which", "mine", "side", "coat", "count", "card", "care", "truck", "trick", "strange", "stick",
     "stock", "chance", "charge", "older", "border", "clan", "sand", "hope", "line", "love", "move",
-    "store", "story", "plate", "place", "date",
+    "store", "story", "plate", "place", "date", "wordt",
 ];
 
 /// Whether two words are one insertion, deletion, substitution or swap apart.
