@@ -118,12 +118,7 @@ impl NotifyConfig {
 /// # Errors
 /// A URL, file or certificate that cannot be used.
 pub fn start(config: &[NotifyConfig], desk: Desk) -> anyhow::Result<JoinHandle<()>> {
-    let hooks = config.iter().enumerate().map(|(at, config)| {
-        let hook =
-            Webhook::new(&config.receiver()).map_err(|why| anyhow!("`notify[{at}]`: {why}"))?;
-        Ok((config.clone(), Arc::new(hook)))
-    });
-    let hooks: Vec<_> = hooks.collect::<anyhow::Result<_>>()?;
+    let hooks = hooks(config)?;
     Ok(tokio::spawn(async move {
         let mut told = Told::default();
         // Where nobody is to be told, there is nothing to look at.
@@ -138,6 +133,23 @@ pub fn start(config: &[NotifyConfig], desk: Desk) -> anyhow::Result<JoinHandle<(
             }
         }
     }))
+}
+
+/// Whether every receiver can be told.
+///
+/// # Errors
+/// A receiver that cannot, as [`start`] says it.
+pub fn check(config: &[NotifyConfig]) -> anyhow::Result<()> {
+    hooks(config).map(drop)
+}
+
+fn hooks(config: &[NotifyConfig]) -> anyhow::Result<Vec<(NotifyConfig, Arc<Webhook>)>> {
+    let hooks = config.iter().enumerate().map(|(at, config)| {
+        let hook =
+            Webhook::new(&config.receiver()).map_err(|why| anyhow!("`notify[{at}]`: {why}"))?;
+        Ok((config.clone(), Arc::new(hook)))
+    });
+    hooks.collect()
 }
 
 type Hooks = [(NotifyConfig, Arc<Webhook>)];

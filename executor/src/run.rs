@@ -297,6 +297,14 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         tokio::spawn(log::publish(what, rung, publishing.clone()))
     };
     let found = Found::read(config, &catalog, &policy)?;
+    let subjects = Arc::new(Subjects::load(config)?);
+    let site = config.console.as_ref().map(ConsoleConfig::site).transpose()?;
+    let confirm = config.confirm.as_ref().map(Confirm::open).transpose()?.map(Arc::new);
+    let cosigners = keys.cosigners()?;
+    notify::check(&config.notify)?;
+    siem::usable(&config.siem, &vault, &*clock)?;
+    // All that can be wrong with files and settings was found by now: what a start that fails had
+    // activated would keep the executor from starting as it was before.
     let inactive = activation::settle(&*store, &found, &config.state, clock.now()).await?;
     sealed.notify_one();
     let metrics = Metrics::new(&catalog, &config.siem);
@@ -318,7 +326,6 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         metrics: metrics.clone(),
         connections,
     };
-    let cosigners = keys.cosigners()?;
     let witness = Witness::new(keys, Arc::clone(&store), vitals.clone(), Arc::clone(&clock))
         .keeping(cosigners, countersigned, Arc::clone(&sealed));
     let switches = Switchboard::new(store.switches().await?);
@@ -334,9 +341,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         sealed,
         raised: Arc::default(),
     };
-    let subjects = Arc::new(Subjects::load(config)?);
     subjects.keep_fresh(&clock);
-    let site = config.console.as_ref().map(ConsoleConfig::site).transpose()?;
     let desk = Desk {
         pipeline,
         subjects,
@@ -346,7 +351,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         load: Load::default(),
         waiting: Arc::default(),
         origin: site.as_ref().map_or("", |site| site.origin()).into(),
-        confirm: config.confirm.as_ref().map(Confirm::open).transpose()?.map(Arc::new),
+        confirm,
     };
     Ok(Opened {
         desk,

@@ -48,12 +48,27 @@ pub fn start(
         return Ok(Vec::new());
     }
     let vault = Vault::open(&config.credentials)?;
-    check(&config.siem, &vault).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
-    let feeds = config.siem.iter().map(|settings| {
-        let sink = Sink::new(settings, &vault, &**clock)
-            .map_err(|why| anyhow::anyhow!("`siem` {}: {why}", settings.name))?;
-        Ok(Feed::new(settings, sink, Arc::clone(store), Arc::clone(clock)).telling(metrics))
+    let sinks = sinks(&config.siem, &vault, &**clock)?;
+    let fed = config.siem.iter().zip(sinks).map(|(settings, sink)| {
+        let feed = Feed::new(settings, sink, Arc::clone(store), Arc::clone(clock));
+        tokio::spawn(feed.telling(metrics).run())
     });
-    let feeds = feeds.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(feeds.into_iter().map(|feed| tokio::spawn(feed.run())).collect())
+    Ok(fed.collect())
+}
+
+/// Whether every sink of the configuration can be fed.
+///
+/// # Errors
+/// A sink that cannot, as [`start`] says it.
+pub fn usable(config: &[SinkConfig], vault: &Vault, clock: &dyn Clock) -> anyhow::Result<()> {
+    sinks(config, vault, clock).map(drop)
+}
+
+fn sinks(config: &[SinkConfig], vault: &Vault, clock: &dyn Clock) -> anyhow::Result<Vec<Sink>> {
+    check(config, vault).map_err(|problems| anyhow::anyhow!(problems.join("\n")))?;
+    let sink = |settings: &SinkConfig| {
+        Sink::new(settings, vault, clock)
+            .map_err(|why| anyhow::anyhow!("`siem` {}: {why}", settings.name))
+    };
+    config.iter().map(sink).collect()
 }

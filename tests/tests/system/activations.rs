@@ -225,6 +225,35 @@ async fn activations_of_who_vouches_at_the_console_wait_for_a_signature() {
     assert_eq!((change.what.as_str(), change.by[0].who.as_str()), ("issuers", "ann"));
 }
 
+/// What a start that failed had activated could not be taken back without a signature.
+#[tokio::test(flavor = "multi_thread")]
+async fn activations_wait_for_a_configuration_that_can_be_served() {
+    let mut pair = house().await;
+    let before = fs::read_to_string(pair.path("executor.yaml")).unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(pair.path("page.crt"), made.cert.pem()).unwrap();
+    fs::write(pair.path("page.key"), made.signing_key.serialize_pem()).unwrap();
+    for file in ["people.crt", "login.crt"] {
+        fs::copy(pair.path("pki/ca.crt"), pair.path(file)).unwrap();
+    }
+    pair.add_config(&VOUCHED.replace("ca: login.crt", "ca: login.crt, secret_file: forgotten"));
+    assert!(sign(&pair, "issuers", "ann").0);
+    let said = pair.refused_start();
+    assert!(said.contains("secret_file") && said.contains("forgotten"), "{said}");
+    // As it was, it starts.
+    let after = fs::read_to_string(pair.path("executor.yaml")).unwrap();
+    fs::write(pair.path("executor.yaml"), &before).unwrap();
+    pair.restart_executor();
+    assert!(
+        changes(&pair).await.iter().all(|change| change.what != "issuers" || change.by.is_empty())
+    );
+    // And with the secret, what was signed takes effect.
+    fs::write(pair.path("executor.yaml"), after).unwrap();
+    fs::write(pair.path("forgotten"), "found again").unwrap();
+    pair.restart_executor();
+    assert_eq!(changes(&pair).await[0].by[0].who, "ann");
+}
+
 /// A page that people come in to by the house's own sign-in, and by certificate.
 const VOUCHED: &str = "
 console: { listen: \"127.0.0.1:0\", public_url: \"https://localhost:8443\",
