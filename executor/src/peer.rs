@@ -17,12 +17,24 @@ use crate::metrics::Metrics;
 pub enum Role {
     /// Proposes and executes for subjects whose tokens it presents.
     Planner,
-    /// Reads receipts of every tenant.
+    /// Reads what is of every tenant, and changes nothing.
     Auditor,
     /// Shows waiting requests to members of staff and hands over their answers.
     Approver,
     /// Turns the switches.
     Operator,
+}
+
+impl Role {
+    /// Where its identities stand in the configuration.
+    const fn listed(self) -> &'static str {
+        match self {
+            Self::Planner => "callers.planners",
+            Self::Auditor => "callers.auditors",
+            Self::Approver => "callers.approvers",
+            Self::Operator => "callers.operators",
+        }
+    }
 }
 
 /// Every role.
@@ -54,15 +66,15 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/countersign.v1.Audit/Review", &[Role::Auditor]),
     ("/countersign.v1.Audit/ListBundles", &[Role::Auditor]),
     ("/countersign.v1.Audit/GetBundle", &[Role::Auditor]),
-    ("/countersign.v1.Approvals/ListRequests", &[Role::Approver]),
-    ("/countersign.v1.Approvals/GetRequest", &[Role::Approver]),
+    ("/countersign.v1.Approvals/ListRequests", &[Role::Approver, Role::Auditor]),
+    ("/countersign.v1.Approvals/GetRequest", &[Role::Approver, Role::Auditor]),
     ("/countersign.v1.Approvals/AnswerRequest", &[Role::Approver]),
     ("/countersign.v1.Operator/SetSwitch", &[Role::Operator]),
-    ("/countersign.v1.Operator/ListSwitches", &[Role::Operator]),
+    ("/countersign.v1.Operator/ListSwitches", &[Role::Operator, Role::Auditor]),
     ("/countersign.v1.Operator/Erase", &[Role::Operator]),
     ("/countersign.v1.Operator/SetHold", &[Role::Operator]),
-    ("/countersign.v1.Escalations/ListEscalations", &[Role::Approver]),
-    ("/countersign.v1.Escalations/GetEscalation", &[Role::Approver]),
+    ("/countersign.v1.Escalations/ListEscalations", &[Role::Approver, Role::Auditor]),
+    ("/countersign.v1.Escalations/GetEscalation", &[Role::Approver, Role::Auditor]),
     ("/countersign.v1.Escalations/TakeEscalation", &[Role::Approver]),
     ("/countersign.v1.Escalations/ReturnEscalation", &[Role::Approver]),
     ("/countersign.v1.Escalations/FinishEscalation", &[Role::Approver]),
@@ -87,7 +99,7 @@ impl Caller {
     /// Whether it sees what belongs to this tenant.
     #[must_use]
     pub fn sees(&self, tenant: &str) -> bool {
-        self.tenants.contains(tenant)
+        self.role == Role::Auditor || self.tenants.contains(tenant)
     }
 }
 
@@ -142,6 +154,11 @@ impl Table for Authorize {
     fn caller(&self, method: &str, id: &SpiffeId) -> Option<Caller> {
         let role = self.role(method, id)?;
         Some(Caller { id: id.clone(), role, tenants: self.tenants(id) })
+    }
+
+    fn whose(&self, method: &str) -> Vec<&'static str> {
+        let row = TABLE.iter().find(|(name, _)| *name == method);
+        row.map_or_else(Vec::new, |(_, roles)| roles.iter().map(|role| role.listed()).collect())
     }
 
     fn turned_away(&self, code: Code) {

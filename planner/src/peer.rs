@@ -53,6 +53,10 @@ impl Table for Authorize {
         self.allows(method, id).then_some(())
     }
 
+    fn whose(&self, method: &str) -> Vec<&'static str> {
+        if TABLE.contains(&method) { vec!["callers"] } else { Vec::new() }
+    }
+
     fn turned_away(&self, code: Code) {
         self.metrics.refused(code);
     }

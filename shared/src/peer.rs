@@ -18,6 +18,9 @@ pub trait Table: Clone {
     /// The caller, where the table lets this identity call this method.
     fn caller(&self, method: &str, id: &SpiffeId) -> Option<Self::Caller>;
 
+    /// Lists of the configuration whose identities may call this method, as they are named there.
+    fn whose(&self, method: &str) -> Vec<&'static str>;
+
     /// A call was turned away with this code: whoever counts refusals is told.
     fn turned_away(&self, code: Code);
 }
@@ -72,9 +75,14 @@ where
         tracing::warn!(method, "a caller was turned away");
         let code = Code::CallerNotAllowed;
         self.table.turned_away(code);
-        let refusal = Refusal::new(code, "this identity may not call this method");
+        let refusal = Refusal::new(code, why(&self.table.whose(method)));
         Either::Right(ready(Ok(refusal.into_status().into_http())))
     }
+}
+
+fn why(whose: &[&str]) -> String {
+    let no = "this identity may not call this method".to_owned();
+    if whose.is_empty() { no } else { format!("{no}: it is for `{}`", whose.join("` or `")) }
 }
 
 #[cfg(test)]
@@ -101,6 +109,10 @@ mod tests {
 
         fn caller(&self, method: &str, id: &SpiffeId) -> Option<String> {
             (method == "/x/Known" && id.as_str() == PLANNER).then(|| id.as_str().to_owned())
+        }
+
+        fn whose(&self, method: &str) -> Vec<&'static str> {
+            if method == "/x/Known" { vec!["callers.known", "callers.others"] } else { Vec::new() }
         }
 
         fn turned_away(&self, code: Code) {

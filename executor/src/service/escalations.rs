@@ -1,5 +1,7 @@
 //! `countersign.v1.Escalations`.
 
+use std::collections::BTreeSet;
+
 use countersign_core::grant::signature::Signature;
 use countersign_core::resolve::Observation;
 use countersign_proto::v1::{self, escalations_server::Escalations};
@@ -62,11 +64,12 @@ impl Escalations for EscalationsService {
         let caller = caller(&request)?;
         let asked = request.into_inner();
         let limit = if asked.page_size == 0 { PAGE } else { asked.page_size.min(MOST) };
-        let wanted = |tenant: &&String| asked.tenant.is_empty() || **tenant == asked.tenant;
+        let wanted = |tenant: &&str| asked.tenant.is_empty() || **tenant == asked.tenant;
+        let tenants = self.desk.subjects.tenants().filter(|tenant| caller.sees(tenant));
         let mut found = Vec::new();
-        for tenant in caller.tenants.iter().filter(wanted) {
+        for tenant in tenants.filter(wanted).collect::<BTreeSet<_>>() {
             let query = EscalationQuery {
-                tenant: tenant.clone(),
+                tenant: tenant.to_owned(),
                 stand: if asked.closed { Stand::Any } else { Stand::Open },
                 limit,
                 ..EscalationQuery::default()

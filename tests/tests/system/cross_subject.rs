@@ -2,8 +2,11 @@
 
 use countersign::pki::Role;
 use countersign_proto::v1;
+use countersign_proto::v1::approvals_client::ApprovalsClient;
 use countersign_proto::v1::audit_client::AuditClient;
+use countersign_proto::v1::escalations_client::EscalationsClient;
 use countersign_proto::v1::executor_client::ExecutorClient;
+use countersign_proto::v1::operator_client::OperatorClient;
 use tonic::Code;
 
 use super::support::pair::Pair;
@@ -129,6 +132,47 @@ async fn cross_subject_roles_per_rpc() {
         .list_tools(v1::ListToolsRequest::default())
         .await;
     assert_eq!(refusal(stranger).code, "CALLER_NOT_ALLOWED");
+}
+
+/// What waits for people is an auditor's to read, of every tenant, and not to answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn cross_subject_auditors_read_what_waits_and_change_nothing() {
+    let pair = Pair::executor_only().await;
+    let channel = pair.channel(Role::Auditor);
+    let mut approvals = ApprovalsClient::new(channel.clone());
+    let mut escalations = EscalationsClient::new(channel.clone());
+    let mut operator = OperatorClient::new(channel);
+    let open = approvals.list_requests(v1::ListRequestsRequest::default()).await.unwrap();
+    assert!(open.into_inner().requests.is_empty());
+    let open = escalations.list_escalations(v1::ListEscalationsRequest::default()).await.unwrap();
+    assert!(open.into_inner().escalations.is_empty());
+    operator.list_switches(v1::ListSwitchesRequest::default()).await.unwrap();
+    let answers = [
+        (
+            "approvers",
+            approvals.answer_request(v1::AnswerRequestRequest::default()).await.map(drop),
+        ),
+        (
+            "approvers",
+            escalations.take_escalation(v1::TakeEscalationRequest::default()).await.map(drop),
+        ),
+        (
+            "approvers",
+            escalations.return_escalation(v1::ReturnEscalationRequest::default()).await.map(drop),
+        ),
+        (
+            "approvers",
+            escalations.finish_escalation(v1::FinishEscalationRequest::default()).await.map(drop),
+        ),
+        ("operators", operator.set_switch(v1::SetSwitchRequest::default()).await.map(drop)),
+        ("operators", operator.erase(v1::EraseRequest::default()).await.map(drop)),
+        ("operators", operator.set_hold(v1::SetHoldRequest::default()).await.map(drop)),
+    ];
+    for (row, (whose, answer)) in answers.into_iter().enumerate() {
+        let refused = refusal(answer);
+        assert_eq!(refused.code, "CALLER_NOT_ALLOWED", "row {row}");
+        assert!(refused.message.contains(&format!("`callers.{whose}`")), "{}", refused.message);
+    }
 }
 
 /// The table in the code against the protocol's own list of methods.
