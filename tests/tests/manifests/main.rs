@@ -22,6 +22,7 @@ mod example;
 mod house;
 mod identity;
 mod images;
+mod labels;
 mod monitoring;
 mod mounted;
 mod network;
@@ -90,7 +91,7 @@ fn manifests_of_monitoring_ask_for_what_is_told() {
 fn manifests_of_a_house_fit_together() {
     for overlay in OVERLAYS {
         let Some(rendered) = house::rendered(overlay) else { return };
-        for check in house::CHECKS.iter().chain(console::CHECKS) {
+        for check in house::CHECKS.iter().chain(console::CHECKS).chain(labels::CHECKS) {
             check.holds_and_can_fail(overlay, &rendered);
         }
         schema::holds(&rendered);
@@ -111,6 +112,11 @@ fn manifests_of_the_example_are_a_house_s_own() {
     ];
     all.iter().for_each(|checks| try_all(EXAMPLE, checks));
     schema::accepted(EXAMPLE);
+}
+
+#[test]
+fn manifests_say_what_they_are_part_of() {
+    OVERLAYS.iter().chain([&EXAMPLE]).for_each(|overlay| try_all(overlay, labels::CHECKS));
 }
 
 #[test]
