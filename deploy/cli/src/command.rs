@@ -188,6 +188,9 @@ fn reader_left(error: &anyhow::Error) -> bool {
 }
 
 #[cfg(test)]
+mod runbooks;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

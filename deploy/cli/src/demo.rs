@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! binaries ─▶ folder ─▶ keys ─▶ users ─▶ start: sandbox, executor, planner ─▶ chat ─▶ summary
-//!                                              (child, configs, guard)         │
+//!                                          (child, configs, console, guard)    │
 //!                                                     chat::frontend ◀─────────┘
 //!                                       (signs the subject, each message and each yes)
 //! ```
@@ -14,6 +14,7 @@ mod users;
 
 mod child;
 mod configs;
+mod console;
 mod start;
 
 pub(crate) mod place;
@@ -48,6 +49,7 @@ Examples:
   countersign demo --say \"cancel order #1001\" --say yes
   countersign demo --as customer2@example.com --say \"where is my order?\" --json
   countersign demo --fault lost_reply --say \"cancel order #1001\" --say yes --state ./demo-state
+  countersign demo --console --state ./demo-state
   countersign demo --model-url http://127.0.0.1:11434/v1 --model some-model
 
 In the chat, yes to a card is signed and carries it out; anything else leaves it. /help lists what
@@ -82,6 +84,9 @@ pub struct Args {
     /// Make the sandbox shop misbehave, once: lost_reply, no_effect, half_effect, and more.
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
+    /// Serve the console's pages as well, on localhost, and say how to sign in.
+    #[arg(long, requires = "state")]
+    console: bool,
     /// Keep the temporary state folder.
     #[arg(long)]
     keep: bool,
@@ -130,6 +135,9 @@ async fn session(args: Args, running: &mut Running) -> anyhow::Result<u8> {
         writeln!(io::stderr(), "The sandbox shop will misbehave once: {fault}.")?;
     }
     writeln!(io::stderr(), "{}", show::whereabouts(&place, &args.person))?;
+    if args.console {
+        writeln!(io::stderr(), "{}", console::told(&state))?;
+    }
     let frontend = people::at_the_terminal(&place, &args.person)?;
     let greeting = format!("You are {}. Try: {}", args.person.name, args.person.hint);
     let mut talk = Talk::new(frontend, Looks(&place), args.json);

@@ -13,7 +13,7 @@ use crate::rendered::{Rendered, list, root};
 const RULES: &str = "PrometheusRule";
 const JOB: &str = "Job";
 
-/// What holds with monitoring, and the Job for a person's command.
+/// What holds with monitoring, the console, and the Job for a person's command.
 pub const CHECKS: &[Check] = &[
     Check {
         says: "all of it lies where the services are",
@@ -46,7 +46,8 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-/// Renders it: the overlay with its line for monitoring switched on, and above it the command's.
+/// Renders it: the overlay with its line for monitoring switched on, and above it the command's and
+/// the console.
 pub fn rendered(overlay: &str) -> Option<Rendered> {
     let folder = copied();
     let file = folder.path().join(format!("overlays/{overlay}/kustomization.yaml"));
@@ -55,9 +56,11 @@ pub fn rendered(overlay: &str) -> Option<Rendered> {
     fs::write(&file, text.replace("\n# components: ", "\ncomponents: ")).unwrap();
     let own = folder.path().join("own");
     fs::create_dir(&own).unwrap();
+    fs::copy(folder.path().join("overlays/example/console.yaml"), own.join("console.yaml"))
+        .unwrap();
     let house = json!({
-        "resources": [format!("../overlays/{overlay}")],
-        "components": ["../components/command"],
+        "resources": [format!("../overlays/{overlay}"), "console.yaml"],
+        "components": ["../components/command", "../components/console"],
     });
     fs::write(own.join("kustomization.yaml"), house.to_string()).unwrap();
     Rendered::folder(own.to_str().unwrap())

@@ -17,9 +17,12 @@
 
 mod check;
 mod configs;
+mod console;
+mod example;
 mod house;
 mod identity;
 mod images;
+mod labels;
 mod monitoring;
 mod mounted;
 mod network;
@@ -32,6 +35,8 @@ use check::Check;
 use rendered::Rendered;
 
 const OVERLAYS: [&str; 2] = ["sqlite", "postgres"];
+/// What a house copies.
+const EXAMPLE: &str = "example";
 
 fn try_all(overlay: &str, checks: &[Check]) {
     let Some(rendered) = Rendered::overlay(overlay) else { return };
@@ -86,12 +91,32 @@ fn manifests_of_monitoring_ask_for_what_is_told() {
 fn manifests_of_a_house_fit_together() {
     for overlay in OVERLAYS {
         let Some(rendered) = house::rendered(overlay) else { return };
-        for check in house::CHECKS {
+        for check in house::CHECKS.iter().chain(console::CHECKS).chain(labels::CHECKS) {
             check.holds_and_can_fail(overlay, &rendered);
         }
         schema::holds(&rendered);
     }
     schema::holds(&house::shell());
+}
+
+#[test]
+fn manifests_of_the_example_are_a_house_s_own() {
+    let all = [
+        pods::CHECKS,
+        identity::CHECKS,
+        scale::CHECKS,
+        scale::SQLITE,
+        configs::CHECKS,
+        console::CHECKS,
+        example::CHECKS,
+    ];
+    all.iter().for_each(|checks| try_all(EXAMPLE, checks));
+    schema::accepted(EXAMPLE);
+}
+
+#[test]
+fn manifests_say_what_they_are_part_of() {
+    OVERLAYS.iter().chain([&EXAMPLE]).for_each(|overlay| try_all(overlay, labels::CHECKS));
 }
 
 #[test]

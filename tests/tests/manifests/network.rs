@@ -91,7 +91,7 @@ pub const POSTGRES: &[Check] = &[Check {
 }];
 
 /// One way: who is at the other end, and the ports.
-type Way = (String, Vec<u64>);
+pub type Way = (String, Vec<u64>);
 
 fn shut(all: &Rendered) -> Result<(), String> {
     let found = &all.get(POLICY, "nothing")?["spec"];
@@ -123,19 +123,19 @@ pub fn ways(all: &Rendered, pod: &str, direction: &str, end: &str) -> BTreeSet<W
     found
 }
 
-fn pods_of(name: &str) -> String {
+pub fn pods_of(name: &str) -> String {
     json!({ "podSelector": { "matchLabels": { "app.kubernetes.io/name": name } } }).to_string()
 }
 
-fn namespaces(label: &str) -> String {
+pub fn namespaces(label: &str) -> String {
     json!({ "namespaceSelector": { "matchLabels": { label: "true" } } }).to_string()
 }
 
-fn block(cidr: &str) -> String {
+pub fn block(cidr: &str) -> String {
     json!({ "ipBlock": { "cidr": cidr } }).to_string()
 }
 
-fn names() -> Way {
+pub fn names() -> Way {
     let dns = json!({
         "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "kube-system" } },
         "podSelector": { "matchLabels": { "k8s-app": "kube-dns" } },
@@ -143,7 +143,7 @@ fn names() -> Way {
     (dns.to_string(), vec![53, 53])
 }
 
-fn same(found: BTreeSet<Way>, wanted: impl IntoIterator<Item = Way>) -> Result<(), String> {
+pub fn same(found: BTreeSet<Way>, wanted: impl IntoIterator<Item = Way>) -> Result<(), String> {
     let wanted: BTreeSet<_> = wanted.into_iter().collect();
     if found == wanted { Ok(()) } else { Err(format!("{found:#?}")) }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
+use super::console::{LISTEN, URL};
 use super::keys::{COSIGNER, Identities, ORIGIN, TOKEN};
 
 /// The demo's one tenant.
@@ -79,6 +80,11 @@ connections:
     )
 }
 
+/// What `executor/executor.yaml` says where the console is wanted.
+pub(super) fn console() -> String {
+    format!("console: {{ listen: {}, public_url: {} }}\n", text(LISTEN), text(URL))
+}
+
 /// `planner/planner.yaml`.
 pub(super) fn planner(ids: &Identities, executor: &str, model: &Model) -> String {
     let (frontend, id) = (text(ids.frontend.as_str()), text(ids.executor.as_str()));
@@ -151,6 +157,19 @@ mod tests {
         assert_eq!(config.policy, state.join("policy"));
         assert_eq!(config.connections[0].problems(), []);
         assert_eq!(config.issuers[0].claims, ["email", "customer_id"]);
+    }
+
+    #[test]
+    fn the_console_is_plain_on_this_machine_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path();
+        let file = state.join("executor.yaml");
+        let whole = executor(state, &identities(), &["shopify".into()], "http://127.0.0.1:4000");
+        fs::write(&file, format!("{whole}{}", console())).unwrap();
+        let page = ExecutorConfig::load(&file).unwrap().console.unwrap();
+        assert!(!page.behind_ingress && page.tls.is_none());
+        assert!(page.address().unwrap().ip().is_loopback());
+        assert_eq!(page.site().unwrap().origin(), URL);
     }
 
     #[test]

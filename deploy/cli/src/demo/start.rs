@@ -10,6 +10,7 @@ use countersign_shared::ready::Ready;
 use super::Args;
 use super::child::{Child, Start};
 use super::configs::{self, Model};
+use super::console;
 use super::folder::{Folder, write_private};
 use super::keys::{self, Identities, TOKEN};
 use super::place::{Place, Service, ShopPlace};
@@ -52,11 +53,18 @@ pub(super) async fn all(
     let identities = keys::prepare(state)?;
     packs(state)?;
     policy(state)?;
+    if args.console {
+        console::people(state)?;
+    }
     let model = model(state, args)?;
     let users = Users::separate(state)?;
     let mut starter = Starter { state, own: &binaries.own, users, running };
     let url = starter.sandbox(&binaries.path("sandbox")).await?;
-    let text = configs::executor(state, &identities, &PACKS.map(str::to_owned), &url);
+    let packs = PACKS.map(str::to_owned);
+    let mut text = configs::executor(state, &identities, &packs, &url);
+    if args.console {
+        text.push_str(&configs::console());
+    }
     let executor = starter.service(Who::Executor, &binaries.path("executor"), &text).await?;
     let text = configs::planner(&identities, &executor.grpc.to_string(), &model);
     let planner = starter.service(Who::Planner, &binaries.path("planner"), &text).await?;
