@@ -9,13 +9,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_core::error::Refused;
 use countersign_core::grant::Parked;
 use countersign_core::grant::signature::{Assertion, Signature};
-use countersign_core::lifecycle::State as Standing;
 use countersign_core::policy::Person;
 use countersign_shared::attest::{
     AUDIENCE, ApprovalClaims, ApprovalType, Decision, approval_challenge,
 };
+use countersign_shared::codes::Code;
 use countersign_shared::ids::ProposalId;
 use serde::Deserialize;
 use serde_json::json;
@@ -194,10 +195,12 @@ pub(super) async fn answer(
         // Still under way, or done: the page says how it stands.
         Err(_) | Ok(Ok(Ok(_))) => reload(),
         Ok(Ok(Err(turned))) => match console.desk.parked(Named::Proposal(id.clone())).await {
-            Ok(life) if matches!(life.state(), Standing::Proposed(_)) => {
-                said(StatusCode::CONFLICT, &turned.refused.message)
-            }
-            Ok(_) => reload(),
+            Ok(life) => match life.state().parked() {
+                Some(parked) => {
+                    said(StatusCode::CONFLICT, &held_up(parked, person, &turned.refused))
+                }
+                None => reload(),
+            },
             Err(_) => said(StatusCode::CONFLICT, &turned.refused.message),
         },
         Ok(Err(error)) => {
@@ -205,6 +208,24 @@ pub(super) async fn answer(
             said(StatusCode::INTERNAL_SERVER_ERROR, "Not counted. Open the page again.")
         }
     }
+}
+
+/// Why a request still waits after an answer to it, whether the answer counts, and what
+/// follows.
+pub(super) fn held_up(parked: &Parked, person: &Person, refused: &Refused) -> String {
+    let counted = parked.votes().iter().any(|vote| vote.is_of(&person.id));
+    if !counted || !refused.passes() {
+        return refused.message.clone();
+    }
+    let why = if refused.is(Code::ObjectInDoubt) {
+        "Another action on the same object is not settled yet"
+    } else {
+        &refused.message
+    };
+    format!(
+        "Your yes is counted. It cannot go on yet: {why}. It is tried again by itself; if what \
+         it is about has changed by then, people are asked again."
+    )
 }
 
 /// The page itself knows the words for how the request stands now.
