@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use json::{difference, words};
-pub use seen::{Row, rows, sight};
+pub use seen::{Row, rows, sight, times};
 
 /// One step of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,11 +205,7 @@ fn verified(receipt: &Receipt) -> Moment {
     let verification = &receipt.verification;
     let mut lines = vec![line("Evidence", verification.evidence.join(", "))];
     if verification.looks > 0 {
-        let times = match verification.looks {
-            1 => "once".to_owned(),
-            looks => format!("{looks} times"),
-        };
-        lines.push(line("Read back", times));
+        lines.push(line("Read back", times(verification.looks)));
     }
     if !verification.sight.is_null() {
         let (told, rows) = sight(&verification.sight);

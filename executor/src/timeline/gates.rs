@@ -3,7 +3,7 @@
 use countersign_shared::receipt::Gate;
 use serde_json::Value as Json;
 
-use super::json::{is_empty, words};
+use super::json::{is_empty, shown, words};
 
 /// A line for each gate; what was asked twice on the same facts stands there once.
 pub(super) fn lines(gates: &[Gate]) -> Vec<(String, String)> {
@@ -66,10 +66,10 @@ fn amount(facts: &Json) -> Option<String> {
 fn confidence(facts: &Json) -> Option<String> {
     let number = |name: &str| facts.get(name)?.as_f64();
     let told = format!("{:.2}; at least {:.2} is asked", number("score")?, number("floor")?);
-    Some(
-        part(facts, "reason")
-            .map_or(told.clone(), |why| format!("{told}; not surer because {why}")),
-    )
+    Some(match part(facts, "reason") {
+        Some(why) => format!("{told}; not surer because {why}"),
+        None => told,
+    })
 }
 
 fn policy(facts: &Json, passed: bool) -> Option<String> {
@@ -106,15 +106,11 @@ fn limit(facts: &Json) -> Option<String> {
     };
     let most = both(part(facts, "most"), facts)?;
     let within = window(facts.get("within_seconds")?.as_u64()?);
-    let mut told = format!("at most {most} per {} within {within}", part(facts, "per")?);
+    let mut told = vec![format!("at most {most} per {} within {within}", part(facts, "per")?)];
     let before = facts.get("so_far").and_then(|so_far| both(part(so_far, "money"), so_far));
-    if let Some(before) = before {
-        told.push_str(&format!("; {before} before"));
-    }
-    if let Some(money) = part(facts, "money") {
-        told.push_str(&format!("; {money} with this one"));
-    }
-    Some(told)
+    told.extend(before.map(|before| format!("{before} before")));
+    told.extend(part(facts, "money").map(|money| format!("{money} with this one")));
+    Some(told.join("; "))
 }
 
 fn window(seconds: u64) -> String {
@@ -131,10 +127,9 @@ fn window(seconds: u64) -> String {
 fn condition(facts: &Json) -> Option<String> {
     let facts = facts.as_object()?;
     let rule = facts.get("rule")?.as_str()?;
-    let value = |value: &Json| if is_empty(value) { "none".to_owned() } else { words(value) };
     let places = facts.iter().filter(|(place, _)| *place != "rule");
     let seen: Vec<_> = places
-        .map(|(place, is)| format!("{} is {}", place.trim_start_matches("state."), value(is)))
+        .map(|(place, is)| format!("{} is {}", place.trim_start_matches("state."), shown(is)))
         .collect();
     Some(if seen.is_empty() { rule.to_owned() } else { format!("{} ({rule})", seen.join("; ")) })
 }

@@ -114,6 +114,7 @@ fn at(json: &Json, path: &str) -> Option<Json> {
     }
 }
 
-fn shown(value: &Json) -> String {
+/// A value in words, also where it says nothing.
+pub(super) fn shown(value: &Json) -> String {
     if is_empty(value) { "none".to_owned() } else { words(value) }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::json::{is_empty, words};
+use super::json::{shown, words};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,12 @@ impl Row {
         }
         format!("expected {}, found {}", self.expected, self.found)
     }
+}
+
+/// How often something was read back.
+#[must_use]
+pub fn times(looks: u32) -> String {
+    if looks == 1 { "once".to_owned() } else { format!("{looks} times") }
 }
 
 /// What a look saw, in a sentence, and row by row.
@@ -79,8 +85,8 @@ fn expected(place: &str, facts: &Map<String, Json>) -> Option<String> {
 /// What the rule itself compares a place with, where it does so plainly.
 fn compared(place: &str, facts: &Map<String, Json>) -> Option<String> {
     let rule = facts.get("rule")?.as_str()?;
-    let plain = rule.split("&&").filter(|part| !part.contains('?') && !part.contains("||"));
-    plain.into_iter().find_map(|part| {
+    let mut plain = rule.split("&&").filter(|part| !part.contains('?') && !part.contains("||"));
+    plain.find_map(|part| {
         let equal = part.split_once("==").map(|sides| ("", sides));
         let (not, (left, right)) =
             equal.or_else(|| part.split_once("!=").map(|sides| ("anything but ", sides)))?;
@@ -105,10 +111,6 @@ fn alike(place: &str, facts: &Map<String, Json>) -> Option<String> {
     facts.get(one).map(shown)
 }
 
-fn shown(value: &Json) -> String {
-    if is_empty(value) { "none".to_owned() } else { words(value) }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -128,9 +130,9 @@ mod tests {
         assert_eq!(
             texts(&facts),
             [
-                "note: expected m2, found m1",
                 "cancelled at: expected anything but none, found none",
                 "status: expected VOIDED, found PAID",
+                "note: expected m2, found m1",
             ]
         );
     }

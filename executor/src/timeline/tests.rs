@@ -53,7 +53,7 @@ fn an_applied_action_is_told_to_its_receipt() {
     }
     assert!(steps.is_sorted());
     let changed = told(&receipt, Changed);
-    assert_eq!(changed, "order.lines.left: 2, 1 → 1, 1\norder.refunded: 0.00 → 50.00");
+    assert_eq!(changed, "order.refunded: 0.00 → 50.00\norder.lines.left: 2, 1 → 1, 1");
     assert!(told(&receipt, Answered).contains("HTTP 200"));
     assert!(told(&receipt, Sealed).contains("In the log at: 7"));
 }
