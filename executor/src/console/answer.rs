@@ -197,7 +197,7 @@ pub(super) async fn answer(
         Ok(Ok(Err(turned))) => match console.desk.parked(Named::Proposal(id.clone())).await {
             Ok(life) => match life.state().parked() {
                 Some(parked) => {
-                    said(StatusCode::CONFLICT, &held_up(parked, person, &turned.refused))
+                    said(StatusCode::CONFLICT, &held_up(parked, &person.id, &turned.refused))
                 }
                 None => reload(),
             },
@@ -212,8 +212,8 @@ pub(super) async fn answer(
 
 /// Why a request still waits after an answer to it, whether the answer counts, and what
 /// follows.
-pub(super) fn held_up(parked: &Parked, person: &Person, refused: &Refused) -> String {
-    let counted = parked.votes().iter().any(|vote| vote.is_of(&person.id));
+pub(super) fn held_up(parked: &Parked, who: &str, refused: &Refused) -> String {
+    let counted = parked.votes().iter().any(|vote| vote.is_of(who));
     if !counted || !refused.passes() {
         return refused.message.clone();
     }
@@ -231,4 +231,31 @@ pub(super) fn held_up(parked: &Parked, person: &Person, refused: &Refused) -> St
 /// The page itself knows the words for how the request stands now.
 pub(super) fn reload() -> Response {
     Json(json!({ "reload": true })).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use countersign_core::lifecycle::fold;
+
+    use super::*;
+    use crate::testing::{event, proposed};
+
+    #[test]
+    fn who_is_held_up_hears_whether_their_yes_counts() {
+        let yes = json!({
+            "id": "ann", "issuer": "d", "role": "finance", "reason": "", "card": "",
+            "at": "2026-01-01T00:00:00Z", "signature": { "jws": "x" },
+        });
+        let voted = event(json!({ "voted": { "approved": yes } }));
+        let state = fold(vec![proposed(1, "i", "o"), voted]).unwrap();
+        let parked = state.parked().unwrap();
+        let other = Refused::new(Code::ObjectInDoubt, "another write is not settled");
+        let told = held_up(parked, "ann", &other);
+        assert!(told.starts_with("Your yes is counted.") && told.contains("tried again"), "{told}");
+        assert_eq!(held_up(parked, "ben", &other), other.message);
+        let ends = Refused::new(Code::ApproverNotAllowed, "not allowed");
+        assert_eq!(held_up(parked, "ann", &ends), "not allowed");
+    }
 }

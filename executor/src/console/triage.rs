@@ -179,7 +179,7 @@ impl Console {
         let answer = self.desk.answer(&id, Signature::Passkey(Box::new(assertion)));
         match timeout(PATIENCE, answer).await {
             Ok(Err(turned)) => match self.waiting(&id, person).await {
-                Ok(parked) => line(held_up(&parked, person, &turned.refused)),
+                Ok(parked) => line(held_up(&parked, &person.id, &turned.refused)),
                 Err(_) => line(self.stands(&id, person).await),
             },
             Err(_) | Ok(Ok(_)) => line(self.stands(&id, person).await),

@@ -230,3 +230,14 @@ async fn numbers_lead_to_their_actions() {
     let (_, file) = house.get("eve", &format!("/review.md?week={week}")).await;
     assert!(file.starts_with(&format!("file: # Review of {week}")), "{file}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_address_leads_back() {
+    let house = house();
+    let console = axum::extract::State(house.console.clone());
+    let answer = crate::console::requests::nowhere(console, None).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    let page = String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(page.contains("No such page") && page.contains("href=\"/\""), "{page}");
+}
