@@ -177,6 +177,7 @@ fn router(desk: Desk, site: Site, oidc: Option<Oidc>) -> anyhow::Result<Router> 
         .route("/session", get(sign_in::session))
         .route("/enrol", get(sign_in::enrol))
         .merge(pages::routes())
+        .fallback(requests::nowhere)
         .route("/page.js", get(guard::script))
         .route("/page.css", get(guard::style))
         .layer(DefaultBodyLimit::max(LARGEST))

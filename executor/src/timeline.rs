@@ -1,7 +1,9 @@
 //! One action from what was said to its receipt, as a person reads it: a pure function of
 //! the opened receipt. What is erased reads so.
 
+mod gates;
 mod json;
+mod seen;
 
 use countersign_shared::ids::made_at;
 use countersign_shared::receipt::{Attempt, Receipt};
@@ -9,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use json::{difference, words};
+pub use seen::{Row, rows, sight, times};
 
 /// One step of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,11 +139,7 @@ fn planned(receipt: &Receipt) -> Moment {
 }
 
 fn gated(receipt: &Receipt) -> Moment {
-    let each = receipt.gates.iter().map(|gate| {
-        let verdict = if gate.passed { "passed" } else { "refused" };
-        (gate.gate.clone(), format!("{verdict}: {}", words(&gate.facts)))
-    });
-    moment(Step::Gated, None, each.collect())
+    moment(Step::Gated, None, gates::lines(&receipt.gates))
 }
 
 fn granted(receipt: &Receipt) -> Moment {
@@ -155,7 +154,12 @@ fn granted(receipt: &Receipt) -> Moment {
             "rejection" => "Rejected",
             _ => "Settled by a person",
         };
-        (name.to_owned(), format!("{}{role}, {}{reason}", grant.by, clock(grant.at)))
+        // What a person says of how it ended stands where others have the card's text.
+        let word = match grant.kind.as_str() {
+            "finish" if !grant.text.is_empty() => format!("{}, says ", grant.text),
+            _ => String::new(),
+        };
+        (name.to_owned(), format!("{word}{}{role}, {}{reason}", grant.by, clock(grant.at)))
     });
     let last = receipt.grants.iter().map(|grant| grant.at).max();
     moment(Step::Granted, last, each.collect())
@@ -201,8 +205,12 @@ fn verified(receipt: &Receipt) -> Moment {
     let verification = &receipt.verification;
     let mut lines = vec![line("Evidence", verification.evidence.join(", "))];
     if verification.looks > 0 {
-        lines.push(line("Read back", format!("{} times", verification.looks)));
-        lines.push(line("Seen", words(&verification.sight)));
+        lines.push(line("Read back", times(verification.looks)));
+    }
+    if !verification.sight.is_null() {
+        let (told, rows) = sight(&verification.sight);
+        lines.push(line("Seen", told));
+        lines.extend(rows.iter().map(|row| (row.name.clone(), row.text())));
     }
     if !receipt.output.is_null() {
         lines.push(line("Yields", words(&receipt.output)));

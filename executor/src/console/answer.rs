@@ -9,13 +9,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_core::error::Refused;
 use countersign_core::grant::Parked;
 use countersign_core::grant::signature::{Assertion, Signature};
-use countersign_core::lifecycle::State as Standing;
 use countersign_core::policy::Person;
 use countersign_shared::attest::{
     AUDIENCE, ApprovalClaims, ApprovalType, Decision, approval_challenge,
 };
+use countersign_shared::codes::Code;
 use countersign_shared::ids::ProposalId;
 use serde::Deserialize;
 use serde_json::json;
@@ -194,10 +195,12 @@ pub(super) async fn answer(
         // Still under way, or done: the page says how it stands.
         Err(_) | Ok(Ok(Ok(_))) => reload(),
         Ok(Ok(Err(turned))) => match console.desk.parked(Named::Proposal(id.clone())).await {
-            Ok(life) if matches!(life.state(), Standing::Proposed(_)) => {
-                said(StatusCode::CONFLICT, &turned.refused.message)
-            }
-            Ok(_) => reload(),
+            Ok(life) => match life.state().parked() {
+                Some(parked) => {
+                    said(StatusCode::CONFLICT, &held_up(parked, &person.id, &turned.refused))
+                }
+                None => reload(),
+            },
             Err(_) => said(StatusCode::CONFLICT, &turned.refused.message),
         },
         Ok(Err(error)) => {
@@ -207,7 +210,52 @@ pub(super) async fn answer(
     }
 }
 
+/// Why a request still waits after an answer to it, whether the answer counts, and what
+/// follows.
+pub(super) fn held_up(parked: &Parked, who: &str, refused: &Refused) -> String {
+    let counted = parked.votes().iter().any(|vote| vote.is_of(who));
+    if !counted || !refused.passes() {
+        return refused.message.clone();
+    }
+    let why = if refused.is(Code::ObjectInDoubt) {
+        "Another action on the same object is not settled yet"
+    } else {
+        &refused.message
+    };
+    format!(
+        "Your yes is counted. It cannot go on yet: {why}. It is tried again by itself; if what \
+         it is about has changed by then, people are asked again."
+    )
+}
+
 /// The page itself knows the words for how the request stands now.
 pub(super) fn reload() -> Response {
     Json(json!({ "reload": true })).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use countersign_core::lifecycle::fold;
+
+    use super::*;
+    use crate::testing::{event, proposed};
+
+    #[test]
+    fn who_is_held_up_hears_whether_their_yes_counts() {
+        let yes = json!({
+            "id": "ann", "issuer": "d", "role": "finance", "reason": "", "card": "",
+            "at": "2026-01-01T00:00:00Z", "signature": { "jws": "x" },
+        });
+        let voted = event(json!({ "voted": { "approved": yes } }));
+        let state = fold(vec![proposed(1, "i", "o"), voted]).unwrap();
+        let parked = state.parked().unwrap();
+        let other = Refused::new(Code::ObjectInDoubt, "another write is not settled");
+        let told = held_up(parked, "ann", &other);
+        assert!(told.starts_with("Your yes is counted.") && told.contains("tried again"), "{told}");
+        assert_eq!(held_up(parked, "ben", &other), other.message);
+        let ends = Refused::new(Code::ApproverNotAllowed, "not allowed");
+        assert_eq!(held_up(parked, "ann", &ends), "not allowed");
+    }
 }

@@ -8,6 +8,7 @@ mod analytics;
 mod coverage;
 mod escalation;
 mod escalations;
+mod matter;
 mod plot;
 mod review;
 mod switches;

@@ -61,9 +61,7 @@ pub(super) async fn show(
     let life = match console.found(&id, person).await {
         Ok(life) => life,
         Err(turned) if turned.refused.is(Code::NotFound) => {
-            let mut answer = notice(frame, Headline::absent());
-            *answer.status_mut() = StatusCode::NOT_FOUND;
-            return answer;
+            return missing(frame, Headline::absent());
         }
         Err(turned) => return notice(frame, Headline::unreadable(&turned.refused.message)),
     };
@@ -72,6 +70,19 @@ pub(super) async fn show(
         Err(headline) => return notice(frame, headline),
     };
     console.render(frame, &life, &visitor, trouble).await
+}
+
+/// Any other address.
+pub(super) async fn nowhere(State(console): State<Console>, visitor: Option<Visitor>) -> Response {
+    let frame = visitor.map_or_else(Frame::outside, |visitor| console.frame(&visitor, None));
+    missing(frame, Headline::no_page())
+}
+
+/// A page that says that there is nothing.
+pub(super) fn missing(frame: Frame, headline: Headline) -> Response {
+    let mut no = notice(frame, headline);
+    *no.status_mut() = StatusCode::NOT_FOUND;
+    no
 }
 
 /// A page that says one thing.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::Console;
-use super::answer::{PATIENCE, Unsigned, Wish, credentials, said};
+use super::answer::{PATIENCE, Unsigned, Wish, credentials, held_up, said};
 use super::view::Headline;
 use super::visitor::Visitor;
 use crate::grants::Afresh;
@@ -178,10 +178,11 @@ impl Console {
         };
         let answer = self.desk.answer(&id, Signature::Passkey(Box::new(assertion)));
         match timeout(PATIENCE, answer).await {
-            Ok(Err(turned)) if self.waiting(&id, person).await.is_ok() => {
-                line(turned.refused.message)
-            }
-            Err(_) | Ok(Ok(_) | Err(_)) => line(self.stands(&id, person).await),
+            Ok(Err(turned)) => match self.waiting(&id, person).await {
+                Ok(parked) => line(held_up(&parked, &person.id, &turned.refused)),
+                Err(_) => line(self.stands(&id, person).await),
+            },
+            Err(_) | Ok(Ok(_)) => line(self.stands(&id, person).await),
         }
     }
 

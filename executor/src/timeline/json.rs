@@ -1,15 +1,15 @@
-//! JSON in words, and what is different between two.
+//! JSON in words, and what is different between two readings.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 /// Most characters of one value.
 const LONGEST: usize = 600;
 /// Most lines of a difference.
 const MOST: usize = 60;
 
-/// A value without JSON's marks.
+/// A value without JSON's marks. Members that say nothing are left out.
 pub(super) fn words(value: &Json) -> String {
     let text = plain(value);
     if text.chars().count() <= LONGEST {
@@ -26,47 +26,95 @@ fn plain(value: &Json) -> String {
         Json::Number(number) => number.to_string(),
         Json::String(text) => text.clone(),
         Json::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Json::Object(members) => {
-            let each = members.iter().map(|(name, value)| format!("{name} {}", plain(value)));
+        Json::Object(members) => money(members).unwrap_or_else(|| {
+            let told = members.iter().filter(|(_, value)| !is_empty(value));
+            let each = told.map(|(name, value)| format!("{name} {}", plain(value)));
             each.collect::<Vec<_>>().join("; ")
-        }
+        }),
     }
 }
 
-/// Each place with another value than before. Nothing, where only one of them was read.
+/// Whether a value says nothing.
+pub(super) fn is_empty(value: &Json) -> bool {
+    match value {
+        Json::Null => true,
+        Json::Bool(_) | Json::Number(_) => false,
+        Json::String(text) => text.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(members) => members.is_empty(),
+    }
+}
+
+/// Money as cards write it.
+fn money(members: &Map<String, Json>) -> Option<String> {
+    let part = |name: &str| members.get(name).and_then(Json::as_str);
+    let (amount, currency) = part("amount").zip(part("currency")).filter(|_| members.len() == 2)?;
+    Some(format!("{currency} {amount}"))
+}
+
+/// What is not as it was. `before` has a dotted path for each place that was used of each
+/// read (`order.address.city`), `after` is one whole reading (`{ "address": { "city" … } }`),
+/// often another one: a place is compared only where both are of the same thing.
 pub(super) fn difference(before: &Json, after: &Json) -> Vec<(String, String)> {
-    if !before.is_object() || !after.is_object() {
+    let Some(before) = before.as_object().filter(|_| after.is_object()) else {
         return Vec::new();
+    };
+    let mut reads: BTreeMap<&str, Vec<Place<'_>>> = BTreeMap::new();
+    for (path, was) in before {
+        let Some((read, rest)) = path.split_once('.') else { continue };
+        reads.entry(read).or_default().push(Place { path, rest, was, is: at(after, rest) });
     }
-    let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
-    flatten(before, "", &mut old);
-    flatten(after, "", &mut new);
-    // What was not read back is not known to be different.
-    let both = new.iter().map(|(path, is)| (path, old.get(path), is));
-    let apart = both.filter(|(_, was, is)| *was != Some(*is));
-    let mut lines: Vec<_> = apart
-        .map(|(path, was, is)| {
-            (path.clone(), format!("{} → {is}", was.map_or("none", String::as_str)))
-        })
-        .collect();
-    lines.truncate(MOST);
-    lines
+    let same = reads.into_values().filter(|places| of_one_thing(places)).flatten();
+    let lines = same.filter_map(|place| {
+        let (was, is) = (shown(place.was), shown(&place.is?));
+        (was != is).then(|| (place.path.to_owned(), format!("{was} → {is}")))
+    });
+    lines.take(MOST).collect()
 }
 
-fn flatten(json: &Json, path: &str, into: &mut BTreeMap<String, String>) {
-    let below =
-        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+/// A place of a read, before and after.
+struct Place<'a> {
+    path: &'a str,
+    /// Within its read.
+    rest: &'a str,
+    was: &'a Json,
+    /// What was read back there, where it was.
+    is: Option<Json>,
+}
+
+/// The same thing has the same name wherever it is read; without one, it has at least every
+/// place that was used of it.
+fn of_one_thing(places: &[Place<'_>]) -> bool {
+    let names = |place: &&Place<'_>| {
+        matches!(place.rest, "id" | "name")
+            || place.rest.ends_with("_id") && !place.rest.contains('.')
+    };
+    let shared = |place: &&Place<'_>| place.is.is_some() && place.was.is_string();
+    let mut named = places.iter().filter(names).filter(shared);
+    let own = |place: &Place<'_>| matches!(place.rest, "id" | "name");
+    let is_named = named.clone().any(own);
+    let alike = named.all(|place| place.is.as_ref() == Some(place.was));
+    alike && (is_named || places.iter().all(|place| place.is.is_some()))
+}
+
+/// What stands at a dotted path; a list on the way yields what its elements hold.
+fn at(json: &Json, path: &str) -> Option<Json> {
+    if path.is_empty() {
+        return Some(json.clone());
+    }
     match json {
         Json::Object(members) => {
-            members.iter().for_each(|(name, value)| flatten(value, &below(name), into));
+            let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+            at(members.get(name)?, rest)
         }
-        Json::Array(items) => {
-            for (n, item) in items.iter().enumerate() {
-                flatten(item, &format!("{path}[{n}]"), into);
-            }
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-            into.insert(path.to_owned(), words(json));
-        }
+        Json::Array(items) => items.iter().map(|item| at(item, path)).collect(),
+        // Nothing is in nothing.
+        Json::Null => Some(Json::Null),
+        Json::Bool(_) | Json::Number(_) | Json::String(_) => None,
     }
+}
+
+/// A value in words, also where it says nothing.
+pub(super) fn shown(value: &Json) -> String {
+    if is_empty(value) { "none".to_owned() } else { words(value) }
 }

@@ -41,8 +41,11 @@ fn told(receipt: &Receipt, step: Step) -> String {
 #[test]
 fn an_applied_action_is_told_to_its_receipt() {
     let mut receipt = receipt(Some("applied"));
-    receipt.before = json!({ "order": { "refunded": "0.00", "note": "old" } });
-    receipt.after = json!({ "order": { "refunded": "50.00" }, "refund": "r1" });
+    receipt.before =
+        json!({ "order.name": "#1", "order.refunded": "0.00", "order.lines.left": [2, 1] });
+    receipt.after = json!({
+        "name": "#1", "refunded": "50.00", "refund": "r1", "lines": [{ "left": 1 }, { "left": 1 }],
+    });
     use Step::{Answered, Changed, Planned, Said, Sealed, Sent};
     let steps = steps(&receipt);
     for step in [Said, Planned, Sent, Answered, Changed, Sealed] {
@@ -50,9 +53,37 @@ fn an_applied_action_is_told_to_its_receipt() {
     }
     assert!(steps.is_sorted());
     let changed = told(&receipt, Changed);
-    assert_eq!(changed, "order.refunded: 0.00 → 50.00\nrefund: none → r1", "the note was not read");
+    assert_eq!(changed, "order.refunded: 0.00 → 50.00\norder.lines.left: 2, 1 → 1, 1");
     assert!(told(&receipt, Answered).contains("HTTP 200"));
     assert!(told(&receipt, Sealed).contains("In the log at: 7"));
+}
+
+/// Before: the places that the contract uses of its reads. After: another read, whole.
+#[test]
+fn only_what_both_readings_have_of_one_thing_is_told_as_changed() {
+    let mut receipt = receipt(Some("applied"));
+    receipt.before = json!({
+        "order.address.address1": "1 Old Street", "order.address.address2": null,
+        "order.address.city": "Bern", "order.customer_id": "c1", "order.name": "#1001",
+        "order.risk": "NONE",
+    });
+    let read = |name: &str| {
+        json!({
+            "id": "o1", "name": name, "customer_id": "c1", "address_stamp": "m",
+            "address": { "address1": "12 Harbor Street", "address2": "", "city": "Bern" },
+            "refunds": [],
+        })
+    };
+    receipt.after = read("#1001");
+    let changed = told(&receipt, Step::Changed);
+    assert_eq!(changed, "order.address.address1: 1 Old Street → 12 Harbor Street");
+    receipt.after = read("#1002");
+    assert!(!steps(&receipt).contains(&Step::Changed), "of something else");
+    receipt.after = json!({ "job": "j1", "address": { "address1": "12 Harbor Street" } });
+    assert!(!steps(&receipt).contains(&Step::Changed), "nothing says that it is the same");
+    receipt.before = json!({ "order.address.city": "Bern" });
+    receipt.after = json!({ "address": null });
+    assert_eq!(told(&receipt, Step::Changed), "order.address.city: Bern → none");
 }
 
 #[test]
@@ -75,13 +106,13 @@ fn whoever_approved_or_settled_it_is_named() {
         reason: text("looked it up"),
         at: now(),
         card: String::new(),
-        text: String::new(),
+        text: if kind == "finish" { text("not done") } else { String::new() },
         signature: Json::Null,
     };
     receipt.grants = vec![grant("approval", "anna"), grant("finish", "ben")];
     let granted = told(&receipt, Step::Granted);
     assert!(granted.contains("Approved: anna as lead, 2026-11-16 12:00:00 UTC: looked it up"));
-    assert!(granted.contains("Settled by a person: ben"));
+    assert!(granted.contains("Settled by a person: not done, says ben as lead"));
 }
 
 #[test]

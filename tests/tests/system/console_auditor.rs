@@ -77,7 +77,7 @@ async fn console_auditor_reads_every_page_on_phone_and_desk_by_keyboard() {
     // From what a customer's message says to the proof.
     steps.extend([
         json!({ "type": "#value", "text": "#1001" }),
-        json!({ "type": "#outcome", "text": "applied" }),
+        json!({ "choose": "#outcome", "value": "applied" }),
         json!({ "click": "form.ask .yes" }),
         // One refund of this order was applied, and nothing else.
         json!({ "click": "tbody tr:only-child a" }),

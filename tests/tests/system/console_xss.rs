@@ -144,6 +144,7 @@ async fn console_xss_every_text_stays_text_on_every_page() {
         json!({ "wait": "h1", "text": "Sign in" }),
         json!({ "click": "#sign-in button" }),
         json!({ "wait": "h1", "text": "Modes and switches" }),
+        json!({ "choose": "#reach", "value": "all" }),
         json!({ "type": "#reason", "text": reason }),
         json!({ "click": "form.signed button[value=off]" }),
         json!({ "wait": ".banner", "text": "Switched off: all" }),

@@ -3,16 +3,16 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::Receipt;
 
 use super::actions::{to_actions, tone};
 use crate::console::Console;
 use crate::console::frame::{Frame, Place};
-use crate::console::requests::{notice, page};
+use crate::console::requests::{missing, notice, page};
 use crate::console::view::Headline;
 use crate::console::visitor::{Duty, Visitor};
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
@@ -44,7 +44,8 @@ struct Step {
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/actions/{receipt}", get(show))
-        .route("/actions/{receipt}/proof", get(download))
+        .route("/actions/{receipt}/receipt", get(download_receipt))
+        .route("/actions/{receipt}/proof", get(download_proof))
 }
 
 /// `GET /actions/{receipt}`.
@@ -59,13 +60,32 @@ async fn show(
     };
     match found(&console, &visitor, &receipt).await {
         Ok(Some((sealed, receipt))) => page(&view(frame, &sealed, &receipt)),
-        Ok(None) => absent(frame),
+        Ok(None) => missing(frame, Headline::no_action()),
+        Err(error) => notice(frame, Headline::unreadable(&error.to_string())),
+    }
+}
+
+/// `GET /actions/{receipt}/receipt`: the leaf's exact bytes, which the proof is about.
+async fn download_receipt(
+    State(console): State<Console>,
+    visitor: Visitor,
+    Path(receipt): Path<String>,
+) -> Response {
+    let frame = match console.enter(&visitor, Place::Actions) {
+        Ok(frame) => frame,
+        Err(no) => return no,
+    };
+    match found(&console, &visitor, &receipt).await {
+        Ok(Some((sealed, _))) => {
+            file(&format!("{}.json", sealed.id), "application/json", sealed.body)
+        }
+        Ok(None) => missing(frame, Headline::no_action()),
         Err(error) => notice(frame, Headline::unreadable(&error.to_string())),
     }
 }
 
 /// `GET /actions/{receipt}/proof`: a `.tlog-proof` file.
-async fn download(
+async fn download_proof(
     State(console): State<Console>,
     visitor: Visitor,
     Path(receipt): Path<String>,
@@ -76,26 +96,32 @@ async fn download(
     };
     let sealed = match found(&console, &visitor, &receipt).await {
         Ok(Some((sealed, _))) => sealed,
-        Ok(None) => return absent(frame),
+        Ok(None) => return missing(frame, Headline::no_action()),
         Err(error) => return notice(frame, Headline::unreadable(&error.to_string())),
     };
     match proof(&console.desk, sealed.index).await {
-        Ok(text) => {
-            let file = format!("attachment; filename=\"{}.tlog-proof\"", sealed.id);
-            let headers = [
-                (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
-                (CONTENT_DISPOSITION, file),
-            ];
-            (headers, text).into_response()
-        }
+        Ok(text) => file(&format!("{}.tlog-proof", sealed.id), "text/plain; charset=utf-8", text),
         Err(status) => notice(frame, Headline::unreadable(status.message())),
     }
 }
 
-fn absent(frame: Frame) -> Response {
-    let mut no = notice(frame, Headline::absent());
-    *no.status_mut() = StatusCode::NOT_FOUND;
-    no
+fn file(name: &str, kind: &'static str, body: impl IntoResponse) -> Response {
+    let named = format!("attachment; filename=\"{name}\"");
+    ([(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, named)], body).into_response()
+}
+
+impl Console {
+    /// A receipt, of whatever tenant: whose it is the caller asks.
+    pub(super) async fn receipt(
+        &self,
+        id: &ReceiptId,
+    ) -> Result<Option<(SealedReceipt, Receipt)>, StoreError> {
+        let query = ReceiptQuery { id: Some(id.clone()), limit: 1, ..ReceiptQuery::default() };
+        let found = self.desk.pipeline.store.receipts(query).await?;
+        let Some(sealed) = found.into_iter().next() else { return Ok(None) };
+        let receipt = sealed.open()?;
+        Ok(Some((sealed, receipt)))
+    }
 }
 
 /// A receipt of a tenant that somebody audits.
@@ -105,12 +131,8 @@ async fn found(
     id: &str,
 ) -> Result<Option<(SealedReceipt, Receipt)>, StoreError> {
     let Ok(id) = id.parse() else { return Ok(None) };
-    let query = ReceiptQuery { id: Some(id), limit: 1, ..ReceiptQuery::default() };
-    let found = console.desk.pipeline.store.receipts(query).await?;
-    let Some(sealed) = found.into_iter().next() else { return Ok(None) };
-    let receipt = sealed.open()?;
-    let theirs = visitor.may(&[Duty::Auditor], &receipt.tenant);
-    Ok(theirs.then_some((sealed, receipt)))
+    let found = console.receipt(&id).await?;
+    Ok(found.filter(|(_, receipt)| visitor.may(&[Duty::Auditor], &receipt.tenant)))
 }
 
 fn view(frame: Frame, sealed: &SealedReceipt, receipt: &Receipt) -> Action {

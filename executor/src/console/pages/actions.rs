@@ -5,6 +5,8 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
+use countersign_shared::receipt::Receipt;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,21 +16,38 @@ use url::form_urlencoded::Serializer;
 use crate::console::Console;
 use crate::console::frame::{Frame, Place};
 use crate::console::requests::page;
-use crate::console::view::clock;
+use crate::console::view::{clock, words};
 use crate::console::visitor::{Duty, Visitor};
 use crate::register::{self, Found, Mark, Part, Search};
 use crate::service::search::amounts;
 
 /// Actions on one page.
 const PAGE: u32 = 50;
-/// Names of the parts that people can have.
-const PARTS: &str = "people, hand, override, nobody";
+/// A choice of a field: its name in the address, and for people.
+type Choice = (&'static str, &'static str);
+const OUTCOMES: [Choice; 5] = [
+    ("", "any"),
+    ("applied", "applied: it is done"),
+    ("not_applied", "not applied: proved that nothing was done"),
+    ("unknown", "unknown: nobody can tell yet"),
+    ("refused", "refused: before anything was sent"),
+];
+/// The parts that people of the house can have.
+const PARTS: [Choice; 5] = [
+    ("", "any"),
+    ("nobody", "none: it ended without a person"),
+    ("people", "somebody said yes or no"),
+    ("hand", "somebody settled it by hand"),
+    ("override", "somebody said no, or settled it by hand"),
+];
 
 #[derive(Template)]
 #[template(path = "actions.html")]
 struct Actions {
     frame: Frame,
     tenants: Vec<(String, bool)>,
+    /// The one that is looked at.
+    tenant: String,
     fields: Vec<Field>,
     wrong: String,
     rows: Vec<Row>,
@@ -42,12 +61,17 @@ struct Field {
     kind: &'static str,
     hint: &'static str,
     value: String,
+    /// Where there is nothing but these to write.
+    choices: &'static [Choice],
 }
 
 struct Row {
     receipt: String,
     at: String,
     tool: String,
+    /// Whose, and on what: from the receipt, as far as it still tells.
+    subject: String,
+    object: String,
     outcome: String,
     tone: &'static str,
     code: String,
@@ -96,6 +120,7 @@ async fn show(
     let mut view = Actions {
         frame,
         tenants,
+        tenant: tenant.clone(),
         fields: asked.fields(),
         wrong: String::new(),
         rows: vec![],
@@ -110,7 +135,15 @@ async fn show(
             let full = u32::try_from(found.len()).is_ok_and(|count| count == PAGE);
             let last = found.last().filter(|_| full).map(|last| last.place().token());
             view.next = last.map(|after| asked.address(&after)).unwrap_or_default();
-            view.rows = found.into_iter().map(row).collect();
+            let rows = found.into_iter().map(async |found| {
+                let id = found.entry.receipt.parse().ok();
+                let receipt = match &id {
+                    Some(id) => console.receipt(id).await.ok().flatten(),
+                    None => None,
+                };
+                row(found, receipt.as_ref().map(|(_, receipt)| receipt))
+            });
+            view.rows = join_all(rows).await;
         }
         Err(wrong) => view.wrong = wrong,
     }
@@ -155,20 +188,25 @@ impl Asked {
             "conversation" => ("Conversation", "text", ""),
             "approver" => ("Answered by", "text", ""),
             "tool" => ("Tool", "text", "shopify.cancel_order"),
-            "outcome" => ("Outcome", "text", "applied, not_applied, unknown, refused"),
+            "outcome" => ("Outcome", "choice", ""),
             "code" => ("Code", "text", "STATE_CHANGED"),
             "reason" => ("For a person, why", "text", "in_doubt"),
             "currency" => ("Currency", "text", "USD"),
             "least" => ("Amount, at least", "text", "100.00"),
             "most" => ("Amount, at most", "text", "500.00"),
-            "by" => ("Part of people", "text", PARTS),
+            "by" => ("What people of the house did", "choice", ""),
             "from" => ("From", "date", ""),
-            _ => ("Before", "date", ""),
+            _ => ("Until, not included", "date", ""),
         };
         let each = self.texts().into_iter().filter(|(name, _)| *name != "tenant");
         let field = |(name, value): (&'static str, &String)| {
             let (label, kind, hint) = about(name);
-            Field { name, label, kind, hint, value: value.clone() }
+            let choices: &[Choice] = match name {
+                "outcome" => &OUTCOMES,
+                "by" => &PARTS,
+                _ => &[],
+            };
+            Field { name, label, kind, hint, value: value.clone(), choices }
         };
         each.map(field).collect()
     }
@@ -194,6 +232,10 @@ impl Asked {
         let marks = marks.into_iter().filter_map(|(mark, text)| Some((mark, given(text)?)));
         let wrong = || "The address of this page is not one of ours.".to_owned();
         let after = given(&self.after).map(|after| register::Place::read(&after).ok_or_else(wrong));
+        let (from, to) = (date(&self.from)?, date(&self.to)?);
+        if from.zip(to).is_some_and(|(from, to)| from >= to) {
+            return Err("From has to be before Until: nothing lies between them.".to_owned());
+        }
         Ok(Search {
             tenant: Some(tenant),
             marks: marks.collect(),
@@ -202,8 +244,8 @@ impl Asked {
             code: given(&self.code),
             reason: given(&self.reason),
             amount: amounts(self.currency.trim(), &self.least, &self.most)?,
-            from: date(&self.from)?,
-            to: date(&self.to)?,
+            from,
+            to,
             after: after.transpose()?,
             part: match given(&self.by) {
                 Some(by) => Some(Part::named(&by).ok_or_else(|| wrong_part(&by))?),
@@ -215,7 +257,8 @@ impl Asked {
 }
 
 fn wrong_part(by: &str) -> String {
-    format!("{by} is no part that people have: write one of {PARTS}.")
+    let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).filter(|n| !n.is_empty()).collect();
+    format!("{by} is nothing that people did: choose one of {}.", names.join(", "))
 }
 
 /// An address of this page, to which conditions are added.
@@ -235,7 +278,17 @@ pub(super) fn date(text: &str) -> Result<Option<Timestamp>, String> {
     Ok(Some(zoned.timestamp()))
 }
 
-fn row(found: Found) -> Row {
+/// The name that the object had when it was read (an order's `#1001`), or else the id that
+/// was asked for.
+fn object(receipt: &Receipt) -> String {
+    let read = receipt.before.as_object().into_iter().flatten();
+    let mut names = read.filter(|(path, _)| path.split_once('.').is_some_and(|p| p.1 == "name"));
+    let name = names.find_map(|(_, value)| value.as_str());
+    let id = || receipt.arguments.iter().find(|argument| argument.path.ends_with("id"));
+    name.map(str::to_owned).or_else(|| Some(words(&id()?.value))).unwrap_or_default()
+}
+
+fn row(found: Found, receipt: Option<&Receipt>) -> Row {
     let entry = found.entry;
     let vote = |vote: &register::Vote| {
         let word = if vote.yes { "yes" } else { "no" };
@@ -253,6 +306,8 @@ fn row(found: Found) -> Row {
         tone: tone(&entry.outcome),
         amount: entry.money.map_or_else(String::new, |money| money.to_string()),
         tool: entry.tool,
+        subject: receipt.map_or_else(String::new, |receipt| receipt.asked.subject.clone()),
+        object: receipt.map_or_else(String::new, object),
         outcome: entry.outcome.replace('_', " "),
         code: entry.code,
         people: people.join(", "),
@@ -294,6 +349,8 @@ mod tests {
         assert!(wrong(Asked { from: "soon".into(), ..Asked::default() }).contains("2026-11-16"));
         assert!(wrong(Asked { least: "5".into(), ..Asked::default() }).contains("currency"));
         assert!(wrong(Asked { by: "me".into(), ..Asked::default() }).contains("override"));
+        let back = Asked { from: "2026-11-16".into(), to: "2026-11-15".into(), ..Asked::default() };
+        assert!(wrong(back).contains("before Until"));
         assert!(wrong(Asked { after: "x".into(), ..Asked::default() }).contains("not one of ours"));
     }
 }

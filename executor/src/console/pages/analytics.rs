@@ -34,6 +34,8 @@ struct Numbers {
     plot: Plot,
     rows: Vec<Row>,
     tables: Vec<Table>,
+    /// Whether the end that was asked for lies before the beginning.
+    turned: bool,
 }
 
 struct Tile {
@@ -85,12 +87,23 @@ async fn show(
     let width = if asked.by == "week" { Width::Week } else { Width::Day };
     let wanted = analytics::Asked { tenant: Some(tenant.clone()), days: days.clone(), width };
     match analytics::read(&*console.desk.pipeline.store, &wanted).await {
-        Ok(all) => page(&view(frame, choices, &Links { tenant, wanted: &wanted }, &all)),
+        Ok(all) => {
+            let turned = asked.turned();
+            page(&Numbers {
+                turned,
+                ..view(frame, choices, &Links { tenant, wanted: &wanted }, &all)
+            })
+        }
         Err(error) => notice(frame, Headline::unreadable(&error.to_string())),
     }
 }
 
 impl Asked {
+    fn turned(&self) -> bool {
+        let [from, to] = [&self.from, &self.to].map(|text| date(text).ok().flatten());
+        from.zip(to).is_some_and(|(from, to)| from > to)
+    }
+
     /// Whole days; what cannot be read is as if it were not said.
     fn days(&self, now: Timestamp) -> std::ops::Range<i64> {
         let to = date(&self.to).ok().flatten().unwrap_or(now);
@@ -157,6 +170,7 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, links: &Links<'_>, all: &Ana
         plot: plot(links, all),
         rows: all.buckets.iter().map(|(begins, sums)| row(links, *begins, sums)).collect(),
         tables: tables(links, all),
+        turned: false,
     }
 }
 
@@ -165,8 +179,11 @@ fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
     let tile = |name, value: String, note: String, link| Tile { name, value, note, link };
     let contained = format!("{} of {} without a person", total.contained, total.actions);
     let applied = format!("{} of {} applied", total.applied, total.actions);
-    let nine =
-        format!("nine in ten within {}; {} answered", duration(all.waits.p90), all.waits.actions);
+    let nine = if all.waits.actions == 0 {
+        "nobody had to answer".to_owned()
+    } else {
+        format!("nine in ten within {}; {} answered", duration(all.waits.p90), all.waits.actions)
+    };
     let said = format!("{} said no, {} settled by hand", total.rejections, total.by_hand);
     let median = if all.waits.actions == 0 { "-".to_owned() } else { duration(all.waits.median) };
     vec![
@@ -227,7 +244,8 @@ fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
         })
     });
     let moved = all.moved.iter().map(|m| {
-        let text = format!("{} in {} actions", m.sum, m.actions);
+        let noun = if m.actions == 1 { "action" } else { "actions" };
+        let text = format!("{} in {} {noun}", m.sum, m.actions);
         let currency = m.sum.currency().code();
         (
             m.tool.clone(),

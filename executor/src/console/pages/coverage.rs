@@ -24,8 +24,31 @@ struct Tool {
     summary: String,
     stand: usize,
     of: usize,
-    missing: Vec<Guardrail>,
-    standing: Vec<Guardrail>,
+    missing: Vec<Told>,
+    standing: Vec<Told>,
+}
+
+/// A guardrail in words.
+struct Told {
+    name: &'static str,
+    how: Vec<Piece>,
+    add: Vec<Piece>,
+}
+
+/// A piece of a sentence, and whether it is code.
+type Piece = (String, bool);
+
+impl Told {
+    fn of(guardrail: &Guardrail) -> Self {
+        let (how, add) = (pieces(&guardrail.how), pieces(guardrail.add));
+        Self { name: guardrail.name, how, add }
+    }
+}
+
+/// A sentence in which code stands between backticks.
+fn pieces(text: &str) -> Vec<Piece> {
+    let each = text.split('`').enumerate().map(|(n, piece)| (piece.to_owned(), n % 2 == 1));
+    each.filter(|(piece, _)| !piece.is_empty()).collect()
 }
 
 pub(super) fn routes() -> Router<Console> {
@@ -44,9 +67,24 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Response {
         let all = coverage::of(contract, &pipeline.policy);
         let (stand, of) = coverage::count(&all);
         let needed = all.into_iter().filter(|guardrail| guardrail.stands != Stands::NotNeeded);
-        let (missing, standing) = needed.partition(|guardrail| guardrail.stands == Stands::No);
+        let (missing, standing): (Vec<_>, Vec<_>) =
+            needed.partition(|guardrail| guardrail.stands == Stands::No);
+        let [missing, standing] =
+            [missing, standing].map(|some| some.iter().map(Told::of).collect::<Vec<_>>());
         let (name, summary) = (contract.tool.clone(), contract.summary.clone());
         Tool { name, summary, stand, of, missing, standing }
     });
     page(&Coverage { frame, tools: tools.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_told_from_words() {
+        let told = pieces("add `confirm: customer` to it");
+        let told: Vec<_> = told.iter().map(|(text, code)| (text.as_str(), *code)).collect();
+        assert_eq!(told, [("add ", false), ("confirm: customer", true), (" to it", false)]);
+    }
 }

@@ -2,7 +2,7 @@
 //! done with it. Each step is the desk's own, as for the command and for gRPC.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
@@ -12,16 +12,19 @@ use countersign_core::grant::signature::{Assertion, Signature};
 use countersign_shared::attest::{AUDIENCE, FinishClaims, FinishType, finish_challenge};
 use countersign_shared::codes::Code;
 use countersign_shared::ids::EscalationId;
+use countersign_shared::receipt::Receipt;
 use serde::Deserialize;
 
 use super::escalations::reason;
+use super::matter::{self, End, Try};
 use crate::console::Console;
 use crate::console::answer::{COUNTS, REASON, question, reload, said};
 use crate::console::frame::{Frame, Place};
-use crate::console::requests::{notice, page};
+use crate::console::requests::{missing, notice, page};
 use crate::console::view::{Headline, clock, words};
 use crate::console::visitor::{Duty, Visitor};
 use crate::ports::Escalation;
+use crate::turned::Turned;
 
 #[derive(Template)]
 #[template(path = "escalation.html")]
@@ -32,12 +35,27 @@ struct Matter {
     facts: Vec<(&'static str, String)>,
     parts: Vec<(&'static str, Vec<String>)>,
     seen: Vec<(String, String)>,
+    tried: Vec<Try>,
+    /// As the queue has it: the words of the core, with rules and JSON.
+    raw: Vec<String>,
     ended: bool,
+    /// What a person said of how it ended.
+    end: Option<End>,
+    /// Where the visitor may read the receipt that ended it.
+    linked: bool,
     /// What the visitor may do: nothing, where they only read.
     acts: bool,
     mine: bool,
-    taken: bool,
+    /// Who is at it: id and name.
+    taken: Option<(String, String)>,
     in_doubt: bool,
+}
+
+/// From whom somebody takes a matter over; empty where nobody is at it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Taking {
+    from: String,
 }
 
 /// What somebody says of how it ended.
@@ -74,13 +92,13 @@ async fn found(
     visitor: &Visitor,
     any: &[Duty],
 ) -> Result<Escalation, Headline> {
-    let id: EscalationId = id.parse().map_err(|_| Headline::absent())?;
+    let id: EscalationId = id.parse().map_err(|_| Headline::no_matter())?;
     match console.desk.escalation(&id).await {
         Ok(matter) if visitor.may(any, &matter.case.tenant) => Ok(matter),
         Err(turned) if !turned.refused.is(Code::NotFound) => {
             Err(Headline::unreadable(&turned.refused.message))
         }
-        Ok(_) | Err(_) => Err(Headline::absent()),
+        Ok(_) | Err(_) => Err(Headline::no_matter()),
     }
 }
 
@@ -95,19 +113,38 @@ async fn show(
         Err(no) => return no,
     };
     match found(&console, &id, &visitor, Place::Escalations.open_to()).await {
-        Ok(matter) => page(&shown(frame, &matter, &visitor)),
-        Err(headline) => absent(frame, headline),
+        Ok(matter) => {
+            let opened = matter::receipt(&console, &matter.case.receipt).await;
+            let ended = match &matter.closed_by {
+                Some(id) => matter::receipt(&console, id).await,
+                None => None,
+            };
+            let mut view = shown(frame, &matter, &visitor, opened.as_ref());
+            let named = |id: &str| console.named(id);
+            view.end = ended.as_ref().and_then(|receipt| matter::end(receipt, named));
+            view.taken = matter.taken_by.map(|id| {
+                let name = console.named(&id);
+                (id, name)
+            });
+            page(&view)
+        }
+        Err(headline) => missing(frame, headline),
     }
 }
 
-fn absent(frame: Frame, headline: Headline) -> Response {
-    let mut answer = notice(frame, headline);
-    *answer.status_mut() = StatusCode::NOT_FOUND;
-    answer
-}
-
-fn shown(frame: Frame, matter: &Escalation, visitor: &Visitor) -> Matter {
+fn shown(frame: Frame, matter: &Escalation, visitor: &Visitor, opened: Option<&Receipt>) -> Matter {
     let Escalation { case, seen, taken_by, closed_by } = matter;
+    let tried = opened.map(matter::tried).unwrap_or_default();
+    // What is told in words stands as the core wrote it where nobody has to read it.
+    let (mut raw, mut own, mut reasons) =
+        (Vec::new(), case.tried.clone(), vec![case.reasoning.clone()]);
+    if !tried.is_empty() {
+        raw.append(&mut own);
+    }
+    if let Some(why) = opened.and_then(matter::why) {
+        raw.append(&mut reasons);
+        reasons.push(why);
+    }
     let ended = closed_by.as_ref().map(ToString::to_string).unwrap_or_default();
     let facts = [
         ("For", case.subject.clone()),
@@ -120,15 +157,14 @@ fn shown(frame: Frame, matter: &Escalation, visitor: &Visitor) -> Matter {
         ("Receipt", case.receipt.to_string()),
         ("Action’s id", case.action.clone()),
         ("Belongs to it", case.related.join(", ")),
-        ("Who is at it", taken_by.clone().unwrap_or_default()),
         ("Ended with", ended),
     ];
     let one = |text: &String| vec![text.clone()];
     let parts = [
         ("What the customer wrote", case.request.clone()),
         ("How it was understood", one(&case.interpretation)),
-        ("Why", one(&case.reasoning)),
-        ("What was tried", case.tried.clone()),
+        ("Why", reasons),
+        ("What was tried", own),
         ("What to do now", one(&case.recommended)),
     ];
     let filled = parts.into_iter().map(|(name, mut texts)| {
@@ -143,22 +179,46 @@ fn shown(frame: Frame, matter: &Escalation, visitor: &Visitor) -> Matter {
         facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
         parts: filled.filter(|(_, texts)| !texts.is_empty()).collect(),
         seen: read.collect(),
+        tried,
+        raw,
         ended: closed_by.is_some(),
+        end: None,
+        linked: visitor.may(&[Duty::Auditor], &case.tenant),
         acts: visitor.may(&[Duty::Approver], &case.tenant),
         mine: taken_by.as_ref() == Some(&visitor.person.id),
-        taken: taken_by.is_some(),
+        taken: None,
         in_doubt: case.outcome == "unknown",
     }
 }
 
-/// `POST /escalations/ID/take`: into the visitor's own hands.
+/// `POST /escalations/ID/take`: into the visitor's own hands; out of another's, where the
+/// page said whose.
 async fn take(
     State(console): State<Console>,
     visitor: Visitor,
     Path(id): Path<String>,
+    Query(taking): Query<Taking>,
 ) -> Response {
     let who = Some(visitor.person.id.clone());
-    hand(&console, &visitor, &id, who).await
+    let frame = console.frame(&visitor, Some(Place::Escalations));
+    let matter = match found(&console, &id, &visitor, &[Duty::Approver]).await {
+        Ok(matter) => matter,
+        Err(headline) => return missing(frame, headline),
+    };
+    let Some(other) = others(&matter, &visitor) else {
+        return handed(frame, console.desk.hand(&matter, who).await);
+    };
+    if other != taking.from {
+        let message = format!(
+            "{} is at it. Open the matter again to take it over from them.",
+            console.named(other)
+        );
+        return refused(frame, &message);
+    }
+    match console.desk.hand(&matter, None).await {
+        Ok(matter) => handed(frame, console.desk.hand(&matter, who).await),
+        Err(turned) => refused(frame, &turned.refused.message),
+    }
 }
 
 /// `POST /escalations/ID/return`: back into the queue, out of the visitor's hands only.
@@ -167,21 +227,25 @@ async fn hand_back(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Response {
-    hand(&console, &visitor, &id, None).await
+    let frame = console.frame(&visitor, Some(Place::Escalations));
+    let matter = match found(&console, &id, &visitor, &[Duty::Approver]).await {
+        Ok(matter) => matter,
+        Err(headline) => return missing(frame, headline),
+    };
+    if others(&matter, &visitor).is_some() {
+        return refused(frame, "Somebody else is at it. Take it over from them first.");
+    }
+    handed(frame, console.desk.hand(&matter, None).await)
 }
 
-async fn hand(console: &Console, visitor: &Visitor, id: &str, who: Option<String>) -> Response {
-    let frame = console.frame(visitor, Some(Place::Escalations));
-    let matter = match found(console, id, visitor, &[Duty::Approver]).await {
-        Ok(matter) => matter,
-        Err(headline) => return absent(frame, headline),
-    };
-    let theirs = matter.taken_by.as_ref().is_some_and(|by| *by != visitor.person.id);
-    if theirs && who.is_none() {
-        return refused(frame, "Somebody else is at it: they give it back themselves.");
-    }
-    match console.desk.hand(&matter, who).await {
-        Ok(_) => Redirect::to(&format!("/escalations/{}", matter.case.id)).into_response(),
+/// Who else is at it.
+fn others<'a>(matter: &'a Escalation, visitor: &Visitor) -> Option<&'a str> {
+    matter.taken_by.as_deref().filter(|by| *by != visitor.person.id)
+}
+
+fn handed(frame: Frame, matter: Result<Escalation, Turned>) -> Response {
+    match matter {
+        Ok(matter) => Redirect::to(&format!("/escalations/{}", matter.case.id)).into_response(),
         Err(turned) => refused(frame, &turned.refused.message),
     }
 }
@@ -244,7 +308,7 @@ async fn answer(
     let settling = tokio::spawn(async move { desk.finish(&matter.case.id, &signature).await });
     match settling.await {
         Ok(Ok(_)) => reload(),
-        Ok(Err(turned)) => said(StatusCode::CONFLICT, &turned.refused.message),
+        Ok(Err(turned)) => said(StatusCode::CONFLICT, &matter::plain(&turned.refused.message)),
         Err(error) => {
             tracing::error!(%error, "a matter's end is lost");
             said(StatusCode::INTERNAL_SERVER_ERROR, "Not counted. Open the page again.")

@@ -5,9 +5,11 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::matter::{self, End};
 use crate::console::Console;
 use crate::console::frame::{Frame, Place};
 use crate::console::requests::{notice, page};
@@ -81,14 +83,29 @@ async fn show(
     let most = usize::try_from(MOST).unwrap_or(usize::MAX);
     let cut = (found.len() > most).then_some(most);
     let now = console.desk.pipeline.clock.now();
-    let matters = found.iter().take(most).map(|matter| line(matter, now)).collect();
+    let each = found.iter().take(most).map(async |matter| {
+        let end = match &matter.closed_by {
+            Some(id) => matter::receipt(&console, id).await,
+            None => None,
+        };
+        line(matter, end.and_then(|receipt| matter::end(&receipt, |id| console.named(id))), now)
+    });
+    let matters = join_all(each).await;
     page(&List { frame, filter, matters, cut })
 }
 
-fn line(matter: &Escalation, now: Timestamp) -> Line {
+fn line(matter: &Escalation, end: Option<End>, now: Timestamp) -> Line {
     let case = &matter.case;
-    let taken = matter.taken_by.as_ref().map(|who| format!("{who} is at it"));
-    let facts = [Some(case.tenant.clone()), Some(format!("since {}", since(case.at, now))), taken];
+    let stands = match (&end, &matter.closed_by, &matter.taken_by) {
+        (Some(end), ..) => Some(format!("{}, says {}", end.word, end.by)),
+        (None, None, Some(who)) => Some(format!("{who} is at it")),
+        (None, ..) => None,
+    };
+    let when = match end {
+        Some(end) => format!("ended {}", end.at),
+        None => format!("since {}", since(case.at, now)),
+    };
+    let facts = [Some(case.tenant.clone()), Some(when), stands];
     let tool = if case.tool.is_empty() { "no tool was chosen" } else { &case.tool };
     Line {
         id: case.id.to_string(),

@@ -10,10 +10,9 @@ const toBytes = (text) =>
 const say = (text) => { document.getElementById("said").textContent = text; };
 
 async function post(path, body) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body ?? {}),
+  const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) };
+  const answer = await fetch(path, asked).catch(() => {
+    throw new Error("The executor does not answer. As far as is known nothing was sent. Try again in a moment; what was counted is not counted twice.");
   });
   const type = answer.headers.get("Content-Type") ?? "";
   const told = type.startsWith("application/json") ? await answer.json() : {};
@@ -131,7 +130,7 @@ function signedForm(form) {
   const { at } = form.dataset;
   const buttons = [...form.querySelectorAll("button")];
   const work = once(buttons, async (event) => {
-    const fields = [...form.querySelectorAll("select[name], textarea[name]")];
+    const fields = [...form.querySelectorAll("select[name], textarea[name], input[name]")];
     const wish = Object.fromEntries(fields.map((field) => [field.name, field.value]));
     wish[event.currentTarget.name] = event.currentTarget.value;
     say("Waiting for the passkey …");

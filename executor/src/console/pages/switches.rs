@@ -33,7 +33,7 @@ struct Modes {
     off: Vec<Off>,
     modes: Vec<Line>,
     policy: String,
-    /// Whether the visitor may turn switches, and which.
+    /// Whether the visitor may turn switches, and which that are on.
     turns: bool,
     reaches: Vec<String>,
 }
@@ -60,6 +60,8 @@ struct Off {
     by: String,
     at: String,
     reason: String,
+    /// Whether the visitor may turn it on again.
+    turns: bool,
 }
 
 struct Line {
@@ -84,19 +86,25 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Response {
     };
     let (pipeline, standing) = (&console.desk.pipeline, console.desk.pipeline.switches.standing());
     let off = standing.iter().filter(|(reach, _)| sees(&visitor, reach));
+    let turns = visitor.is(&[Duty::Operator]);
+    let reaches = if turns { reaches(&console, &visitor) } else { Vec::new() };
     let off = off.map(|(reach, off)| Off {
         reach: reach.to_string(),
+        turns: reaches.contains(&reach.to_string()),
         by: off.by.clone(),
         at: clock(off.at),
         reason: off.reason.clone(),
     });
+    let off: Vec<_> = off.collect();
+    let is_off = |reach: &String| off.iter().any(|one| one.reach == *reach);
+    let reaches: Vec<_> = reaches.iter().filter(|reach| !is_off(reach)).cloned().collect();
     page(&Modes {
         frame,
-        off: off.collect(),
+        off,
         modes: pipeline.policy.settings().modes.iter().map(line).collect(),
         policy: pipeline.policy.digest().to_owned(),
-        turns: visitor.is(&[Duty::Operator]),
-        reaches: reaches(&console, &visitor),
+        turns,
+        reaches,
     })
 }
 
@@ -128,6 +136,9 @@ async fn claims(
 ) -> Response {
     if !visitor.is(&[Duty::Operator]) {
         return said(StatusCode::FORBIDDEN, "Only operators turn switches.");
+    }
+    if wish.reach.is_empty() {
+        return said(StatusCode::BAD_REQUEST, "Choose what the switch reaches.");
     }
     let reason = match reason(&wish.reason) {
         Ok(reason) => reason,

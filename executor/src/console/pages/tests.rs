@@ -186,8 +186,14 @@ async fn an_auditor_finds_an_action_and_reads_it_and_nobody_else_does() {
     assert!(!page.contains("<script>alert") && !page.contains("<svg onload"), "{page}");
     let (_, proof) = house.get("eve", &format!("{one}/proof")).await;
     assert!(proof.starts_with("file: c2sp.org/tlog-proof@v1"), "{proof}");
+    let (_, bytes) = house.get("eve", &format!("{one}/receipt")).await;
+    assert!(bytes.starts_with("file: {") && bytes.contains(&id("rcp", 1)), "{bytes}");
     for hidden in [format!("/actions/{}", id("rcp", 3)), "/actions/x".to_owned()] {
-        assert_eq!(house.get("eve", &hidden).await.0, StatusCode::NOT_FOUND, "{hidden}");
+        let (status, page) = house.get("eve", &hidden).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{hidden}");
+        assert!(page.contains("No such action") && page.contains("To the first page"), "{page}");
+        let file = house.get("eve", &format!("{hidden}/receipt")).await;
+        assert_eq!(file.0, StatusCode::NOT_FOUND, "{hidden}");
     }
     for path in ["/actions", &one, "/analytics", "/review", "/review.md"] {
         assert_eq!(house.get("fin", path).await.0, StatusCode::FORBIDDEN, "{path}");
@@ -202,7 +208,7 @@ async fn numbers_lead_to_their_actions() {
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("1 of 2 applied") && page.contains("50 %"), "{page}");
     assert!(page.contains("aria-label=\"") && page.contains(": 1 refused"), "{page}");
-    assert!(page.contains("USD 123.50 in 1 actions"), "{page}");
+    assert!(page.contains("USD 123.50 in 1 action<"), "{page}");
     // The bar of the refusal leads to it and to nothing else.
     let bar = page.split("<a href=\"").find(|part| part.contains(": 1 refused")).unwrap();
     let link = bar.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
@@ -223,4 +229,15 @@ async fn numbers_lead_to_their_actions() {
     assert_eq!(sums.matches("<a href=").count(), 5, "{sums}");
     let (_, file) = house.get("eve", &format!("/review.md?week={week}")).await;
     assert!(file.starts_with(&format!("file: # Review of {week}")), "{file}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_address_leads_back() {
+    let house = house();
+    let console = axum::extract::State(house.console.clone());
+    let answer = crate::console::requests::nowhere(console, None).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    let page = String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(page.contains("No such page") && page.contains("href=\"/\""), "{page}");
 }

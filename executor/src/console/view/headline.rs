@@ -33,6 +33,23 @@ impl Headline {
         Self::new("bad", "No such request", "The link is not complete, or too old.")
     }
 
+    /// No such action.
+    pub(crate) fn no_action() -> Self {
+        let text = "No receipt of your tenants has this id. It may be mistyped.";
+        Self::new("bad", "No such action", text)
+    }
+
+    /// No such matter.
+    pub(crate) fn no_matter() -> Self {
+        let text = "No matter of your tenants has this id. It may be mistyped.";
+        Self::new("bad", "No such matter", text)
+    }
+
+    /// No such page.
+    pub(crate) fn no_page() -> Self {
+        Self::new("bad", "No such page", "The address is not one of these pages’.")
+    }
+
     /// A page of another role.
     pub(crate) fn not_yours() -> Self {
         let text =

@@ -4,6 +4,7 @@ use countersign_core::escalation::Case;
 use countersign_core::person::Person;
 use countersign_core::seal::Queue;
 use countersign_shared::ids::EscalationId;
+use countersign_shared::receipt::Grant;
 use serde_json::json;
 
 use super::*;
@@ -43,4 +44,58 @@ async fn no_matter_is_hidden_without_a_word() {
     assert!(store.take(&case(103).id, Some("fin".into())).await.unwrap());
     let (_, mine) = house.get("fin", "/escalations?show=mine").await;
     assert!(mine.contains(&at(103)) && !mine.contains(&at(3)), "{mine}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_colleague_takes_a_matter_over_from_whoever_is_at_it() {
+    let house = house();
+    let store = &house.console.desk.pipeline.store;
+    let open = leaf(1, |leaf| leaf.queue = Queue::Opens(Box::new(case(1))));
+    store.seal(open, None).await.unwrap();
+    assert!(store.take(&case(1).id, Some("bob".into())).await.unwrap());
+    let at = format!("/escalations/{}", case(1).id);
+    let (_, page) = house.get("fin", &at).await;
+    assert!(page.contains("Take it over from bob") && !page.contains("Say how it ended"), "{page}");
+    assert!(!house.get("eve", &at).await.1.contains("Take it over"), "an auditor reads");
+    for stale in ["/take", "/take?from=ann"] {
+        let (status, why) = house.post("fin", &format!("{at}{stale}"), &Value::Null).await;
+        assert!(status == StatusCode::CONFLICT && why.contains("bob is at it"), "{why}");
+    }
+    let (status, _) = house.post("fin", &format!("{at}/take?from=bob"), &Value::Null).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let (_, page) = house.get("fin", &at).await;
+    assert!(page.contains("Say how it ended"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_matter_that_ended_says_how() {
+    let house = house();
+    let store = &house.console.desk.pipeline.store;
+    let word = Grant {
+        kind: "finish".into(),
+        by: "fin".into(),
+        issuer: "d".into(),
+        role: "finance".into(),
+        reason: "looked it up".into(),
+        at: Timestamp::now(),
+        card: String::new(),
+        text: "not done".into(),
+        signature: Value::Null,
+    };
+    let ends = |leaf: &mut Leaf| {
+        leaf.queue = Queue::Closes("m1".into());
+        leaf.receipt.grants = vec![word];
+    };
+    let open = leaf(1, |leaf| leaf.queue = Queue::Opens(Box::new(case(1))));
+    for leaf in [open, leaf(2, ends)] {
+        store.seal(leaf, None).await.unwrap();
+    }
+    let at = format!("/escalations/{}", case(1).id);
+    let link = format!("href=\"/actions/{}\"", id("rcp", 2));
+    let (_, page) = house.get("fin", &at).await;
+    assert!(page.contains("Ended: not done") && page.contains("looked it up"), "{page}");
+    assert!(!page.contains(&link), "only auditors read receipts");
+    assert!(house.get("eve", &at).await.1.contains(&link));
+    let (_, list) = house.get("fin", "/escalations?show=closed").await;
+    assert!(list.contains("not done, says fin") && !list.contains("since"), "{list}");
 }

@@ -149,6 +149,19 @@ async fn a_tenants_switch_is_for_its_own_people() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_off_has_its_own_way_on_again_and_nothing_is_chosen_beforehand() {
+    let house = house();
+    house.turn_off("all").await;
+    let (_, page) = house.get("ops", "/switches").await;
+    assert!(page.contains("Switch all on again"), "{page}");
+    assert!(page.contains("<option value=\"\">choose") && !page.contains("<option>all<"), "{page}");
+    assert!(!house.get("eve", "/switches").await.1.contains("on again</button>"));
+    let wish = json!({ "reach": "", "turn": "off", "reason": "incident" });
+    let (status, why) = house.post("ops", "/switches/claims", &wish).await;
+    assert!(status == StatusCode::BAD_REQUEST && why.contains("Choose what"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn activations_show_no_other_tenants_switch_and_no_reason_of_an_erasure() {
     let house = house();
     for reach in ["tenant/t", "tenant/u", "all"] {
