@@ -1,7 +1,7 @@
 //! One receipt and its proof: is it in the log? Nothing of the log is needed but its key.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -19,6 +19,9 @@ use crate::text::{one_line, shell};
 
 /// What every proof begins with, whatever its version.
 const PROOF: &[u8] = b"c2sp.org/tlog-proof@";
+
+/// Largest receipt that is looked for in the place of a log, in bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// That a receipt is in a log.
 #[derive(Debug)]
@@ -44,9 +47,7 @@ pub(super) fn verify(args: &VerifyArgs, proof: &Path) -> anyhow::Result<ExitCode
 /// When it is one.
 pub(super) fn is_none(path: &Path) -> anyhow::Result<()> {
     // A folder, or what cannot be read, is told about by whoever looks for a log there.
-    let Ok(bytes) = (if path.is_file() { fs::read(path) } else { return Ok(()) }) else {
-        return Ok(());
-    };
+    let Some(bytes) = begin(path) else { return Ok(()) };
     let shown = shell(&path.to_string_lossy());
     if bytes.starts_with(PROOF) {
         bail!(
@@ -62,6 +63,14 @@ pub(super) fn is_none(path: &Path) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// What a file begins with: an archive may be large, a receipt and a proof are not.
+fn begin(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = path.is_file().then(|| File::open(path).ok())??;
+    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
