@@ -304,20 +304,28 @@ fn fresh() -> ReceiptId {
     ReceiptId::from_uuid(Uuid::now_v7())
 }
 
-/// A policy that asks for more signatures than it names operators could never be
-/// changed again.
+/// Whether what is found could be changed again; a policy under which one alone may is told.
 fn changeable(bundle: &BTreeMap<String, String>) -> anyhow::Result<()> {
     let Some(policy) = load::policy(bundle, None).policy else { return Ok(()) };
-    let all =
-        [policy::Part::Policy, policy::Part::Pack, policy::Part::Issuers, policy::Part::Egress];
-    let most = all.map(|part| policy.settings().activation.needed(part)).into_iter().max();
-    let (most, have) = (most.unwrap_or_default(), operators(&policy));
-    if have == 0 {
+    if operators(&policy) == 0 {
         tracing::warn!(
             "the policy names nobody with role `{ROLE}`: whoever can write the configuration \
              changes policy, packs, issuers and egress alone"
         );
-    } else if have < most as usize {
+    }
+    signable(&policy)
+}
+
+/// Whether a policy names as many operators as it asks signatures of, or none at all.
+///
+/// # Errors
+/// A policy that could never be changed again.
+pub fn signable(policy: &Policy) -> anyhow::Result<()> {
+    let all =
+        [policy::Part::Policy, policy::Part::Pack, policy::Part::Issuers, policy::Part::Egress];
+    let most = all.map(|part| policy.settings().activation.needed(part)).into_iter().max();
+    let (most, have) = (most.unwrap_or_default(), operators(policy));
+    if have > 0 && have < most as usize {
         bail!(
             "the policy asks for {most} signatures (`activation` in settings.yaml) and names \
              {have} with role `{ROLE}`: nobody could change it again. Name more, or ask for less"

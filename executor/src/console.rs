@@ -44,13 +44,14 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
+use countersign_core::policy::People;
 use tokio::net::TcpListener;
 
+use crate::config::Config;
 use crate::confirm::Confirm;
 use crate::desk::Desk;
 use certificate::Shown;
 use challenge::Challenges;
-pub(crate) use config::check;
 pub use config::{
     Authorities, CertificatesConfig, ConsoleConfig, ConsoleProblem, ConsoleTls, Endpoints,
     OidcConfig, SignInConfig, Trusted, address,
@@ -73,6 +74,46 @@ struct Console {
     challenges: Arc<Challenges>,
     /// The house's own sign-in, where there is one.
     oidc: Option<Arc<Oidc>>,
+}
+
+/// Whether the pages can be served, and people let in, as the configuration says. Reads every file
+/// of it, and dials nobody.
+///
+/// # Errors
+/// What keeps the executor from starting.
+pub fn check(config: &Config, people: &People) -> anyhow::Result<()> {
+    if let Some(page) = &config.console {
+        check_page(page).context("`console`")?;
+    }
+    check_sign_in(config, people)
+}
+
+/// Whether a page can be served: its addresses and its own certificate.
+///
+/// # Errors
+/// What keeps it from being served.
+pub fn check_page(config: &ConsoleConfig) -> anyhow::Result<()> {
+    config.address()?;
+    config.site()?;
+    config.tls.as_ref().map_or(Ok(()), |files| tls::check(files, None))
+}
+
+/// Whether people can sign in as `sign_in` and `people.yaml` say.
+///
+/// # Errors
+/// What keeps the executor from starting.
+pub fn check_sign_in(config: &Config, people: &People) -> anyhow::Result<()> {
+    config::check(config, people)?;
+    let sign_in = &config.sign_in;
+    let trusted = Trusted::read(sign_in).context("`sign_in`")?;
+    if let Some(oidc) = &sign_in.oidc {
+        oidc::check(oidc, trusted.oidc)?;
+    }
+    let own = config.console.as_ref().and_then(|console| console.tls.as_ref());
+    match (own, Clients::of(sign_in, trusted.certificates)) {
+        (Some(files), Some(clients)) => tls::check(files, Some(&clients)),
+        (..) => Ok(()),
+    }
 }
 
 /// Serves the pages until the process ends.

@@ -24,6 +24,8 @@ Examples:
   countersign actions --outcome waiting --executor executor.example:7443 --tls ./auditor \\
       --executor-id spiffe://shop.example/executor";
 
+/// What an action can have come to, and what has come to nothing yet.
+const OUTCOMES: [&str; 5] = ["applied", "not_applied", "unknown", "refused", "waiting"];
 /// Most actions that are asked for at once.
 const PAGE: u32 = 500;
 /// Width of a line of a timeline, in characters.
@@ -75,8 +77,8 @@ struct Filter {
     /// Only of this tool, such as `shopify.cancel_order`.
     #[arg(long)]
     tool: Option<String>,
-    /// Only with this outcome: applied, not_applied, unknown, refused; or waiting.
-    #[arg(long)]
+    /// Only with this outcome; `waiting` is what waits for people of the house.
+    #[arg(long, value_parser = OUTCOMES)]
     outcome: Option<String>,
     /// Only with this code.
     #[arg(long)]
@@ -138,10 +140,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn answer(args: Args) -> anyhow::Result<()> {
+    let flags = args.auditor.for_proofs();
     let auditor = args.auditor.open()?;
     let mut out = io::stdout().lock();
     if let Some(receipt) = args.show {
-        return show(&auditor, &receipt, &mut out).await;
+        return show(&auditor, (&receipt, &flags), &mut out).await;
     }
     let found = search(&auditor, args.filter.request(), args.limit).await?;
     match (args.json, args.csv) {
@@ -173,7 +176,11 @@ async fn search(
     }
 }
 
-async fn show(auditor: &Auditor, id: &ReceiptId, out: &mut impl Write) -> anyhow::Result<()> {
+async fn show(
+    auditor: &Auditor,
+    (id, flags): (&ReceiptId, &str),
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let request = GetTimelineRequest { receipt_id: id.to_string() };
     let answer = auditor.client.clone().get_timeline(timed(request)).await;
     let answer = answer.map_err(|status| auditor.refused(&status))?.into_inner();
@@ -186,6 +193,7 @@ async fn show(auditor: &Auditor, id: &ReceiptId, out: &mut impl Write) -> anyhow
             }
         }
     }
-    writeln!(out, "\nThe proof that it is in the log: countersign receipts show {id} --proof")?;
+    writeln!(out, "\nThe proof that it is in the log:")?;
+    writeln!(out, "  countersign receipts show {id} --proof {flags}")?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use countersign_executor::analytics::{duration, percent};
+use countersign_executor::review::Week;
 use countersign_proto::v1::{
     AnalyticsCount, AnalyticsRequest, AnalyticsResponse, AnalyticsSums, ReviewRequest,
 };
@@ -28,9 +29,11 @@ Days are whole, in UTC. Nothing is estimated; satisfaction is not here, because 
 
 const REVIEW_EXAMPLES: &str = "\
 Examples:
+  countersign review --state ./demo-state
   countersign review --week 2026-W47 --state ./demo-state > review.md
 
-The week is held against the four before it. Links lead to the executor's own pages.";
+The week is held against the four before it. Links lead to the executor's own pages, where it has
+some.";
 
 /// What `analytics` takes.
 #[derive(Debug, clap::Args)]
@@ -64,9 +67,9 @@ pub struct ReviewArgs {
     /// Only this tenant's.
     #[arg(long)]
     tenant: Option<String>,
-    /// The week, as ISO 8601 names it: `2026-W47`.
+    /// The week, as ISO 8601 names it: `2026-W47`. Without it, the last whole one.
     #[arg(long)]
-    week: String,
+    week: Option<String>,
 }
 
 /// Does what the arguments say.
@@ -75,6 +78,11 @@ pub struct ReviewArgs {
 /// When the executor cannot be reached or refuses.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(add_up(args))?;
+    Ok(ExitCode::from(OK))
+}
+
+async fn add_up(args: Args) -> anyhow::Result<()> {
     let auditor = args.auditor.open()?;
     let request = AnalyticsRequest {
         tenant: args.tenant.unwrap_or_default(),
@@ -82,7 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         to: args.until.map_or(0, Timestamp::as_second),
         weekly: args.weekly,
     };
-    let answer = runtime.block_on(auditor.client.clone().analytics(timed(request)));
+    let answer = auditor.client.clone().analytics(timed(request)).await;
     let answer = answer.map_err(|status| auditor.refused(&status))?.into_inner();
     let mut out = io::stdout().lock();
     if args.json {
@@ -90,7 +98,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         page(&mut out, &answer)?;
     }
-    Ok(ExitCode::from(OK))
+    Ok(())
 }
 
 /// Does what the arguments say.
@@ -99,12 +107,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// When the executor cannot be reached or refuses.
 pub fn review(args: ReviewArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(look_back(args))?;
+    Ok(ExitCode::from(OK))
+}
+
+async fn look_back(args: ReviewArgs) -> anyhow::Result<()> {
     let auditor = args.auditor.open()?;
-    let request = ReviewRequest { tenant: args.tenant.unwrap_or_default(), week: args.week };
-    let answer = runtime.block_on(auditor.client.clone().review(timed(request)));
+    let week = args.week.unwrap_or_else(|| Week::of(Timestamp::now()).previous().name());
+    let request = ReviewRequest { tenant: args.tenant.unwrap_or_default(), week };
+    let answer = auditor.client.clone().review(timed(request)).await;
     let answer = answer.map_err(|status| auditor.refused(&status))?.into_inner();
     io::stdout().lock().write_all(printable(&answer.markdown).as_bytes())?;
-    Ok(ExitCode::from(OK))
+    Ok(())
 }
 
 fn date(seconds: i64) -> String {

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! published folder ──export──▶ extract, folder or archive ──verify──▶ verified, or the first bad entry
+//! receipt, its proof ──verify──▶ in the log, or not
 //! two checkpoints ──consistency──▶ one history, or two
 //! receipts, bundles ──replay, backtest──▶ the same verdicts, or the first that differs
 //! ```
@@ -19,6 +20,7 @@ mod find;
 mod key;
 mod kit;
 mod many;
+mod receipt;
 mod reconcile;
 mod replay;
 mod report;
@@ -32,7 +34,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Subcommand;
 use countersign_shared::receipt::{Receipt, VERSION, head};
 use countersign_shared::tlog::failure::{Failure, FailureCode};
@@ -57,7 +59,8 @@ const TRIES: u32 = 5;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check that a log folder holds exactly the log that its signed checkpoint states, and that
-    /// each entry is a receipt. Names the first bad entry and exits with 1 where it does not.
+    /// each entry is a receipt. Names the first bad entry and exits with 1 where it does not. With
+    /// `--proof`, check that one receipt is in the log.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
     /// Write the log, or some of its entries, into a folder or archive that can be checked with
@@ -132,18 +135,28 @@ Examples:
   countersign audit verify ./log --key log.pub --checkpoint last-week.checkpoint
   countersign audit verify ./log --key log.pub --cosigner planner.pub
   countersign audit verify complaint.tar --key log.pub
+  countersign audit verify rcp.json --proof rcp.tlog-proof --key log.pub
 
-Any key that the log ever had will do: its own entries lead to the one in force. Get the key from the log's owner, not from the place that the folder came from. Keep the checkpoint
-of each check: given to the next one, it shows that nothing was taken away or rewritten since.";
+Any key that the log ever had will do: its own entries lead to the one in force. Get the key from
+the log's owner, not from the place that the folder came from. Keep the checkpoint of each check:
+given to the next one, it shows that nothing was taken away or rewritten since.
+
+With --proof it is one receipt, as `countersign receipts show ID --json` prints it, and the proof of
+it, as `receipts show ID --proof` and the console's page of an action hand it out. A log whose key
+was changed signed older proofs with an older key: give each of its keys with a --key of its own.";
 
 /// What `audit verify` takes.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// The log folder: the one with `checkpoint` and `tile` in it. Or an export, folder or archive.
+    /// With `--proof`, a receipt.
     dir: PathBuf,
     /// The log's public key, written `name+hash+base64`, or a file that holds it.
-    #[arg(long, value_name = "KEY|FILE")]
-    key: String,
+    #[arg(long, value_name = "KEY|FILE", required = true)]
+    key: Vec<String>,
+    /// The receipt's proof: check that the log has that receipt.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["checkpoint", "cosigner", "whole", "live"])]
+    proof: Option<PathBuf>,
     /// A checkpoint of this log from before: the log must extend it.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -188,7 +201,14 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    let key = read_key(&args.key)?;
+    if let Some(proof) = &args.proof {
+        return receipt::verify(args, proof);
+    }
+    receipt::is_none(&args.dir)?;
+    let [key] = args.key.as_slice() else {
+        bail!("give one --key: the log's own entries lead from any of its keys to the others");
+    };
+    let key = read_key(key)?;
     let earlier = args.checkpoint.as_deref().map(read_checkpoint).transpose()?;
     let cosigners = read_keys(&args.cosigner)?;
     let earlier = earlier.as_deref();

@@ -1,6 +1,6 @@
 //! An executor's history as an auditor asks for it: a demo's, or one over mutual TLS.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use countersign_proto::v1::audit_client::AuditClient;
 use countersign_shared::mtls::Channel;
@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
 
 use crate::demo::place::Place;
-use crate::remote::refused;
+use crate::remote::{refused, unreachable};
+use crate::text::shell;
 
 /// Largest answer, in bytes.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -38,11 +39,30 @@ pub(crate) struct AuditorArgs {
 pub(crate) struct Auditor {
     pub(crate) client: AuditClient<Channel>,
     address: String,
+    /// The demo's state folder, where it is one.
+    demo: Option<PathBuf>,
 }
 
 impl AuditorArgs {
+    /// The same executor, as flags of a command that checks proofs: a demo's log key is known.
+    pub(crate) fn for_proofs(&self) -> String {
+        let flag = |name: &str, value: &str| format!("--{name} {}", shell(value));
+        if let Some(state) = &self.state {
+            return flag("state", &state.to_string_lossy());
+        }
+        let tls = self.tls.as_deref().map(Path::to_string_lossy);
+        let given = [
+            self.executor.as_deref().map(|address| flag("executor", address)),
+            tls.map(|dir| flag("tls", &dir)),
+            self.executor_id.as_ref().map(|id| flag("executor-id", id.as_str())),
+            Some("--key log.pub".to_owned()),
+        ];
+        given.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
     /// A connection that is made when it is first used.
     pub(crate) fn open(self) -> anyhow::Result<Auditor> {
+        let demo = self.state.clone();
         let (address, tls, id) = match (self.state, self.executor, self.tls, self.executor_id) {
             (Some(state), ..) => {
                 let place = Place::read(&state)?;
@@ -56,14 +76,23 @@ impl AuditorArgs {
         let material = Material::open(MaterialFiles::in_dir(&tls))?;
         let channel = channel(&address, material, id)?;
         let client = AuditClient::new(channel).max_decoding_message_size(LARGEST);
-        Ok(Auditor { client, address })
+        Ok(Auditor { client, address, demo })
     }
 }
 
 impl Auditor {
     /// What went wrong, for a person.
     pub(crate) fn refused(&self, status: &Status) -> anyhow::Error {
-        refused(&self.address, status)
+        match &self.demo {
+            Some(state) if unreachable(status) => anyhow::anyhow!(
+                "the demo in {} is not running: start it again with `countersign demo --state {}`, \
+                 or read what it left behind with `countersign receipts list --state {}`",
+                state.display(),
+                shell(&state.to_string_lossy()),
+                shell(&state.to_string_lossy()),
+            ),
+            Some(_) | None => refused(&self.address, status),
+        }
     }
 }
 
@@ -90,6 +119,41 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn the_way_to_the_proof_is_written_as_it_was_given() {
+        let args = |state: Option<&str>| AuditorArgs {
+            state: state.map(PathBuf::from),
+            executor: Some("executor.example:7443".into()),
+            tls: Some("my auditor".into()),
+            executor_id: Some("spiffe://shop.example/executor".parse().unwrap()),
+        };
+        assert_eq!(args(Some("./demo")).for_proofs(), "--state ./demo");
+        assert_eq!(
+            args(None).for_proofs(),
+            "--executor executor.example:7443 --tls 'my auditor' \
+             --executor-id spiffe://shop.example/executor --key log.pub"
+        );
+    }
+
+    #[test]
+    fn a_stopped_demo_is_told_in_its_own_words() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let there = tonic::transport::Endpoint::from_static("http://127.0.0.1:1");
+        let channel = Channel::from(there.connect_lazy());
+        let told = |demo: Option<PathBuf>| {
+            let auditor = Auditor {
+                client: AuditClient::new(channel.clone()),
+                address: "127.0.0.1:1".into(),
+                demo,
+            };
+            auditor.refused(&Status::unavailable("refused")).to_string()
+        };
+        let demo = told(Some("demo-state".into()));
+        assert!(demo.contains("is not running") && !demo.contains("--executor-id"), "{demo}");
+        assert!(told(None).contains("--executor-id"));
+    }
 
     #[test]
     fn times_are_read_as_people_write_them() {

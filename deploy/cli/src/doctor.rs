@@ -3,6 +3,7 @@
 mod certificate;
 mod executor;
 mod files;
+mod pages;
 mod planner;
 mod report;
 

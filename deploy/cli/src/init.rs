@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::command::OK;
+use crate::text::shell;
 use crate::{ed25519, logkey};
 
 const EXECUTOR: &str = include_str!("../init/executor.yaml");
@@ -161,15 +162,6 @@ fn chat(dir: &str) -> String {
          --frontend web-chat --frontend-key {dir}/development/web-chat.key \\
          --frontend-kid development"
     )
-}
-
-/// A path as a shell takes it, whatever is in it.
-fn shell(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    match path.chars().all(plain) {
-        true => path.to_owned(),
-        false => format!("'{}'", path.replace('\'', r"'\''")),
-    }
 }
 
 #[cfg(test)]

@@ -35,15 +35,19 @@ pub struct InitArgs {
 /// What `pki issue` takes.
 #[derive(Debug, Args)]
 pub struct IssueArgs {
-    /// Which part the holder plays; the last word of its identity.
+    /// Which part the holder plays; the last word of its identity. A person's identity ends with
+    /// `/people/NAME`.
     #[arg(long, value_enum)]
     role: Role,
     /// The authority's folder, as given to `pki init`.
     #[arg(long)]
     dir: PathBuf,
-    /// Name of the folder for the new files; the role unless given.
+    /// Name of the folder for the new files; the role unless given. A person's own name.
     #[arg(long)]
     name: Option<String>,
+    /// A name under which browsers know the pages; may be given again.
+    #[arg(long, value_name = "HOST")]
+    dns: Vec<String>,
     /// Days until the certificate expires.
     #[arg(long, default_value_t = authority::DEFAULT_DAYS, value_parser = clap::value_parser!(u16).range(1..))]
     days: u16,
@@ -80,14 +84,20 @@ fn init(args: InitArgs, out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 fn issue_one(args: IssueArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let IssueArgs { role, dir, name, days, out: folder } = args;
+    let IssueArgs { role, dir, name, dns, days, out: folder } = args;
     let folder = folder.unwrap_or_else(|| dir.clone());
-    let issued = issue(&dir, Request { role, name, days }, &folder)?;
+    let issued = issue(&dir, Request { role, name, days, dns }, &folder)?;
     let shown = issued.dir.display();
     writeln!(out, "Issued {}, good until {}.", issued.id, issued.until.strftime("%F %H:%M UTC"))?;
     writeln!(out, "  {shown}/tls.crt  its certificate")?;
     writeln!(out, "  {shown}/tls.key  its private key")?;
     writeln!(out, "  {shown}/ca.crt   the authority it believes")?;
+    if role == Role::Person {
+        writeln!(out, "Next: certificates: [\"{}\"] in people.yaml. For a browser:", issued.id)?;
+        let p12 = "openssl pkcs12 -export -out me.p12";
+        writeln!(out, "  {p12} -inkey {shown}/tls.key -in {shown}/tls.crt")?;
+        return Ok(());
+    }
     writeln!(out, "Next: name these files in the service's configuration.")?;
     writeln!(out, "A running service takes renewed files into use by itself, within seconds.")?;
     Ok(())
@@ -139,6 +149,18 @@ mod tests {
         let issued = said(&["issue", "--role", "planner", "--dir", dir, "--name", "p2"]).unwrap();
         assert!(issued.contains("spiffe://shop.example/planner"), "{issued}");
         assert!(issued.contains("/p2/tls.key"), "{issued}");
+    }
+
+    #[test]
+    fn a_person_is_told_where_their_certificate_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().to_str().unwrap();
+        said(&["init", dir, "--trust-domain", "shop.example"]).unwrap();
+        let erin = said(&["issue", "--role", "person", "--name", "erin", "--dir", dir]).unwrap();
+        assert!(erin.contains("[\"spiffe://shop.example/people/erin\"] in people.yaml"), "{erin}");
+        assert!(erin.contains("/people/erin/tls.key -in"), "{erin}");
+        let pages = ["issue", "--role", "pages", "--dns", "approve.shop.example", "--dir", dir];
+        assert!(said(&pages).unwrap().contains("/pages/tls.crt"));
     }
 
     #[test]

@@ -109,6 +109,12 @@ mod testing {
         std::fs::write(&file, text.replace(from, to)).unwrap();
     }
 
+    /// One operator, where a policy is changed by two.
+    pub(super) fn alone(args: &Args) {
+        let alice = "people:\n  - { id: alice, issuer: \"https://directory.shop.example\", name: Alice, roles: [operator], tenants: [shop] }";
+        edit(args, "people.yaml", "people: []", alice);
+    }
+
     /// What a verb prints, and whether all is well.
     pub(super) fn said(
         verb: impl Fn(&Args, &mut Vec<u8>) -> anyhow::Result<bool>,

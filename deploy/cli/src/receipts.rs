@@ -1,6 +1,6 @@
 //! `countersign receipts`: what was done, for whom and why, as a person would like to read it.
 
-mod folder;
+pub(crate) mod folder;
 mod lines;
 mod remote;
 pub(crate) mod source;

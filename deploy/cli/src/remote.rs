@@ -41,6 +41,11 @@ impl ExecutorArgs {
     }
 }
 
+/// Whether nothing answered at all: any answer of an executor says more.
+pub(crate) fn unreachable(status: &Status) -> bool {
+    status.code() == Code::Unavailable && Refusal::from_status(status).is_none()
+}
+
 /// What went wrong at the executor there, for a person.
 pub(crate) fn refused(address: &str, status: &Status) -> anyhow::Error {
     if let Some(refusal) = Refusal::from_status(status) {

@@ -46,6 +46,15 @@ fn pieces(word: &str, width: usize) -> Vec<String> {
     cut.map(|piece| piece.iter().collect()).collect()
 }
 
+/// A word as a shell takes it, whatever is in it.
+pub(crate) fn shell(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    match path.chars().all(plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
+
 fn is_shown(c: char) -> bool {
     let hidden = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
@@ -63,6 +72,13 @@ mod tests {
         assert_eq!(printable("a\u{1b}[2Jb\u{202e}c\nd\r"), "a[2Jbc\nd");
         assert_eq!(one_line("  a\n\tb\u{200b} "), "a b");
         assert_eq!(printable("Größe 数 é"), "Größe 数 é");
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_as_it_is() {
+        assert_eq!(shell("spiffe://shop.example/ns/x"), "spiffe://shop.example/ns/x");
+        assert_eq!(shell("my folder"), "'my folder'");
+        assert_eq!(shell("it's"), r"'it'\''s'");
     }
 
     #[test]

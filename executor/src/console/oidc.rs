@@ -34,7 +34,7 @@ use super::requests::page as html;
 use super::session::{Proof, veiled};
 use super::sign_in::{Turned, Way as To};
 use super::site::{Site, sign_in};
-use crate::ports::Clock;
+use crate::ports::{Clock, SystemClock};
 use provider::{Provider, Trouble};
 use way::Way;
 
@@ -63,6 +63,14 @@ pub(super) struct Answer {
 struct SignedIn<'a> {
     frame: Frame,
     to: &'a str,
+}
+
+/// Whether it can be asked as configured. Dials nothing.
+///
+/// # Errors
+/// Settings that cannot be used.
+pub(super) fn check(config: &OidcConfig, ca: Option<Authorities>) -> anyhow::Result<()> {
+    Provider::open(config, ca, Arc::new(SystemClock)).map(drop)
 }
 
 impl Oidc {

@@ -163,6 +163,14 @@ async fn handshake(
     }
 }
 
+/// Whether the files can be used.
+///
+/// # Errors
+/// Files that cannot be.
+pub(super) fn check(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<()> {
+    read(files, clients).map(drop)
+}
+
 /// What the files hold now, and when the certificate ends.
 fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<(Arc<ServerConfig>, i64)> {
     let Shown { own, end } = Shown::read(&files.cert, &files.key).context("`tls`")?;

@@ -136,15 +136,31 @@ fn habits_and_overrides_of_people() {
     assert_eq!((ben.no, ben.out_of_hours), (1, 1));
     let who: Vec<_> = review.overrides.iter().map(|one| one.by.as_str()).collect();
     assert_eq!(who, ["ben", ""]);
-    let text = markdown(&review);
+    let text = markdown(&review, "https://console.shop.example");
     for part in [
         "# Review of 2026-W47",
         "**always yes**",
         "ben said no",
-        "/actions?approver=anna&from=2026-11-16&to=2026-11-23",
+        "[anna](https://console.shop.example/actions?approver=anna&from=2026-11-16&to=2026-11-23)",
+        "| overrides | [",
+        "/actions?by=override&from=",
+        "/actions?by=nobody&from=",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    // A file leads nowhere by itself: without a console nothing in it is a link.
+    assert!(!text.contains("](/"), "{text}");
+    let alone = markdown(&review, "");
+    assert!(!alone.contains("](") && alone.contains("| anna | 10 |"), "{alone}");
+}
+
+#[test]
+fn what_settles_without_a_tool_is_told_without_one() {
+    let noon = week().time().start + SignedDuration::from_hours(12);
+    let settled = Entry { settles: true, tool: String::new(), ..entry(1, noon, 100) };
+    let review = of(&Rows { judged: vec![settled], ..Rows::default() }, None, week());
+    let text = markdown(&review, "");
+    assert!(text.contains(" UTC: settled by a person"), "{text}");
 }
 
 #[test]

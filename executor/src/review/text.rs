@@ -24,16 +24,44 @@ pub fn link(week: Week, tenant: Option<&str>, conditions: &[(&str, &str)]) -> St
     query.finish()
 }
 
-/// The review as a file. Links lead to pages of the console.
+/// The review as a file, which is read far from here: its links lead to pages of the console at
+/// `origin`. Empty where there is no console, and then nothing is a link.
 #[must_use]
-pub fn markdown(review: &Review) -> String {
+pub fn markdown(review: &Review, origin: &str) -> String {
     let mut text = String::new();
+    let links = Links { origin, week: review.week, tenant: review.tenant.as_deref() };
     // Writing into memory does not fail.
-    let _ = write(&mut text, review);
+    let _ = write(&mut text, review, links);
     text
 }
 
-fn write(out: &mut String, review: &Review) -> std::fmt::Result {
+/// Pages of the console, as the file names them.
+#[derive(Clone, Copy)]
+struct Links<'a> {
+    origin: &'a str,
+    week: Week,
+    tenant: Option<&'a str>,
+}
+
+impl Links<'_> {
+    fn to(self, text: &str, path: &str) -> String {
+        match self.origin {
+            "" => text.to_owned(),
+            origin => format!("[{text}]({origin}{path})"),
+        }
+    }
+
+    /// The week's actions, with conditions.
+    fn actions(self, text: &str, conditions: &[(&str, &str)]) -> String {
+        self.to(text, &link(self.week, self.tenant, conditions))
+    }
+
+    fn receipt(self, receipt: &str) -> String {
+        self.to(receipt, &format!("/actions/{receipt}"))
+    }
+}
+
+fn write(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Result {
     let (week, sums) = (review.week, &review.sums);
     writeln!(out, "# Review of {}\n", week.name())?;
     let tenant = review.tenant.as_deref().map_or("All tenants", |tenant| tenant);
@@ -44,25 +72,30 @@ fn write(out: &mut String, review: &Review) -> std::fmt::Result {
     }
     let share = |part| percent(part, sums.actions).map_or("-".to_owned(), |p| format!("{p} %"));
     writeln!(out, "| | this week | four weeks before |\n|---|---:|---:|")?;
-    let of = review.tenant.as_deref();
-    let actions = link(week, of, &[]);
-    writeln!(out, "| actions | [{}]({actions}) | {} |", sums.actions, review.before.actions)?;
-    let applied = link(week, of, &[("outcome", "applied")]);
-    writeln!(out, "| applied | [{}]({applied}) | {} |", sums.applied, review.before.applied)?;
-    let without = share(sums.contained);
-    writeln!(
-        out,
-        "| without a person | {} ({without}) | {} |",
-        sums.contained, review.before.contained
-    )?;
-    writeln!(out, "| overrides | {} | {} |", sums.overrides(), review.before.overrides())?;
-    amounts(out, review)?;
-    refusals(out, review)?;
-    overrides(out, review)?;
-    habits(out, review)
+    let (now, before) = (sums, &review.before);
+    let without = share(now.contained);
+    for (name, count, more, was, of) in [
+        ("actions", now.actions, String::new(), before.actions, None),
+        ("applied", now.applied, String::new(), before.applied, Some(("outcome", "applied"))),
+        (
+            "without a person",
+            now.contained,
+            format!(" ({without})"),
+            before.contained,
+            Some(("by", "nobody")),
+        ),
+        ("overrides", now.overrides(), String::new(), before.overrides(), Some(("by", "override"))),
+    ] {
+        let count = links.actions(&count.to_string(), of.as_slice());
+        writeln!(out, "| {name} | {count}{more} | {was} |")?;
+    }
+    amounts(out, review, links)?;
+    refusals(out, review, links)?;
+    overrides(out, review, links)?;
+    habits(out, review, links)
 }
 
-fn amounts(out: &mut String, review: &Review) -> std::fmt::Result {
+fn amounts(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Result {
     writeln!(out, "\n## Amounts far from the usual\n")?;
     if review.amounts.is_empty() {
         return writeln!(out, "None.");
@@ -71,17 +104,13 @@ fn amounts(out: &mut String, review: &Review) -> std::fmt::Result {
     for odd in &review.amounts {
         let far =
             odd.deviations.map_or("all others are alike".to_owned(), |times| times.to_string());
-        let (tool, receipt) = (cell(&odd.tool), &odd.receipt);
-        writeln!(
-            out,
-            "| [{receipt}](/actions/{receipt}) | {tool} | {} | {} | {far} |",
-            odd.money, odd.median
-        )?;
+        let (tool, receipt) = (cell(&odd.tool), links.receipt(&odd.receipt));
+        writeln!(out, "| {receipt} | {tool} | {} | {} | {far} |", odd.money, odd.median)?;
     }
     Ok(())
 }
 
-fn refusals(out: &mut String, review: &Review) -> std::fmt::Result {
+fn refusals(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Result {
     writeln!(out, "\n## Refusals\n")?;
     if review.refusals.is_empty() {
         return writeln!(out, "None.");
@@ -91,13 +120,13 @@ fn refusals(out: &mut String, review: &Review) -> std::fmt::Result {
         let grew = if refusals.grew() { "**more than usual**" } else { "" };
         let code = cell(&refusals.code);
         let of = [("outcome", "refused"), ("code", refusals.code.as_str())];
-        let link = link(review.week, review.tenant.as_deref(), &of);
-        writeln!(out, "| {code} | [{}]({link}) | {} | {grew} |", refusals.now, refusals.before)?;
+        let now = links.actions(&refusals.now.to_string(), &of);
+        writeln!(out, "| {code} | {now} | {} | {grew} |", refusals.before)?;
     }
     Ok(())
 }
 
-fn overrides(out: &mut String, review: &Review) -> std::fmt::Result {
+fn overrides(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Result {
     writeln!(out, "\n## Overrides\n")?;
     if review.overrides.is_empty() {
         return writeln!(out, "None.");
@@ -108,18 +137,16 @@ fn overrides(out: &mut String, review: &Review) -> std::fmt::Result {
         } else {
             format!("{} said no", cell(&one.by))
         };
-        let receipt = &one.receipt;
-        writeln!(
-            out,
-            "- [{receipt}](/actions/{receipt}), {}, {}: {who}",
-            clock(one.at),
-            cell(&one.tool)
-        )?;
+        let (receipt, at) = (links.receipt(&one.receipt), clock(one.at));
+        // A receipt that settles an earlier one names no tool.
+        let tool =
+            if one.tool.is_empty() { String::new() } else { format!(", {}", cell(&one.tool)) };
+        writeln!(out, "- {receipt}, {at}{tool}: {who}")?;
     }
     Ok(())
 }
 
-fn habits(out: &mut String, review: &Review) -> std::fmt::Result {
+fn habits(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Result {
     writeln!(out, "\n## Approvers\n")?;
     if review.habits.is_empty() {
         return writeln!(out, "Nobody was asked.");
@@ -130,13 +157,11 @@ fn habits(out: &mut String, review: &Review) -> std::fmt::Result {
     )?;
     for habits in &review.habits {
         let always = if habits.always_yes() { "**always yes**" } else { "" };
-        let by = cell(&habits.by);
-        let of = [("approver", habits.by.as_str())];
-        let link = link(review.week, review.tenant.as_deref(), &of);
+        let by = links.actions(&cell(&habits.by), &[("approver", habits.by.as_str())]);
         let (median, fastest) = (duration(habits.median), duration(habits.fastest));
         writeln!(
             out,
-            "| [{by}]({link}) | {} | {} | {median} | {fastest} | {} | {always} |",
+            "| {by} | {} | {} | {median} | {fastest} | {} | {always} |",
             habits.yes, habits.no, habits.out_of_hours
         )?;
     }

@@ -123,7 +123,7 @@ pub(super) async fn review(
     let tenant = Some(asked.tenant).filter(|tenant| !tenant.is_empty());
     let read = review::read(&*desk.pipeline.store, tenant, week).await;
     let review = read.map_err(|e| failed(&e))?;
-    Ok(v1::ReviewResponse { markdown: review::markdown(&review) })
+    Ok(v1::ReviewResponse { markdown: review::markdown(&review, &desk.origin) })
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ mod lost_reply;
 mod lying_backend;
 mod matching;
 mod network;
+mod numbers;
 mod one_time_page;
 mod one_trace;
 mod own_deployment;

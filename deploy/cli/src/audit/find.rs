@@ -48,8 +48,8 @@ pub struct Args {
     /// The tool.
     #[arg(long)]
     tool: Option<String>,
-    /// `applied`, `not_applied`, `unknown` or `refused`.
-    #[arg(long)]
+    /// What it came to.
+    #[arg(long, value_parser = ["applied", "not_applied", "unknown", "refused"])]
     outcome: Option<String>,
     /// The code, such as `STATE_CHANGED`.
     #[arg(long)]

@@ -41,7 +41,7 @@ pub(super) fn prepare(state: &Path) -> anyhow::Result<Identities> {
         init_ca(&pki, TRUST_DOMAIN)?;
     }
     let certificate = |role: Role, folder: &str| {
-        let request = Request { role, name: Some("tls".to_owned()), days: DAYS };
+        let request = Request { name: Some("tls".to_owned()), days: DAYS, ..role.into() };
         issue(&pki, request, &state.join(folder)).map(|issued| issued.id)
     };
     make(&state.join("auditor"))?;

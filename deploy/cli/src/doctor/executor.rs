@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use countersign_core::contract::Catalog;
+use countersign_executor::activation::signable;
 use countersign_executor::config::Config;
 use countersign_executor::connector::Connections;
 use countersign_executor::siem::SinkConfig;
@@ -15,7 +16,7 @@ use countersign_shared::mtls::MaterialFiles;
 use countersign_shared::tlog::key::{Signer as _, VerifierKey};
 
 use super::report::Report;
-use super::{certificate, files};
+use super::{certificate, files, pages};
 
 /// Looks at everything that the executor will look at.
 pub(super) fn look(report: &mut Report, file: &Path) {
@@ -52,6 +53,7 @@ pub(super) fn look(report: &mut Report, file: &Path) {
         let what = format!("the executor's own identity {own} may call as a planner");
         report.warn("callers.planners", what, "give the planner an identity of its own");
     }
+    pages::look(report, &config);
     voices(report, &config);
     backends(report, &config);
     history(report, &config);
@@ -134,6 +136,10 @@ fn may(report: &mut Report, config: &Config, catalog: &Catalog) {
             return report.wrong("policy", problems.to_string(), remedy);
         }
     };
+    pages::sign_in(report, config, policy.people());
+    if let Err(why) = signable(&policy) {
+        return report.wrong("policy", why.to_string(), "");
+    }
     let rows = policy.run_table(catalog);
     let failed = rows.iter().filter(|row| !row.passed).count();
     if failed > 0 {
@@ -298,6 +304,9 @@ mod tests {
         let dir = folder.path();
         init::write(dir).unwrap();
         let file = dir.join("executor.yaml");
+        // Its own ports may be somebody else's here.
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace(":7443", ":0").replace(":7480", ":0")).unwrap();
         let first = errors(&file);
         for part in ["tls: ", "connections: "] {
             assert!(first.iter().any(|error| error.starts_with(part)), "{part}: {first:#?}");
@@ -341,12 +350,65 @@ mod tests {
             matches!(missing.as_slice(), [one] if one.contains("credential `t`")),
             "{missing:#?}"
         );
-        fs::write(&file, text).unwrap();
+        fs::write(&file, &text).unwrap();
 
         // Another authority's certificates are not believed.
         init_ca(&dir.join("other"), "shop.example").unwrap();
         fs::copy(dir.join("other/ca.crt"), dir.join("executor/ca.crt")).unwrap();
         let foreign = errors(&file);
         assert!(foreign.iter().any(|e| e.contains("is not believed by")), "{foreign:#?}");
+    }
+
+    /// What would keep the executor from starting though each file is well formed.
+    #[test]
+    fn what_the_executor_would_not_start_with_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        init::write(dir).unwrap();
+        let file = dir.join("executor.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.replace(":7443", ":0").replace(":7480", ":0");
+        let pki = dir.join("pki");
+        init_ca(&pki, "shop.example").unwrap();
+        issue(&pki, Role::Executor, dir).unwrap();
+        private(&dir.join("credentials/shopify_token"), "secret\n");
+
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = held.local_addr().unwrap();
+        let page = |listen: &str, url: &str, more: &str| {
+            format!("console: {{ listen: '{listen}', public_url: '{url}'{more} }}\n")
+        };
+        let url = "https://approve.shop.example";
+        let oidc = |more: &str| {
+            format!("sign_in: {{ oidc: {{ issuer: 'https://id.example', client_id: c{more} }} }}\n")
+        };
+        let local = page("127.0.0.1:0", url, "");
+        let certificates = "sign_in: { certificates: { ca: executor/ca.crt } }\n";
+        let absent = ", tls: { cert: absent.crt, key: absent.key }";
+        for (more, place, says) in [
+            (page("127.0.0.1:0", "http://approve.shop.example", ""), "console", "public_url"),
+            (page("0.0.0.0:0", url, ""), "console", "plain HTTP"),
+            (page("127.0.0.1:0", url, absent), "console", "absent.crt"),
+            (page(&taken.to_string(), url, ""), "console", "cannot listen"),
+            (local.clone() + &oidc(", secret_file: absent"), "sign_in", "absent"),
+            (local + certificates, "sign_in", "needs `console.tls`"),
+            (oidc(""), "sign_in", "needs `console`"),
+        ] {
+            fs::write(&file, format!("{text}\n{more}")).unwrap();
+            let found = errors(&file);
+            let told = |e: &String| e.starts_with(&format!("{place}: ")) && e.contains(says);
+            assert!(found.len() == 1 && found.iter().all(told), "{more}: {found:#?}");
+        }
+        fs::write(&file, text).unwrap();
+
+        // One operator, where a policy is changed by two.
+        let people = dir.join("policy/people.yaml");
+        let alice = "people:\n  - { id: alice, issuer: 'https://d.example', name: Alice, roles: [operator], tenants: [shop] }\n";
+        fs::write(&people, alice).unwrap();
+        let alone = errors(&file);
+        assert!(
+            matches!(alone.as_slice(), [one] if one.contains("asks for 2 signatures")),
+            "{alone:#?}"
+        );
     }
 }

@@ -49,23 +49,36 @@ pub(super) fn replace_ca(dir: &Path, trust_domain: &str) -> Result<(), PkiError>
     replace(&cert_file(dir), &cert, Access::Everyone)
 }
 
-/// Issues a certificate by the authority in `dir`, with identity `spiffe://TRUST_DOMAIN/ROLE`, as
-/// `tls.crt`, `tls.key` and `ca.crt` in a folder below `out`. Files of an earlier one are replaced.
+/// Issues a certificate by the authority in `dir`, with identity `spiffe://TRUST_DOMAIN/ROLE` (a
+/// person's is `…/people/NAME`), as `tls.crt`, `tls.key` and `ca.crt` in a folder below `out`. Files
+/// of an earlier one are replaced.
 ///
 /// # Errors
-/// When there is no usable authority in `dir`, the name is no plain file name, or a file cannot be
-/// written.
+/// When there is no usable authority in `dir`, the name is no plain file name, a person has none,
+/// pages have no DNS name, or a file cannot be written.
 pub fn issue(dir: &Path, request: impl Into<Request>, out: &Path) -> Result<Issued, PkiError> {
-    let Request { role, name, days } = request.into();
-    let name = name.unwrap_or_else(|| role.as_str().to_owned());
+    let Request { role, name, days, dns } = request.into();
+    if (role == Role::Pages) == dns.is_empty() {
+        return Err(PkiError::Dns);
+    }
+    let (path, name) = match (role, name) {
+        (Role::Person, Some(name)) if Role::from_str(&name, true).is_err() => {
+            (format!("people/{name}"), name)
+        }
+        (Role::Person, _) => return Err(PkiError::Person),
+        (_, name) => {
+            let role = role.as_str().to_owned();
+            (role.clone(), name.unwrap_or(role))
+        }
+    };
     check_name(&name)?;
     let authority = Authority::open(dir)?;
-    let id: SpiffeId = format!("{}/{}", authority.trust_domain, role.as_str()).parse()?;
-    let (params, until) = leaf(&id, &name, days)?;
+    let id: SpiffeId = format!("{}/{path}", authority.trust_domain).parse()?;
+    let (params, until) = leaf((&id, role), &name, days, &dns)?;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let cert = params.signed_by(&key, &authority.issuer)?;
 
-    let dir = out.join(&name);
+    let dir = out.join(if role == Role::Person { &path } else { &name });
     folder(&dir)?;
     replace(&dir.join("tls.key"), &key.serialize_pem(), Access::Owner)?;
     replace(&dir.join("tls.crt"), &cert.pem(), Access::Everyone)?;
@@ -88,10 +101,14 @@ pub enum Role {
     Approver,
     /// Speaks with customers and attests their words.
     Frontend,
+    /// A person who signs in to the console by it; needs a name.
+    Person,
+    /// Shown to browsers by the pages that the executor serves; needs DNS names.
+    Pages,
 }
 
 impl Role {
-    /// The last word of the identity.
+    /// The last word of the identity; a person's is their name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Planner => "planner",
@@ -100,6 +117,8 @@ impl Role {
             Self::Operator => "operator",
             Self::Approver => "approver",
             Self::Frontend => "frontend",
+            Self::Person => "person",
+            Self::Pages => "pages",
         }
     }
 }
@@ -113,11 +132,13 @@ pub struct Request {
     pub name: Option<String>,
     /// Days until it expires.
     pub days: u16,
+    /// What browsers know the pages by.
+    pub dns: Vec<String>,
 }
 
 impl From<Role> for Request {
     fn from(role: Role) -> Self {
-        Self { role, name: None, days: DEFAULT_DAYS }
+        Self { role, name: None, days: DEFAULT_DAYS, dns: Vec::new() }
     }
 }
 
@@ -144,6 +165,12 @@ pub enum PkiError {
     /// The folder name is no plain name.
     #[error("{0:?} is no plain name: use letters, digits, '.', '-' and '_'")]
     Name(String),
+    /// A person without a name of their own.
+    #[error("say who with --name, which cannot be the name of a role: --role person --name erin")]
+    Person,
+    /// DNS names where none are shown, or none where they are.
+    #[error("--dns is for pages, and they need it: --role pages --dns approve.shop.example")]
+    Dns,
     /// No authority to issue by.
     #[error("cannot read {}: {error}; make an authority first: countersign pki init DIR", path.display())]
     Read {
@@ -218,13 +245,31 @@ fn new_authority(trust_domain: &str) -> Result<(String, String), PkiError> {
     Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
 }
 
-fn leaf(id: &SpiffeId, name: &str, days: u16) -> Result<(CertificateParams, Timestamp), PkiError> {
+fn leaf(
+    (id, role): (&SpiffeId, Role),
+    name: &str,
+    days: u16,
+    dns: &[String],
+) -> Result<(CertificateParams, Timestamp), PkiError> {
     let (mut params, until) = dated(name, days)?;
     params.subject_alt_names = vec![uri(id.as_str())?];
+    for name in dns {
+        params.subject_alt_names.push(SanType::DnsName(Ia5String::try_from(name.as_str())?));
+    }
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = match role {
+        Role::Person => vec![ExtendedKeyUsagePurpose::ClientAuth],
+        Role::Pages => vec![ExtendedKeyUsagePurpose::ServerAuth],
+        Role::Planner
+        | Role::Executor
+        | Role::Auditor
+        | Role::Operator
+        | Role::Approver
+        | Role::Frontend => {
+            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth]
+        }
+    };
     params.use_authority_key_identifier_extension = true;
     Ok((params, until))
 }
@@ -320,6 +365,32 @@ mod tests {
         fs::copy(key_file(other.path()), key_file(dir.path())).unwrap();
         let mixed = issue(dir.path(), Role::Planner, dir.path());
         assert!(matches!(mixed, Err(PkiError::Authority(_))));
+    }
+
+    #[test]
+    fn people_and_pages_get_what_browsers_need() {
+        let dir = tempfile::tempdir().unwrap();
+        init_ca(dir.path(), "shop.example").unwrap();
+        let named = |role: Role, name: &str| Request { name: Some(name.into()), ..role.into() };
+        let erin = issue(dir.path(), named(Role::Person, "erin"), dir.path()).unwrap();
+        assert_eq!(erin.id.as_str(), "spiffe://shop.example/people/erin");
+        assert!(dir.path().join("people/erin/tls.key").exists());
+        for nobody in [Role::Person.into(), named(Role::Person, "planner")] {
+            let refused = issue(dir.path(), nobody, dir.path());
+            assert!(matches!(refused, Err(PkiError::Person)), "{refused:?}");
+        }
+        let dns = vec!["approve.shop.example".to_owned()];
+        let pages = Request { dns: dns.clone(), ..Role::Pages.into() };
+        let pages = issue(dir.path(), pages, dir.path()).unwrap();
+        let pem = read(&pages.dir.join("tls.crt")).unwrap();
+        let (_, pem) = parse_x509_pem(pem.as_bytes()).unwrap();
+        let cert = pem.parse_x509().unwrap();
+        let names = cert.subject_alternative_name().unwrap().unwrap();
+        let shown = GeneralName::DNSName("approve.shop.example");
+        assert!(names.value.general_names.contains(&shown), "{names:?}");
+        for wrong in [Role::Pages.into(), Request { dns, ..Role::Planner.into() }] {
+            assert!(matches!(issue(dir.path(), wrong, dir.path()), Err(PkiError::Dns)));
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 use countersign_core::contract::problem::Severity;
 use countersign_core::policy::load;
+use countersign_executor::activation::signable;
 use countersign_executor::packs;
 
 use super::{Args, catalog};
@@ -19,6 +20,12 @@ pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<bool> {
     }
     let errors = loaded.problems.iter().filter(|p| p.severity == Severity::Error).count();
     let warnings = loaded.problems.len() - errors;
+    // Each file is right, and the executor does not start with them together.
+    let refused = loaded.policy.as_ref().and_then(|policy| signable(policy).err());
+    if let Some(why) = &refused {
+        writeln!(out, "{dir}/settings.yaml: error: {why}")?;
+    }
+    let errors = errors + usize::from(refused.is_some());
     writeln!(out, "{errors} errors, {warnings} warnings")?;
     if let Some(policy) = &loaded.policy {
         writeln!(out, "digest {}", policy.digest())?;
@@ -28,8 +35,17 @@ pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{edit, said, shipped};
+    use super::super::testing::{alone, edit, said, shipped};
     use super::run;
+
+    #[test]
+    fn a_policy_that_the_executor_would_not_start_with_is_an_error() {
+        let (_dir, args) = shipped();
+        alone(&args);
+        let (text, good) = said(run, &args);
+        assert!(!good && text.contains("settings.yaml: error: the policy asks for 2"), "{text}");
+        assert!(text.contains("\n1 errors, "), "{text}");
+    }
 
     #[test]
     fn the_shipped_policy_is_clean() {

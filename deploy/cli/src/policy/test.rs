@@ -5,6 +5,7 @@ use std::io::Write;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use countersign_core::policy::Checked;
+use countersign_executor::activation::signable;
 use countersign_executor::policy;
 
 use super::{Args, catalog};
@@ -23,7 +24,11 @@ pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<bool> {
         writeln!(out, "{file}:{line}: {what}: expected {}, got {}", row.expected, row.got)?;
     }
     writeln!(out, "{} rows, {} failed", rows.len(), failed.len())?;
-    Ok(failed.is_empty())
+    let refused = signable(&policy).err();
+    if let Some(why) = &refused {
+        writeln!(out, "The executor does not start with it: {why}")?;
+    }
+    Ok(failed.is_empty() && refused.is_none())
 }
 
 fn table(rows: &[Checked]) -> String {
@@ -48,8 +53,16 @@ fn table(rows: &[Checked]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use super::super::testing::{edit, said, shipped};
+    use super::super::testing::{alone, edit, said, shipped};
     use super::run;
+
+    #[test]
+    fn a_table_that_passes_is_not_enough_to_start_with() {
+        let (_dir, args) = shipped();
+        alone(&args);
+        let (text, good) = said(run, &args);
+        assert!(!good && text.contains(", 0 failed\nThe executor does not start"), "{text}");
+    }
 
     #[test]
     fn the_shipped_table_passes_and_names_who_decided() {

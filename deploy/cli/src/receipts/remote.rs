@@ -13,11 +13,10 @@ use countersign_proto::v1::{
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::mtls::Channel;
 use countersign_shared::mtls::{Material, MaterialFiles, SpiffeId, channel};
-use countersign_shared::refusal::Refusal;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::{Filter, Logged};
-use crate::remote::{LARGEST, refused, timed};
+use crate::remote::{LARGEST, refused, timed, unreachable};
 /// The service's own limit.
 const PAGE: u32 = 500;
 
@@ -44,12 +43,7 @@ impl Remote {
     pub(super) async fn reach(&self) -> Result<(), Unreachable> {
         let asked = self.client.clone().get_checkpoint(timed(GetCheckpointRequest {})).await;
         match asked {
-            Err(status)
-                if status.code() == Code::Unavailable
-                    && Refusal::from_status(&status).is_none() =>
-            {
-                Err(Unreachable)
-            }
+            Err(status) if unreachable(&status) => Err(Unreachable),
             Ok(_) | Err(_) => Ok(()),
         }
     }

@@ -115,7 +115,7 @@ async fn download(
                 (CONTENT_TYPE, "text/markdown; charset=utf-8".to_owned()),
                 (CONTENT_DISPOSITION, file),
             ];
-            (headers, review::markdown(&found)).into_response()
+            (headers, review::markdown(&found, console.site.origin())).into_response()
         }
         Err(no) => notice(frame, Headline::unreadable(&no)),
     }

@@ -1,0 +1,66 @@
+//! What managers and auditors ask on the command line: sums, the review of a week, and one
+//! receipt held against its proof.
+
+use std::fs;
+
+use countersign::pki::Role;
+use serde_json::Value as Json;
+
+use super::support::pair::Pair;
+use super::support::plans::Desk;
+
+fn this_week() -> String {
+    let day = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
+    let week = day.iso_week_date();
+    format!("{:04}-W{:02}", week.year(), week.week())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_told_on_the_command_line() {
+    let pair = Pair::executor_only().await;
+    Desk::new(&pair, pair.customer(1), "c1").cancel("1001").await.unwrap();
+    let flags = pair.executor_flags(Role::Auditor);
+    let at = |words: &[&str]| {
+        let flags = flags.iter().map(String::as_str);
+        pair.command(&words.iter().copied().chain(flags).collect::<Vec<_>>())
+    };
+    let (good, said) = at(&["analytics"]);
+    assert!(good && said.contains("APPLIED") && said.lines().count() > 7, "{said}");
+    let (good, said) = at(&["analytics", "--since", "30d", "--weekly", "--json"]);
+    assert!(good, "{said}");
+    let all: Json = serde_json::from_str(&said).unwrap();
+    assert_eq!(all["total"]["applied"], 1, "{all:#}");
+    // The last whole week is the one before the one that is asked for.
+    let week = this_week();
+    let (good, said) = at(&["review", "--week", &week]);
+    assert!(good && said.starts_with(&format!("# Review of {week}")), "{said}");
+    let (good, said) = at(&["review"]);
+    assert!(good && said.starts_with("# Review of ") && !said.contains(&week), "{said}");
+
+    let (good, said) = at(&["actions", "--outcome", "nope"]);
+    assert!(!good && said.contains("not_applied") && said.contains("waiting"), "{said}");
+    let (good, list) = at(&["actions", "--outcome", "applied", "--json"]);
+    assert!(good, "{list}");
+    let action: Json = serde_json::from_str(list.lines().next().unwrap()).unwrap();
+    let id = action["receipt"].as_str().unwrap();
+    // What the timeline ends with is a whole command.
+    let (good, timeline) = at(&["actions", "--show", id]);
+    let line = timeline.lines().rev().find(|line| line.contains("receipts show")).unwrap();
+    let (_, line) = line.split_once("countersign ").unwrap();
+    let (proved, proof) = pair.command(&line.split(' ').collect::<Vec<_>>());
+    assert!(good && proved, "{line}: {proof}");
+
+    // The proof in a file of its own is checked without the executor.
+    // What was shown on standard error follows it here.
+    let file = proof.split("verified: ").next().unwrap();
+    fs::write(pair.path("rcp.tlog-proof"), file).unwrap();
+    let (good, receipt) = at(&["receipts", "show", id, "--json"]);
+    assert!(good, "{receipt}");
+    fs::write(pair.path("rcp.json"), &receipt).unwrap();
+    let verify = ["audit", "verify", "rcp.json", "--proof", "rcp.tlog-proof", "--key", "log.pub"];
+    let (good, said) = pair.command(&verify);
+    assert!(good && said.contains("rcp.json is in the log."), "{said}");
+    fs::write(pair.path("rcp.json"), receipt.replacen("applied", "refused", 1)).unwrap();
+    let (good, said) = pair.command(&verify);
+    assert!(!good && said.contains("is NOT shown to be in the log"), "{said}");
+}
