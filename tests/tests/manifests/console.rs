@@ -1,6 +1,6 @@
 //! The console behind an ingress.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::check::{Check, put, without};
 use crate::rendered::{Rendered, list};
@@ -89,7 +89,7 @@ fn leads(all: &Rendered) -> Result<(), String> {
 fn stays(all: &Rendered) -> Result<(), String> {
     let told = &all.get(SERVICE, "console")?["metadata"]["annotations"];
     for key in [COOKIE.to_owned(), format!("{COOKIE}.secure"), format!("{COOKIE}.httponly")] {
-        want(told[&key] == Value::from("true"), &key)?;
+        want(told[&key] == "true", &key)?;
     }
     Ok(())
 }
