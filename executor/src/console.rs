@@ -93,9 +93,21 @@ pub fn check(config: &Config, people: &People) -> anyhow::Result<()> {
 /// # Errors
 /// What keeps it from being served.
 pub fn check_page(config: &ConsoleConfig) -> anyhow::Result<()> {
-    config.address()?;
     config.site()?;
-    config.tls.as_ref().map_or(Ok(()), |files| tls::check(files, None))
+    check_at(&config.listen, config.tls.as_ref(), config.behind_ingress)
+}
+
+/// Whether pages can be served at an address, with their own certificate.
+///
+/// # Errors
+/// What keeps them from being served.
+pub fn check_at(
+    listen: &str,
+    tls: Option<&ConsoleTls>,
+    behind_ingress: bool,
+) -> anyhow::Result<()> {
+    address(listen, tls, behind_ingress)?;
+    tls.map_or(Ok(()), |files| tls::check(files, None))
 }
 
 /// Whether people can sign in as `sign_in` and `people.yaml` say.

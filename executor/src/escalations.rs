@@ -129,23 +129,41 @@ impl Desk {
         found: &Escalation,
         who: Option<String>,
     ) -> Result<Escalation, Turned> {
+        let other =
+            found.taken_by.as_ref().filter(|other| who.as_ref().is_some_and(|w| w != *other));
+        if let (Some(other), None) = (other, &found.closed_by) {
+            let message = format!("{other} is at it; let them give it back first");
+            return Err(Turned::only(Refused::new(Code::InFlight, message)));
+        }
+        self.passed(found, who).await
+    }
+
+    /// Takes a matter out of the hands that `found` says it is in.
+    ///
+    /// # Errors
+    /// As [`Self::hand`].
+    pub async fn take_over(&self, found: &Escalation, who: String) -> Result<Escalation, Turned> {
+        self.passed(found, Some(who)).await
+    }
+
+    /// Whoever decided this saw `found`: where it is in other hands since, nothing changes.
+    async fn passed(&self, found: &Escalation, to: Option<String>) -> Result<Escalation, Turned> {
         let (people, now) = (self.pipeline.policy.people(), self.pipeline.clock.now());
         let tenant = &found.case.tenant;
         let bound =
             |who: &String| people.get(who).is_some_and(|person| people.bound(person, tenant, now));
-        if let Some(who) = who.as_ref().filter(|who| !bound(who)) {
+        if let Some(who) = to.as_ref().filter(|who| !bound(who)) {
             let message =
                 format!("nobody is called `{who}` in the policy's people of tenant `{tenant}`");
             return Err(Turned::only(Refused::new(Code::ApproverNotAllowed, message)));
         }
-        let taken = self.pipeline.store.take(&found.case.id, who).await;
+        let taken = self.pipeline.store.take(&found.case.id, found.taken_by.clone(), to).await;
         if taken.map_err(|e| Turned::only(unavailable(&e)))? {
             return self.escalation(&found.case.id).await;
         }
-        let message = match (&found.closed_by, &found.taken_by) {
-            (Some(receipt), _) => format!("it ended with {receipt}"),
-            (None, Some(other)) => format!("{other} is at it; let them give it back first"),
-            (None, None) => "somebody was faster; look again".to_owned(),
+        let message = match &found.closed_by {
+            Some(receipt) => format!("it ended with {receipt}"),
+            None => "somebody was faster; look again".to_owned(),
         };
         Err(Turned::only(Refused::new(Code::InFlight, message)))
     }

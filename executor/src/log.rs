@@ -23,7 +23,7 @@ use crate::kill;
 pub use countersigned::Countersigned;
 pub use keys::{LogKeyError, LogKeys, key};
 pub use rotate::{NEXT, Rotated, finish, retired, rotate};
-pub use tiles::serve;
+pub use tiles::{check, serve};
 
 /// Receipts that come together are published together.
 const GATHER: Duration = Duration::from_millis(250);

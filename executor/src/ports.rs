@@ -87,9 +87,14 @@ pub trait Store: Register + Persons + 'static {
     /// Matters that wait, or waited, for a person, oldest first.
     async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError>;
 
-    /// Somebody takes an open matter, or (`None`) gives it back; `false` where it is not
-    /// open or somebody else has it.
-    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError>;
+    /// An open matter goes out of one hand into another, `None` being nobody's; `false` where it
+    /// is not open or in a third one. Where it is there already, it stays.
+    async fn take(
+        &self,
+        id: &EscalationId,
+        from: Option<String>,
+        to: Option<String>,
+    ) -> Result<bool, StoreError>;
 
     /// Keeps an observation.
     async fn observe(

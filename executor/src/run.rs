@@ -303,8 +303,16 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     let cosigners = keys.cosigners()?;
     notify::check(&config.notify)?;
     siem::usable(&config.siem, &vault, &*clock)?;
-    // All that can be wrong with files and settings was found by now: what a start that fails had
-    // activated would keep the executor from starting as it was before.
+    if let Some(confirm) = &config.confirm {
+        console::check_page(&confirm.page).context("`confirm.page`")?;
+    }
+    log::check(&config.log)?;
+    for listen in [&config.listen, &config.admin] {
+        address(listen)?;
+    }
+    // What is wrong with files and settings was found by now: what a start that fails had
+    // activated would keep the executor from starting as it was before. A port that is taken is
+    // found later, and needs nobody's signature.
     let inactive = activation::settle(&*store, &found, &config.state, clock.now()).await?;
     sealed.notify_one();
     let metrics = Metrics::new(&catalog, &config.siem);

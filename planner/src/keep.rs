@@ -340,6 +340,8 @@ impl Folder {
                 tracing::error!(%error, "the newest checkpoint was not kept");
             }
         }
+        // What is forgotten below has to be asked about again.
+        *self.weighed.write() = None;
         let mut proved = self.proved.lock();
         proved.truncate(REMEMBERED - 1);
         proved.push_front(checkpoint.clone());

@@ -8,7 +8,8 @@ use std::time::Duration;
 use countersign_proto::v1::{ConverseRequest, RecordTurnRequest};
 use countersign_shared::span::{Kind, Span};
 use countersign_shared::turn::{LARGEST, Told};
-use tokio::sync::{Mutex, Semaphore};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::executor::{CallError, Executor};
@@ -24,8 +25,8 @@ const AGAIN: [Duration; 3] =
 pub struct Recorder {
     executor: Arc<dyn Executor>,
     room: Arc<Semaphore>,
-    /// Turns begin to be told in the order in which they ended.
-    order: Arc<Mutex<()>>,
+    /// Whom the next turn waits for: turns begin to be told in the order in which they ended.
+    last: Arc<Mutex<Option<oneshot::Receiver<()>>>>,
     lost: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
@@ -35,7 +36,7 @@ impl Recorder {
     #[must_use]
     pub fn new(executor: Arc<dyn Executor>, tasks: TaskTracker) -> Self {
         let room = Arc::new(Semaphore::new(MOST));
-        Self { executor, room, order: Arc::default(), lost: Arc::default(), tasks }
+        Self { executor, room, last: Arc::default(), lost: Arc::default(), tasks }
     }
 
     /// Tells a turn, without waiting for it.
@@ -51,11 +52,16 @@ impl Recorder {
             told_json: String::new(),
         };
         let (recorder, span) = (self.clone(), Span::begin(Kind::Internal, "record_turn"));
+        let (begun, next) = oneshot::channel::<()>();
+        let before = self.last.lock().replace(next);
         self.tasks.spawn(async move {
-            let next = recorder.order.lock().await;
-            // The customer's answer goes out first.
+            // It has begun, or its task is gone.
+            if let Some(before) = before {
+                let _begun = before.await;
+            }
+            // The customer's answer may go out first.
             tokio::task::yield_now().await;
-            drop(next);
+            drop(begun);
             request.told_json = fitted(told);
             span.run(recorder.tell(request)).await;
             drop(place);

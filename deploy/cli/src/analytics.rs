@@ -172,7 +172,9 @@ fn page(out: &mut impl Write, all: &AnalyticsResponse) -> io::Result<()> {
     }
     for moved in &all.moved {
         let (tool, currency, amount) = (one_line(&moved.tool), &moved.currency, &moved.amount);
-        writeln!(out, "Moved {currency} {amount} by {tool} in {} actions.", moved.actions)?;
+        let actions =
+            if moved.actions == 1 { "1 action" } else { &format!("{} actions", moved.actions) };
+        writeln!(out, "Moved {currency} {amount} by {tool} in {actions}.")?;
     }
     counts(out, "Refused", &all.refusals)?;
     counts(out, "For a person", &all.reasons)?;

@@ -51,7 +51,8 @@ Examples:
   countersign receipts show rcp_… --log ./log --json > rcp.json
 
 The proof and the bytes that --json prints are all that anybody needs to check this receipt against
-the log's public key, without the executor and without the rest of the log.";
+the log's public key, without the executor and without the rest of the log:
+  countersign audit verify rcp.json --proof rcp.tlog-proof --key log.pub";
 
 /// What `receipts list` takes.
 #[derive(Debug, clap::Args)]

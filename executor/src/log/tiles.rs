@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path as UrlPath, State};
@@ -42,6 +43,15 @@ pub async fn serve(
     let address = console::address(listen, config.tls.as_ref(), config.behind_ingress)?;
     let tls = (config.tls.as_ref(), (metrics, "log"));
     console::serve_at(address, tls, None, router(folder)).await.map(Some)
+}
+
+/// Whether the log can be served as configured.
+///
+/// # Errors
+/// What keeps it from being served.
+pub fn check(config: &Log) -> anyhow::Result<()> {
+    let Some(listen) = &config.listen else { return Ok(()) };
+    console::check_at(listen, config.tls.as_ref(), config.behind_ingress).context("`log`")
 }
 
 fn router(folder: PathBuf) -> Router {

@@ -71,7 +71,7 @@ fn write(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Resul
         writeln!(out, "There was more than was read: amounts and answers are of a part.\n")?;
     }
     let share = |part| percent(part, sums.actions).map_or("-".to_owned(), |p| format!("{p} %"));
-    writeln!(out, "| | this week | four weeks before |\n|---|---:|---:|")?;
+    writeln!(out, "| | that week | four weeks before |\n|---|---:|---:|")?;
     let (now, before) = (sums, &review.before);
     let without = share(now.contained);
     for (name, count, more, was, of) in [
@@ -115,7 +115,7 @@ fn refusals(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Re
     if review.refusals.is_empty() {
         return writeln!(out, "None.");
     }
-    writeln!(out, "| code | this week | four weeks before | |\n|---|---:|---:|---|")?;
+    writeln!(out, "| code | that week | four weeks before | |\n|---|---:|---:|---|")?;
     for refusals in &review.refusals {
         let grew = if refusals.grew() { "**more than usual**" } else { "" };
         let code = cell(&refusals.code);

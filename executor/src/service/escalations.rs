@@ -1,7 +1,5 @@
 //! `countersign.v1.Escalations`.
 
-use std::collections::BTreeSet;
-
 use countersign_core::grant::signature::Signature;
 use countersign_core::resolve::Observation;
 use countersign_proto::v1::{self, escalations_server::Escalations};
@@ -12,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::executor::{action, caller};
 use crate::desk::Desk;
-use crate::peer::Caller;
+use crate::peer::{Caller, Role};
 use crate::ports::{Escalation, EscalationQuery, Stand};
 use crate::turned::{Turned, unavailable};
 use crate::wire;
@@ -64,12 +62,15 @@ impl Escalations for EscalationsService {
         let caller = caller(&request)?;
         let asked = request.into_inner();
         let limit = if asked.page_size == 0 { PAGE } else { asked.page_size.min(MOST) };
-        let wanted = |tenant: &&str| asked.tenant.is_empty() || **tenant == asked.tenant;
-        let tenants = self.desk.subjects.tenants().filter(|tenant| caller.sees(tenant));
+        let wanted = |tenant: &&String| asked.tenant.is_empty() || **tenant == asked.tenant;
+        let mut tenants = caller.tenants.clone();
+        if caller.role == Role::Auditor {
+            tenants.extend(self.desk.subjects.tenants().map(str::to_owned));
+        }
         let mut found = Vec::new();
-        for tenant in tenants.filter(wanted).collect::<BTreeSet<_>>() {
+        for tenant in tenants.iter().filter(wanted) {
             let query = EscalationQuery {
-                tenant: tenant.to_owned(),
+                tenant: tenant.clone(),
                 stand: if asked.closed { Stand::Any } else { Stand::Open },
                 limit,
                 ..EscalationQuery::default()

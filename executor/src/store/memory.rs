@@ -274,8 +274,13 @@ impl Store for Memory {
         self.read(|tables| Ok(tables.matters(&query))).await
     }
 
-    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
-        self.write(|tables, _| Ok(tables.take(id, who))).await
+    async fn take(
+        &self,
+        id: &EscalationId,
+        from: Option<String>,
+        to: Option<String>,
+    ) -> Result<bool, StoreError> {
+        self.write(|tables, _| Ok(tables.take(id, &from, to))).await
     }
 
     async fn observe(

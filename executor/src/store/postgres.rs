@@ -304,11 +304,20 @@ impl Store for Postgres {
         veiled::matters(&self.veil, found).await
     }
 
-    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
-        let asked = Arc::new((id.clone(), who));
+    async fn take(
+        &self,
+        id: &EscalationId,
+        from: Option<String>,
+        to: Option<String>,
+    ) -> Result<bool, StoreError> {
+        let asked = Arc::new((id.clone(), from, to));
         let done = self.write(move |db| {
             let asked = Arc::clone(&asked);
-            async move { escalations::take(db, &asked.0, asked.1.as_deref()).await }.boxed()
+            async move {
+                let (id, from, to) = &*asked;
+                escalations::take(db, id, (from.as_deref(), to.as_deref())).await
+            }
+            .boxed()
         });
         Ok(done.await?)
     }

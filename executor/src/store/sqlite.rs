@@ -282,9 +282,19 @@ impl Store for Sqlite {
         veiled::matters(&self.veil, found).await
     }
 
-    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
+    async fn take(
+        &self,
+        id: &EscalationId,
+        from: Option<String>,
+        to: Option<String>,
+    ) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.writer.write(move |batch| escalations::take(batch.db(), &id, who.as_deref())).await
+        let hands = (from, to);
+        self.writer
+            .write(move |batch| {
+                escalations::take(batch.db(), &id, (hands.0.as_deref(), hands.1.as_deref()))
+            })
+            .await
     }
 
     async fn observe(

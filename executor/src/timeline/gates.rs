@@ -89,28 +89,32 @@ fn unchanged(facts: &Json) -> Option<String> {
         Some(format!("{} was {} and is {}", value("path")?, value("before")?, value("now")?))
     };
     if changes.is_empty() {
-        return Some("everything is as the card showed it".to_owned());
+        return Some("none of the values on the card changed".to_owned());
     }
     Some(changes.iter().filter_map(one).collect::<Vec<_>>().join("; "))
 }
 
 fn limit(facts: &Json) -> Option<String> {
-    let count = |count: u64| match count {
-        1 => "1 action".to_owned(),
-        count => format!("{count} actions"),
-    };
-    let counted = |of: &Json| of.get("count").and_then(Json::as_u64).map(count);
-    let both = |money: Option<String>, of: &Json| {
-        let parts: Vec<_> = money.into_iter().chain(counted(of)).collect();
+    let says = |name: &str| facts.get(name).is_some_and(|value| !is_empty(value));
+    // A limit may be of money, of actions or of both: what it is not of does not count.
+    let (of_money, of_count) = (says("most"), says("count"));
+    let money = |name: &str, of: &Json| part(of, name).filter(|_| of_money);
+    let count = |of: &Json| of.get("count").and_then(Json::as_u64).filter(|_| of_count);
+    let both = |name: &str, of: &Json| {
+        let parts: Vec<_> = money(name, of).into_iter().chain(count(of).map(actions)).collect();
         (!parts.is_empty()).then(|| parts.join(" and "))
     };
-    let most = both(part(facts, "most"), facts)?;
+    let most = both("most", facts)?;
     let within = window(facts.get("within_seconds")?.as_u64()?);
     let mut told = vec![format!("at most {most} per {} within {within}", part(facts, "per")?)];
-    let before = facts.get("so_far").and_then(|so_far| both(part(so_far, "money"), so_far));
+    let before = facts.get("so_far").and_then(|so_far| both("money", so_far));
     told.extend(before.map(|before| format!("{before} before")));
-    told.extend(part(facts, "money").map(|money| format!("{money} with this one")));
+    told.extend(money("money", facts).map(|money| format!("this one adds {money}")));
     Some(told.join("; "))
+}
+
+fn actions(count: u64) -> String {
+    if count == 1 { "1 action".to_owned() } else { format!("{count} actions") }
 }
 
 fn window(seconds: u64) -> String {
@@ -151,17 +155,19 @@ mod tests {
     #[test]
     fn each_gate_is_a_sentence_without_what_is_empty() {
         let eur = |amount: &str| json!({ "amount": amount, "currency": "EUR" });
-        let limit = json!({
-            "per": "customer", "within_seconds": 86_400, "most": [eur("500.00")], "count": null,
-            "so_far": { "money": eur("20.00"), "count": 1 }, "money": eur("30.00"),
-        });
-        let counts = json!({ "per": "tenant", "within_seconds": 3600, "most": [], "count": 20,
-            "so_far": null, "money": null });
+        let limit = |most: &[Json], count: Option<u32>, so_far: Json| {
+            json!({ "per": "customer", "within_seconds": 86_400, "most": most, "count": count,
+                "so_far": so_far, "money": eur("30.00") })
+        };
+        let so_far = || json!({ "money": eur("480.00"), "count": 3 });
+        let most = [eur("500.00")];
         let rule = json!({ "rule": "state.order.left > 0", "state.order.left": 3 });
         let gates = [
             gate("confidence", true, json!({ "score": 0.92, "floor": 0.8, "reason": "" })),
-            gate("limit day", true, limit),
-            gate("limit hour", true, counts),
+            gate("limit both", true, limit(&most, Some(20), so_far())),
+            gate("limit money", false, limit(&most, None, so_far())),
+            gate("limit actions", true, limit(&[], Some(20), so_far())),
+            gate("limit of others", true, limit(&[], Some(1), Json::Null)),
             gate("NOTHING_LEFT_TO_REFUND", true, rule),
             gate("unchanged", true, json!({ "changes": [] })),
         ];
@@ -169,11 +175,14 @@ mod tests {
             told(&gates),
             [
                 "Confidence: 0.92; at least 0.80 is asked",
-                "Limit day: at most EUR 500.00 per customer within 1 day; EUR 20.00 and 1 action \
-                 before; EUR 30.00 with this one",
-                "Limit hour: at most 20 actions per tenant within 1 hour",
+                "Limit both: at most EUR 500.00 and 20 actions per customer within 1 day; \
+                 EUR 480.00 and 3 actions before; this one adds EUR 30.00",
+                "Limit money: refused: at most EUR 500.00 per customer within 1 day; EUR 480.00 \
+                 before; this one adds EUR 30.00",
+                "Limit actions: at most 20 actions per customer within 1 day; 3 actions before",
+                "Limit of others: at most 1 action per customer within 1 day",
                 "Condition: order.left is 3 (state.order.left > 0)",
-                "Unchanged: everything is as the card showed it",
+                "Unchanged: none of the values on the card changed",
             ]
         );
     }

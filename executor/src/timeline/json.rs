@@ -66,8 +66,8 @@ pub(super) fn difference(before: &Json, after: &Json) -> Vec<(String, String)> {
     }
     let same = reads.into_values().filter(|places| of_one_thing(places)).flatten();
     let lines = same.filter_map(|place| {
-        let (was, is) = (shown(place.was), shown(&place.is?));
-        (was != is).then(|| (place.path.to_owned(), format!("{was} → {is}")))
+        let is = place.is?;
+        (told(place.was) != told(&is)).then(|| (place.path.to_owned(), change(place.was, &is)))
     });
     lines.take(MOST).collect()
 }
@@ -82,19 +82,38 @@ struct Place<'a> {
     is: Option<Json>,
 }
 
-/// The same thing has the same name wherever it is read; without one, it has at least every
-/// place that was used of it.
+/// What both have decides: the id, or else the name. Without either, what it refers to must
+/// not differ, and it has at least every place that was used of it.
 fn of_one_thing(places: &[Place<'_>]) -> bool {
-    let names = |place: &&Place<'_>| {
-        matches!(place.rest, "id" | "name")
-            || place.rest.ends_with("_id") && !place.rest.contains('.')
+    let shared = || places.iter().filter(|place| place.is.is_some() && !is_empty(place.was));
+    let alike = |place: &Place<'_>| place.is.as_ref().map(told) == Some(told(place.was));
+    let by = |name: &str| shared().find(|place| place.rest == name).map(alike);
+    let reference = |place: &&Place<'_>| place.rest.ends_with("_id") && !place.rest.contains('.');
+    by("id").or_else(|| by("name")).unwrap_or_else(|| {
+        shared().filter(reference).all(alike) && places.iter().all(|place| place.is.is_some())
+    })
+}
+
+/// A value to be compared: without what says nothing, and a number is the same as a text.
+fn told(value: &Json) -> Json {
+    let told = match value {
+        Json::Null | Json::Bool(_) | Json::String(_) => value.clone(),
+        Json::Number(number) => Json::String(number.to_string()),
+        Json::Array(items) => items.iter().map(told).collect(),
+        Json::Object(members) => {
+            let members = members.iter().map(|(name, value)| (name.clone(), told(value)));
+            members.filter(|(_, value)| !value.is_null()).collect()
+        }
     };
-    let shared = |place: &&Place<'_>| place.is.is_some() && place.was.is_string();
-    let mut named = places.iter().filter(names).filter(shared);
-    let own = |place: &Place<'_>| matches!(place.rest, "id" | "name");
-    let is_named = named.clone().any(own);
-    let alike = named.all(|place| place.is.as_ref() == Some(place.was));
-    alike && (is_named || places.iter().all(|place| place.is.is_some()))
+    if is_empty(&told) { Json::Null } else { told }
+}
+
+fn change(was: &Json, is: &Json) -> String {
+    let (was, is) = (shown(was), shown(is));
+    if was == is {
+        return format!("{was} (the change is in what is not shown here)");
+    }
+    format!("{was} → {is}")
 }
 
 /// What stands at a dotted path; a list on the way yields what its elements hold.

@@ -87,6 +87,58 @@ fn only_what_both_readings_have_of_one_thing_is_told_as_changed() {
 }
 
 #[test]
+fn the_id_says_whether_it_is_the_same_thing_and_not_what_it_refers_to() {
+    let mut receipt = receipt(Some("applied"));
+    let read = |id: Json, name: &str, assignee: &str| {
+        let status = "open";
+        json!({ "id": id, "name": name, "assignee_id": assignee, "status": status })
+    };
+    let before = |id: Json| {
+        json!({
+            "ticket.id": id, "ticket.name": "Old", "ticket.assignee_id": "a1",
+            "ticket.status": "new",
+        })
+    };
+    receipt.before = before(json!("t1"));
+    receipt.after = read(json!("t1"), "New", "a2");
+    assert_eq!(
+        told(&receipt, Step::Changed),
+        "ticket.name: Old → New\nticket.assignee_id: a1 → a2\nticket.status: new → open"
+    );
+    receipt.after = read(json!("t2"), "Old", "a1");
+    assert!(!steps(&receipt).contains(&Step::Changed), "another id");
+    // Neither has an id: the name decides.
+    receipt.before = before(Json::Null);
+    receipt.after = read(Json::Null, "Old", "a2");
+    assert!(told(&receipt, Step::Changed).contains("ticket.assignee_id: a1 → a2"));
+    receipt.after = read(Json::Null, "New", "a1");
+    assert!(!steps(&receipt).contains(&Step::Changed), "another name");
+    // Nor a name: what it refers to has to be the same.
+    receipt.before = json!({ "ticket.assignee_id": "a1", "ticket.status": "new" });
+    receipt.after = read(Json::Null, "", "a1");
+    assert_eq!(told(&receipt, Step::Changed), "ticket.status: new → open");
+    receipt.after = read(Json::Null, "", "a2");
+    assert!(!steps(&receipt).contains(&Step::Changed), "it refers to another");
+}
+
+#[test]
+fn a_change_counts_where_it_is_too_far_on_to_be_shown() {
+    let mut receipt = receipt(Some("applied"));
+    let lines = |last: &str| Json::from([vec!["a line of the order"; 100], vec![last]].concat());
+    receipt.before = json!({ "order.id": "o1", "order.lines": lines("left") });
+    receipt.after = json!({ "id": "o1", "lines": lines("right") });
+    let changed = told(&receipt, Step::Changed);
+    assert!(changed.ends_with("… (the change is in what is not shown here)"), "{changed}");
+    receipt.after = json!({ "id": "o1", "lines": lines("left") });
+    assert!(!steps(&receipt).contains(&Step::Changed));
+    // What says nothing is the same, and so is a number that one of the reads has as a text.
+    receipt.before =
+        json!({ "order.id": "o1", "order.to": { "city": "Bern", "unit": null, "no": 1 } });
+    receipt.after = json!({ "id": "o1", "to": { "city": "Bern", "zip": "", "no": "1" } });
+    assert!(!steps(&receipt).contains(&Step::Changed));
+}
+
+#[test]
 fn a_refused_action_was_not_sent() {
     let receipt = receipt(None);
     let steps = steps(&receipt);

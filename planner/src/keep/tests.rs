@@ -81,6 +81,20 @@ fn what_was_weighed_before_lets_nothing_else_in() {
         assert!(keep.weigh(altered.as_bytes()).unwrap_err().0.contains("not the log's"));
     }
     assert!(keep.weigh(note(4, 1).0.as_bytes()).unwrap().is_some(), "another one is a question");
+    // Nor does it outlive what is remembered: a log that went back to it is asked for a proof.
+    let folder = tempfile::tempdir().unwrap();
+    let keep = open(folder.path()).unwrap();
+    keep.weigh(note(0, 999).0.as_bytes()).unwrap();
+    let believed = |size: u64| {
+        let question = keep.weigh(note(size, 999).0.as_bytes()).unwrap().unwrap();
+        keep.0.as_ref().unwrap().believe(question.seen());
+    };
+    believed(1);
+    for _once_and_again in 0..2 {
+        assert_eq!(keep.weigh(note(1, 999).0.as_bytes()), Ok(None));
+    }
+    (2..70).for_each(believed);
+    assert!(keep.weigh(note(1, 999).0.as_bytes()).unwrap().is_some());
 }
 
 #[tokio::test]

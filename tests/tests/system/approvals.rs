@@ -3,6 +3,7 @@
 
 use countersign::pki::Role;
 use countersign_proto::v1;
+use countersign_proto::v1::approvals_client::ApprovalsClient;
 use countersign_proto::v1::{ActionState, Outcome};
 use countersign_tests::sandbox::StaffAct;
 use serde_json::Value;
@@ -229,6 +230,26 @@ async fn approvals_that_end_otherwise_tell_the_customer_how() {
     told(&mut desk, &older, "PROPOSAL_SUPERSEDED").await;
     assert_eq!(waiting(&pair)[0]["proposal_id"], newer.proposal_id.as_str());
     assert_eq!(refunds(&pair), 0);
+}
+
+/// Looking afresh ends a request whose order has changed: an auditor who reads it does not look.
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_are_read_by_auditors_and_stay_as_they_are() {
+    let pair = shop(OVER_FIFTY).await;
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let parked = jacket(&mut desk).await;
+    pair.sandbox.staff("#1001", &StaffAct::Refund { amount: Some("10.00".into()) }).unwrap();
+    let before = waiting(&pair);
+    let request = v1::GetRequestRequest { proposal_id: parked.proposal_id.clone() };
+    let mut auditor = ApprovalsClient::new(pair.channel(Role::Auditor));
+    for _once_and_again in 0..2 {
+        let read = auditor.get_request(request.clone()).await.unwrap().into_inner().request;
+        assert_eq!(read.unwrap().action_id, parked.action_id);
+    }
+    assert_eq!(waiting(&pair), before);
+    let mut approver = ApprovalsClient::new(pair.channel(Role::Approver));
+    assert_eq!(refusal(approver.get_request(request).await).code, "STATE_CHANGED");
+    assert_ne!(waiting(&pair), before, "whoever may answer is asked anew");
 }
 
 /// The same end, however the customer's side asks.

@@ -24,7 +24,7 @@ async fn auditor_sees_the_access_that_is_active() {
         "staff                      nothing",
         "yes of                     the customer",
         "at most 20 actions per customer within 1h",
-        "read every receipt         spiffe://test.countersign.internal/auditor",
+        "read all, change nothing   spiffe://test.countersign.internal/auditor",
         "policy                     2, active since",
         "Nobody has the role `operator`",
     ] {

@@ -83,7 +83,7 @@ fn callers(out: &mut impl Write, config: &Config) -> io::Result<()> {
     let callers = &config.callers;
     writeln!(out, "\nWho may call, by certificate:")?;
     writeln!(out, "  {:<26} {}", "propose, execute", names(&callers.planners))?;
-    writeln!(out, "  {:<26} {}", "read every receipt", names(&callers.auditors))?;
+    writeln!(out, "  {:<26} {}", "read all, change nothing", names(&callers.auditors))?;
     writeln!(out, "  {:<26} {}", "turn switches", names(&callers.operators))?;
     for approvers in &callers.approvers {
         let tenants: Vec<_> = approvers.tenants.iter().map(String::as_str).collect();

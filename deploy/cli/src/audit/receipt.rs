@@ -28,6 +28,8 @@ const LARGEST: u64 = 1 << 20;
 struct Shown {
     index: u64,
     checkpoint: Checkpoint,
+    /// Why it cannot be read, where it cannot.
+    unread: Option<String>,
 }
 
 /// Holds a receipt against its proof.
@@ -87,16 +89,18 @@ fn check(receipt: &[u8], proof: &[u8], keys: &[VerifierKey]) -> Result<Shown, St
     let receipt = logged(receipt);
     let proof = LogProof::parse(proof).map_err(|error| error.to_string())?;
     let checkpoint = proof.verify_by(keys, receipt).map_err(|error| error.to_string())?;
-    parse(receipt)?;
-    Ok(Shown { index: proof.index, checkpoint })
+    // A layout of another version says nothing against its place in the log.
+    let unread = parse(receipt).err();
+    Ok(Shown { index: proof.index, checkpoint, unread })
 }
 
 fn print(out: &mut impl Write, found: &Result<Shown, String>, args: &VerifyArgs) -> io::Result<()> {
     if args.json {
         let object = match found {
-            Ok(Shown { index, checkpoint }) => json!({
+            Ok(Shown { index, checkpoint, unread }) => json!({
                 "ok": true, "index": index, "origin": checkpoint.origin(),
                 "size": checkpoint.size(), "root": STANDARD.encode(checkpoint.root()),
+                "unread": unread,
             }),
             Err(why) => json!({ "ok": false, "detail": why }),
         };
@@ -104,8 +108,11 @@ fn print(out: &mut impl Write, found: &Result<Shown, String>, args: &VerifyArgs)
     }
     let receipt = args.dir.display();
     match found {
-        Ok(Shown { index, checkpoint }) => {
+        Ok(Shown { index, checkpoint, unread }) => {
             writeln!(out, "{receipt} is in the log.")?;
+            if let Some(why) = unread {
+                writeln!(out, "  but      this program cannot read it: {}", one_line(why))?;
+            }
             writeln!(out, "  log      {}", checkpoint.origin())?;
             writeln!(out, "  entry    {index} of {}", checkpoint.size())?;
             writeln!(out, "  root     {}", STANDARD.encode(checkpoint.root()))

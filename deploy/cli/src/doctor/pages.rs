@@ -26,9 +26,9 @@ pub(super) fn look(report: &mut Report, config: &Config) {
     }
     let log = &config.log;
     if let Some(listen) = &log.listen
-        && let Err(error) = console::address(listen, log.tls.as_ref(), log.behind_ingress)
+        && let Err(error) = console::check_at(listen, log.tls.as_ref(), log.behind_ingress)
     {
-        report.wrong("log.listen", error.to_string(), "");
+        report.wrong("log.listen", format!("{error:#}"), "");
     }
     addresses(report, config);
 }
@@ -80,13 +80,21 @@ fn addresses(report: &mut Report, config: &Config) {
 
 /// Whether two listeners would be in each other's way.
 fn meet(one: SocketAddr, other: SocketAddr) -> bool {
-    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() == other.port() && (one.ip() == other.ip() || any)
+    // `[::]` takes the other family's connections as well.
+    let takes = |all: SocketAddr, one: SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
+    };
+    let alike = one.ip() == other.ip() || takes(one, other) || takes(other, one);
+    one.port() == other.port() && alike
 }
 
 /// Whether this configuration's executor runs: the ports are its own then.
 fn runs(config: &Config) -> bool {
-    File::open(config.state.join("executor.lock")).is_ok_and(|lock| lock.try_lock().is_err())
+    match File::open(config.state.join("executor.lock")) {
+        Ok(lock) => lock.try_lock_shared().is_err(),
+        // Another user's: it may run.
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    }
 }
 
 #[cfg(test)]

@@ -284,8 +284,14 @@ fn object(receipt: &Receipt) -> String {
     let read = receipt.before.as_object().into_iter().flatten();
     let mut names = read.filter(|(path, _)| path.split_once('.').is_some_and(|p| p.1 == "name"));
     let name = names.find_map(|(_, value)| value.as_str());
-    let id = || receipt.arguments.iter().find(|argument| argument.path.ends_with("id"));
+    let id = || receipt.arguments.iter().find(|argument| is_id(&argument.path));
     name.map(str::to_owned).or_else(|| Some(words(&id()?.value))).unwrap_or_default()
+}
+
+/// Whether an argument is an id: `order_id`, `lines[0].id`, and not `paid`.
+fn is_id(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    last == "id" || last.ends_with("_id")
 }
 
 fn row(found: Found, receipt: Option<&Receipt>) -> Row {
@@ -341,6 +347,13 @@ mod tests {
         let search = asked.search("t".into()).unwrap();
         assert_eq!(search.tenant.as_deref(), Some("t"));
         assert_eq!(search.marks, [(Mark::Customer, "a&b@example.com".to_owned())]);
+    }
+
+    #[test]
+    fn only_an_id_stands_for_the_object() {
+        assert!(["id", "order_id", "lines[0].id", "order.line_id"].into_iter().all(is_id));
+        let others = ["paid", "order.valid", "id.note", "order_id.valid", "ids[0]", ""];
+        assert!(!others.into_iter().any(is_id));
     }
 
     #[test]

@@ -215,10 +215,7 @@ async fn take(
         );
         return refused(frame, &message);
     }
-    match console.desk.hand(&matter, None).await {
-        Ok(matter) => handed(frame, console.desk.hand(&matter, who).await),
-        Err(turned) => refused(frame, &turned.refused.message),
-    }
+    handed(frame, console.desk.take_over(&matter, visitor.person.id.clone()).await)
 }
 
 /// `POST /escalations/ID/return`: back into the queue, out of the visitor's hands only.

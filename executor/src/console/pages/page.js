@@ -12,7 +12,7 @@ const say = (text) => { document.getElementById("said").textContent = text; };
 async function post(path, body) {
   const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) };
   const answer = await fetch(path, asked).catch(() => {
-    throw new Error("The executor does not answer. As far as is known nothing was sent. Try again in a moment; what was counted is not counted twice.");
+    throw new Error("The executor does not answer. It is not known whether it arrived. Open the page again to see; what was counted is not counted twice.");
   });
   const type = answer.headers.get("Content-Type") ?? "";
   const told = type.startsWith("application/json") ? await answer.json() : {};

@@ -234,8 +234,10 @@ async fn numbers_lead_to_their_actions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_address_leads_back() {
     let house = house();
-    let console = axum::extract::State(house.console.clone());
-    let answer = crate::console::requests::nowhere(console, None).await;
+    let (desk, site) = (house.console.desk.clone(), Site::new(ORIGIN).unwrap());
+    let router = crate::console::router(desk, site, None).unwrap();
+    let request = Request::get("/nope").body(Body::empty()).unwrap();
+    let answer = router.oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
     let page = String::from_utf8(bytes.to_vec()).unwrap();

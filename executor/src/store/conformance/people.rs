@@ -49,16 +49,23 @@ pub(crate) async fn a_matter_is_opened_once_taken_by_one_and_closed(bed: &impl B
     assert_eq!(all.len(), 1, "one open matter");
     assert_eq!((&all[0].case, &all[0].seen), (&case(1, "m"), &vec![observation(1)]));
     let matter = case(1, "m").id;
-    assert!(store.take(&matter, Some("alice".into())).await.unwrap());
-    assert!(!store.take(&matter, Some("bob".into())).await.unwrap());
+    assert!(store.take(&matter, None, Some("alice".into())).await.unwrap());
+    assert!(
+        !store.take(&matter, None, Some("bob".into())).await.unwrap(),
+        "it is nobody's no more"
+    );
+    // Over a colleague who left it, and no further than whoever did so saw.
+    assert!(store.take(&matter, Some("alice".into()), Some("bob".into())).await.unwrap());
+    assert!(!store.take(&matter, Some("alice".into()), Some("cat".into())).await.unwrap());
+    assert!(!store.take(&matter, Some("alice".into()), None).await.unwrap(), "bob has it");
     let untaken = EscalationQuery { stand: Stand::Untaken, ..EscalationQuery::default() };
     assert!(list(untaken.clone()).await.is_empty());
-    assert!(store.take(&matter, None).await.unwrap());
+    assert!(store.take(&matter, Some("bob".into()), None).await.unwrap());
     assert_eq!(list(untaken).await.len(), 1);
     let closes = Queue::Closes("m".into());
     store.seal(Leaf { queue: closes, ..leaf(3) }, None).await.unwrap();
     assert!(list(EscalationQuery::default()).await.is_empty());
-    assert!(!store.take(&matter, Some("bob".into())).await.unwrap());
+    assert!(!store.take(&matter, None, Some("bob".into())).await.unwrap());
     let closed = list(EscalationQuery { stand: Stand::Any, ..EscalationQuery::default() }).await;
     assert_eq!(closed[0].closed_by, Some(id("rcp", 3).parse().unwrap()));
     // Another of the same matter may open now.
@@ -83,7 +90,7 @@ pub(crate) async fn matters_are_cut_after_they_are_chosen(bed: &impl Bed) {
         let closes = Queue::Closes(format!("m{ended}"));
         store.seal(Leaf { queue: closes, ..leaf(n) }, None).await.unwrap();
     }
-    assert!(store.take(&case(5, "m5").id, Some("alice".into())).await.unwrap());
+    assert!(store.take(&case(5, "m5").id, None, Some("alice".into())).await.unwrap());
     let list = async |stand, limit, who: &str| -> Vec<String> {
         let taken_by = who.to_owned();
         let query = EscalationQuery { stand, limit, taken_by, ..EscalationQuery::default() };

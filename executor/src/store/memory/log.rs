@@ -101,13 +101,18 @@ impl Tables {
         }
     }
 
-    pub(super) fn take(&mut self, id: &EscalationId, who: Option<String>) -> bool {
+    pub(super) fn take(
+        &mut self,
+        id: &EscalationId,
+        from: &Option<String>,
+        to: Option<String>,
+    ) -> bool {
         let Some(matter) = self.escalations.get_mut(id.as_str()) else { return false };
-        let theirs = matter.taken_by.is_none() || who.is_none() || matter.taken_by == who;
-        if matter.closed_by.is_some() || !theirs {
+        let there = to.is_some() && matter.taken_by == to;
+        if matter.closed_by.is_some() || (matter.taken_by != *from && !there) {
             return false;
         }
-        matter.taken_by = who;
+        matter.taken_by = to;
         true
     }
 

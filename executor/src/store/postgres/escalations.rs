@@ -85,10 +85,10 @@ fn read(row: &Row) -> Result<MatterRow, Fault> {
 pub(super) async fn take(
     db: &Transaction<'_>,
     id: &EscalationId,
-    who: Option<&str>,
+    (from, to): (Option<&str>, Option<&str>),
 ) -> Result<bool, Fault> {
     let sql = "
         UPDATE escalations SET taken_by = $1 WHERE escalation_id = $2
-        AND closed_by IS NULL AND ($1::text IS NULL OR taken_by IS NULL OR taken_by = $1)";
-    Ok(run(db, sql, &[&who, &id.as_str()]).await? == 1)
+        AND closed_by IS NULL AND (taken_by IS NOT DISTINCT FROM $3 OR taken_by = $1)";
+    Ok(run(db, sql, &[&to, &id.as_str(), &from]).await? == 1)
 }

@@ -100,13 +100,13 @@ fn read((id, body, seen, taken_by, closed_by): Columns) -> Result<MatterRow, Sto
 pub(super) fn take(
     db: &Connection,
     id: &EscalationId,
-    who: Option<&str>,
+    (from, to): (Option<&str>, Option<&str>),
 ) -> Result<bool, StoreError> {
     let changed = db
         .prepare_cached(
             "UPDATE escalations SET taken_by = ?1 WHERE escalation_id = ?2
-             AND closed_by IS NULL AND (?1 IS NULL OR taken_by IS NULL OR taken_by = ?1)",
+             AND closed_by IS NULL AND (taken_by IS ?3 OR taken_by = ?1)",
         )?
-        .execute(params![who, id.as_str()])?;
+        .execute(params![to, id.as_str(), from])?;
     Ok(changed == 1)
 }

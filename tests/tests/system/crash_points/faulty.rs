@@ -351,8 +351,13 @@ impl Store for Faulty {
         self.reads(self.inner.escalations(query)).await
     }
 
-    async fn take(&self, id: &EscalationId, who: Option<String>) -> Result<bool, StoreError> {
-        self.durable(self.inner.take(id, who)).await
+    async fn take(
+        &self,
+        id: &EscalationId,
+        from: Option<String>,
+        to: Option<String>,
+    ) -> Result<bool, StoreError> {
+        self.durable(self.inner.take(id, from, to)).await
     }
 
     async fn standing(&self) -> Result<Standing, StoreError> {

@@ -41,7 +41,7 @@ async fn no_matter_is_hidden_without_a_word() {
     assert!(ended.find(&at(1)).unwrap() < ended.find(&at(2)).unwrap(), "what ended last is first");
     assert!(!ended.contains(&at(3)) && !ended.contains("more than"), "{ended}");
 
-    assert!(store.take(&case(103).id, Some("fin".into())).await.unwrap());
+    assert!(store.take(&case(103).id, None, Some("fin".into())).await.unwrap());
     let (_, mine) = house.get("fin", "/escalations?show=mine").await;
     assert!(mine.contains(&at(103)) && !mine.contains(&at(3)), "{mine}");
 }
@@ -52,7 +52,7 @@ async fn a_colleague_takes_a_matter_over_from_whoever_is_at_it() {
     let store = &house.console.desk.pipeline.store;
     let open = leaf(1, |leaf| leaf.queue = Queue::Opens(Box::new(case(1))));
     store.seal(open, None).await.unwrap();
-    assert!(store.take(&case(1).id, Some("bob".into())).await.unwrap());
+    assert!(store.take(&case(1).id, None, Some("bob".into())).await.unwrap());
     let at = format!("/escalations/{}", case(1).id);
     let (_, page) = house.get("fin", &at).await;
     assert!(page.contains("Take it over from bob") && !page.contains("Say how it ended"), "{page}");
