@@ -313,11 +313,7 @@ impl Store for Postgres {
         let asked = Arc::new((id.clone(), from, to));
         let done = self.write(move |db| {
             let asked = Arc::clone(&asked);
-            async move {
-                let (id, from, to) = &*asked;
-                escalations::take(db, id, (from.as_deref(), to.as_deref())).await
-            }
-            .boxed()
+            async move { escalations::take(db, &asked).await }.boxed()
         });
         Ok(done.await?)
     }

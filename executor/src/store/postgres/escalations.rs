@@ -81,14 +81,13 @@ fn read(row: &Row) -> Result<MatterRow, Fault> {
     })
 }
 
-/// Somebody takes an open matter that nobody else has, or gives it back.
+/// An open matter goes out of one hand into another.
 pub(super) async fn take(
     db: &Transaction<'_>,
-    id: &EscalationId,
-    (from, to): (Option<&str>, Option<&str>),
+    (id, from, to): &(EscalationId, Option<String>, Option<String>),
 ) -> Result<bool, Fault> {
     let sql = "
         UPDATE escalations SET taken_by = $1 WHERE escalation_id = $2
         AND closed_by IS NULL AND (taken_by IS NOT DISTINCT FROM $3 OR taken_by = $1)";
-    Ok(run(db, sql, &[&to, &id.as_str(), &from]).await? == 1)
+    Ok(run(db, sql, &[to, &id.as_str(), from]).await? == 1)
 }

@@ -96,7 +96,7 @@ fn read((id, body, seen, taken_by, closed_by): Columns) -> Result<MatterRow, Sto
     Ok(MatterRow { id, body, seen: seen_rows(&seen)?, taken_by, closed_by })
 }
 
-/// Somebody takes an open matter that nobody else has, or gives it back.
+/// An open matter goes out of one hand into another.
 pub(super) fn take(
     db: &Connection,
     id: &EscalationId,
