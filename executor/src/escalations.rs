@@ -129,6 +129,7 @@ impl Desk {
         found: &Escalation,
         who: Option<String>,
     ) -> Result<Escalation, Turned> {
+        self.bound(found, who.as_deref())?;
         let other =
             found.taken_by.as_ref().filter(|other| who.as_ref().is_some_and(|w| w != *other));
         if let (Some(other), None) = (other, &found.closed_by) {
@@ -143,20 +144,25 @@ impl Desk {
     /// # Errors
     /// As [`Self::hand`].
     pub async fn take_over(&self, found: &Escalation, who: String) -> Result<Escalation, Turned> {
+        self.bound(found, Some(&who))?;
         self.passed(found, Some(who)).await
+    }
+
+    /// Somebody whom the policy does not bind to the tenant has no hands here.
+    fn bound(&self, found: &Escalation, who: Option<&str>) -> Result<(), Turned> {
+        let (people, now) = (self.pipeline.policy.people(), self.pipeline.clock.now());
+        let tenant = &found.case.tenant;
+        let bound =
+            |who: &&str| people.get(who).is_some_and(|person| people.bound(person, tenant, now));
+        who.filter(|who| !bound(who)).map_or(Ok(()), |who| {
+            let message =
+                format!("nobody is called `{who}` in the policy's people of tenant `{tenant}`");
+            Err(Turned::only(Refused::new(Code::ApproverNotAllowed, message)))
+        })
     }
 
     /// Whoever decided this saw `found`: where it is in other hands since, nothing changes.
     async fn passed(&self, found: &Escalation, to: Option<String>) -> Result<Escalation, Turned> {
-        let (people, now) = (self.pipeline.policy.people(), self.pipeline.clock.now());
-        let tenant = &found.case.tenant;
-        let bound =
-            |who: &String| people.get(who).is_some_and(|person| people.bound(person, tenant, now));
-        if let Some(who) = to.as_ref().filter(|who| !bound(who)) {
-            let message =
-                format!("nobody is called `{who}` in the policy's people of tenant `{tenant}`");
-            return Err(Turned::only(Refused::new(Code::ApproverNotAllowed, message)));
-        }
         let taken = self.pipeline.store.take(&found.case.id, found.taken_by.clone(), to).await;
         if taken.map_err(|e| Turned::only(unavailable(&e)))? {
             return self.escalation(&found.case.id).await;
