@@ -24,8 +24,8 @@ Examples:
   countersign actions --outcome waiting --executor executor.example:7443 --tls ./auditor \\
       --executor-id spiffe://shop.example/executor";
 
-/// What an action can have come to, what has come to nothing yet, and what people changed.
-const OUTCOMES: [&str; 6] = ["applied", "not_applied", "unknown", "refused", "waiting", "changed"];
+/// What an action can have come to, and what has come to nothing yet.
+const OUTCOMES: [&str; 5] = ["applied", "not_applied", "unknown", "refused", "waiting"];
 /// Most actions that are asked for at once.
 const PAGE: u32 = 500;
 /// Width of a line of a timeline, in characters.
@@ -77,8 +77,7 @@ struct Filter {
     /// Only of this tool, such as `shopify.cancel_order`.
     #[arg(long)]
     tool: Option<String>,
-    /// Only with this outcome; `waiting` is what waits for people of the house, `changed` what people
-    /// changed the executor itself by.
+    /// Only with this outcome; `waiting` is what waits for people of the house.
     #[arg(long, value_parser = OUTCOMES)]
     outcome: Option<String>,
     /// Only with this code.

@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long)]
     tool: Option<String>,
     /// What it came to.
-    #[arg(long, value_parser = ["applied", "not_applied", "unknown", "refused", "changed"])]
+    #[arg(long, value_parser = ["applied", "not_applied", "unknown", "refused"])]
     outcome: Option<String>,
     /// The code, such as `STATE_CHANGED`.
     #[arg(long)]
