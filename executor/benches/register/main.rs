@@ -1,7 +1,8 @@
 //! Search and analytics over a store that has lived: `cargo bench -p countersign-executor
 //! --bench register [-- RECEIPTS]`, a million where nothing is said. Each receipt goes through
-//! the store's own writing path. Prints the median and the 95th percentile of each question,
-//! of all of them, and of a bare count over the same rows.
+//! the store's own writing path. Each search also reads and opens the receipts that it found,
+//! as the console's page does. Prints the median and the 95th percentile of each question, of
+//! all of them, and of a bare count over the same rows.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -15,8 +16,13 @@ mod world;
 use std::time::{Duration, Instant};
 
 use countersign_executor::analytics::{self, Asked, Width};
-use countersign_executor::register::{Amounts, Mark, Register as _, Search, begin_of, day_of};
+use countersign_executor::ports::{ReceiptQuery, Store as _};
+use countersign_executor::register::{
+    Amounts, Found, Mark, Register as _, Search, begin_of, day_of,
+};
 use countersign_executor::store::sqlite::Sqlite;
+use countersign_shared::receipt::Receipt;
+use futures_util::future::join_all;
 use world::{CODES, CUSTOMERS, TOOLS, World};
 
 /// How often each question is asked, each time another one of its kind.
@@ -33,8 +39,9 @@ async fn main() {
             let search = Search { tenant: Some("big".into()), limit: 50, ..question(n) };
             let began = Instant::now();
             let found = world.store.search(search).await.unwrap();
+            let receipts = join_all(found.iter().map(|found| opened(&world.store, found))).await;
             took.push(began.elapsed());
-            std::hint::black_box(found);
+            std::hint::black_box(receipts);
         }
         tell(name, &mut took);
         all.append(&mut took);
@@ -51,6 +58,13 @@ async fn main() {
     let mut counts: Vec<_> = (0..TIMES).map(|_| world.count()).collect();
     let count = tell("SELECT count(*)", &mut counts);
     println!("ratio of the 95th percentiles: {:.2}", p95.as_secs_f64() / count.as_secs_f64());
+}
+
+/// A line's receipt, whose subject and object the page shows.
+async fn opened(store: &Sqlite, found: &Found) -> Receipt {
+    let id = found.entry.receipt.parse().ok();
+    let query = ReceiptQuery { id, limit: 1, ..ReceiptQuery::default() };
+    store.receipts(query).await.unwrap()[0].open().unwrap()
 }
 
 async fn numbers(store: &Sqlite, days: i64) -> Duration {
