@@ -52,7 +52,8 @@ and the executor for a read; what is told is the turn's time at the frontend les
 inside model and executor, which are stubs that answer at once. So HTTP, mutual TLS, gRPC, parsing
 and the planner's own memory on disk are all in it. Beside it: the planner's processor time for a
 turn, and what a program waits that asks the model and makes the read itself, over the same kinds of
-connection.
+connection: what is left of the turn's time then is what the planner adds on top of model and
+executor as their clients know them.
 
 Streaming: conversations are begun at a fixed pace, whatever became of those before, and the model
 keeps each waiting until all are open. The time to the first byte counts from when each was due.

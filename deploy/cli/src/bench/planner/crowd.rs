@@ -103,13 +103,16 @@ impl Crowd {
                 }
             }
         }
+        let (whole_p50_us, direct_p50_us) =
+            (whole.value_at_quantile(0.5), directly.value_at_quantile(0.5));
         Ok(Overhead {
             turns,
             p50_us: beyond.value_at_quantile(0.5),
             p99_us: beyond.value_at_quantile(0.99),
             inside_stubs_p50_us: inside.value_at_quantile(0.5),
-            whole_p50_us: whole.value_at_quantile(0.5),
-            direct_p50_us: directly.value_at_quantile(0.5),
+            whole_p50_us,
+            direct_p50_us,
+            beyond_direct_p50_us: whole_p50_us.saturating_sub(direct_p50_us),
             processor_us: micros(processor / turns),
         })
     }
