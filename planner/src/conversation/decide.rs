@@ -5,7 +5,7 @@ use countersign_proto::v1::{EscalationReason, Intent, ModelUse, RecommendedActio
 use countersign_shared::codes::Code;
 
 use super::Conversation;
-use super::ending::{Ending, objected, unusable};
+use super::ending::{Ending, both, objected, unusable};
 use super::turn::{Engine, Scene};
 use crate::assemble::span::Said;
 use crate::assemble::{Assembled, Stop, Task, assemble};
@@ -20,12 +20,28 @@ use crate::submit::confidence;
 const MAX_READ_ROUNDS: usize = 4;
 
 impl Engine {
-    /// The model's part: decide, read, decide again; one repair.
+    /// The model's part. What became of a card that had to make way is told first.
     pub(super) async fn decided(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
         text: &str,
+    ) -> Ending {
+        let mut left = None;
+        let ending = self.decided_beside(scene, conversation, text, &mut left).await;
+        match left {
+            Some(told) => both(told, ending),
+            None => ending,
+        }
+    }
+
+    /// Decide, read, decide again; one repair.
+    async fn decided_beside(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        text: &str,
+        left: &mut Option<Ending>,
     ) -> Ending {
         let mut usage = ModelUse { model: self.model.name().to_owned(), ..ModelUse::default() };
         let mut objections: Vec<Objection> = Vec::new();
@@ -41,7 +57,8 @@ impl Engine {
                 objections = self.read_for_model(scene, conversation, calls, &usage).await;
                 continue;
             }
-            let mut ending = match self.follow(scene, conversation, decision, &usage).await {
+            let followed = self.follow(scene, conversation, decision, &usage, left).await;
+            let mut ending = match followed {
                 Ok(ending) => ending,
                 Err(found)
                     if usage.repairs == 0 && self.model.name() != crate::model::offline::NAME =>
@@ -143,6 +160,7 @@ impl Engine {
         conversation: &mut Conversation,
         decision: Decision,
         usage: &ModelUse,
+        left: &mut Option<Ending>,
     ) -> Result<Ending, Vec<Objection>> {
         let plain = |intent, recommended, text: String| Ending {
             confidence: confidence(decision.score, &decision.doubt, recommended),
@@ -156,7 +174,7 @@ impl Engine {
                 task.said.extend(
                     unread.map(|m| Said { message_id: m.message_id.clone(), text: m.text.clone() }),
                 );
-                self.pursue_or_object(scene, conversation, task).await
+                self.pursue_or_object(scene, conversation, task, left).await
             }
             Want::Question => {
                 let found = self.knowledge.answer(newest(conversation)).await;

@@ -1,5 +1,5 @@
-//! A card that the customer says no to: the executor is told, so that no yes to it counts any
-//! more, signed here or anywhere else.
+//! A card that the customer says no to, or that something else takes the place of: the executor
+//! is told, so that no yes to it counts any more, signed here or anywhere else.
 
 use countersign_proto::v1::Intent;
 use countersign_shared::codes::Code;
@@ -26,6 +26,29 @@ const NOTHING_THERE: [Code; 4] =
     [Code::NotFound, Code::ProposalExpired, Code::ProposalWithdrawn, Code::ProposalSuperseded];
 
 impl Engine {
+    /// Something takes the card's place: its proposal is taken back first, and `left` is what is
+    /// to be told of that. Comes back with why nothing else may be begun.
+    pub(super) async fn make_way(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        left: &mut Option<Ending>,
+    ) -> Option<Ending> {
+        let waiting = match std::mem::take(&mut conversation.stage) {
+            Stage::Confirming(waiting) => waiting,
+            other => {
+                conversation.stage = other;
+                return None;
+            }
+        };
+        match self.taken_back(scene, conversation, waiting).await {
+            TakenBack::Dropped => *left = Some(Ending::says(Intent::Action, reply::DROPPED)),
+            TakenBack::Ended(told) => *left = Some(told),
+            TakenBack::Stays(told) => return Some(told),
+        }
+        None
+    }
+
     /// Takes the proposal back.
     pub(super) async fn taken_back(
         &self,

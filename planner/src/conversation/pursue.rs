@@ -23,15 +23,19 @@ impl Engine {
         conversation: &mut Conversation,
         task: Task,
     ) -> Ending {
-        let pursued = self.pursue_or_object(scene, conversation, task).await;
+        // No card stands while a question is answered.
+        let pursued = self.pursue_or_object(scene, conversation, task, &mut None).await;
         pursued.unwrap_or_else(|objections| objected(&objections, ModelUse::default()))
     }
 
+    /// What asks back or proposes takes the place of a card that waits; `left` is what is to be
+    /// told of that.
     pub(super) async fn pursue_or_object(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
         task: Task,
+        left: &mut Option<Ending>,
     ) -> Result<Ending, Vec<Objection>> {
         let Some(tool) = scene.toolbox.get(&task.call.tool) else {
             return Err(vec![Objection {
@@ -52,6 +56,11 @@ impl Engine {
             other => {
                 drop(reader);
                 conversation.observations = observations;
+                if other.is_ok()
+                    && let Some(stays) = self.make_way(scene, conversation, left).await
+                {
+                    return Ok(stays);
+                }
                 return match other {
                     Ok(Assembled::Ready(ready)) => {
                         self.propose(scene, conversation, task, ready, "").await

@@ -380,6 +380,12 @@ impl Engine {
                 };
                 both(told, self.decided(scene, conversation, text).await)
             }
+            // A question takes nothing back; what takes the card's place does so itself.
+            (Heard::New, waiting @ Stage::Confirming(_)) => {
+                conversation.stage = waiting;
+                let ending = self.decided(scene, conversation, text).await;
+                still_shown(conversation, ending)
+            }
             (_new, stage) => {
                 if let Stage::Checking(checking) = stage {
                     conversation.stage = Stage::Checking(checking);
@@ -432,6 +438,17 @@ fn shown_again(
         card: Some(card),
         actions: vec![awaiting(&tool)],
         ..Ending::says(Intent::Action, reply)
+    }
+}
+
+/// Where the card still waits, it goes with the answer: the newest message is where people, and
+/// frontends, look for it.
+fn still_shown(conversation: &Conversation, ending: Ending) -> Ending {
+    match &conversation.stage {
+        Stage::Confirming(waiting) if ending.card.is_none() && ending.hand_over.is_none() => {
+            Ending { card: Some(waiting.card.clone()), ..ending }
+        }
+        _other => ending,
     }
 }
 

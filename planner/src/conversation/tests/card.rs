@@ -69,15 +69,22 @@ async fn a_no_in_any_of_the_languages_takes_the_card_back() {
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What a phrase beside a card was read as.
+/// What a phrase beside a card was read as. If it is no no, the card still stands, and a later no
+/// takes it back.
 async fn heard(said: &str) -> String {
-    let (executor, _talk, reply) = beside_a_card(said).await;
+    let (executor, mut talk, reply) = beside_a_card(said).await;
     while executor.shop.lock().recorded.len() < 2 {
         tokio::task::yield_now().await;
     }
+    let told = executor.shop.lock().recorded[1].told_json.clone();
+    let told: Told = serde_json::from_str(&told).unwrap();
+    if told.heard != "drop" {
+        assert!(executor.shop.lock().withdrawn.is_empty(), "{said}: {reply}");
+        talk.say("no, leave it").await;
+    }
     let shop = executor.shop.lock();
     assert!(shop.executed.is_empty(), "{said}: {reply}");
-    let told: Told = serde_json::from_str(&shop.recorded[1].told_json).unwrap();
+    assert_eq!(shop.withdrawn, ["prp_1"], "{said}: {reply}");
     told.heard
 }
 

@@ -75,11 +75,41 @@ async fn a_question_beside_a_card_takes_nothing_back() {
         "How long do I have to wait for the refund?",
         "Is shipping not refunded too?",
         "ok, why not",
+        "how long do refunds take?",
+        "where is order #1004?",
     ] {
         let executor = FakeExecutor::new(TWO);
         let mut talk = Talk::offline(&executor);
         talk.say("cancel order #1001").await;
         assert!(!talk.say(text).await.reply.contains(reply::DROPPED));
         assert!(executor.shop.lock().withdrawn.is_empty(), "{text}");
+        // The card still stands, so a no is one to it.
+        assert_eq!(talk.card.as_ref().map(|card| card.proposal_id.as_str()), Some("prp_1"));
+        assert_eq!(talk.say("no, leave it").await.reply, reply::DROPPED, "{text}");
+        assert_eq!(executor.shop.lock().withdrawn, ["prp_1"], "{text}");
     }
+}
+
+/// What takes the card's place takes its proposal back first, and says so.
+#[tokio::test]
+async fn a_new_write_beside_a_card_takes_the_first_one_back() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    // Where that cannot be said, nothing new is begun and the card stays.
+    let lost = CallError::Lost("gone".to_owned());
+    executor.shop.lock().withdraw_script.push_back(Err(lost));
+    let refund = "refund 2 of the mugs from order #1004";
+    assert_eq!(talk.say(refund).await.reply, reply::NO_ANSWER);
+    assert_eq!(executor.proposed().len(), 1);
+    let turn = talk.say(refund).await;
+    assert_eq!(executor.shop.lock().withdrawn, ["prp_1", "prp_1"]);
+    let new = talk.card.clone().unwrap();
+    assert_eq!(new.proposal_id, "prp_2");
+    assert_eq!(turn.reply, format!("{}\n\n{}", reply::DROPPED, new.text));
+    // Also where it asks back: the next answer is one to the question.
+    let turn = talk.say("cancel order #1001 and order #1004").await;
+    assert!(turn.reply.starts_with(reply::DROPPED), "{}", turn.reply);
+    assert_eq!(executor.shop.lock().withdrawn.last().map(String::as_str), Some("prp_2"));
+    assert!(talk.card.is_none());
 }
