@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::assemble::choose::Candidate;
-use crate::conversation::Stage;
+use crate::conversation::{Checking, Stage};
 use crate::executor::is_sealed;
 
 /// Matters kept; the oldest go first.
@@ -132,7 +132,12 @@ impl Checkpoint {
 
     /// The block of a model call. What is empty is left out.
     #[must_use]
-    pub fn shown(&self, stage: &Stage, focus: &BTreeMap<String, Candidate>) -> Json {
+    pub fn shown(
+        &self,
+        stage: &Stage,
+        pending: &[Checking],
+        focus: &BTreeMap<String, Candidate>,
+    ) -> Json {
         let mut block = Map::new();
         for known in &self.0 {
             let parts = [
@@ -152,6 +157,10 @@ impl Checkpoint {
         if let Some(waiting) = waiting(stage) {
             block.insert("waiting_for".to_owned(), waiting);
         }
+        if !pending.is_empty() {
+            let going_on = |checking: &Checking| json!({ "the_end_of": checking.proposal_id, "tool": checking.tool });
+            block.insert("going_on".to_owned(), pending.iter().map(going_on).collect());
+        }
         let assumed: Map<String, Json> = focus
             .iter()
             .filter_map(|(name, candidate)| Some((name.clone(), place(&candidate.argument)?)))
@@ -166,7 +175,7 @@ impl Checkpoint {
 
 fn waiting(stage: &Stage) -> Option<Json> {
     match stage {
-        Stage::Listening => None,
+        Stage::Listening | Stage::Checking(_) => None,
         Stage::Choosing(waiting) => Some(json!({
             "an_answer_about": waiting.question.name, "tool": waiting.task.call.tool,
         })),
@@ -176,9 +185,6 @@ fn waiting(stage: &Stage) -> Option<Json> {
         Stage::Repeating(waiting) => Some(json!({
             "whether_once_more_after": waiting.receipt_id, "tool": waiting.task.call.tool,
         })),
-        Stage::Checking(waiting) => {
-            Some(json!({ "the_end_of": waiting.proposal_id, "tool": waiting.tool }))
-        }
     }
 }
 
@@ -220,7 +226,7 @@ mod tests {
     fn forty_turns_later_it_is_as_long_and_still_true() {
         let mut checkpoint = Checkpoint::default();
         let shown = |checkpoint: &Checkpoint| {
-            checkpoint.shown(&Stage::Listening, &BTreeMap::new()).to_string()
+            checkpoint.shown(&Stage::Listening, &[], &BTreeMap::new()).to_string()
         };
         let mut longest = 0;
         for turn in 100..140 {
@@ -234,7 +240,7 @@ mod tests {
             }
             assert!(length <= longest, "turn {turn}: {length} bytes");
         }
-        let block = checkpoint.shown(&Stage::Listening, &BTreeMap::new());
+        let block = checkpoint.shown(&Stage::Listening, &[], &BTreeMap::new());
         // The newest twelve, each in the one place where it ended last.
         assert_eq!(block["done_and_verified"].as_array().map(Vec::len), Some(6));
         assert_eq!(block["in_doubt"].as_array().map(Vec::len), Some(6));
@@ -258,11 +264,11 @@ mod tests {
         refused(Code::AlreadyDone);
         refused(Code::InFlight);
         refused(Code::ObjectInDoubt);
-        let block = checkpoint.shown(&Stage::Listening, &BTreeMap::new());
+        let block = checkpoint.shown(&Stage::Listening, &[], &BTreeMap::new());
         assert_eq!(block["in_doubt"][0]["code"], "OBJECT_IN_DOUBT");
         assert!(block.get("not_done").is_none(), "{block}");
         checkpoint.learn_refused("shop.cancel", &Refusal::new(Code::StateChanged, "no"));
-        let block = checkpoint.shown(&Stage::Listening, &BTreeMap::new());
+        let block = checkpoint.shown(&Stage::Listening, &[], &BTreeMap::new());
         assert_eq!(block["not_done"][0]["code"], "STATE_CHANGED");
     }
 
@@ -270,7 +276,7 @@ mod tests {
     fn a_colleagues_note_is_cut_and_named_as_theirs() {
         let mut checkpoint = Checkpoint::default();
         checkpoint.learn_from_colleague("rcp_1", &"x\n".repeat(900));
-        let block = checkpoint.shown(&Stage::Listening, &BTreeMap::new());
+        let block = checkpoint.shown(&Stage::Listening, &[], &BTreeMap::new());
         let note = &block["from_a_colleague"][0]["note_of_a_colleague"];
         assert_eq!(note.as_str().map(str::len), Some(LONGEST));
     }

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!              ┌────────────── ask ──────────────▶ Choosing ──answer──┐
-//! Listening ───┼─ propose ─▶ Confirming ─signed yes─▶ (carried out) ──┼─▶ Listening
-//!     ▲        └─ already done ─▶ Repeating ─"again"─▶ Confirming     │
-//!     │                                  └─ end unknown ─▶ Checking ──┘
+//! Listening ───┼─ propose ─▶ Confirming ─signed yes─▶ (carried out) ──┴─▶ Listening
+//!     ▲        └─ already done ─▶ Repeating ─"again"─▶ Confirming
 //!     └───────────────── no, or something new ◀── any ────────────────
 //! ```
+//!
+//! Actions whose end is not known wait beside that, in `pending`: no card and no question takes
+//! their place.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -44,6 +46,8 @@ mod tests;
 
 /// Messages of a conversation that spans may point into and models may see.
 const MAX_MESSAGES: usize = 12;
+/// Actions whose end is waited for; the oldest go first.
+const MAX_PENDING: usize = 8;
 
 /// Where a conversation stands.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -57,7 +61,7 @@ pub enum Stage {
     Confirming(Box<Confirming>),
     /// It was done before; "again" opens a new card.
     Repeating(Box<Repeating>),
-    /// An action was handed over and its end is not known.
+    /// Where the version before kept an action whose end is not known.
     Checking(Box<Checking>),
 }
 
@@ -109,7 +113,7 @@ pub struct Repeating {
 }
 
 /// An action whose end is not known.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checking {
     /// The tool; empty where only the proposal is known.
     pub tool: String,
@@ -134,6 +138,9 @@ pub struct Conversation {
     pub observations: Vec<Observation>,
     /// What the last turn was about, by argument name.
     pub focus: BTreeMap<String, Candidate>,
+    /// Actions whose end is not known, oldest first.
+    #[serde(default)]
+    pub pending: Vec<Checking>,
     /// What has ended, for models.
     #[serde(default)]
     pub checkpoint: Checkpoint,
@@ -176,7 +183,7 @@ impl Conversation {
             taken => taken?,
         };
         match kept.as_deref().map(serde_json::from_str::<Self>).transpose() {
-            Ok(Some(kept)) => *self = kept,
+            Ok(Some(kept)) => *self = kept.brought_up(),
             Ok(None) => {}
             // Written by another version: the executor knows what was done.
             Err(error) => tracing::warn!(%error, "a conversation begins anew"),
@@ -213,6 +220,28 @@ impl Conversation {
             *self = Self { recalled: self.recalled, ended: self.ended, ..Self::default() };
         }
         self.kept_under.insert(kept_under.to_owned());
+    }
+
+    /// As this version keeps it: what is being checked is no stage any more.
+    fn brought_up(mut self) -> Self {
+        match std::mem::take(&mut self.stage) {
+            Stage::Checking(checking) => self.wait_for(*checking),
+            stage => self.stage = stage,
+        }
+        self
+    }
+
+    /// An action's end is waited for; once for each proposal.
+    fn wait_for(&mut self, checking: Checking) {
+        self.no_longer_wait_for(&checking.proposal_id);
+        self.pending.push(checking);
+        let surplus = self.pending.len().saturating_sub(MAX_PENDING);
+        self.pending.drain(..surplus);
+    }
+
+    /// What came of this proposal is known.
+    fn no_longer_wait_for(&mut self, proposal_id: &str) {
+        self.pending.retain(|checking| checking.proposal_id != proposal_id);
     }
 
     /// Adds a message; an id seen before replaces its text, as in a frontend's retry.

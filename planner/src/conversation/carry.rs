@@ -7,7 +7,7 @@ use countersign_proto::v1::{
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 
-use super::ending::{Ending, ask, awaiting, refused_action};
+use super::ending::{Ending, ask, awaiting, both, refused_action};
 use super::turn::{Engine, Scene};
 use super::{Checking, Confirming, Conversation, Repeating, Stage, link};
 use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
@@ -134,8 +134,7 @@ impl Engine {
         conversation: &mut Conversation,
         confirmation: &str,
     ) -> Ending {
-        let stage = std::mem::take(&mut conversation.stage);
-        let waiting = match stage {
+        let waiting = match std::mem::take(&mut conversation.stage) {
             Stage::Confirming(waiting) => Some(*waiting),
             Stage::Listening | Stage::Choosing(_) | Stage::Repeating(_) | Stage::Checking(_) => {
                 None
@@ -150,9 +149,15 @@ impl Engine {
             );
         };
         let same = shown.as_deref() == Some(proposal_id.as_str());
-        let (task, card, after, sure) = match waiting.filter(|_| same) {
-            Some(w) => (Some(w.task), Some(w.card), w.after_receipt_id, w.confidence),
-            None => (None, None, String::new(), Confidence::default()),
+        let (task, card, after, sure) = match waiting {
+            Some(w) if same => (Some(w.task), Some(w.card), w.after_receipt_id, w.confidence),
+            // A yes to another card is none to this one, nor a no.
+            other => {
+                if let Some(other) = other {
+                    conversation.stage = Stage::Confirming(Box::new(other));
+                }
+                (None, None, String::new(), Confidence::default())
+            }
         };
         let mut ending =
             self.carried(scene, conversation, &proposal_id, confirmation, task.clone()).await;
@@ -237,19 +242,18 @@ impl Engine {
         let ended =
             carry_out(self.acting().await, scene.asker.token, proposal_id, confirmation).await;
         let tool = task.as_ref().map(|t| t.call.tool.clone()).unwrap_or_default();
-        let doubt = |action_id: Option<String>| {
-            let checking = Checking {
-                tool: tool.clone(),
-                proposal_id: proposal_id.to_owned(),
-                action_id,
-                confirmation: confirmation.to_owned(),
-            };
-            Stage::Checking(Box::new(checking))
+        let doubt = |action_id: Option<String>| Checking {
+            tool: tool.clone(),
+            proposal_id: proposal_id.to_owned(),
+            action_id,
+            confirmation: confirmation.to_owned(),
         };
         match ended {
             Ended::Action(action) => {
-                if !is_sealed(&action) {
-                    conversation.stage = doubt(Some(action.action_id.clone()));
+                if is_sealed(&action) {
+                    conversation.no_longer_wait_for(proposal_id);
+                } else {
+                    conversation.wait_for(doubt(Some(action.action_id.clone())));
                 }
                 conversation.checkpoint.learn_of(&action);
                 about(&action)
@@ -263,7 +267,7 @@ impl Engine {
                     code: Code::InFlight.name().to_owned(),
                     ..TurnAction::default()
                 };
-                conversation.stage = doubt(action_id);
+                conversation.wait_for(doubt(action_id));
                 Ending {
                     actions: vec![action],
                     ..Ending::says(Intent::Action, reply::STILL_CHECKED)
@@ -272,49 +276,61 @@ impl Engine {
         }
     }
 
-    /// Looks whether an action that was in doubt has ended meanwhile.
+    /// Looks whether actions that were in doubt have ended meanwhile. Those that go on are told
+    /// of where nothing else waits for the customer's word, each word once.
     pub(super) async fn checked(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
     ) -> Option<Ending> {
-        let Stage::Checking(checking) = &conversation.stage else { return None };
+        let mut news: Option<Ending> = None;
+        for checking in conversation.pending.clone() {
+            let (ended, told) = self.looked_at(scene, conversation, &checking).await;
+            if ended {
+                conversation.no_longer_wait_for(&checking.proposal_id);
+            }
+            let waits = !matches!(conversation.stage, Stage::Listening);
+            let known = news.as_ref().is_some_and(|news| news.reply.contains(&told.reply));
+            news = match news {
+                news if !ended && (waits || known) => news,
+                Some(news) => Some(both(news, told)),
+                None => Some(told),
+            };
+        }
+        news
+    }
+
+    /// How one of them stands: whether it has ended, and what is to be told.
+    async fn looked_at(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        checking: &Checking,
+    ) -> (bool, Ending) {
         let token = scene.asker.token;
-        let ending = match &checking.action_id {
+        let found = match &checking.action_id {
             Some(id) => match self.executor.action(token, id).await {
-                Ok(action) => {
-                    conversation.checkpoint.learn_of(&action);
-                    Some((is_sealed(&action), about(&action)))
-                }
+                Ok(action) => Ended::Action(Box::new(action)),
                 // There is nothing to look for any more, or never was for this person.
                 Err(CallError::Refused(no)) if no.code == Code::NotFound.name() => {
-                    Some((true, ended(&checking.tool, &no)))
+                    Ended::Refused(no)
                 }
-                Err(_unknown) => None,
+                Err(_unknown) => Ended::InDoubt { action_id: None },
             },
-            None => match carry_out(
-                self.acting().await,
-                token,
-                &checking.proposal_id,
-                &checking.confirmation,
-            )
-            .await
-            {
-                Ended::Action(action) => {
-                    conversation.checkpoint.learn_of(&action);
-                    Some((is_sealed(&action), about(&action)))
-                }
-                Ended::Refused(refusal) => Some((true, ended(&checking.tool, &refusal))),
-                Ended::NotHandedOver | Ended::InDoubt { .. } => None,
-            },
-        };
-        match ending {
-            Some((true, ending)) => {
-                conversation.stage = Stage::Listening;
-                Some(ending)
+            None => {
+                let (proposal_id, yes) = (&checking.proposal_id, &checking.confirmation);
+                carry_out(self.acting().await, token, proposal_id, yes).await
             }
-            Some((false, ending)) => Some(ending),
-            None => Some(Ending::says(Intent::Action, reply::STILL_CHECKED)),
+        };
+        match found {
+            Ended::Action(action) => {
+                conversation.checkpoint.learn_of(&action);
+                (is_sealed(&action), about(&action))
+            }
+            Ended::Refused(refusal) => (true, ended(&checking.tool, &refusal)),
+            Ended::NotHandedOver | Ended::InDoubt { .. } => {
+                (false, Ending::says(Intent::Action, reply::STILL_CHECKED))
+            }
         }
     }
 }

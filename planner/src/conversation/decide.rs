@@ -86,7 +86,11 @@ impl Engine {
         let before = conversation.messages.len().saturating_sub(1);
         let earlier: Vec<String> =
             conversation.messages.iter().take(before).map(|m| m.text.clone()).collect();
-        let standing = conversation.checkpoint.shown(&conversation.stage, &conversation.focus);
+        let standing = conversation.checkpoint.shown(
+            &conversation.stage,
+            &conversation.pending,
+            &conversation.focus,
+        );
         let view = View {
             text,
             earlier: &earlier,

@@ -64,12 +64,12 @@ impl Engine {
                 if is_sealed(&action) {
                     return TakenBack::Ended(about(&action));
                 }
-                conversation.stage = Stage::Checking(Box::new(Checking {
+                conversation.wait_for(Checking {
                     tool: action.tool.clone(),
                     proposal_id: proposal_id.clone(),
                     action_id: Some(action.action_id.clone()),
                     confirmation: String::new(),
-                }));
+                });
                 TakenBack::Stays(about(&action))
             }
             Err(error) if is_not_there(&error) => TakenBack::Dropped,

@@ -5,7 +5,7 @@
 use countersign_proto::v1::{Card, EscalationReason, Intent, Proposal};
 
 use super::ending::{Ending, awaiting};
-use super::{Checking, Conversation, Stage};
+use super::{Checking, Conversation};
 use crate::reply;
 use crate::tools::ToolSpec;
 
@@ -20,12 +20,12 @@ pub(super) fn sent(
         let why = "there is no way to confirm it here";
         return Ending::hands_over(EscalationReason::Other, reply::escalate(tool, why));
     }
-    conversation.stage = Stage::Checking(Box::new(Checking {
+    conversation.wait_for(Checking {
         tool: proposal.tool.clone(),
         proposal_id: proposal.proposal_id.clone(),
         action_id: Some(proposal.action_id.clone()),
         confirmation: String::new(),
-    }));
+    });
     let text = format!("{}\n\n{}", card.text, reply::link_sent(&proposal.link_sent_to));
     Ending { actions: vec![awaiting(&proposal.tool)], ..Ending::says(Intent::Action, text) }
 }

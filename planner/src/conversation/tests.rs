@@ -394,6 +394,7 @@ fn conversations_are_bounded_in_number_and_age() {
 mod card;
 mod held;
 mod no;
+mod pending;
 
 mod other_tools {
     use super::*;

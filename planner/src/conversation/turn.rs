@@ -386,12 +386,7 @@ impl Engine {
                 let ending = self.decided(scene, conversation, text).await;
                 still_shown(conversation, ending)
             }
-            (_new, stage) => {
-                if let Stage::Checking(checking) = stage {
-                    conversation.stage = Stage::Checking(checking);
-                }
-                self.decided(scene, conversation, text).await
-            }
+            (_new, _forgotten) => self.decided(scene, conversation, text).await,
         }
     }
 

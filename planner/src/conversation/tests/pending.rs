@@ -1,0 +1,69 @@
+//! Actions whose end is not known yet, beside whatever else is spoken of.
+
+use super::super::{Checking, Conversation, Stage};
+use super::*;
+
+fn parked() -> Action {
+    Action {
+        action_id: "act_1".into(),
+        state: ActionState::Proposed.into(),
+        said: "A colleague has to agree first.".into(),
+        ..Action::default()
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_waits_is_told_of_also_after_another_card_was_confirmed() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().execute_script = [Ok(parked())].into();
+    executor.shop.lock().watch_script = [parked()].into();
+    assert_eq!(talk.confirm().await.reply, parked().said);
+    executor.shop.lock().watch_script = [parked()].into();
+    let turn = talk.say("refund 2 of the mugs from order #1004").await;
+    assert!(turn.reply.starts_with(&parked().said), "{}", turn.reply);
+    // Beside the card it is looked at, and not told of again while it goes on.
+    executor.shop.lock().watch_script = [parked()].into();
+    let turn = talk.say("which order is it").await;
+    assert!(turn.reply.starts_with(reply::ON_THE_CARD), "{}", turn.reply);
+    assert_eq!(talk.confirm().await.reply, "It is cancelled. Receipt rcp_1.");
+    executor.shop.lock().watch_script = [sealed(Outcome::Applied, "The first is done.")].into();
+    let turn = talk.say("is it done?").await;
+    assert!(turn.reply.starts_with("The first is done."), "{}", turn.reply);
+    assert!(!talk.say("is it done?").await.reply.contains("The first is done."));
+}
+
+fn checking(proposal: usize) -> Checking {
+    Checking {
+        tool: "shopify.refund_lines".to_owned(),
+        proposal_id: format!("prp_{proposal}"),
+        action_id: None,
+        confirmation: String::new(),
+    }
+}
+
+#[test]
+fn what_waits_is_kept_and_told_to_models_also_as_the_version_before_kept_it() {
+    let mut now = Conversation::default();
+    now.wait_for(checking(1));
+    let mut before = serde_json::to_value(Conversation::default()).unwrap();
+    before.as_object_mut().unwrap().remove("pending");
+    before["stage"] = json!({ "Checking": checking(1) });
+    for kept in [serde_json::to_value(&now).unwrap(), before] {
+        let kept = serde_json::from_value::<Conversation>(kept).unwrap().brought_up();
+        assert!(matches!(kept.stage, Stage::Listening));
+        let block = kept.checkpoint.shown(&kept.stage, &kept.pending, &kept.focus);
+        assert_eq!(block["going_on"][0]["the_end_of"], "prp_1", "{block}");
+    }
+}
+
+#[test]
+fn what_waits_is_waited_for_once_and_not_without_bound() {
+    let mut conversation = Conversation::default();
+    for proposal in [0, 1, 1].into_iter().chain(2..9) {
+        conversation.wait_for(checking(proposal));
+    }
+    let waits: Vec<&str> = conversation.pending.iter().map(|c| c.proposal_id.as_str()).collect();
+    assert_eq!(waits, ["prp_1", "prp_2", "prp_3", "prp_4", "prp_5", "prp_6", "prp_7", "prp_8"]);
+}
