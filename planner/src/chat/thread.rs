@@ -376,11 +376,13 @@ impl Thread {
         found.and_then(|mark| mark.at).map_or((whole, false), |place| (place, true))
     }
 
-    /// Whether an interrupt that is dropped is one that the messages led to.
+    /// Whether an interrupt that is dropped is one that the messages led to, or an answer to an
+    /// interrupt beside them.
     fn is_open(&self, at: Place, way: Way<'_>) -> bool {
         let Way::Resume { interrupt, resolved: false, .. } = way else { return true };
-        let here = self.turns.values().filter(|taken| taken.mark.at == Some(at));
-        here.into_iter().any(|taken| taken.tape.shows(interrupt))
+        let is_here = |mark: &Mark| step(mark.after, mark.text) == at;
+        let mut here = self.turns.values().filter(|taken| is_here(&taken.mark));
+        here.any(|taken| taken.tape.shows(interrupt))
     }
 
     fn forget(&mut self) {

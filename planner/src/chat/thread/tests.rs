@@ -116,6 +116,23 @@ async fn an_answer_to_an_interrupt_is_one_turn_and_no_edit() {
     assert!(!new(&threads, &["cancel 1001", "thanks"]).await.edited());
 }
 
+/// As where the state moved between card and yes: the answer shows another card.
+#[tokio::test]
+async fn a_card_that_an_answer_to_an_interrupt_showed_can_be_dropped() {
+    let threads = Threads::default();
+    let resume = async |said, interrupt, resolved| {
+        let way = Way::Resume { interrupt, confirmation: "", resolved };
+        asked(&threads, &[said], way).await
+    };
+    let card = |id: &str| Some(Card { proposal_id: id.to_owned(), ..Card::default() });
+    new(&threads, &["cancel 1001"]).await.tape.end(Turn::default(), card("prp_1"));
+    new(&threads, &["cancel 1002"]).await;
+    let Meant::New(yes) = resume("cancel 1001", "prp_1", true).await else { panic!() };
+    yes.tape.end(Turn::default(), card("prp_2"));
+    assert!(matches!(resume("cancel 1002", "prp_2", false).await, Meant::NotOpen));
+    assert!(matches!(resume("cancel 1001", "prp_2", false).await, Meant::New(_)));
+}
+
 #[tokio::test]
 async fn what_decided_nothing_is_taken_again() {
     let threads = Threads::default();
