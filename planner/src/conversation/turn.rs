@@ -277,6 +277,7 @@ impl Engine {
         conversation: &mut Conversation,
         events: &Events,
     ) -> Ending {
+        let wants_more = wants_more(request, conversation, toolbox);
         if let Some(message) = request.message.clone() {
             conversation.hear(message);
         }
@@ -298,7 +299,10 @@ impl Engine {
             conversation.stage.forget_waiting();
         }
         if !request.confirmation.is_empty() {
-            let ending = self.confirmed(&scene, conversation, &request.confirmation).await;
+            let mut ending = self.confirmed(&scene, conversation, &request.confirmation).await;
+            if wants_more && !ending.passing {
+                ending.reply = format!("{}\n\n{}", ending.reply, reply::ONLY_THE_YES);
+            }
             return match back {
                 Some(back) => joined(back, ending),
                 None => ending,
@@ -403,6 +407,18 @@ impl Engine {
         task.picks.insert(waiting.question.name, chosen);
         self.pursue(scene, conversation, task).await
     }
+}
+
+/// Whether something else is wanted in the words beside a signed yes, which are not followed.
+/// Frontends may send the yes with a message that was heard before.
+fn wants_more(request: &ConverseRequest, conversation: &Conversation, toolbox: &Toolbox) -> bool {
+    let Some(message) = request.message.as_ref().filter(|_| !request.confirmation.is_empty())
+    else {
+        return false;
+    };
+    matches!(conversation.stage, Stage::Confirming(_))
+        && !conversation.messages.iter().any(|known| known.text == message.text)
+        && triage(&conversation.stage, &message.text, toolbox) == Heard::New
 }
 
 /// What a frontend hears of how a turn ends.

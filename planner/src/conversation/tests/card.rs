@@ -104,3 +104,16 @@ async fn what_is_not_clear_is_no_yes() {
         assert_eq!(heard(yes).await, "unsigned_yes", "{yes}");
     }
 }
+
+#[tokio::test]
+async fn a_wish_beside_a_signed_yes_is_not_lost_in_silence() {
+    const MORE: &str = "yes, and cancel order #1004 too";
+    let (executor, mut talk, _) = beside_a_card("how long do refunds take?").await;
+    let done = talk.send(MORE, "signed".to_owned()).await.reply;
+    assert_eq!(done, format!("It is cancelled. Receipt rcp_1.\n\n{}", reply::ONLY_THE_YES));
+    assert_eq!(executor.proposed().len(), 1);
+    // Some frontends send the yes with the message before it: that was heard already.
+    let (_executor, mut talk, _) = beside_a_card("how long do refunds take?").await;
+    let done = talk.send("how long do refunds take?", "signed".to_owned()).await.reply;
+    assert_eq!(done, "It is cancelled. Receipt rcp_1.");
+}
