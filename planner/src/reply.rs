@@ -34,6 +34,8 @@ pub const ONLY_THE_YES: &str = "From this message I took only your yes to the ca
 /// A question about the card: it answers.
 pub const ON_THE_CARD: &str =
     "Nothing has been done yet. This is what I would do, once you confirm it on the card:";
+/// A question that could not be answered, beside a card.
+pub const BESIDE_THE_CARD: &str = "I can't answer that. The card still waits for your yes or no.";
 /// Order number and e-mail are not enough for it.
 pub const SIGN_IN: &str = "For this you have to sign in first. I have started nothing new.";
 /// The state moved between card and yes.

@@ -191,6 +191,11 @@ const NONE: &[&str] = &[
     "worries",
 ];
 
+/// Whether a message asks and wants nothing done ("how long does a refund take?").
+pub(crate) fn only_asks(text: &str) -> bool {
+    Beside::read(text, "").only_asks()
+}
+
 /// Whether it is said that what waits is not to be done. A no counts where it opens the message
 /// or stands alone in its clause, never where something is asked.
 pub(crate) fn is_no(text: &str) -> bool {

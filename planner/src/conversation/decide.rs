@@ -210,7 +210,7 @@ impl Engine {
     }
 }
 
-fn newest(conversation: &Conversation) -> &str {
+pub(super) fn newest(conversation: &Conversation) -> &str {
     conversation.messages.last().map_or("", |message| message.text.as_str())
 }
 

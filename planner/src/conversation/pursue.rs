@@ -4,15 +4,17 @@
 use countersign_proto::v1::{EscalationReason, Intent, ModelUse, RecommendedAction};
 use countersign_shared::codes::Code;
 
-use super::Conversation;
+use super::decide::newest;
 use super::ending::{Ending, ask, objected, refused_action};
 use super::turn::{Engine, Scene};
+use super::{Conversation, Stage};
 use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
 use crate::context::{ReadStop, Reader};
 use crate::model::Objection;
 use crate::reply;
 use crate::submit::confidence;
 use crate::tools::ToolSpec;
+use crate::triage;
 
 impl Engine {
     /// Goes on with a task; objections end it, since no model is asked here, which also means
@@ -52,6 +54,13 @@ impl Engine {
         let ending = match assembled {
             Ok(Assembled::Ready(ready)) if tool.read => {
                 read_out(&task, tool, ready, &mut reader, conversation).await
+            }
+            // What only sounds like a wish takes no card's place with a question back.
+            Ok(Assembled::Ask(_))
+                if matches!(conversation.stage, Stage::Confirming(_))
+                    && triage::only_asks(newest(conversation)) =>
+            {
+                Ending::says(Intent::Question, reply::BESIDE_THE_CARD)
             }
             other => {
                 drop(reader);

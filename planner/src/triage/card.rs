@@ -31,6 +31,13 @@ impl Beside {
         self.about
     }
 
+    /// Whether all of it is questions: nobody is asked to do anything.
+    pub(super) fn only_asks(&self) -> bool {
+        let does =
+            |c: &Clause| c.asks_favour || (c.requests && c.hits.iter().any(|hit| acts(hit.notion)));
+        self.questions() && !self.heard.clauses.iter().any(does)
+    }
+
     /// Whether what waits is not to be done. A "wait" before a question about it only asks; what
     /// is refused stays refused with an "ok?" behind it.
     pub(super) fn withdraws(&self) -> bool {

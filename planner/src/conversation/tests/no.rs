@@ -81,7 +81,8 @@ async fn a_question_beside_a_card_takes_nothing_back() {
         let executor = FakeExecutor::new(TWO);
         let mut talk = Talk::offline(&executor);
         talk.say("cancel order #1001").await;
-        assert!(!talk.say(text).await.reply.contains(reply::DROPPED));
+        let said = talk.say(text).await.reply;
+        assert!(!said.contains(reply::DROPPED), "{text}: {said}");
         assert!(executor.shop.lock().withdrawn.is_empty(), "{text}");
         // The card still stands, so a no is one to it.
         assert_eq!(talk.card.as_ref().map(|card| card.proposal_id.as_str()), Some("prp_1"));
