@@ -252,17 +252,23 @@ impl Pipeline {
             };
             let result = match self.switches.send(tenant, &contract.tool) {
                 Err(off) => held(Verdict::SwitchedOff { why: off.message }),
-                Ok(_sending) if first || retry::may_send(dispatch, contract, self.clock.now()) => {
+                Ok(_sending) if first || self.safe_again(dispatch, contract) => {
                     self.reach(dispatch, contract).await
                 }
                 Ok(_) => {
-                    let why = "too late to send it again safely".to_owned();
+                    let why = "it cannot be sent again safely now".to_owned();
                     held(Verdict::NotSent { why })
                 }
             };
             life.take(Event::Answered(Box::new(result)));
         }
         Ok(())
+    }
+
+    /// By the action's own times, and only by a clock that is right.
+    fn safe_again(&self, dispatch: &Dispatch, contract: &Contract) -> bool {
+        let now = self.clock.now();
+        !self.vitals.is_behind(now) && retry::may_send(dispatch, contract, now)
     }
 
     /// Who has lost the lease sends nothing, and stops sending: the action may be

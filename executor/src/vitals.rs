@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! look: disk, store, log key, clock ──▶ ailment ──▶ claim, first send and /readyz ask
+//!                             clock ──▶ behind what was written ──▶ each resend asks
 //! ```
 
 mod reserve;
@@ -49,6 +50,8 @@ struct Told {
     quarantine: Option<String>,
     /// Whether effects may be there whose receipts are not.
     gap: Option<Timestamp>,
+    /// The latest time that was ever written.
+    written: Option<Timestamp>,
     /// When it was looked at; never where nobody watches, as in tests of what comes after.
     at: Option<Instant>,
 }
@@ -62,8 +65,6 @@ pub struct Watch {
     clock: Arc<dyn Clock>,
     reserve: Option<Reserve>,
     metrics: Metrics,
-    /// The latest time that was ever written.
-    high_water: Timestamp,
 }
 
 /// What one look found.
@@ -140,6 +141,23 @@ impl Vitals {
         told.gap = standing.gap.as_ref().map(|gap| gap.since);
     }
 
+    /// Hears of a time that was written.
+    pub fn wrote(&self, at: Option<Timestamp>) {
+        let mut told = self.0.write();
+        told.written = told.written.max(at);
+    }
+
+    /// Whether the clock lies behind what was written: nothing that it measures holds then.
+    #[must_use]
+    pub fn is_behind(&self, now: Timestamp) -> bool {
+        self.behind(now) > LEEWAY
+    }
+
+    /// How far the clock lies behind what was written.
+    fn behind(&self, now: Timestamp) -> SignedDuration {
+        self.0.read().written.map_or(SignedDuration::ZERO, |at| at.duration_since(now))
+    }
+
     fn set(&self, found: Option<String>, now: Instant) {
         let mut told = self.0.write();
         if told.ailment != found {
@@ -165,11 +183,10 @@ impl Watch {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Result<(Vitals, Self), StoreError> {
-        let high_water = newest(&*store).await?.unwrap_or(Timestamp::MIN);
-        let reserve = Some(Reserve::at(state.join("executor.reserve")));
         let vitals = Vitals::default();
-        let mut watch =
-            Self { vitals: vitals.clone(), state, log, store, clock, reserve, metrics, high_water };
+        vitals.wrote(newest(&*store).await?);
+        let reserve = Some(Reserve::at(state.join("executor.reserve")));
+        let mut watch = Self { vitals: vitals.clone(), state, log, store, clock, reserve, metrics };
         watch.look().await;
         Ok((vitals, watch))
     }
@@ -191,7 +208,7 @@ impl Watch {
         if let Ok(free) = free {
             self.metrics.disk(free);
         }
-        let behind = self.high_water.duration_since(self.clock.now());
+        let behind = self.vitals.behind(self.clock.now());
         let seen = Seen { free, reserved, store, key, behind };
         self.vitals.set(seen.ailment(), Instant::now());
     }
@@ -205,9 +222,7 @@ impl Watch {
         self.vitals.stand(&self.store.standing().await?);
         probed?;
         self.metrics.committed(took);
-        if let Some(at) = newest(&*self.store).await? {
-            self.high_water = self.high_water.max(at);
-        }
+        self.vitals.wrote(newest(&*self.store).await?);
         Ok(())
     }
 

@@ -157,6 +157,13 @@ impl Dispatch {
         self.attempts.first().map(|a| a.at)
     }
 
+    /// The newest time that is known of an attempt or an answer.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        let times = |a: &Attempt| a.result.as_ref().map_or(a.at, |r| a.at.max(r.at));
+        self.attempts.iter().map(times).max()
+    }
+
     /// Whether some attempt's fate is not known.
     #[must_use]
     pub fn in_doubt(&self) -> bool {

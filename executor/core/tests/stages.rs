@@ -189,6 +189,25 @@ fn a_key_is_not_used_past_the_backends_window() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_sends_no_key_again() {
+    let shop = Shop::new(KEYED);
+    let mut journal = shop.sent();
+    journal.push(shop.answered(lost()));
+    assert!(matches!(shop.ask(&journal, 0), Ask::Resend(_)), "it stands still");
+    assert!(matches!(shop.ask(&journal, -3600), Ask::Look(_)), "before the first send");
+    // The newest time that is known counts, not the first send alone.
+    let later = shop.now.checked_add(SignedDuration::from_hours(2)).unwrap();
+    let result = AttemptResult { at: later, status: None, verdict: lost(), raw: String::new() };
+    journal.extend([Event::Resent(later), Event::Answered(Box::new(result))]);
+    assert!(matches!(shop.ask(&journal, 3600), Ask::Look(_)));
+    assert!(matches!(shop.ask(&journal, 2 * 3600), Ask::Resend(_)));
+    // Nor is one sent again that the backend only put off.
+    let busy = Verdict::Throttled { after: None };
+    journal.extend([Event::Resent(later), shop.answered(busy)]);
+    assert!(matches!(shop.ask(&journal, 3600), Ask::Look(_)));
+}
+
+#[test]
 fn blind_is_never_resolved_by_itself() {
     let shop = Shop::new(BLIND);
     let mut journal = shop.sent();

@@ -96,3 +96,17 @@ async fn a_backend_that_is_away_at_the_last_gate_uses_no_yes_up() {
     assert_eq!(house.shop.refunds(), 1);
     assert_eq!(house.desk.sweep().await.unwrap(), 0, "nothing waits any more");
 }
+
+/// The shop carries every request out anew, so a second one is a second refund.
+#[tokio::test]
+async fn a_lost_reply_is_looked_for_while_the_clock_is_behind_what_was_written() {
+    let house = House::of(&FINANCE);
+    let asked = house.propose().await;
+    house.answer("bob", &asked, Approve).await.unwrap();
+    house.shop.mute();
+    let ahead = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(1));
+    house.desk.pipeline.vitals.wrote(ahead.ok());
+    let done = house.answer("carol", &asked, Approve).await.unwrap();
+    assert_eq!(done.state.outcome(), Some(Outcome::Applied));
+    assert_eq!(house.shop.refunds(), 1);
+}

@@ -1,6 +1,7 @@
 //! A shop of one order, that can be held up and away, and its pack.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use countersign_core::answer::{self, Barrier, ReadFailure, Sent};
@@ -80,6 +81,8 @@ pub(crate) struct Shop {
     hold: Mutex<Option<(usize, Arc<Held>)>>,
     /// Reads until it is away.
     left: Mutex<Option<usize>>,
+    /// Its replies to writes are lost.
+    mute: AtomicBool,
 }
 
 /// A read that is under way for as long as the test wants.
@@ -119,6 +122,11 @@ impl Shop {
         *self.left.lock() = None;
     }
 
+    /// Does what it is asked for, and nobody hears of it.
+    pub(crate) fn mute(&self) {
+        self.mute.store(true, Ordering::SeqCst);
+    }
+
     fn is_away(&self) -> bool {
         let mut left = self.left.lock();
         let away = *left == Some(0);
@@ -149,6 +157,9 @@ impl Backends for Shop {
     async fn send(&self, _: &Subject, _: &Contract, request: &WireRequest) -> Sent {
         let refund = serde_json::from_slice(&request.body).unwrap();
         self.refunds.lock().push(refund);
+        if self.mute.load(Ordering::SeqCst) {
+            return Sent::Lost { why: "cut".to_owned() };
+        }
         Sent::Answered { status: 200, retry_after: None, replayed: false, body: b"{}".to_vec() }
     }
 
