@@ -230,11 +230,8 @@ impl Pipeline {
         }
         let commit = if first { kill::Step::Intent } else { kill::Step::Resend };
         commit.before();
-        let intended = if Bug::SendsBeforeIntent.is_planted() {
-            Ok(())
-        } else {
-            life.flush(&*self.store).await
-        };
+        let intended =
+            if Bug::SendsBeforeIntent.is_planted() { Ok(()) } else { self.flush(life).await };
         match intended {
             Ok(()) => commit.after(),
             // Nothing was sent yet: the action was not begun.
@@ -398,7 +395,7 @@ impl Pipeline {
     async fn wait(&self, life: &mut Life, at: Timestamp, now: Timestamp) {
         if at.duration_since(now) > WORTH_A_COMMIT {
             kill::Step::Flush.before();
-            if let Err(error) = life.flush(&*self.store).await {
+            if let Err(error) = self.flush(life).await {
                 tracing::warn!(%error, "a step waits unrecorded; a restart would look again");
             }
             kill::Step::Flush.after();
@@ -406,11 +403,18 @@ impl Pipeline {
         self.clock.until(at).await;
     }
 
+    async fn flush(&self, life: &mut Life) -> Result<(), StoreError> {
+        let newest = life.waiting.iter().filter_map(Event::at).max();
+        life.flush(&*self.store).await?;
+        self.vitals.wrote(newest);
+        Ok(())
+    }
+
     async fn flush_later(&self, life: &mut Life, mut error: StoreError) -> Result<(), StoreError> {
         // Somebody else carries this action on: theirs is the truth.
         while !matches!(error, StoreError::Conflict | StoreError::Quarantined) {
             self.again(&error).await;
-            match life.flush(&*self.store).await {
+            match self.flush(life).await {
                 Ok(()) => return Ok(()),
                 Err(next) => error = next,
             }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_core::error::Refused;
+use countersign_core::lifecycle::Event;
 use countersign_shared::codes::Code;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::RwLock;
@@ -185,6 +186,7 @@ impl Watch {
     ) -> Result<(Vitals, Self), StoreError> {
         let vitals = Vitals::default();
         vitals.wrote(newest(&*store).await?);
+        vitals.wrote(under_way(&*store).await);
         let reserve = Some(Reserve::at(state.join("executor.reserve")));
         let mut watch = Self { vitals: vitals.clone(), state, log, store, clock, reserve, metrics };
         watch.look().await;
@@ -285,6 +287,17 @@ async fn newest(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
     let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
     let Some(sealed) = store.receipts(query).await?.into_iter().next() else { return Ok(None) };
     Ok(Some(sealed.open()?.sealed_at))
+}
+
+/// The newest time in the journals of what has no receipt yet.
+async fn under_way(store: &dyn Store) -> Option<Timestamp> {
+    match store.unfinished().await {
+        Ok(journals) => journals.iter().flatten().filter_map(Event::at).max(),
+        Err(error) => {
+            tracing::warn!(%error, "the clock is held against receipts only");
+            None
+        }
+    }
 }
 
 #[cfg(test)]

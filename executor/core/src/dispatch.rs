@@ -102,6 +102,14 @@ pub fn prepare(
     Ok(Intent(Prepared { request, account, at }.into()))
 }
 
+impl Intent {
+    /// When it was made.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.0.at
+    }
+}
+
 impl Dispatch {
     /// The first attempt is part of the intent.
     pub(crate) fn new(cleared: Cleared, intent: Intent) -> Self {

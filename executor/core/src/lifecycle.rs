@@ -336,6 +336,26 @@ impl State {
 }
 
 impl Event {
+    /// When it was, where it has to do with the backend.
+    #[must_use]
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Intended(intent) => Some(intent.at()),
+            Self::Resent(at) => Some(*at),
+            Self::Answered(result) => Some(result.at),
+            Self::Looked(look) => Some(look.at),
+            Self::Proposed(_)
+            | Self::Voted(_)
+            | Self::Granted(_)
+            | Self::Claimed(_)
+            | Self::Cleared(_)
+            | Self::Settled(_)
+            | Self::Refused(_)
+            | Self::Sealed(_)
+            | Self::Finished(_) => None,
+        }
+    }
+
     /// Its name, for logs and the store.
     #[must_use]
     pub fn name(&self) -> &'static str {

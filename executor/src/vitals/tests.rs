@@ -3,6 +3,7 @@
 use std::fs;
 
 use async_trait::async_trait;
+use countersign_shared::attest::Decision::Approve;
 use countersign_shared::receipt::Counted;
 use countersign_shared::tlog::key::LogKey;
 use ed25519_dalek::SigningKey;
@@ -11,6 +12,7 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::grants::tests::house::House;
 use crate::store::sqlite::Sqlite;
 
 fn well() -> Seen {
@@ -123,4 +125,24 @@ async fn a_clock_behind_what_was_written_and_a_key_that_is_gone_halt_until_they_
     fs::rename(folder.path().join("elsewhere"), &key).unwrap();
     watch.look().await;
     assert_eq!(vitals.ailment(Instant::now()), None);
+}
+
+/// What was sent and has no receipt yet was written, too: at the start, and from then on.
+#[tokio::test]
+async fn a_clock_behind_an_intent_halts_although_the_newest_receipt_is_older() {
+    let house = House::of(&["bob", "carol", "dave"]);
+    let asked = house.propose().await;
+    house.answer("bob", &asked, Approve).await.unwrap();
+    // The gate's read is the second, the look's the third: its intent is durable by then.
+    let held = house.shop.hold(3);
+    let yes = house.answering("carol", &asked, Approve);
+    held.reached().await;
+    let (vitals, store) = (&house.desk.pipeline.vitals, &*house.desk.pipeline.store);
+    let written = under_way(store).await.unwrap();
+    assert!(newest(store).await.unwrap().is_none_or(|sealed| sealed < written));
+    let ago = |seconds| written.checked_sub(SignedDuration::from_secs(seconds)).unwrap();
+    assert!(vitals.is_behind(ago(60)) && !vitals.is_behind(ago(1)));
+    held.let_go();
+    yes.await.unwrap().unwrap();
+    assert_eq!(under_way(store).await, None, "the receipt tells it now");
 }

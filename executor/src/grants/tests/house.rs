@@ -27,9 +27,9 @@ use crate::testing::{catalog, desk, plan, with_people};
 use crate::turned::Turned;
 
 /// The desk, its shop, and the people who answer.
-pub(super) struct House {
-    pub(super) desk: Desk,
-    pub(super) shop: Arc<Shop>,
+pub(crate) struct House {
+    pub(crate) desk: Desk,
+    pub(crate) shop: Arc<Shop>,
     _folder: tempfile::TempDir,
 }
 
@@ -94,7 +94,7 @@ fn jws(who: &str, asked: &Proposal, decision: Decision) -> String {
 }
 
 impl House {
-    pub(super) fn of(finance: &[&str]) -> Self {
+    pub(crate) fn of(finance: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shop = Arc::<Shop>::default();
         let active = (catalog(&PACK), people(finance, &[]));
@@ -109,7 +109,7 @@ impl House {
     }
 
     /// The customer's wish, which waits for two of finance.
-    pub(super) async fn propose(&self) -> Proposal {
+    pub(crate) async fn propose(&self) -> Proposal {
         let subject = serde_json::from_value(json!({
             "tenant": "t", "issuer": "i", "id": "s", "signs_as": "s",
             "claims": { "customer_id": "c1" },
@@ -122,7 +122,7 @@ impl House {
         self.desk.propose(&request, &plan("shop.refund", [reason].into())).await.unwrap()
     }
 
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         who: &str,
         asked: &Proposal,
@@ -132,7 +132,7 @@ impl House {
     }
 
     /// Answers in a task of its own.
-    pub(super) fn answering(
+    pub(crate) fn answering(
         &self,
         who: &str,
         asked: &Proposal,
