@@ -266,8 +266,8 @@ fn absent(
             Code::VerifyMismatch.name(),
             &format!("the backend said yes and the effect is not there: {}", worded(facts)),
         ),
-        // A check of the version or of our id refuses also the second landing of our one
-        // request.
+        // One request may land twice. Where no key tells the second from the first, what
+        // the first landing did refuses it, and may show later.
         Some(Verdict::Guard { .. })
             if refuses_its_repeat(contract.effect.class)
                 && last_look < plus(since, visible(contract)) =>
@@ -292,7 +292,7 @@ fn absent(
 }
 
 const fn refuses_its_repeat(class: EffectClass) -> bool {
-    matches!(class, EffectClass::CompareAndSet | EffectClass::ClientId)
+    matches!(class, EffectClass::CompareAndSet | EffectClass::ClientId | EffectClass::Marker)
 }
 
 /// A lost reply and nothing to be seen: wait out whatever the backend may still

@@ -235,11 +235,11 @@ fn refusals_prove_only_what_they_can() {
     assert_eq!(outcome(shop.ask(&journal, 0)), (Outcome::NotApplied, "TOO_LATE".into()));
 }
 
-/// One request may land twice on its way, and what the first landing made, a version or
-/// an object of our id, refuses the second.
+/// One request may land twice on its way, and what the first landing made, a version, an
+/// object of our id or a sale that is closed now, refuses the second.
 #[test]
 fn a_guard_proves_nothing_until_our_effect_had_time_to_show() {
-    for class in [VERSIONED, NUMBERED] {
+    for class in [VERSIONED, NUMBERED, MARKER] {
         let shop = Shop::new(class);
         let guard = Verdict::Guard { code: "TOO_LATE".into(), message: "already".into() };
         let mut journal = shop.sent();
