@@ -74,26 +74,29 @@ impl Witness {
     }
 
     /// Hears a checkpoint that somebody keeps. One that this log never signed says nothing.
-    pub async fn hear(&self, note: &[u8], from: &str) {
+    ///
+    /// # Errors
+    /// ERRORS REFUSE: when it cannot be compared with the store.
+    pub async fn hear(&self, note: &[u8], from: &str) -> Result<(), StoreError> {
         if note.len() > MAX_NOTE_BYTES || self.vitals.quarantine().is_some() {
-            return;
+            return Ok(());
         }
         let digest: [u8; 32] = Sha256::digest(note).into();
         if self.good.lock().contains(&digest) {
-            return;
+            return Ok(());
         }
-        match ahead(&*self.store, &self.keys, note).await {
-            Ok(None) => {
+        match ahead(&*self.store, &self.keys, note).await? {
+            None => {
                 self.countersigned(note);
                 let mut good = self.good.lock();
                 good.truncate(REMEMBERED - 1);
                 good.push_front(digest);
             }
-            Ok(Some(Ahead { seen, why })) => {
+            Some(Ahead { seen, why }) => {
                 self.went_back(format!("{from} keeps a checkpoint: {why}"), seen).await;
             }
-            Err(error) => tracing::warn!(%error, "a planner's checkpoint is compared later"),
         }
+        Ok(())
     }
 
     /// Keeps the countersignatures on a checkpoint that this store leads to.
@@ -213,4 +216,42 @@ async fn own_log(store: &dyn Store) -> Result<(u64, [u8; 32]), StoreError> {
     let note = Note::parse(text.as_bytes()).map_err(|e| damaged(&e))?;
     let checkpoint = Checkpoint::parse(note.text()).map_err(|e| damaged(&e))?;
     Ok((checkpoint.size(), *checkpoint.root()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use countersign_shared::tlog::key::Signer as _;
+    use countersign_shared::tlog::merkle::empty_root;
+    use ed25519_dalek::SigningKey;
+    use ed25519_dalek::pkcs8::EncodePrivateKey as _;
+    use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+
+    use super::*;
+    use crate::config::Log;
+    use crate::ports::SystemClock;
+    use crate::store::sqlite::Sqlite;
+
+    #[tokio::test]
+    async fn a_checkpoint_that_cannot_be_compared_fails_the_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("log.pem");
+        let pem = SigningKey::from_bytes(&[7; 32]).to_pkcs8_pem(LineEnding::LF).unwrap();
+        std::fs::write(&key, pem.as_bytes()).unwrap();
+        let config = Log { key, origin: "test/log".to_owned(), ..Log::default() };
+        let keys = LogKeys::open(&config).unwrap();
+        let log = keys.of(1).unwrap();
+        let kept = Checkpoint::new(log.verifier_key().name(), 0, empty_root()).unwrap();
+        let kept = kept.sign(&log).unwrap().to_string();
+        let path = folder.path().join("executor.db");
+        let store = Arc::new(Sqlite::open(&path, None, Arc::new(log)).unwrap());
+        let clock = Arc::new(SystemClock);
+        let witness = Witness::new(keys, store, Vitals::default(), clock);
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute_batch("ALTER TABLE checkpoint RENAME TO elsewhere").unwrap();
+        assert!(witness.hear(kept.as_bytes(), "planner").await.is_err());
+        db.execute_batch("ALTER TABLE elsewhere RENAME TO checkpoint").unwrap();
+        witness.hear(kept.as_bytes(), "planner").await.unwrap();
+    }
 }

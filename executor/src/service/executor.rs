@@ -63,7 +63,8 @@ impl ExecutorService {
         let caller = caller(request)?;
         let note = request.metadata().get_bin(HEADER).and_then(|value| value.to_bytes().ok());
         if let Some((witness, note)) = self.witness.as_ref().zip(note) {
-            witness.hear(&note, &caller.id.to_string()).await;
+            let heard = witness.hear(&note, &caller.id.to_string()).await;
+            heard.map_err(|error| Turned::only(unavailable(&error)))?;
         }
         Ok(caller)
     }
