@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign_core::error::Refused;
 use countersign_shared::codes::Code;
@@ -14,8 +13,6 @@ use parking_lot::Mutex;
 const MOST: u32 = 2048;
 /// The same for one tenant and pack.
 const EACH: u32 = 512;
-/// When a caller may try again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is being worked on. Clones see the same.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +37,7 @@ impl Load {
     /// Begins work for a tenant with a tool.
     ///
     /// # Errors
-    /// `OVERLOADED`, with when to try again.
+    /// `OVERLOADED`.
     pub fn begin(&self, tenant: &str, tool: &str) -> Result<Work, Refused> {
         let pack = tool.split_once('.').map_or(tool, |(pack, _)| pack);
         let backend = (tenant.to_owned(), pack.to_owned());
@@ -48,9 +45,7 @@ impl Load {
         let here = busy.each.get(&backend).copied().unwrap_or_default();
         if busy.all >= MOST || here >= EACH {
             let message = format!("{here} requests to {pack} are being worked on; try again");
-            let mut refused = Refused::new(Code::Overloaded, message);
-            refused.retry_after = Some(AGAIN);
-            return Err(refused);
+            return Err(Refused::new(Code::Overloaded, message));
         }
         busy.all += 1;
         busy.each.insert(backend.clone(), here + 1);

@@ -250,6 +250,8 @@ fn holds(row: &Row, answer: &Answer) {
             let refusal = refusal.unwrap_or_else(|| panic!("{name}: no code of ours: {status:?}"));
             assert_eq!((refusal.code.as_str(), status.code()), (name, *grpc), "{refusal:?}");
             assert_eq!(refusal.say, row.code.page().say, "{name}");
+            let overloaded = row.code == Code::Overloaded;
+            assert!(!overloaded || refusal.retry_after.is_some(), "{name}: when to try again");
             let details = status.get_error_details();
             let metadata = &details.error_info().unwrap().metadata;
             assert_eq!(metadata.get("explain"), Some(&explain(name)));
