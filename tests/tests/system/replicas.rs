@@ -166,12 +166,14 @@ trait Patient: Future + Sized {
 
 impl<F: Future> Patient for F {}
 
-/// A plan of one write on a sale.
+/// A plan of one write on a sale: every third a credit, which must not be sent again
+/// without a look.
 fn request(token: &str, sale: u64) -> v1::ExecuteRequest {
     let id = v1::Argument { source: Some(Source::ModelJson(format!("\"{sale}\""))) };
+    let tool = if sale % 3 == 2 { "till.credit" } else { "till.refund" };
     let step = v1::Step {
-        id: "refund".into(),
-        tool: "till.refund".into(),
+        id: "pay".into(),
+        tool: tool.into(),
         arguments: [("id".to_owned(), id)].into_iter().collect(),
     };
     let plan = v1::Plan {

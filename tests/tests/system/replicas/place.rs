@@ -82,6 +82,21 @@ compensate: none
 say: { applied: "Paid back {money} ({receipt})." }
 "#;
 
+/// The same without a key, so that each landing is an effect of its own.
+fn credit() -> String {
+    let changes = [
+        ("till.refund", "till.credit"),
+        ("pay back sale", "credit sale"),
+        ("server_key, window: 24h, irreversible: true", "marker, visible_within: 1s"),
+        ("=args.id, refunds]", "=args.id, credits]"),
+        ("  key: { header: Idempotency-Key }\n", ""),
+    ];
+    changes.into_iter().fold(REFUND.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    })
+}
+
 /// Everybody may, without limits: what is measured is the way there.
 const SETTINGS: &str = r#"modes: [{ tools: ["till.*"], mode: auto }]
 limits: []
@@ -113,6 +128,7 @@ impl Place {
         fs::write(pack.join("connector.yaml"), CONNECTOR).unwrap();
         fs::write(pack.join("contracts/get_sale.yaml"), SALE).unwrap();
         fs::write(pack.join("contracts/refund.yaml"), REFUND).unwrap();
+        fs::write(pack.join("contracts/credit.yaml"), credit()).unwrap();
         let policy = path.join("policy");
         countersign_executor::policy::write_shipped(&policy).unwrap();
         fs::write(policy.join("settings.yaml"), SETTINGS).unwrap();

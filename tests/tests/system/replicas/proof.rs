@@ -20,10 +20,11 @@ pub async fn check(house: &House, replies: &BTreeMap<u64, String>) {
         applied.iter().map(|one| (one.receipt_id.clone(), one.key.clone())).collect();
     let ledger = house.till.ledger("executor");
     assert_eq!(applied.len(), replies.len(), "a receipt each");
-    assert_eq!(ledger.refunds.len(), replies.len(), "an effect each");
+    assert_eq!(ledger.effects.len(), replies.len(), "an effect each");
+    // Of a credit each landing is one, so a second sending is seen here.
     for (sale, receipt) in replies {
         let effect = std::slice::from_ref(&keys[receipt]);
-        assert_eq!(ledger.refunds[sale], effect, "sale {sale}: one effect, of that receipt");
+        assert_eq!(ledger.effects[sale], effect, "sale {sale}: one effect, of that receipt");
     }
     one_log(house, &leaves).await;
     let took_over =

@@ -1,5 +1,6 @@
-//! The backend: a till with one read and one write end point, as fast as it gets.
-//! It remembers every effect.
+//! The backend: a till with one read and two write end points, as fast as it gets.
+//! It remembers every effect: a refund is one however often its key lands, a credit is
+//! one each time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,8 +22,8 @@ pub const PAID: &str = "5.00";
 pub struct Ledger {
     pub reads: u64,
     pub writes: u64,
-    /// Keys of the refunds of each sale.
-    pub refunds: BTreeMap<u64, Vec<String>>,
+    /// Keys of the effects on each sale.
+    pub effects: BTreeMap<u64, Vec<String>>,
 }
 
 type Ledgers = Arc<Mutex<BTreeMap<String, Ledger>>>;
@@ -34,7 +35,7 @@ pub struct Till {
 }
 
 #[derive(Deserialize)]
-struct Refund {
+struct Payment {
     amount: String,
     note: String,
 }
@@ -45,6 +46,7 @@ impl Till {
         let router = Router::new()
             .route("/{side}/sales/{id}", get(sale))
             .route("/{side}/sales/{id}/refunds", post(refund))
+            .route("/{side}/sales/{id}/credits", post(credit))
             .with_state(Arc::clone(&ledgers));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -72,8 +74,8 @@ async fn sale(
     let mut ledgers = ledgers.lock();
     let ledger = ledgers.entry(side).or_default();
     ledger.reads += 1;
-    let refunds = ledger.refunds.get(&id).map(Vec::as_slice).unwrap_or_default();
-    let marks: Vec<_> = refunds
+    let effects = ledger.effects.get(&id).map(Vec::as_slice).unwrap_or_default();
+    let marks: Vec<_> = effects
         .iter()
         .map(|key| json!({ "key": key, "amount": PAID, "currency": "USD" }))
         .collect();
@@ -84,23 +86,44 @@ async fn sale(
     (StatusCode::OK, Json(sale))
 }
 
+/// The same request again has no second effect.
 async fn refund(
+    state: State<Ledgers>,
+    path: Path<(String, u64)>,
+    headers: HeaderMap,
+    Json(payment): Json<Payment>,
+) -> (StatusCode, Json<Value>) {
+    land(state, path, &headers, payment, |keys, key| {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    })
+}
+
+/// Each landing is an effect.
+async fn credit(
+    state: State<Ledgers>,
+    path: Path<(String, u64)>,
+    headers: HeaderMap,
+    Json(payment): Json<Payment>,
+) -> (StatusCode, Json<Value>) {
+    land(state, path, &headers, payment, Vec::push)
+}
+
+fn land(
     State(ledgers): State<Ledgers>,
     Path((side, id)): Path<(String, u64)>,
-    headers: HeaderMap,
-    Json(refund): Json<Refund>,
+    headers: &HeaderMap,
+    payment: Payment,
+    take: impl FnOnce(&mut Vec<String>, String),
 ) -> (StatusCode, Json<Value>) {
-    if !known(&headers) || refund.amount != PAID {
+    if !known(headers) || payment.amount != PAID {
         return (StatusCode::BAD_REQUEST, Json(Value::Null));
     }
     let mut ledgers = ledgers.lock();
     let ledger = ledgers.entry(side).or_default();
     ledger.writes += 1;
-    let keys = ledger.refunds.entry(id).or_default();
-    // The same request again has no second effect.
-    if !keys.contains(&refund.note) {
-        keys.push(refund.note);
-    }
+    take(ledger.effects.entry(id).or_default(), payment.note);
     (StatusCode::CREATED, Json(json!({ "sale": id.to_string() })))
 }
 
