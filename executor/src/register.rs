@@ -149,12 +149,16 @@ pub struct Search {
 pub enum Part {
     /// None: nobody answered, nobody had to look.
     None,
+    /// Any: somebody answered, or had to look.
+    Needed,
     /// Somebody answered.
     Answered,
     /// A person's word settled an earlier receipt.
     Settled,
     /// Somebody said no, or a person's word settled it.
     Overrode,
+    /// Any but to end it afterwards: how it ended at first, which is what numbers count.
+    First,
 }
 
 /// A range of amounts of one currency, both ends included, in minor units.
@@ -228,9 +232,11 @@ impl Part {
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "nobody" => Some(Self::None),
+            "somebody" => Some(Self::Needed),
             "people" => Some(Self::Answered),
             "hand" => Some(Self::Settled),
             "override" => Some(Self::Overrode),
+            "first" => Some(Self::First),
             _ => None,
         }
     }

@@ -17,7 +17,7 @@ use crate::ports::StoreError;
 use crate::register::{Day, Entry, Found, Part, Register, Search, begin_of, day_of};
 
 pub use habits::Habits;
-pub use text::{link, markdown};
+pub use text::{FIRST, link, markdown};
 
 /// Weeks that a week is held against.
 pub const EARLIER: i64 = 4;

@@ -12,7 +12,8 @@ pub(crate) fn waits(search: &Search, parked: &Parked) -> bool {
     let proposal = parked.proposal();
     let part = search.part.is_none_or(|part| match part {
         Part::Answered => answers(parked).next().is_some(),
-        Part::None | Part::Settled | Part::Overrode => false,
+        Part::First => true,
+        Part::None | Part::Needed | Part::Settled | Part::Overrode => false,
     });
     let tenant = &proposal.asked().subject.tenant;
     let marks = marks(parked);
@@ -92,6 +93,7 @@ mod tests {
             (Search { to: Some(at), ..all.clone() }, false),
             (Search { to: later, ..all.clone() }, true),
             (Search { part: Some(Part::Answered), ..all.clone() }, false),
+            (Search { part: Some(Part::First), ..all.clone() }, true),
             (marked(Mark::Customer, "ann@EXAMPLE.com"), true),
             (marked(Mark::Customer, "ben@example.com"), false),
             (marked(Mark::Conversation, "c"), true),

@@ -9,6 +9,9 @@ use super::{Review, Week};
 use crate::analytics::{duration, percent};
 use crate::timeline::clock;
 
+/// A settled action is counted as it ended at first: what settled it is not listed again.
+pub const FIRST: (&str, &str) = ("by", "first");
+
 /// The console's page of a week's actions of one tenant or of all, with conditions.
 #[must_use]
 pub fn link(week: Week, tenant: Option<&str>, conditions: &[(&str, &str)]) -> String {
@@ -75,18 +78,30 @@ fn write(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Resul
     let (now, before) = (sums, &review.before);
     let without = share(now.contained);
     for (name, count, more, was, of) in [
-        ("actions", now.actions, String::new(), before.actions, None),
-        ("applied", now.applied, String::new(), before.applied, Some(("outcome", "applied"))),
+        ("actions", now.actions, String::new(), before.actions, &[FIRST][..]),
+        (
+            "applied",
+            now.applied,
+            String::new(),
+            before.applied,
+            &[("outcome", "applied"), FIRST][..],
+        ),
         (
             "without a person",
             now.contained,
             format!(" ({without})"),
             before.contained,
-            Some(("by", "nobody")),
+            &[("by", "nobody")][..],
         ),
-        ("overrides", now.overrides(), String::new(), before.overrides(), Some(("by", "override"))),
+        (
+            "overrides",
+            now.overrides(),
+            String::new(),
+            before.overrides(),
+            &[("by", "override")][..],
+        ),
     ] {
-        let count = links.actions(&count.to_string(), of.as_slice());
+        let count = links.actions(&count.to_string(), of);
         writeln!(out, "| {name} | {count}{more} | {was} |")?;
     }
     amounts(out, review, links)?;
@@ -119,7 +134,7 @@ fn refusals(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Re
     for refusals in &review.refusals {
         let grew = if refusals.grew() { "**more than usual**" } else { "" };
         let code = cell(&refusals.code);
-        let of = [("outcome", "refused"), ("code", refusals.code.as_str())];
+        let of = [("outcome", "refused"), ("code", refusals.code.as_str()), FIRST];
         let now = links.actions(&refusals.now.to_string(), &of);
         writeln!(out, "| {code} | {now} | {} | {grew} |", refusals.before)?;
     }

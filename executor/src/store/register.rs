@@ -287,7 +287,15 @@ impl Statement {
 /// The condition for a part of people. Votes are JSON as it is written here.
 const fn part(part: Part) -> &'static str {
     match part {
-        Part::None => " AND r.votes = '' AND r.reason = '' AND r.settles = 0",
+        Part::None => {
+            " AND r.votes = '' AND r.reason = '' AND r.settles = 0 AND r.code <> 'HUMAN_DISAGREES'"
+        }
+        Part::Needed => {
+            " AND (r.votes <> '' OR r.reason <> '') AND r.settles = 0 \
+             AND r.code <> 'HUMAN_DISAGREES'"
+        }
+        // A word that the read contradicts settles nothing and is no action either.
+        Part::First => " AND r.settles = 0 AND r.code <> 'HUMAN_DISAGREES'",
         Part::Answered => " AND r.votes <> ''",
         Part::Settled => " AND r.settles = 1",
         Part::Overrode => " AND (r.settles = 1 OR r.votes LIKE '%\"yes\":false%')",
@@ -344,14 +352,18 @@ impl Columns {
 /// Whether a row is among those that are looked for: what the SQL says, in Rust.
 #[cfg(any(test, feature = "memory"))]
 pub(super) fn matches(search: &Search, row: &EntryRow, index: u64, digest: Digest<'_>) -> bool {
+    use countersign_shared::codes::Code;
     let e = &row.entry;
     let is = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|w| w == is);
     let marked = |(kind, text): &(Mark, String)| {
         mark(digest, *kind, text).is_some_and(|mark| row.marks.contains(&mark))
     };
     let amount = search.amount.is_none_or(|amount| e.money.is_some_and(|it| amount.hold(it)));
+    let first = !e.settles && e.code != Code::HumanDisagrees.name();
     let part = search.part.is_none_or(|part| match part {
-        Part::None => e.is_contained(),
+        Part::None => e.is_contained() && first,
+        Part::Needed => !e.is_contained() && first,
+        Part::First => first,
         Part::Answered => !e.votes.is_empty(),
         Part::Settled => e.settles,
         Part::Overrode => e.settles || e.votes.iter().any(|vote| !vote.yes),

@@ -33,12 +33,14 @@ const OUTCOMES: [Choice; 5] = [
     ("refused", "refused: before anything was sent"),
 ];
 /// The parts that people of the house can have.
-const PARTS: [Choice; 5] = [
+const PARTS: [Choice; 7] = [
     ("", "any"),
     ("nobody", "none: it ended without a person"),
+    ("somebody", "somebody answered, or had to look"),
     ("people", "somebody said yes or no"),
     ("hand", "somebody settled it by hand"),
     ("override", "somebody said no, or settled it by hand"),
+    ("first", "any, as it ended at first: without what settled it later"),
 ];
 
 #[derive(Template)]

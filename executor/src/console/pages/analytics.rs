@@ -17,6 +17,7 @@ use crate::console::requests::{notice, page};
 use crate::console::view::Headline;
 use crate::console::visitor::Visitor;
 use crate::register::begin_of;
+use crate::review::FIRST;
 
 /// Days that are shown where nobody says from when, and the most.
 const DAYS: i64 = 14;
@@ -188,7 +189,12 @@ fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
     let median = if all.waits.actions == 0 { "-".to_owned() } else { duration(all.waits.median) };
     vec![
         tile("Containment", share(total.containment()), contained, links.all(&[("by", "nobody")])),
-        tile("Success", share(total.success()), applied, links.all(&[("outcome", "applied")])),
+        tile(
+            "Success",
+            share(total.success()),
+            applied,
+            links.all(&[("outcome", "applied"), FIRST]),
+        ),
         tile("Time to a yes or no", median, nine, links.all(&[("by", "people")])),
         tile("Overrides", total.overrides().to_string(), said, links.all(&[("by", "override")])),
     ]
@@ -206,7 +212,8 @@ fn plot(links: &Links<'_>, all: &Analytics) -> Plot {
         let days = links.bucket(*begins);
         let parts =
             [sums.applied, sums.refused, sums.not_applied, sums.unknown].into_iter().zip(outcomes);
-        let each = parts.map(|(count, outcome)| (count, links.of(&days, &[("outcome", outcome)])));
+        let each =
+            parts.map(|(count, outcome)| (count, links.of(&days, &[("outcome", outcome), FIRST])));
         (day(*begins), each.collect())
     });
     Plot::stacked("Actions by outcome", &series, stacks.collect())
@@ -216,7 +223,7 @@ fn row(links: &Links<'_>, begins: i64, sums: &Sums) -> Row {
     let counts = [sums.applied, sums.not_applied, sums.unknown, sums.refused, sums.overrides()];
     let mut cells = vec![sums.actions.to_string(), share(sums.containment())];
     cells.extend(counts.map(|count| count.to_string()));
-    Row { name: day(begins), link: links.of(&links.bucket(begins), &[]), cells }
+    Row { name: day(begins), link: links.of(&links.bucket(begins), &[FIRST]), cells }
 }
 
 fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
@@ -225,7 +232,7 @@ fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
             (name.replace('_', " "), count.to_string(), links.all(&[(by, name.as_str())]))
         };
         let plain = |(name, count): &(String, i64)| {
-            let of = [("outcome", "refused"), (by, name.as_str())];
+            let of = [("outcome", "refused"), (by, name.as_str()), FIRST];
             (name.clone(), count.to_string(), links.all(&of))
         };
         if by == "code" {
@@ -239,7 +246,7 @@ fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
         let ends =
             [("not applied", "not_applied", e.not_applied), ("unknown", "unknown", e.unknown)];
         ends.into_iter().filter(|(.., count)| *count > 0).map(move |(name, outcome, count)| {
-            let link = links.all(&[("tool", tools.as_str()), ("outcome", outcome)]);
+            let link = links.all(&[("tool", tools.as_str()), ("outcome", outcome), FIRST]);
             (format!("{}, {name}", e.connector), count.to_string(), link)
         })
     });

@@ -15,7 +15,7 @@ use crate::console::frame::{Frame, Place};
 use crate::console::requests::{notice, page};
 use crate::console::view::{Headline, clock};
 use crate::console::visitor::Visitor;
-use crate::review::{self, Review, Week};
+use crate::review::{self, FIRST, Review, Week};
 
 #[derive(Template)]
 #[template(path = "review.html")]
@@ -141,7 +141,7 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Revi
         far: odd.deviations.map_or("all others are alike".to_owned(), |times| format!("{times} ×")),
     });
     let refusals = found.refusals.iter().map(|one| Refused {
-        link: link(&[("outcome", "refused"), ("code", &one.code)]),
+        link: link(&[("outcome", "refused"), ("code", &one.code), FIRST]),
         code: one.code.clone(),
         now: one.now,
         before: one.before,
@@ -172,10 +172,10 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Revi
         wrong: false,
         cut: found.cut,
         sums: vec![
-            sum("Actions", now.actions, before.actions, &[]),
-            sum("Applied", now.applied, before.applied, &[("outcome", "applied")]),
+            sum("Actions", now.actions, before.actions, &[FIRST]),
+            sum("Applied", now.applied, before.applied, &[("outcome", "applied"), FIRST]),
             sum("Without a person", now.contained, before.contained, &[("by", "nobody")]),
-            sum("Refused", now.refused, before.refused, &[("outcome", "refused")]),
+            sum("Refused", now.refused, before.refused, &[("outcome", "refused"), FIRST]),
             sum("Overrides", now.overrides(), before.overrides(), &[("by", "override")]),
         ],
         amounts: amounts.collect(),

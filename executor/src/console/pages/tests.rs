@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::policy::{Passkey, Policy};
 use countersign_core::seal::{self, Leaf};
-use countersign_shared::receipt::{Argument, Gate};
+use countersign_shared::receipt::{Argument, Gate, Grant};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePublicKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -101,6 +101,24 @@ fn leaf(n: u32, change: impl FnOnce(&mut Leaf)) -> Leaf {
     let mut leaf = seal::seal(&state, None, &id("rcp", n).parse().unwrap(), at).unwrap();
     change(&mut leaf);
     leaf
+}
+
+/// A person's word that an action was done.
+fn settled(leaf: &mut Leaf) {
+    let text = |text: &str| text.to_owned();
+    leaf.receipt.outcome = text("applied");
+    leaf.receipt.code.clear();
+    leaf.receipt.grants = vec![Grant {
+        kind: text("finish"),
+        by: text("fin"),
+        issuer: String::new(),
+        role: text("finance"),
+        reason: String::new(),
+        at: leaf.receipt.sealed_at,
+        card: String::new(),
+        text: text("done"),
+        signature: Value::Null,
+    }];
 }
 
 impl House {
@@ -204,6 +222,7 @@ async fn an_auditor_finds_an_action_and_reads_it_and_nobody_else_does() {
 async fn numbers_lead_to_their_actions() {
     let house = house();
     house.fill().await;
+    house.console.desk.pipeline.store.seal(leaf(4, settled), None).await.unwrap();
     let (status, page) = house.get("eve", "/analytics").await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("1 of 2 applied") && page.contains("50 %"), "{page}");
@@ -214,11 +233,18 @@ async fn numbers_lead_to_their_actions() {
     let link = bar.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
     let (_, found) = house.get("eve", &link).await;
     assert!(found.contains(&id("rcp", 1)) && !found.contains(&id("rcp", 2)), "{link}: {found}");
-    // No number stands alone: each tile is a link, and what nobody overrode leads to nothing.
+    // No number stands alone: each tile is a link.
     let tiles = page.split("<ul class=\"tiles\">").nth(1).unwrap();
     assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 4, "{tiles}");
+    // What was settled later is counted once, and listed once.
+    let success = tiles.split("Success").nth(1).unwrap().split("<a href=\"").nth(1).unwrap();
+    let link = success.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
+    let (_, applied) = house.get("eve", &link).await;
+    assert!(applied.contains(&id("rcp", 2)) && !applied.contains(&id("rcp", 4)), "{link}");
     let (_, overrode) = house.get("eve", "/actions?by=override").await;
-    assert!(overrode.contains("No action matches"), "{overrode}");
+    assert!(overrode.contains(&id("rcp", 4)) && !overrode.contains(&id("rcp", 2)), "{overrode}");
+    let (_, needed) = house.get("eve", "/actions?by=somebody").await;
+    assert!(needed.contains("No action matches"), "{needed}");
     let (_, alone) = house.get("eve", "/actions?by=nobody").await;
     assert!(alone.contains(&id("rcp", 1)) && alone.contains(&id("rcp", 2)), "{alone}");
     let week = crate::review::Week::of(Timestamp::now() - SignedDuration::from_hours(1)).name();

@@ -225,6 +225,11 @@ pub(crate) async fn each_thing_is_counted_once(bed: &impl Bed) {
         }),
         seal::counted("c", "t", many, &id("rcp", 2).parse().unwrap(), noon()),
         void,
+        at(4, |leaf| leaf.receipt.outcome = "not_applied".into()),
+        at(5, |leaf| {
+            leaf.receipt.code = Code::HumanDisagrees.name().into();
+            leaf.receipt.grants = vec![approval("cleo", "finish")];
+        }),
     ];
     for leaf in leaves {
         store.seal(leaf, None).await.unwrap();
@@ -233,7 +238,7 @@ pub(crate) async fn each_thing_is_counted_once(bed: &impl Bed) {
     let days = store.days(text("t"), day..day + 1).await.unwrap();
     let sum = |of: fn(&Day) -> i64| days.iter().map(of).sum::<i64>();
     let acted = days.iter().filter(|day| !day.settles).map(|day| day.actions).sum::<i64>();
-    assert_eq!(acted, 44, "{days:?}");
+    assert_eq!(acted, 45, "{days:?}");
     assert_eq!((sum(|d| d.approvals), sum(|d| d.rejections), sum(|d| d.tokens)), (1, 1, 7));
     let refused = |code: &str| {
         let of = days.iter().filter(|day| day.outcome == "refused" && day.code == code);
@@ -248,8 +253,12 @@ pub(crate) async fn each_thing_is_counted_once(bed: &impl Bed) {
     assert_eq!(found(store, of(Part::Answered)).await, [0]);
     assert_eq!(found(store, of(Part::Settled)).await, [1]);
     assert_eq!(found(store, of(Part::Overrode)).await, [1, 0]);
+    // An answer that did not count is no action; no column of its row tells it apart.
+    assert_eq!(found(store, of(Part::First)).await, [4, 3, 2, 0]);
+    assert_eq!(found(store, of(Part::None)).await, [4, 3, 2]);
+    assert_eq!(found(store, of(Part::Needed)).await, [0]);
     assert_eq!(found(store, marked(Mark::Approver, "anna")).await, [0]);
-    assert_eq!(found(store, marked(Mark::Approver, "cleo")).await, [1]);
+    assert_eq!(found(store, marked(Mark::Approver, "cleo")).await, [5, 1]);
 }
 
 pub(crate) async fn whoever_is_erased_is_not_found_and_still_counted(bed: &impl Bed) {
