@@ -20,12 +20,15 @@ Examples:
   countersign actions --state ./demo-state --value \"#1001\"
   countersign actions --state ./demo-state --outcome refused --since 7d --csv > refused.csv
   countersign actions --state ./demo-state --currency USD --least 500 --json
+  countersign actions --state ./demo-state --by override --since 7d
   countersign actions --state ./demo-state --show rcp_…
   countersign actions --outcome waiting --executor executor.example:7443 --tls ./auditor \\
       --executor-id spiffe://shop.example/executor";
 
 /// What an action can have come to, and what has come to nothing yet.
 const OUTCOMES: [&str; 5] = ["applied", "not_applied", "unknown", "refused", "waiting"];
+/// What people of the house can have done.
+const PARTS: [&str; 6] = ["nobody", "somebody", "people", "hand", "override", "first"];
 /// Most actions that are asked for at once.
 const PAGE: u32 = 500;
 /// Width of a line of a timeline, in characters.
@@ -86,6 +89,11 @@ struct Filter {
     /// Only those that a person had to look at for this reason, such as `in_doubt`.
     #[arg(long)]
     reason: Option<String>,
+    /// Only those in which people of the house had this part: `nobody`, `somebody` (answered, or
+    /// had to look), `people` (answered), `hand` (settled it), `override` (said no, or settled
+    /// it), `first` (all but what settled an earlier one: what numbers count).
+    #[arg(long, value_parser = PARTS)]
+    by: Option<String>,
     /// Only in this currency.
     #[arg(long)]
     currency: Option<String>,
@@ -125,6 +133,7 @@ impl Filter {
             to: seconds(self.until),
             page_size: 0,
             page_token: String::new(),
+            by: text(self.by),
         }
     }
 }
@@ -196,4 +205,15 @@ async fn show(
     writeln!(out, "\nThe proof that it is in the log:")?;
     writeln!(out, "  countersign receipts show {id} --proof {flags}")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_did_is_asked_for() {
+        let filter = Filter { by: Some("override".into()), ..Filter::default() };
+        assert_eq!(filter.request().by, "override");
+    }
 }

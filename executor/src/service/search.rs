@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::audit::failed;
 use crate::desk::Desk;
-use crate::register::{Amounts, Found, Mark, Place, Search, waits};
+use crate::register::{Amounts, Found, Mark, Part, Place, Search, waits};
 
 /// Actions of a page where the caller names no size, and the most of them.
 pub(super) const PAGE: u32 = 50;
@@ -93,9 +93,17 @@ pub(super) fn read(asked: v1::SearchActionsRequest) -> Result<Search, Status> {
         outcome: given(asked.outcome),
         code: given(asked.code),
         reason: given(asked.reason),
+        part: part(&asked.by)?,
         after,
-        ..Search::default()
     })
+}
+
+fn part(by: &str) -> Result<Option<Part>, Status> {
+    let say = "by is one of nobody, somebody, people, hand, override, first";
+    match by.trim() {
+        "" => Ok(None),
+        by => Part::named(by).map(Some).ok_or_else(|| wrong(say)),
+    }
 }
 
 /// A range of amounts as it is written.
@@ -156,5 +164,23 @@ fn shown(found: Found) -> v1::ActionEntry {
         waited_ms: e.waited.unwrap_or(0),
         tokens: e.tokens,
         proposal_id: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn what_people_did_is_asked_for_by_name() {
+        let asked = |by: &str| {
+            read(v1::SearchActionsRequest { by: by.into(), ..v1::SearchActionsRequest::default() })
+        };
+        assert_eq!(asked("").unwrap().part, None);
+        assert_eq!(asked("override").unwrap().part, Some(Part::Overrode));
+        assert_eq!(asked("first").unwrap().part, Some(Part::First));
+        assert!(asked("me").unwrap_err().message().contains("nobody"));
     }
 }
