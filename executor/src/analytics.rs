@@ -27,7 +27,7 @@ pub struct Analytics {
     /// The whole time.
     pub total: Sums,
     /// Buckets in their order, empty ones too; each with the day that it begins with.
-    pub buckets: Vec<(i64, Sums)>,
+    pub buckets: Vec<(i64, Bucket)>,
     /// Why people had to look, most frequent first.
     pub reasons: Vec<(String, i64)>,
     /// Codes of refusals, most frequent first.
@@ -38,6 +38,19 @@ pub struct Analytics {
     pub moved: Vec<Moved>,
     /// From the proposal to the last answer of people of the house.
     pub waits: Waits,
+}
+
+/// The numbers of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bucket {
+    /// How many, and how they ended.
+    pub sums: Sums,
+    /// Why people had to look.
+    pub reasons: BTreeMap<String, i64>,
+    /// Codes of refusals.
+    pub refusals: BTreeMap<String, i64>,
+    /// Money that was moved, in minor units of each currency.
+    pub moved: BTreeMap<String, i64>,
 }
 
 /// How many actions, and how they ended. Receipts that settle an earlier one are no
@@ -130,21 +143,17 @@ pub fn days(from: Timestamp, to: Timestamp) -> Range<i64> {
 /// Puts days together.
 #[must_use]
 pub fn of(days: &[Day], waits: Vec<i64>, range: &Range<i64>, width: Width) -> Analytics {
-    let mut buckets: BTreeMap<i64, Sums> = BTreeMap::new();
+    let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
     for day in range.clone() {
         buckets.entry(width.begin(day)).or_default();
     }
     let mut all = Analytics { waits: Waits::of(waits), ..Analytics::default() };
-    let (mut reasons, mut refusals) = (BTreeMap::new(), BTreeMap::new());
+    let mut whole = Bucket::default();
     let mut errors: BTreeMap<String, Errors> = BTreeMap::new();
     let mut moved: BTreeMap<(String, String), (i64, i64)> = BTreeMap::new();
     for day in days {
-        all.total.add(day);
+        whole.add(day);
         buckets.entry(width.begin(day.day)).or_default().add(day);
-        count(&mut reasons, &day.reason, day.actions);
-        if day.outcome == "refused" && !day.settles {
-            count(&mut refusals, &day.code, day.actions);
-        }
         fail(&mut errors, day);
         if day.outcome == "applied" && !day.currency.is_empty() {
             let (sum, actions) = moved.entry((day.tool.clone(), day.currency.clone())).or_default();
@@ -153,8 +162,9 @@ pub fn of(days: &[Day], waits: Vec<i64>, range: &Range<i64>, width: Width) -> An
         }
     }
     all.buckets = buckets.into_iter().collect();
-    all.reasons = ranked(reasons);
-    all.refusals = ranked(refusals);
+    all.total = whole.sums;
+    all.reasons = ranked(whole.reasons);
+    all.refusals = ranked(whole.refusals);
     all.errors = errors.into_values().collect();
     all.errors.sort_by_key(|e| std::cmp::Reverse(e.unknown.saturating_add(e.not_applied)));
     all.moved = moved.into_iter().filter_map(money).collect();
@@ -211,6 +221,19 @@ impl Width {
     }
 }
 
+impl Bucket {
+    fn add(&mut self, day: &Day) {
+        self.sums.add(day);
+        count(&mut self.reasons, &day.reason, day.actions);
+        if day.outcome == "refused" && !day.settles {
+            count(&mut self.refusals, &day.code, day.actions);
+        }
+        if day.outcome == "applied" {
+            count(&mut self.moved, &day.currency, day.minor);
+        }
+    }
+}
+
 impl Sums {
     fn add(&mut self, day: &Day) {
         let add = |sum: &mut i64, more: i64| *sum = sum.saturating_add(more);
@@ -235,6 +258,12 @@ impl Sums {
     #[must_use]
     pub fn containment(&self) -> Option<i64> {
         percent(self.contained, self.actions)
+    }
+
+    /// How many a person of the house answered, or had to look at.
+    #[must_use]
+    pub fn needed(&self) -> i64 {
+        self.actions.saturating_sub(self.contained)
     }
 
     /// The share that was applied, in percent; `None` of nothing.

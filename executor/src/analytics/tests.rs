@@ -48,8 +48,12 @@ fn a_world_counted_by_hand() {
     assert_eq!(all.total, sums);
     assert_eq!((all.total.containment(), all.total.success()), (Some(73), Some(53)));
     assert_eq!(all.total.overrides(), 2);
-    let weeks: Vec<_> = all.buckets.iter().map(|(day, sums)| (*day, sums.actions)).collect();
+    let weeks: Vec<_> = all.buckets.iter().map(|(day, of)| (*day, of.sums.actions)).collect();
     assert_eq!(weeks, [(MONDAY, 13), (MONDAY + 7, 2)]);
+    let (first, second) = (&all.buckets[0].1, &all.buckets[1].1);
+    assert_eq!((first.moved["USD"], second.moved["USD"]), (150_000, 500));
+    assert_eq!((first.reasons["in_doubt"], first.refusals["ORDER_NOT_PAID"]), (1, 3));
+    assert!(second.reasons.is_empty() && second.refusals.is_empty());
     assert_eq!(all.reasons, [("in_doubt".to_owned(), 1)]);
     assert_eq!(all.refusals, [("ORDER_NOT_PAID".to_owned(), 3), ("REJECTED".to_owned(), 1)]);
     assert_eq!(all.errors[0], Errors { connector: "stripe".into(), unknown: 0, not_applied: 2 });

@@ -85,7 +85,7 @@ fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
     };
     v1::AnalyticsResponse {
         total: Some(sums(begins, &all.total)),
-        buckets: all.buckets.iter().map(|(day, bucket)| sums(*day, bucket)).collect(),
+        buckets: all.buckets.iter().map(|(day, bucket)| sums(*day, &bucket.sums)).collect(),
         reasons: all.reasons.iter().map(count).collect(),
         refusals: all.refusals.iter().map(count).collect(),
         errors: all.errors.iter().map(error).collect(),

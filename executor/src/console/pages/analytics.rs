@@ -1,16 +1,19 @@
 //! Is it worth it? Numbers of a time, each of which leads to its actions.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
+use countersign_shared::money::Money;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::actions::{date, tenants, to_actions};
 use super::plot::{Plot, Series};
-use crate::analytics::{self, Analytics, Sums, Width, duration};
+use crate::analytics::{self, Analytics, Bucket, Sums, Width, duration};
 use crate::console::Console;
 use crate::console::frame::{Frame, Place};
 use crate::console::requests::{notice, page};
@@ -22,6 +25,8 @@ use crate::review::FIRST;
 /// Days that are shown where nobody says from when, and the most.
 const DAYS: i64 = 14;
 const MOST: i64 = 2 * 366;
+/// Of the parts of a plot, in their order, as the stylesheet names them; no plot has more.
+const TONES: [&str; 4] = ["good", "bad", "waits", "doubt"];
 
 #[derive(Template)]
 #[template(path = "analytics.html")]
@@ -32,7 +37,7 @@ struct Numbers {
     to: String,
     weekly: bool,
     tiles: Vec<Tile>,
-    plot: Plot,
+    plots: Vec<Plot>,
     rows: Vec<Row>,
     tables: Vec<Table>,
     /// Whether the end that was asked for lies before the beginning.
@@ -168,8 +173,8 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, links: &Links<'_>, all: &Ana
         to: day(days.end.saturating_sub(1)),
         weekly: links.wanted.width == Width::Week,
         tiles: tiles(links, all),
-        plot: plot(links, all),
-        rows: all.buckets.iter().map(|(begins, sums)| row(links, *begins, sums)).collect(),
+        plots: plots(links, all),
+        rows: all.buckets.iter().map(|(begins, of)| row(links, *begins, &of.sums)).collect(),
         tables: tables(links, all),
         turned: false,
     }
@@ -200,23 +205,109 @@ fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
     ]
 }
 
-fn plot(links: &Links<'_>, all: &Analytics) -> Plot {
-    let series = [
-        Series::new("applied", "good"),
-        Series::new("refused", "bad"),
-        Series::new("not applied", "waits"),
-        Series::new("unknown", "doubt"),
+/// One part of each stack of a plot.
+struct Part<'a> {
+    name: String,
+    /// Its number of a bucket.
+    of: Box<dyn Fn(&Bucket) -> i64 + 'a>,
+    /// By what its actions are found.
+    condition: Vec<(&'a str, &'a str)>,
+}
+
+fn part<'a>(name: &str, of: fn(&Sums) -> i64, condition: &[(&'a str, &'a str)]) -> Part<'a> {
+    let of = Box::new(move |bucket: &Bucket| of(&bucket.sums));
+    Part { name: name.to_owned(), of, condition: condition.to_vec() }
+}
+
+/// The course over time of all that is counted, as far as there is any.
+fn plots(links: &Links<'_>, all: &Analytics) -> Vec<Plot> {
+    let count = |count: i64| count.to_string();
+    let outcomes = [
+        part("applied", |sums| sums.applied, &[("outcome", "applied"), FIRST]),
+        part("refused", |sums| sums.refused, &[("outcome", "refused"), FIRST]),
+        part("not applied", |sums| sums.not_applied, &[("outcome", "not_applied"), FIRST]),
+        part("unknown", |sums| sums.unknown, &[("outcome", "unknown"), FIRST]),
     ];
-    let outcomes = ["applied", "refused", "not_applied", "unknown"];
-    let stacks = all.buckets.iter().map(|(begins, sums)| {
+    let contained = [
+        part("without a person", |sums| sums.contained, &[("by", "nobody")]),
+        part("with a person", |sums| sums.needed(), &[("by", "somebody")]),
+    ];
+    let failed = [
+        part(
+            "not applied",
+            |sums| permille(sums.not_applied, sums.actions),
+            &[("outcome", "not_applied"), FIRST],
+        ),
+        part(
+            "unknown",
+            |sums| permille(sums.unknown, sums.actions),
+            &[("outcome", "unknown"), FIRST],
+        ),
+    ];
+    let reasons = all.reasons.iter().take(TONES.len()).map(|(name, _)| Part {
+        name: name.replace('_', " "),
+        of: Box::new(move |bucket| bucket.reasons.get(name).copied().unwrap_or(0)),
+        condition: vec![("reason", name)],
+    });
+    let refusals = all.refusals.iter().take(TONES.len()).map(|(name, _)| Part {
+        name: name.clone(),
+        of: Box::new(move |bucket| bucket.refusals.get(name).copied().unwrap_or(0)),
+        condition: vec![("outcome", "refused"), ("code", name), FIRST],
+    });
+    let mut plots = vec![
+        plot(links, all, "Actions by outcome", &count, &outcomes),
+        plot(links, all, "Containment", &count, &contained),
+        plot(links, all, "Share that failed", &tenths, &failed),
+        plot(links, all, "The most frequent refusals", &count, &refusals.collect::<Vec<_>>()),
+        plot(
+            links,
+            all,
+            "The most frequent reasons for a person",
+            &count,
+            &reasons.collect::<Vec<_>>(),
+        ),
+    ];
+    let currencies: BTreeSet<_> = all.moved.iter().map(|m| m.sum.currency().code()).collect();
+    plots.extend(currencies.into_iter().map(|code| {
+        let show = |minor: i64| match code.parse() {
+            Ok(currency) => Money::from_minor(minor, currency).to_string(),
+            Err(_) => minor.to_string(),
+        };
+        let moved = Part {
+            name: "moved".to_owned(),
+            of: Box::new(move |bucket| bucket.moved.get(code).copied().unwrap_or(0)),
+            condition: vec![("outcome", "applied"), ("currency", code)],
+        };
+        plot(links, all, &format!("Money moved, {code}"), &show, &[moved])
+    }));
+    plots.retain(|plot| !plot.bars.is_empty());
+    plots
+}
+
+fn plot(
+    links: &Links<'_>,
+    all: &Analytics,
+    title: &str,
+    show: &dyn Fn(i64) -> String,
+    parts: &[Part<'_>],
+) -> Plot {
+    let stacks = all.buckets.iter().map(|(begins, bucket)| {
         let days = links.bucket(*begins);
-        let parts =
-            [sums.applied, sums.refused, sums.not_applied, sums.unknown].into_iter().zip(outcomes);
-        let each =
-            parts.map(|(count, outcome)| (count, links.of(&days, &[("outcome", outcome), FIRST])));
+        let each = parts.iter().map(|one| ((one.of)(bucket), links.of(&days, &one.condition)));
         (day(*begins), each.collect())
     });
-    Plot::stacked("Actions by outcome", &series, stacks.collect())
+    let stacks = stacks.collect();
+    let legend = parts.iter().zip(TONES).map(|(one, tone)| Series::new(&one.name, tone));
+    Plot::stacked(title.to_owned(), legend.collect(), show, stacks)
+}
+
+/// A share in tenths of a percent; 0 of nothing.
+fn permille(part: i64, of: i64) -> i64 {
+    part.saturating_mul(1000).saturating_add(of / 2).checked_div(of).unwrap_or(0)
+}
+
+fn tenths(permille: i64) -> String {
+    format!("{}.{} %", permille / 10, permille % 10)
 }
 
 fn row(links: &Links<'_>, begins: i64, sums: &Sums) -> Row {

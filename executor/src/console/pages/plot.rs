@@ -9,21 +9,21 @@ const BELOW: i64 = 24;
 
 /// One kind of bar.
 pub(super) struct Series {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) tone: &'static str,
 }
 
 /// Bars, put together.
 pub(super) struct Plot {
-    pub(super) title: &'static str,
+    pub(super) title: String,
     pub(super) legend: Vec<Series>,
     pub(super) bars: Vec<Bar>,
     pub(super) dates: Vec<Label>,
     pub(super) width: i64,
     pub(super) height: i64,
     pub(super) ground: i64,
-    /// What the highest stack counts.
-    pub(super) most: i64,
+    /// What the highest stack counts, as it is written.
+    pub(super) most: String,
 }
 
 /// One bar.
@@ -44,16 +44,18 @@ pub(super) struct Label {
 }
 
 impl Series {
-    pub(super) fn new(name: &'static str, tone: &'static str) -> Self {
-        Self { name, tone }
+    pub(super) fn new(name: &str, tone: &'static str) -> Self {
+        Self { name: name.to_owned(), tone }
     }
 }
 
 impl Plot {
-    /// Stacks in their order: a name, and count and link of each series.
-    pub(super) fn stacked<const N: usize>(
-        title: &'static str,
-        series: &[Series; N],
+    /// Stacks in their order: a name, and count and link of each series. Counts are shown as
+    /// `show` writes them.
+    pub(super) fn stacked(
+        title: String,
+        legend: Vec<Series>,
+        show: &dyn Fn(i64) -> String,
         stacks: Vec<(String, Vec<(i64, String)>)>,
     ) -> Self {
         let sum = |parts: &[(i64, String)]| parts.iter().map(|(count, _)| *count).sum::<i64>();
@@ -68,15 +70,14 @@ impl Plot {
                 dates.push(Label { x, text: name.clone() });
             }
             let mut y = HEIGHT;
-            for (series, (count, link)) in series.iter().zip(parts).filter(|(_, part)| part.0 > 0) {
+            for (series, (count, link)) in legend.iter().zip(parts).filter(|(_, part)| part.0 > 0) {
                 let height = (count.saturating_mul(HEIGHT) / most).max(2);
                 y = y.saturating_sub(height).max(0);
-                let label = format!("{name}: {count} {}", series.name);
+                let label = format!("{name}: {} {}", show(count), series.name);
                 let width = step.saturating_sub(step / 5).max(1);
                 bars.push(Bar { x, y, width, height, tone: series.tone, label, link });
             }
         }
-        let legend = series.iter().map(|one| Series::new(one.name, one.tone)).collect();
         Self {
             title,
             legend,
@@ -85,7 +86,7 @@ impl Plot {
             width: step.saturating_mul(count).max(WIDTH),
             height: HEIGHT + BELOW,
             ground: HEIGHT,
-            most,
+            most: show(most),
         }
     }
 }
@@ -98,29 +99,30 @@ mod tests {
 
     #[test]
     fn the_highest_stack_fills_the_plot_and_nothing_leaves_it() {
-        let series = [Series::new("a", "good"), Series::new("b", "bad")];
+        let series = vec![Series::new("a", "good"), Series::new("b", "bad")];
         let stack =
             |name: &str, a, b| (name.to_owned(), vec![(a, "/a".to_owned()), (b, "/b".to_owned())]);
         let plot = Plot::stacked(
-            "t",
-            &series,
+            "t".to_owned(),
+            series,
+            &|count| format!("{count} x"),
             vec![stack("1", 30, 10), stack("2", 0, 1), stack("3", 0, 0)],
         );
-        assert_eq!((plot.most, plot.bars.len(), plot.dates.len()), (40, 3, 3));
+        assert_eq!((plot.most.as_str(), plot.bars.len(), plot.dates.len()), ("40 x", 3, 3));
         let (first, second) = (&plot.bars[0], &plot.bars[1]);
         assert_eq!((first.height, first.y), (135, 45));
         assert_eq!((second.height, second.y), (45, 0));
         assert!(
             plot.bars.iter().all(|bar| bar.y >= 0 && bar.x + bar.width <= WIDTH && bar.height >= 2)
         );
-        assert_eq!(first.label, "1: 30 a");
+        assert_eq!(first.label, "1: 30 x a");
     }
 
     #[test]
     fn many_days_make_it_wider() {
-        let series = [Series::new("a", "good")];
+        let series = vec![Series::new("a", "good")];
         let stacks = (0..732).map(|n| (n.to_string(), vec![(1, "/a".to_owned())]));
-        let plot = Plot::stacked("t", &series, stacks.collect());
+        let plot = Plot::stacked("t".to_owned(), series, &|n| n.to_string(), stacks.collect());
         assert!(plot.bars.iter().all(|bar| bar.x + bar.width <= plot.width));
     }
 }

@@ -233,6 +233,16 @@ async fn numbers_lead_to_their_actions() {
     let link = bar.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
     let (_, found) = house.get("eve", &link).await;
     assert!(found.contains(&id("rcp", 1)) && !found.contains(&id("rcp", 2)), "{link}: {found}");
+    // Everything that is counted has its course, and each bar of it leads to its actions.
+    for label in [": 1 RULE_ERROR", ": USD 123.50 moved", ": 2 without a person"] {
+        let bar = page.split("<a href=\"").find(|part| part.contains(label)).unwrap();
+        let link = bar.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
+        let (_, found) = house.get("eve", &link).await;
+        assert_eq!(found.contains(&id("rcp", 1)), !label.contains("moved"), "{link}: {found}");
+        assert_eq!(found.contains(&id("rcp", 2)), !label.contains("RULE"), "{link}: {found}");
+        assert!(!found.contains(&id("rcp", 4)), "{link}: {found}");
+    }
+    assert_eq!(page.matches("<svg class=\"plot\"").count(), 4, "nothing failed: {page}");
     // No number stands alone: each tile is a link.
     let tiles = page.split("<ul class=\"tiles\">").nth(1).unwrap();
     assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 4, "{tiles}");
