@@ -153,7 +153,9 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Revi
         } else {
             format!("{} said no", one.by)
         };
-        (one.receipt.clone(), format!("{}, {}: {who}", clock(one.at), one.tool))
+        // A receipt that settles an earlier one may name no tool.
+        let tool = if one.tool.is_empty() { String::new() } else { format!(", {}", one.tool) };
+        (one.receipt.clone(), format!("{}{tool}: {who}", clock(one.at)))
     });
     let people = found.habits.iter().map(|habits| Person {
         link: link(&[("approver", &habits.by)]),

@@ -108,6 +108,7 @@ fn settled(leaf: &mut Leaf) {
     let text = |text: &str| text.to_owned();
     leaf.receipt.outcome = text("applied");
     leaf.receipt.code.clear();
+    leaf.receipt.contract.clear();
     leaf.receipt.grants = vec![Grant {
         kind: text("finish"),
         by: text("fin"),
@@ -263,6 +264,7 @@ async fn numbers_lead_to_their_actions() {
     assert!(page.contains("RULE_ERROR") && page.contains(&week), "{page}");
     let sums = page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
     assert_eq!(sums.matches("<a href=").count(), 5, "{sums}");
+    assert!(page.contains(" UTC: settled by a person"), "{page}");
     let (_, file) = house.get("eve", &format!("/review.md?week={week}")).await;
     assert!(file.starts_with(&format!("file: # Review of {week}")), "{file}");
 }
