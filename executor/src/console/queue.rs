@@ -15,6 +15,9 @@ use super::view::{Headline, left};
 use super::visitor::{Duty, Visitor};
 use crate::pipeline::Life;
 
+/// Most requests on the page.
+const MOST: usize = 100;
+
 /// What somebody wants to see, as the form asks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -34,6 +37,8 @@ pub(super) struct Filter {
 struct List {
     frame: Frame,
     items: Vec<Item>,
+    /// How many are shown, where there are more.
+    cut: Option<usize>,
     filter: Filter,
     tools: Vec<String>,
     /// Whether something is asked that leaves others out.
@@ -102,9 +107,17 @@ pub(super) async fn list(
     tools.sort();
     tools.dedup();
     let shown = seen.into_iter().filter(|(parked, _)| filter.lets(parked, now));
-    let items: Vec<_> = shown.map(|(parked, own)| item(parked, own, now)).collect();
+    let (shown, cut) = bounded(shown.collect());
+    let items: Vec<_> = shown.into_iter().map(|(parked, own)| item(parked, own, now)).collect();
     let (narrowed, answers) = (filter.narrows(), items.iter().any(|item| item.own));
-    page(&List { frame, items, filter, tools, narrowed, answers })
+    page(&List { frame, items, cut, filter, tools, narrowed, answers })
+}
+
+/// The first of them, and how many these are where there are more.
+fn bounded<T>(mut all: Vec<T>) -> (Vec<T>, Option<usize>) {
+    let cut = (all.len() > MOST).then_some(MOST);
+    all.truncate(MOST);
+    (all, cut)
 }
 
 /// Whether somebody may see a request that is not theirs to answer now: they have
@@ -139,6 +152,15 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn a_page_is_bounded_and_says_so() {
+        let of = |count: usize| {
+            let (shown, cut) = bounded(vec![0; count]);
+            (shown.len(), cut)
+        };
+        assert_eq!((of(100), of(101)), ((100, None), (100, Some(100))));
+    }
 
     #[test]
     fn an_amount_is_of_the_money_s_own_currency() {
