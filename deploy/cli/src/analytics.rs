@@ -25,7 +25,9 @@ Examples:
   countersign analytics --since 90d --weekly --json --executor executor.example:7443 \\
       --tls ./auditor --executor-id spiffe://shop.example/executor
 
-Days are whole, in UTC. Nothing is estimated; satisfaction is not here, because nothing sends it.";
+Days are whole, in UTC. Nothing is estimated. Satisfaction is not here: there is no way to send it
+yet. Nor is cost: the planner counts it in countersign_model_cost_micros, and countersign replay
+shows it for one conversation.";
 
 const REVIEW_EXAMPLES: &str = "\
 Examples:
