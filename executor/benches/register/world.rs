@@ -114,7 +114,8 @@ fn leaf(n: u32, count: u32) -> Leaf {
     receipt.arguments = vec![argument(&format!("gid://shopify/Order/{n}"))];
     receipt.before = json!({ "order": { "name": format!("#{n}"), "email": email(customer) } });
     if roll(10) == 0 {
-        receipt.grants = vec![approval(at - SignedDuration::from_secs(5))];
+        let kind = if roll(50) == 0 { "rejection" } else { "approval" };
+        receipt.grants = vec![answer(kind, at - SignedDuration::from_secs(5))];
         receipt.proposal_id = id.as_str().replacen("rcp_", "prp_", 1);
     }
     leaf
@@ -129,9 +130,9 @@ fn argument(value: &str) -> Argument {
     }
 }
 
-fn approval(at: Timestamp) -> Grant {
+fn answer(kind: &str, at: Timestamp) -> Grant {
     Grant {
-        kind: "approval".to_owned(),
+        kind: kind.to_owned(),
         by: "anna".to_owned(),
         issuer: String::new(),
         role: "lead".to_owned(),

@@ -284,7 +284,8 @@ impl Statement {
     }
 }
 
-/// The condition for a part of people. Votes are JSON as it is written here.
+/// The condition for a part of people. Votes are JSON as it is written here; an index has the
+/// last condition for its own.
 const fn part(part: Part) -> &'static str {
     match part {
         Part::None => {

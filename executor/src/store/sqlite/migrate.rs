@@ -7,7 +7,7 @@ use crate::ports::StoreError;
 use crate::store::migration::{Migration, pending};
 
 /// Five layouts came before the first file.
-const KNOWN: [Migration; 9] = [
+const KNOWN: [Migration; 10] = [
     Migration { number: 5, name: "schema", sql: include_str!("migrations/0005_schema.sql") },
     Migration { number: 6, name: "standing", sql: include_str!("migrations/0006_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -21,6 +21,7 @@ const KNOWN: [Migration; 9] = [
         sql: include_str!("migrations/0016_register_again.sql"),
     },
     Migration { number: 17, name: "waits", sql: include_str!("migrations/0017_waits.sql") },
+    Migration { number: 18, name: "overrides", sql: include_str!("migrations/0018_overrides.sql") },
 ];
 
 const TABLE: &str = "
