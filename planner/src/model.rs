@@ -158,6 +158,6 @@ pub struct Unusable {
     pub usage: Box<v1::ModelUse>,
     /// What was asked of models, in order.
     pub calls: Vec<ModelCall>,
-    /// The server took the request for a wrong one: the model is not at fault.
-    pub request_at_fault: bool,
+    /// The last request cost nothing: a status refused it, or it never got there.
+    pub unbilled: bool,
 }

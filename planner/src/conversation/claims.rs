@@ -71,7 +71,7 @@ impl Model for Liar {
                 let usage = Box::new(ModelUse::default());
                 return Err(Unusable {
                     reason: self.lie.clone(),
-                    request_at_fault: false,
+                    unbilled: false,
                     usage,
                     calls: Vec::new(),
                 });

@@ -242,7 +242,7 @@ fn spent_on(reason: &str) -> Unusable {
         reason: reason.to_owned(),
         usage: Box::default(),
         calls: Vec::new(),
-        request_at_fault: false,
+        unbilled: false,
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) fn objected(objections: &[Objection], usage: ModelUse) -> Ending {
         .join("; ");
     tracing::warn!(%reason, "the plan does not hold");
     let unusable_plan =
-        Unusable { reason, usage: Box::default(), calls: Vec::new(), request_at_fault: false };
+        Unusable { reason, usage: Box::default(), calls: Vec::new(), unbilled: false };
     unusable(&unusable_plan, usage)
 }
 

@@ -42,7 +42,7 @@ pub struct Openai {
 /// No answer of the server.
 struct NoAnswer {
     reason: String,
-    request_at_fault: bool,
+    unbilled: bool,
 }
 
 impl Openai {
@@ -81,7 +81,7 @@ impl Openai {
             stream: false,
             logprobs: self.logprobs.then_some(true),
         };
-        let none = |reason: String| NoAnswer { reason, request_at_fault: false };
+        let none = |reason: String| NoAnswer { reason, unbilled: false };
         let asked = Instant::now();
         let chat = self.client.chat();
         let answered =
@@ -93,7 +93,7 @@ impl Openai {
             Ok(Err(error)) => {
                 return Err(NoAnswer {
                     reason: endpoint::in_short(&error),
-                    request_at_fault: endpoint::is_request_at_fault(&error),
+                    unbilled: endpoint::is_unbilled(&error),
                 });
             }
             Err(_elapsed) => return Err(none(format!("no answer within {:?}", self.timeout))),
@@ -112,7 +112,7 @@ impl Openai {
         usage: &mut ModelUse,
         bodies: &mut Vec<Exchange>,
     ) -> Result<Decision, NoAnswer> {
-        let none = |reason: String| NoAnswer { reason, request_at_fault: false };
+        let none = |reason: String| NoAnswer { reason, unbilled: false };
         let answer = view.toolbox.answer().map_err(|reason| none(reason.to_owned()))?;
         let mut messages = vec![
             Asked { role: "system", content: Cow::from(&answer.system) },
@@ -181,8 +181,8 @@ impl Model for Openai {
         let calls = vec![call];
         match answered {
             Ok(decision) => Ok(Decided { decision, usage, calls }),
-            Err(NoAnswer { reason, request_at_fault }) => {
-                Err(Unusable { reason, usage: Box::new(usage), calls, request_at_fault })
+            Err(NoAnswer { reason, unbilled }) => {
+                Err(Unusable { reason, usage: Box::new(usage), calls, unbilled })
             }
         }
     }

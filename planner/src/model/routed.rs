@@ -145,7 +145,7 @@ impl Routed {
             let usage = ModelUse { model: model.clone(), ..ModelUse::default() };
             let decided = format!("not asked: {reason}");
             let call = ModelCall { model, decided, ..ModelCall::default() };
-            Unusable { reason, usage: Box::new(usage), calls: vec![call], request_at_fault: false }
+            Unusable { reason, usage: Box::new(usage), calls: vec![call], unbilled: false }
         };
         if !breaker.lets_through() {
             return Err(unasked(format!("{} failed and is left alone", tier.model.name())));
@@ -165,10 +165,19 @@ impl Routed {
                     reserved.settle(tier.cost(&decided.usage)).await;
                 }
             }
-            Err(unusable) if unusable.request_at_fault => {}
-            // A call of it may have failed, and cost what nobody was told.
-            Err(unusable) if unusable.usage.output_tokens == 0 => breaker.failed(),
-            Err(_unusable) => breaker.worked(),
+            Err(unusable) => {
+                let used = &unusable.usage;
+                if used.output_tokens == 0 {
+                    breaker.failed();
+                } else {
+                    breaker.worked();
+                }
+                // An answer before it may have cost what nobody was told: then, and where it is
+                // unknown what became of the request, all of it stays spent.
+                if unusable.unbilled && (used.repairs == 0 || used.output_tokens > 0) {
+                    reserved.settle(tier.cost(used)).await;
+                }
+            }
         }
         self.metrics.left_alone(name, model, breaker.is_open());
         answered

@@ -154,19 +154,20 @@ impl tower::Service<HttpRequestFactory> for OneCall {
     }
 }
 
-/// Whether the server took the request for a wrong one; 408 and 429 are about time.
-pub(super) fn is_request_at_fault(error: &OpenAIError) -> bool {
+/// Whether nothing was spent: a status refused it, or it never got there. A gateway that
+/// gave up waiting says nothing about the server behind it.
+pub(super) fn is_unbilled(error: &OpenAIError) -> bool {
     let status = match error {
         OpenAIError::Boxed(error) => error.downcast_ref::<Failed>().map(|failed| failed.status),
         OpenAIError::ApiError(error) => Some(error.status_code.as_u16()),
-        OpenAIError::Reqwest(_)
-        | OpenAIError::JSONDeserialize(_, _)
+        OpenAIError::Reqwest(error) => return error.is_connect(),
+        OpenAIError::JSONDeserialize(_, _)
         | OpenAIError::FileSaveError(_)
         | OpenAIError::FileReadError(_)
         | OpenAIError::StreamError(_)
         | OpenAIError::InvalidArgument(_) => None,
     };
-    status.is_some_and(|status| [400, 413, 422].contains(&status))
+    status.is_some_and(|status| ![408, 502, 504].contains(&status))
 }
 
 /// An error without customers' words or keys in it.

@@ -1,5 +1,5 @@
 //! Which model is asked, and what happens where none answers.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::collections::VecDeque;
 
@@ -40,7 +40,7 @@ impl Model for Scripted {
                 reason: "503".to_owned(),
                 usage: Box::default(),
                 calls: Vec::new(),
-                request_at_fault: false,
+                unbilled: false,
             }),
         }
     }
@@ -161,27 +161,53 @@ fn prices_are_by_the_million_tokens_and_rounded_up() {
     assert_eq!(cheap.price(10_000, 1_000), 2_100);
 }
 
-/// Takes every request for a wrong one.
-struct Picky;
+/// Gives no answer, and says whether that cost nothing.
+struct Refusing {
+    unbilled: bool,
+}
 
 #[async_trait]
-impl Model for Picky {
+impl Model for Refusing {
     async fn decide(&self, _view: &View<'_>) -> Result<Decided, Unusable> {
-        let reason = "the model server answered 400".to_owned();
-        Err(Unusable { reason, usage: Box::default(), calls: Vec::new(), request_at_fault: true })
+        let (reason, unbilled) = ("no answer".to_owned(), self.unbilled);
+        Err(Unusable { reason, usage: Box::default(), calls: Vec::new(), unbilled })
     }
 
     fn name(&self) -> &str {
-        "picky"
+        "refusing"
     }
 }
 
+/// What the model that gives no answer was not asked for, if it was not.
+async fn refused(unbilled: bool, cap: Cap, times: usize) -> Vec<String> {
+    let price = Some(price("1", "2"));
+    let tier = Tier { model: Arc::new(Refusing { unbilled }), price, longest: 1_000_000 };
+    let caps = Caps { day: cap, ..Caps::default() };
+    let model = Routed::new(tier, None, Budgets::new(caps, Memory::default()));
+    let mut told = Vec::new();
+    for _ in 0..times {
+        told.push(asked(&model, MURKY, &[]).await.unwrap().usage.fallback);
+    }
+    told
+}
+
 #[tokio::test]
-async fn routing_leaves_no_model_alone_for_requests_that_were_wrong() {
-    let tier = Tier { model: Arc::new(Picky), price: None, longest: 1_200 };
-    let model = Routed::new(tier, None, Budgets::new(Caps::default(), Memory::default()));
-    for _ in 0..8 {
-        let decided = asked(&model, MURKY, &[]).await.unwrap();
-        assert_eq!(decided.usage.fallback, "the model server answered 400");
+async fn routing_leaves_a_model_alone_that_refuses_again_and_again() {
+    let told = refused(true, Cap::default(), 4).await;
+    assert_eq!(told[..3], ["no answer"; 3]);
+    assert_eq!(told[3], "refusing failed and is left alone");
+}
+
+#[tokio::test]
+async fn budget_of_a_refused_call_is_one_call_and_nothing_else() {
+    let calls = Cap { calls: Some(3), ..Cap::default() };
+    let tokens = Cap { tokens: Some(3_000_000), ..Cap::default() };
+    let money = Cap { money: Some(6.0), ..Cap::default() };
+    let used_up = "the budget of today is used up";
+    assert_eq!(refused(true, calls, 3).await, ["no answer", "no answer", used_up]);
+    for cap in [tokens, money] {
+        assert_eq!(refused(true, cap, 3).await, ["no answer"; 3]);
+        // What may have been billed stays spent.
+        assert_eq!(refused(false, cap, 2).await, ["no answer", used_up]);
     }
 }
