@@ -43,6 +43,13 @@ pub struct Caps {
     pub day: Cap,
 }
 
+impl Caps {
+    /// Whether any of them is of money.
+    pub(crate) fn count_money(&self) -> bool {
+        [self.conversation, self.tenant_day, self.day].iter().any(|cap| cap.money.is_some())
+    }
+}
+
 /// Who pays.
 #[derive(Debug, Clone, Default)]
 pub struct Purse {

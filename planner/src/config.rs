@@ -198,6 +198,17 @@ impl ModelConfig {
         used.all(|price| Some(price.currency()) == first)
     }
 
+    /// Whether money is counted of every server, where it is budgeted.
+    fn money_is_counted(&self) -> bool {
+        match self {
+            Self::Offline | Self::Openai(_) => true,
+            Self::Routed(routed) => {
+                let priced = self.servers().iter().all(|server| server.price.is_some());
+                priced || !routed.budgets.count_money()
+            }
+        }
+    }
+
     fn servers_mut(&mut self) -> Vec<&mut OpenaiConfig> {
         match self {
             Self::Offline => vec![],
@@ -403,6 +414,12 @@ impl Config {
                          both prices in that one";
             return Err(ConfigError::Parse { path: path.to_owned(), error: error.to_owned() });
         }
+        if !config.model.money_is_counted() {
+            let error = "`model.budgets`: `money` is counted by prices, and a server has none: \
+                         write `price: { input: \"0.15\", output: \"0.60\", currency: USD }` at \
+                         each, for a million tokens, or `calls` or `tokens` instead of `money`";
+            return Err(ConfigError::Parse { path: path.to_owned(), error: error.to_owned() });
+        }
         if !(1..=3650).contains(&config.keep_idle_days) {
             let error = "`keep_idle_days` is between 1 and 3650";
             return Err(ConfigError::Parse { path: path.to_owned(), error: error.to_owned() });
@@ -527,6 +544,22 @@ mod tests {
         assert_eq!(files.first(), Some(&Path::new("/ca.pem")));
         assert!(files.get(1).is_some_and(|file| file.is_absolute() && file.ends_with("pw")));
         assert!(load("store: { sqlite: here }\n").is_err());
+    }
+
+    #[test]
+    fn a_budget_of_money_needs_the_price_of_every_server() {
+        let routed = |price: &str, budget: &str| {
+            load(&format!(
+                "model: {{ kind: routed, cheap: {{ url: 'http://x/', name: c, price: {{ input: '1', \
+                 output: '2', currency: USD }} }}, strong: {{ url: 'http://x/', name: s{price} }}, \
+                 budgets: {{ day: {{ {budget} }} }} }}\n"
+            ))
+        };
+        let priced = ", price: { input: '1', output: '2', currency: USD }";
+        assert!(routed(priced, "money: 5").is_ok());
+        assert!(routed("", "calls: 5").is_ok());
+        let error = routed("", "money: 5").unwrap_err().to_string();
+        assert!(error.contains("write `price: {"), "{error}");
     }
 
     #[test]
