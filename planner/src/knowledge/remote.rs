@@ -73,3 +73,39 @@ impl Remote {
         Ok(best.map(|Piece { title, text, source }| Found { title, text, source }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use axum::Router;
+    use axum::routing::post;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_found_is_an_answer_and_trouble_is_none() {
+        let page = |text: &str| json!({ "title": "Returns", "text": text, "source": "r.md" });
+        let good = json!({ "results": [page(" "), page("Within 30 days.")] }).to_string();
+        let long = json!({ "results": [page(&"x".repeat(LARGEST))] }).to_string();
+        let router = Router::new()
+            .route("/good", post(async move || good))
+            .route("/long", post(async move || long))
+            .route("/wrong", post(async || "no pages today"))
+            .route("/slow", post(async || std::future::pending::<String>().await));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let asked = async |path: &str, timeout| {
+            let url = format!("http://{host}/{path}").parse().unwrap();
+            Remote::new(&SearchConfig { url, timeout }).unwrap().best("how long?").await
+        };
+        let patient = Duration::from_secs(30);
+        let found = asked("good", patient).await.unwrap();
+        assert_eq!((&*found.title, &*found.text), ("Returns", "Within 30 days."));
+        assert_eq!(found.source, "r.md");
+        assert!(asked("long", patient).await.is_none());
+        assert!(asked("wrong", patient).await.is_none());
+        assert!(asked("slow", Duration::from_millis(50)).await.is_none());
+    }
+}
