@@ -11,6 +11,7 @@ use countersign_shared::span::Telemetry;
 use countersign_shared::tlog::key::{VerifierKey, WitnessKey};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
+use http::HeaderName;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
@@ -224,7 +225,7 @@ impl ModelConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenaiConfig {
-    /// Base URL, such as `https://api.openai.com/v1`.
+    /// Base URL, such as `https://api.openai.com/v1`. A query stays behind the path.
     #[serde(deserialize_with = "url")]
     pub url: Url,
     /// The model's name.
@@ -232,6 +233,9 @@ pub struct OpenaiConfig {
     /// File with the API key. Absent: none is sent.
     #[serde(default)]
     pub api_key_file: Option<PathBuf>,
+    /// The header with the key, such as `api-key`. Absent: `Authorization: Bearer`.
+    #[serde(default, deserialize_with = "header")]
+    pub key_header: Option<HeaderName>,
     /// Longest wait for one answer, such as `30s`.
     #[serde(default = "thirty_seconds", deserialize_with = "duration")]
     pub timeout: Duration,
@@ -254,6 +258,10 @@ fn thirty_seconds() -> Duration {
 
 fn url<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
     String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn header<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<HeaderName>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -564,11 +572,16 @@ mod tests {
 
     #[test]
     fn a_model_server_is_read_and_unknown_keys_are_refused() {
-        let config = load("model: { kind: openai, url: 'http://127.0.0.1:1/v1', name: m, api_key_file: key, timeout: 5s }\n").unwrap();
+        let config = load("model: { kind: openai, url: 'http://127.0.0.1:1/v1', name: m, api_key_file: key, key_header: api-key, timeout: 5s }\n").unwrap();
         let ModelConfig::Openai(openai) = config.model else { panic!("not openai") };
         assert_eq!(openai.timeout, Duration::from_secs(5));
         assert!(openai.api_key_file.unwrap().is_absolute());
+        assert_eq!(openai.key_header.unwrap(), "api-key");
         assert!(load("model: { kind: offline }\n").is_ok());
+        assert!(
+            load("model: { kind: openai, url: 'http://x/', name: m, key_header: 'a b' }\n")
+                .is_err()
+        );
         assert!(load("extra: 1\n").is_err());
         assert!(load("model: { kind: openai, url: 'http://x/', name: m, colour: red }\n").is_err());
     }

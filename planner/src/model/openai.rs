@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use async_openai::Client;
+use async_openai::error::OpenAIError;
 use async_trait::async_trait;
 use countersign_proto::v1::ModelUse;
 use countersign_shared::span::{Kind, Span};
 use countersign_shared::turn::{Exchange, ModelCall};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
@@ -18,8 +20,10 @@ use crate::config::OpenaiConfig;
 use crate::guards::Guard;
 use crate::price::Price;
 use crate::{genai, parse, prompt};
+use dialect::{Dialect, Parameters};
 use endpoint::{Endpoint, OneCall};
 
+mod dialect;
 mod endpoint;
 #[cfg(test)]
 mod tests;
@@ -37,12 +41,21 @@ pub struct Openai {
     price: Option<Price>,
     record_bodies: bool,
     logprobs: bool,
+    dialect: Mutex<Dialect>,
 }
 
 /// No answer of the server.
 struct NoAnswer {
     reason: String,
     unbilled: bool,
+    /// The server is spoken to differently from now on.
+    learnt: bool,
+}
+
+impl NoAnswer {
+    fn of(reason: String) -> Self {
+        Self { reason, unbilled: false, learnt: false }
+    }
 }
 
 impl Openai {
@@ -62,6 +75,7 @@ impl Openai {
             price: config.price.clone(),
             record_bodies: config.record_bodies,
             logprobs: config.logprobs,
+            dialect: Mutex::default(),
         })
     }
 
@@ -71,17 +85,22 @@ impl Openai {
         schema: &RawValue,
         usage: &mut ModelUse,
     ) -> Result<(String, Option<f64>), NoAnswer> {
-        let schema = Schema { name: "decision", strict: true, schema };
+        let dialect = *self.dialect.lock();
+        let mut messages = messages.to_vec();
+        if dialect.shape_in_words()
+            && let Some(system) = messages.first_mut()
+        {
+            let shape = format!("{}\n\nJSON Schema of your answer:\n{schema}", system.content);
+            system.content = shape.into();
+        }
         let request = Request {
             model: &self.name,
-            messages,
-            response_format: Format { kind: "json_schema", json_schema: schema },
-            temperature: 0,
-            max_tokens: MAX_ANSWER_TOKENS,
+            messages: &messages,
+            parameters: dialect.parameters(schema, MAX_ANSWER_TOKENS),
             stream: false,
             logprobs: self.logprobs.then_some(true),
         };
-        let none = |reason: String| NoAnswer { reason, unbilled: false };
+        let none = NoAnswer::of;
         let asked = Instant::now();
         let chat = self.client.chat();
         let answered =
@@ -94,6 +113,7 @@ impl Openai {
                 return Err(NoAnswer {
                     reason: endpoint::in_short(&error),
                     unbilled: endpoint::is_unbilled(&error),
+                    learnt: self.learns(dialect, &error),
                 });
             }
             Err(_elapsed) => return Err(none(format!("no answer within {:?}", self.timeout))),
@@ -105,6 +125,14 @@ impl Openai {
         Ok((text, completion.likelihood()))
     }
 
+    /// Whether a refusal of what was asked so says how to ask differently.
+    fn learns(&self, asked: Dialect, error: &OpenAIError) -> bool {
+        let Some(parameter) = endpoint::refused(error) else { return false };
+        let mut dialect = self.dialect.lock();
+        *dialect = dialect.without(parameter);
+        asked != asked.without(parameter)
+    }
+
     /// The call, and perhaps its repair; the reason where no answer could be used.
     async fn tried(
         &self,
@@ -112,7 +140,7 @@ impl Openai {
         usage: &mut ModelUse,
         bodies: &mut Vec<Exchange>,
     ) -> Result<Decision, NoAnswer> {
-        let none = |reason: String| NoAnswer { reason, unbilled: false };
+        let none = NoAnswer::of;
         let answer = view.toolbox.answer().map_err(|reason| none(reason.to_owned()))?;
         let mut messages = vec![
             Asked { role: "system", content: Cow::from(&answer.system) },
@@ -124,6 +152,11 @@ impl Openai {
         let most = if Guard::OneRepair.is_on() { 1 } else { 4 };
         loop {
             let mut answered = self.ask(&messages, &answer.schema, usage).await;
+            // It takes the place of the repair: two calls in all, as budgets reserve.
+            if usage.repairs < most && answered.as_ref().is_err_and(|none| none.learnt) {
+                usage.repairs += 1;
+                answered = self.ask(&messages, &answer.schema, usage).await;
+            }
             if answered.is_err() && !Guard::OneCall.is_on() {
                 answered = self.ask(&messages, &answer.schema, usage).await;
             }
@@ -181,7 +214,7 @@ impl Model for Openai {
         let calls = vec![call];
         match answered {
             Ok(decision) => Ok(Decided { decision, usage, calls }),
-            Err(NoAnswer { reason, unbilled }) => {
+            Err(NoAnswer { reason, unbilled, .. }) => {
                 Err(Unusable { reason, usage: Box::new(usage), calls, unbilled })
             }
         }
@@ -209,15 +242,14 @@ fn told(objections: &[Objection]) -> String {
 struct Request<'a> {
     model: &'a str,
     messages: &'a [Asked<'a>],
-    response_format: Format<'a>,
-    temperature: u32,
-    max_tokens: u32,
+    #[serde(flatten)]
+    parameters: Parameters<'a>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<bool>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Asked<'a> {
     role: &'static str,
     content: Cow<'a, str>,
@@ -227,20 +259,6 @@ impl Asked<'static> {
     fn to_mend(objections: &[Objection]) -> Self {
         Self { role: "user", content: prompt::repair(objections).into() }
     }
-}
-
-#[derive(Debug, Serialize)]
-struct Format<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    json_schema: Schema<'a>,
-}
-
-#[derive(Debug, Serialize)]
-struct Schema<'a> {
-    name: &'static str,
-    strict: bool,
-    schema: &'a RawValue,
 }
 
 /// The part of an answer that is read, tolerantly: servers differ.

@@ -9,14 +9,18 @@ use std::time::Duration;
 use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
+use super::dialect::{self, Parameter};
 use crate::config::OpenaiConfig;
 use crate::guards::Guard;
 
 /// Largest answer read, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+/// Largest refusal read, in bytes.
+const MAX_REFUSAL: usize = 16 * 1024;
 
 /// Why no way to the model server could be made.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +38,9 @@ pub enum EndpointError {
 /// Address and key.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    base: String,
+    base: Url,
     key: SecretString,
+    key_header: Option<HeaderName>,
 }
 
 impl Endpoint {
@@ -45,8 +50,8 @@ impl Endpoint {
                 .map_err(|error| EndpointError::Key(file.display().to_string(), error))?,
             None => String::new(),
         };
-        let base = config.url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { base, key: SecretString::from(key.trim().to_owned()) })
+        let key = SecretString::from(key.trim().to_owned());
+        Ok(Self { base: config.url.clone(), key, key_header: config.key_header.clone() })
     }
 }
 
@@ -54,17 +59,24 @@ impl Config for Endpoint {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let key = self.key.expose_secret();
+        let (name, value) = match &self.key_header {
+            Some(name) => (name.clone(), key.to_owned()),
+            None => (AUTHORIZATION, format!("Bearer {key}")),
+        };
         if !key.is_empty()
-            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {key}"))
+            && let Ok(mut value) = HeaderValue::from_str(&value)
         {
             value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(name, value);
         }
         headers
     }
 
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        let mut url = self.base.clone();
+        // What the base asks for, such as `?api-version=…`, stays behind the path.
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.into()
     }
 
     fn query(&self) -> Vec<(&str, &str)> {
@@ -72,7 +84,7 @@ impl Config for Endpoint {
     }
 
     fn api_base(&self) -> &str {
-        &self.base
+        self.base.as_str()
     }
 
     fn api_key(&self) -> &SecretString {
@@ -116,6 +128,8 @@ impl OneCall {
 #[error("the model server answered {status}")]
 struct Failed {
     status: u16,
+    /// The parameter that it refuses.
+    refused: Option<Parameter>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -136,11 +150,11 @@ impl tower::Service<HttpRequestFactory> for OneCall {
         Box::pin(async move {
             let mut response =
                 client.execute(request.build().await?).await.map_err(OpenAIError::Reqwest)?;
-            // Error bodies are not read at all: some servers' codes do not even parse.
             if !response.status().is_success() {
-                return Err(OpenAIError::Boxed(Box::new(Failed {
-                    status: response.status().as_u16(),
-                })));
+                let status = response.status().as_u16();
+                let wrong = [400, 422].contains(&status);
+                let refused = if wrong { refusal(&mut response).await } else { None };
+                return Err(OpenAIError::Boxed(Box::new(Failed { status, refused })));
             }
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(OpenAIError::Reqwest)? {
@@ -151,6 +165,32 @@ impl tower::Service<HttpRequestFactory> for OneCall {
             }
             Ok(http::Response::new(body).into())
         })
+    }
+}
+
+/// Which parameter a refused request is refused for. Of the body nothing else is kept.
+async fn refusal(response: &mut reqwest::Response) -> Option<Parameter> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_REFUSAL {
+            return None;
+        }
+    }
+    dialect::refused(&body)
+}
+
+/// The parameter that the server does not take, where it names one.
+pub(super) fn refused(error: &OpenAIError) -> Option<Parameter> {
+    match error {
+        OpenAIError::Boxed(error) => error.downcast_ref::<Failed>()?.refused,
+        OpenAIError::ApiError(_)
+        | OpenAIError::Reqwest(_)
+        | OpenAIError::JSONDeserialize(_, _)
+        | OpenAIError::FileSaveError(_)
+        | OpenAIError::FileReadError(_)
+        | OpenAIError::StreamError(_)
+        | OpenAIError::InvalidArgument(_) => None,
     }
 }
 
@@ -187,5 +227,23 @@ pub(super) fn in_short(error: &OpenAIError) -> String {
         | OpenAIError::FileReadError(_)
         | OpenAIError::StreamError(_)
         | OpenAIError::InvalidArgument(_) => "the request could not be made".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_refuses_costs_nothing_and_a_gateway_that_gave_up_says_nothing() {
+        let unbilled =
+            |status| is_unbilled(&OpenAIError::Boxed(Box::new(Failed { status, refused: None })));
+        for status in [400, 401, 422, 429, 500, 503] {
+            assert!(unbilled(status), "{status}");
+        }
+        for status in [408, 502, 504] {
+            assert!(!unbilled(status), "{status}");
+        }
+        assert!(!is_unbilled(&OpenAIError::Boxed(Box::new(TooLarge))));
     }
 }

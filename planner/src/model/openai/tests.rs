@@ -27,6 +27,8 @@ use super::Openai;
 use crate::config::OpenaiConfig;
 use crate::conversation::fake::{FakeExecutor, Talk, refused};
 
+mod servers;
+
 /// What the server does next.
 enum Next {
     Says(String),
@@ -63,6 +65,19 @@ async fn complete(State(server): State<Arc<Server>>, Body(request): Body<Json>) 
     }
 }
 
+fn config() -> OpenaiConfig {
+    OpenaiConfig {
+        url: "http://127.0.0.1:1/".parse().unwrap(),
+        name: "test-model".into(),
+        api_key_file: None,
+        key_header: None,
+        timeout: Duration::from_millis(700),
+        price: None,
+        record_bodies: true,
+        logprobs: true,
+    }
+}
+
 struct Scene {
     executor: Arc<FakeExecutor>,
     server: Arc<Server>,
@@ -78,15 +93,7 @@ impl Scene {
             .route("/v1/chat/completions", post(complete))
             .with_state(Arc::clone(&server));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let config = OpenaiConfig {
-            url,
-            name: "test-model".into(),
-            api_key_file: None,
-            timeout: Duration::from_millis(700),
-            price: None,
-            record_bodies: true,
-            logprobs: true,
-        };
+        let config = OpenaiConfig { url, ..config() };
         let executor = FakeExecutor::new(&[
             (1001, &[("Rain jacket", 1), ("Wool scarf", 1)]),
             (1004, &[("Mug", 2)]),
