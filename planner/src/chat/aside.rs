@@ -15,6 +15,8 @@ const BEGINNINGS: &[&str] = &[
     "Please generate a concise, 5-word-or-less title for the conversation",
     "Analyze this conversation and provide:",
 ];
+/// How Open WebUI asks which of its tools to call; nothing in answer is none.
+const TOOLS: &str = "Query: History:\n";
 /// Longest title, in words.
 const TITLE_WORDS: usize = 6;
 const TITLE: &str = "Support";
@@ -23,14 +25,16 @@ const TITLE: &str = "Support";
 /// stands in a text, which in a lone message nobody else has put there.
 pub(super) fn is_aside(said: &[String], quotes: impl FnOnce(&str) -> bool) -> bool {
     let Some(text) = said.last().map(|text| text.trim_start()) else { return false };
-    let begins = BEGINNINGS.iter().any(|beginning| text.starts_with(beginning));
+    let begins = BEGINNINGS.iter().chain([&TOOLS]).any(|begin| text.starts_with(begin));
     begins || (said.len() == 1 && quotes(text))
 }
 
 /// The answer in the form that the request names.
 pub(super) fn answer(text: &str) -> String {
     let asks = |member: &str| text.contains(&format!("\"{member}\""));
-    if asks("title") {
+    if text.trim_start().starts_with(TOOLS) {
+        String::new()
+    } else if asks("title") {
         json!({ "title": title(text) }).to_string()
     } else if asks("follow_ups") {
         json!({ "follow_ups": [] }).to_string()
@@ -65,6 +69,7 @@ mod tests {
     fn a_frontends_own_requests_are_known_by_how_they_begin_or_what_they_quote() {
         assert!(is("### Task:\nGenerate a concise title."));
         assert!(is("  ### Task:\nSuggest 3-5 relevant follow-up questions"));
+        assert!(is("Query: History:\nUSER: \"\"\"cancel it\"\"\"\nQuery: cancel it"));
         assert!(is("Summarise: USER: cancel it ASSISTANT: Order #1001 was cancelled."));
         for words in ["cancel order #1001", "Task: cancel order #1001", "was it cancelled?"] {
             assert!(!is(words), "{words}");
@@ -90,5 +95,6 @@ mod tests {
         assert_eq!(asked(r#"{ "queries": [] }"#), r#"{"queries":[]}"#);
         assert_eq!(asked("none"), "cancel my order #1001 please, and");
         assert_eq!(answer("### Task:\nA title"), "Support");
+        assert_eq!(answer("Query: History:\nUSER: a \"title\"\nQuery: a \"title\""), "");
     }
 }

@@ -142,6 +142,15 @@ impl<'a> Webui<'a> {
                 assert!(answer.get(member).is_some(), "{task}: {text}");
             }
         }
+        // Which tool to call, before the chat itself.
+        let newest = self.messages.iter().rfind(|message| message["role"] == "user");
+        let newest = newest.map_or("", |message| message["content"].as_str().unwrap());
+        let content = format!("Query: History:\nUSER: \"\"\"{newest}\"\"\"\nQuery: {newest}");
+        let body = json!({ "model": "countersign", "stream": false, "messages": [
+            { "role": "system", "content": "Available Tools: []\nReturn only the JSON object." },
+            { "role": "user", "content": content }] });
+        let (text, beside) = self.post(body).await;
+        assert!(text.is_empty() && beside.is_null(), "{text}: a turn was taken");
     }
 }
 
