@@ -162,7 +162,7 @@ pub enum ModelConfig {
     #[default]
     Offline,
     /// A server that speaks OpenAI's Chat Completions.
-    Openai(OpenaiConfig),
+    Openai(Box<OpenaiConfig>),
     /// The built-in reader, then a cheap model, and a strong one where it is called for.
     Routed(Box<RoutedConfig>),
 }

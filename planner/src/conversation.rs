@@ -226,7 +226,10 @@ impl Conversation {
     fn brought_up(mut self) -> Self {
         match std::mem::take(&mut self.stage) {
             Stage::Checking(checking) => self.wait_for(*checking),
-            stage => self.stage = stage,
+            stage @ (Stage::Listening
+            | Stage::Choosing(_)
+            | Stage::Confirming(_)
+            | Stage::Repeating(_)) => self.stage = stage,
         }
         self
     }

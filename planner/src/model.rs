@@ -158,6 +158,18 @@ pub struct Unusable {
     pub usage: Box<v1::ModelUse>,
     /// What was asked of models, in order.
     pub calls: Vec<ModelCall>,
-    /// The last request cost nothing: a status refused it, or it never got there.
-    pub unbilled: bool,
+    /// What became of the last request.
+    pub failure: Failure,
+}
+
+/// What is known of a request that brought nothing usable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// A status finds fault with this request: it cost nothing and tells nothing of the server,
+    /// so whoever words a message badly takes the model from nobody else.
+    Request,
+    /// It cost nothing: a status refused it, or it never got there.
+    Server,
+    /// It may have been answered, and billed.
+    Unknown,
 }

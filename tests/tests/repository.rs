@@ -42,6 +42,7 @@ fn planner_holds_no_credential_code_and_no_backend_client() {
     }
     let own: Vec<_> = planner.iter().filter(|c| c.starts_with("countersign")).collect();
     assert_eq!(own, ["countersign-planner", "countersign-proto", "countersign-shared"]);
+    assert!(!linked("countersign-executor").contains("countersign-planner"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::fake::{FakeExecutor, Talk};
 use crate::chat::beside::beside;
 use crate::executor::CallError;
 use crate::knowledge::asked::{folder, pages};
-use crate::model::{Call, Decided, Decision, Given, Model, Unusable, View, Want};
+use crate::model::{Call, Decided, Decision, Failure, Given, Model, Unusable, View, Want};
 
 /// Written before anybody looked at how replies are made.
 const LIES: [(&str, &str); 5] = [
@@ -71,7 +71,7 @@ impl Model for Liar {
                 let usage = Box::new(ModelUse::default());
                 return Err(Unusable {
                     reason: self.lie.clone(),
-                    unbilled: false,
+                    failure: Failure::Unknown,
                     usage,
                     calls: Vec::new(),
                 });

@@ -12,7 +12,7 @@ use crate::assemble::{Assembled, Stop, Task, assemble};
 use crate::context::{ReadStop, Reader};
 use crate::executor::CallError;
 use crate::guards::Guard;
-use crate::model::{Call, Decision, Objection, Unusable, View, Want};
+use crate::model::{Call, Decision, Failure, Objection, Unusable, View, Want};
 use crate::reply;
 use crate::submit::confidence;
 
@@ -242,7 +242,7 @@ fn spent_on(reason: &str) -> Unusable {
         reason: reason.to_owned(),
         usage: Box::default(),
         calls: Vec::new(),
-        unbilled: false,
+        failure: Failure::Unknown,
     }
 }
 

@@ -36,7 +36,10 @@ impl Engine {
     ) -> Option<Ending> {
         let waiting = match std::mem::take(&mut conversation.stage) {
             Stage::Confirming(waiting) => waiting,
-            other => {
+            other @ (Stage::Listening
+            | Stage::Choosing(_)
+            | Stage::Repeating(_)
+            | Stage::Checking(_)) => {
                 conversation.stage = other;
                 return None;
             }

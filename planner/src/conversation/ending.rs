@@ -9,7 +9,7 @@ use countersign_shared::refusal::Refusal;
 
 use super::{Choosing, Conversation, Stage};
 use crate::assemble::{Question, Task};
-use crate::model::{Objection, Unusable};
+use crate::model::{Failure, Objection, Unusable};
 use crate::reply;
 use crate::submit::confidence;
 
@@ -111,7 +111,7 @@ pub(super) fn objected(objections: &[Objection], usage: ModelUse) -> Ending {
         .join("; ");
     tracing::warn!(%reason, "the plan does not hold");
     let unusable_plan =
-        Unusable { reason, usage: Box::default(), calls: Vec::new(), unbilled: false };
+        Unusable { reason, usage: Box::default(), calls: Vec::new(), failure: Failure::Unknown };
     unusable(&unusable_plan, usage)
 }
 

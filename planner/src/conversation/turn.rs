@@ -455,12 +455,13 @@ fn shown_again(
 /// Where the card still waits, it goes with the answer: the newest message is where people, and
 /// frontends, look for it.
 fn still_shown(conversation: &Conversation, ending: Ending) -> Ending {
-    match &conversation.stage {
-        Stage::Confirming(waiting) if ending.card.is_none() && ending.hand_over.is_none() => {
-            Ending { card: Some(waiting.card.clone()), ..ending }
-        }
-        _other => ending,
+    if let Stage::Confirming(waiting) = &conversation.stage
+        && ending.card.is_none()
+        && ending.hand_over.is_none()
+    {
+        return Ending { card: Some(waiting.card.clone()), ..ending };
     }
+    ending
 }
 
 /// A token that the executor does not vouch for.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
-use super::{Decided, Decision, Model, Objection, Unusable, View};
+use super::{Decided, Decision, Failure, Model, Objection, Unusable, View};
 use crate::config::OpenaiConfig;
 use crate::guards::Guard;
 use crate::price::Price;
@@ -47,14 +47,14 @@ pub struct Openai {
 /// No answer of the server.
 struct NoAnswer {
     reason: String,
-    unbilled: bool,
+    failure: Failure,
     /// The server is spoken to differently from now on.
     learnt: bool,
 }
 
 impl NoAnswer {
     fn of(reason: String) -> Self {
-        Self { reason, unbilled: false, learnt: false }
+        Self { reason, failure: Failure::Unknown, learnt: false }
     }
 }
 
@@ -112,7 +112,7 @@ impl Openai {
             Ok(Err(error)) => {
                 return Err(NoAnswer {
                     reason: endpoint::in_short(&error),
-                    unbilled: endpoint::is_unbilled(&error),
+                    failure: endpoint::failure(&error),
                     learnt: self.learns(dialect, &error),
                 });
             }
@@ -214,8 +214,8 @@ impl Model for Openai {
         let calls = vec![call];
         match answered {
             Ok(decision) => Ok(Decided { decision, usage, calls }),
-            Err(NoAnswer { reason, unbilled, .. }) => {
-                Err(Unusable { reason, usage: Box::new(usage), calls, unbilled })
+            Err(NoAnswer { reason, failure, .. }) => {
+                Err(Unusable { reason, usage: Box::new(usage), calls, failure })
             }
         }
     }

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use super::offline::{self, Offline};
 use super::openai::{EndpointError, MAX_ANSWER_TOKENS, Openai};
-use super::{Decided, Decision, Model, Unusable, View, Want};
+use super::{Decided, Decision, Failure, Model, Unusable, View, Want};
 use crate::budget::{Amount, Budgets};
 use crate::config::OpenaiConfig;
 use crate::metrics::{Asked, Metrics};
@@ -145,7 +145,12 @@ impl Routed {
             let usage = ModelUse { model: model.clone(), ..ModelUse::default() };
             let decided = format!("not asked: {reason}");
             let call = ModelCall { model, decided, ..ModelCall::default() };
-            Unusable { reason, usage: Box::new(usage), calls: vec![call], unbilled: false }
+            Unusable {
+                reason,
+                usage: Box::new(usage),
+                calls: vec![call],
+                failure: Failure::Unknown,
+            }
         };
         if !breaker.lets_through() {
             return Err(unasked(format!("{} failed and is left alone", tier.model.name())));
@@ -167,14 +172,16 @@ impl Routed {
             }
             Err(unusable) => {
                 let used = &unusable.usage;
-                if used.output_tokens == 0 {
-                    breaker.failed();
-                } else {
+                if used.output_tokens > 0 {
                     breaker.worked();
+                } else if unusable.failure != Failure::Request {
+                    breaker.failed();
                 }
                 // An answer before it may have cost what nobody was told: then, and where it is
                 // unknown what became of the request, all of it stays spent.
-                if unusable.unbilled && (used.repairs == 0 || used.output_tokens > 0) {
+                if unusable.failure != Failure::Unknown
+                    && (used.repairs == 0 || used.output_tokens > 0)
+                {
                     reserved.settle(tier.cost(used)).await;
                 }
             }

@@ -71,7 +71,7 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-fn own(all: &Rendered) -> Result<(), String> {
+pub fn own(all: &Rendered) -> Result<(), String> {
     // The policy is the base's on purpose; the table in it speaks of the base's planner.
     let policy = all.config_map("executor-policy")?;
     let ours = |object: &&Value| *object != policy && object.to_string().contains("shop.example");

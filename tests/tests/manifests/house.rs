@@ -66,6 +66,19 @@ pub fn rendered(overlay: &str) -> Option<Rendered> {
     Rendered::folder(own.to_str().unwrap())
 }
 
+/// The example with the command's component in it, as its guide says.
+pub fn example_with_command() -> Option<Rendered> {
+    let folder = copied();
+    let example = folder.path().join("overlays/example");
+    let file = example.join("kustomization.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (without, with) =
+        ("[../../components/console]", "[../../components/console, ../../components/command]");
+    assert!(text.contains(without));
+    fs::write(&file, text.replace(without, with)).unwrap();
+    Rendered::folder(example.to_str().unwrap())
+}
+
 fn copied() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy(&root().join("deploy/kustomize"), folder.path()).unwrap();

@@ -112,6 +112,8 @@ fn manifests_of_the_example_are_a_house_s_own() {
     ];
     all.iter().for_each(|checks| try_all(EXAMPLE, checks));
     schema::accepted(EXAMPLE);
+    let Some(with_command) = house::example_with_command() else { return };
+    assert_eq!(example::own(&with_command), Ok(()));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!                                      callers that dial anew, callers that stay ─▶ 0 failed
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -53,12 +54,17 @@ async fn rotation() {
     }
     load.spawn(talks(Arc::clone(&pair), Arc::clone(&count)));
     let (until, mut rotations) = (Instant::now() + long, 0);
+    let mut in_use = [BTreeSet::new(), BTreeSet::new()];
     while Instant::now() < until {
         for role in [Role::Executor, Role::Planner, Role::Frontend, Role::Auditor] {
             issue(&pair.path("pki"), role, &pair.path("pki")).unwrap();
         }
         rotations += 1;
         tokio::time::sleep(EVERY).await;
+        let (executor, planner) = pair.metrics();
+        for (ends, told) in in_use.iter_mut().zip([executor, planner]) {
+            ends.insert(end(&told));
+        }
     }
     count.over.store(true, Ordering::SeqCst);
     while let Some(caller) = load.join_next().await {
@@ -71,6 +77,16 @@ async fn rotation() {
          stayed, {turns} turns of a planner; 0 failed"
     );
     assert!(rotations >= 2 && dialled > 100 && stayed > 100 && turns > 5);
+    // Each is of another second, so the certificates that are used are those that were written.
+    let used = in_use.map(|ends| ends.len());
+    println!("certificates that executor and planner used: {used:?}");
+    assert!(used.iter().all(|used| used * 3 >= rotations), "{used:?} of {rotations}");
+}
+
+/// When the certificate in use ends, as the service tells.
+fn end(metrics: &str) -> String {
+    let series = "countersign_tls_end_timestamp_seconds{of=\"certificate\"} ";
+    metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap().to_owned()
 }
 
 /// Proves itself anew for each call.

@@ -16,6 +16,7 @@ use url::Url;
 use super::dialect::{self, Parameter};
 use crate::config::OpenaiConfig;
 use crate::guards::Guard;
+use crate::model::Failure;
 
 /// Largest answer read, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -194,20 +195,24 @@ pub(super) fn refused(error: &OpenAIError) -> Option<Parameter> {
     }
 }
 
-/// Whether nothing was spent: a status refused it, or it never got there. A gateway that
-/// gave up waiting says nothing about the server behind it.
-pub(super) fn is_unbilled(error: &OpenAIError) -> bool {
+/// What an error tells. A gateway that gave up waiting says nothing about the server behind it.
+pub(super) fn failure(error: &OpenAIError) -> Failure {
     let status = match error {
         OpenAIError::Boxed(error) => error.downcast_ref::<Failed>().map(|failed| failed.status),
         OpenAIError::ApiError(error) => Some(error.status_code.as_u16()),
-        OpenAIError::Reqwest(error) => return error.is_connect(),
+        OpenAIError::Reqwest(error) if error.is_connect() => return Failure::Server,
+        OpenAIError::Reqwest(_) => None,
         OpenAIError::JSONDeserialize(_, _)
         | OpenAIError::FileSaveError(_)
         | OpenAIError::FileReadError(_)
         | OpenAIError::StreamError(_)
         | OpenAIError::InvalidArgument(_) => None,
     };
-    status.is_some_and(|status| ![408, 502, 504].contains(&status))
+    match status {
+        None | Some(408 | 502 | 504) => Failure::Unknown,
+        Some(400 | 413 | 422) => Failure::Request,
+        Some(_refused) => Failure::Server,
+    }
 }
 
 /// An error without customers' words or keys in it.
@@ -236,14 +241,17 @@ mod tests {
 
     #[test]
     fn a_status_that_refuses_costs_nothing_and_a_gateway_that_gave_up_says_nothing() {
-        let unbilled =
-            |status| is_unbilled(&OpenAIError::Boxed(Box::new(Failed { status, refused: None })));
-        for status in [400, 401, 422, 429, 500, 503] {
-            assert!(unbilled(status), "{status}");
+        let told =
+            |status| failure(&OpenAIError::Boxed(Box::new(Failed { status, refused: None })));
+        for status in [400, 413, 422] {
+            assert_eq!(told(status), Failure::Request, "{status}");
+        }
+        for status in [401, 404, 429, 500, 503] {
+            assert_eq!(told(status), Failure::Server, "{status}");
         }
         for status in [408, 502, 504] {
-            assert!(!unbilled(status), "{status}");
+            assert_eq!(told(status), Failure::Unknown, "{status}");
         }
-        assert!(!is_unbilled(&OpenAIError::Boxed(Box::new(TooLarge))));
+        assert_eq!(failure(&OpenAIError::Boxed(Box::new(TooLarge))), Failure::Unknown);
     }
 }

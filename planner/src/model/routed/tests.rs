@@ -40,7 +40,7 @@ impl Model for Scripted {
                 reason: "503".to_owned(),
                 usage: Box::default(),
                 calls: Vec::new(),
-                unbilled: false,
+                failure: Failure::Unknown,
             }),
         }
     }
@@ -161,16 +161,16 @@ fn prices_are_by_the_million_tokens_and_rounded_up() {
     assert_eq!(cheap.price(10_000, 1_000), 2_100);
 }
 
-/// Gives no answer, and says whether that cost nothing.
+/// Gives no answer, and says what became of the request.
 struct Refusing {
-    unbilled: bool,
+    failure: Failure,
 }
 
 #[async_trait]
 impl Model for Refusing {
     async fn decide(&self, _view: &View<'_>) -> Result<Decided, Unusable> {
-        let (reason, unbilled) = ("no answer".to_owned(), self.unbilled);
-        Err(Unusable { reason, usage: Box::default(), calls: Vec::new(), unbilled })
+        let (reason, failure) = ("no answer".to_owned(), self.failure);
+        Err(Unusable { reason, usage: Box::default(), calls: Vec::new(), failure })
     }
 
     fn name(&self) -> &str {
@@ -179,9 +179,9 @@ impl Model for Refusing {
 }
 
 /// What the model that gives no answer was not asked for, if it was not.
-async fn refused(unbilled: bool, cap: Cap, times: usize) -> Vec<String> {
+async fn refused(failure: Failure, cap: Cap, times: usize) -> Vec<String> {
     let price = Some(price("1", "2"));
-    let tier = Tier { model: Arc::new(Refusing { unbilled }), price, longest: 1_000_000 };
+    let tier = Tier { model: Arc::new(Refusing { failure }), price, longest: 1_000_000 };
     let caps = Caps { day: cap, ..Caps::default() };
     let model = Routed::new(tier, None, Budgets::new(caps, Memory::default()));
     let mut told = Vec::new();
@@ -193,9 +193,14 @@ async fn refused(unbilled: bool, cap: Cap, times: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn routing_leaves_a_model_alone_that_refuses_again_and_again() {
-    let told = refused(true, Cap::default(), 4).await;
+    let told = refused(Failure::Server, Cap::default(), 4).await;
     assert_eq!(told[..3], ["no answer"; 3]);
     assert_eq!(told[3], "refusing failed and is left alone");
+}
+
+#[tokio::test]
+async fn routing_leaves_no_model_alone_for_requests_that_were_wrong() {
+    assert_eq!(refused(Failure::Request, Cap::default(), 8).await, ["no answer"; 8]);
 }
 
 #[tokio::test]
@@ -204,10 +209,10 @@ async fn budget_of_a_refused_call_is_one_call_and_nothing_else() {
     let tokens = Cap { tokens: Some(3_000_000), ..Cap::default() };
     let money = Cap { money: Some(6.0), ..Cap::default() };
     let used_up = "the budget of today is used up";
-    assert_eq!(refused(true, calls, 3).await, ["no answer", "no answer", used_up]);
+    assert_eq!(refused(Failure::Request, calls, 3).await, ["no answer", "no answer", used_up]);
     for cap in [tokens, money] {
-        assert_eq!(refused(true, cap, 3).await, ["no answer"; 3]);
+        assert_eq!(refused(Failure::Request, cap, 3).await, ["no answer"; 3]);
         // What may have been billed stays spent.
-        assert_eq!(refused(false, cap, 2).await, ["no answer", used_up]);
+        assert_eq!(refused(Failure::Unknown, cap, 2).await, ["no answer", used_up]);
     }
 }
