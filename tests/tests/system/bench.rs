@@ -70,6 +70,29 @@ fn bench_compares_both_sides_and_proves_every_action() {
 }
 
 #[test]
+fn bench_of_the_planner_counts_each_turn_and_conversation() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(bins::dir().join("countersign"));
+    command.args(["bench", "planner", "--json", "--turns", "20", "--conversations", "20"]);
+    let output = command.current_dir(dir.path()).env_remove("CARGO").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (overhead, streaming) = (&report["overhead"], &report["streaming"]);
+    assert_eq!(overhead["turns"], 20, "{report:#}");
+    let of = |name: &str| overhead[name].as_u64().unwrap();
+    assert!(of("p50_us") > 0 && of("processor_us") > 0 && of("direct_p50_us") > 0, "{report:#}");
+    let beyond = of("whole_p50_us").saturating_sub(of("direct_p50_us"));
+    assert_eq!(of("beyond_direct_p50_us"), beyond, "{report:#}");
+    assert_eq!(
+        (&streaming["at_once"], &streaming["errors"]),
+        (&20.into(), &0.into()),
+        "{report:#}"
+    );
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "something was left behind");
+}
+
+#[test]
 fn bench_measures_postgres_in_a_database_that_goes_again() {
     let (dir, cluster) = (tempfile::tempdir().unwrap(), Cluster::start(&[]));
     let settings = format!("host={} user={USER}", cluster.host().display());
