@@ -242,6 +242,12 @@ impl Conversation {
         self.pending.drain(..surplus);
     }
 
+    /// Where to look for what came of this proposal.
+    fn found_at(&mut self, proposal_id: &str, action_id: &str) {
+        let of = self.pending.iter_mut().filter(|checking| checking.proposal_id == proposal_id);
+        of.for_each(|checking| checking.action_id = Some(action_id.to_owned()));
+    }
+
     /// What came of this proposal is known.
     fn no_longer_wait_for(&mut self, proposal_id: &str) {
         self.pending.retain(|checking| checking.proposal_id != proposal_id);

@@ -86,7 +86,8 @@ fn confirming(text: &str, waiting: &Confirming, toolbox: &Toolbox) -> Heard {
         return Heard::New;
     }
     let same = matches!(&reading.want, Want::Tool(call) if call.tool == *tool);
-    if same && !beside.asks() && !numbers(text, &[]).is_empty() {
+    // The card's own wish said again is a yes that was not signed.
+    if same && !beside.asks() && beside.says_more() {
         Heard::New
     } else if beside.withdraws() {
         Heard::Drop

@@ -11,9 +11,9 @@ use super::{Mark, Part, Search};
 pub(crate) fn waits(search: &Search, parked: &Parked) -> bool {
     let proposal = parked.proposal();
     let part = search.part.is_none_or(|part| match part {
-        Part::Answered => answers(parked).next().is_some(),
+        Part::Answered | Part::Needed => answers(parked).next().is_some(),
         Part::First => true,
-        Part::None | Part::Needed | Part::Settled | Part::Overrode => false,
+        Part::None | Part::Settled | Part::Overrode => false,
     });
     let tenant = &proposal.asked().subject.tenant;
     let marks = marks(parked);

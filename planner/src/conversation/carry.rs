@@ -258,7 +258,10 @@ impl Engine {
                 conversation.checkpoint.learn_of(&action);
                 about(&action)
             }
-            Ended::Refused(refusal) => after_refusal(conversation, task, &tool, &refusal),
+            Ended::Refused(refusal) => {
+                conversation.no_longer_wait_for(proposal_id);
+                after_refusal(conversation, task, &tool, &refusal)
+            }
             Ended::NotHandedOver => Ending::passes(Intent::Action, reply::UNREACHABLE),
             Ended::InDoubt { action_id } => {
                 let action = TurnAction {
@@ -322,13 +325,17 @@ impl Engine {
                 carry_out(self.acting().await, token, proposal_id, yes).await
             }
         };
-        match found {
+        match &found {
             Ended::Action(action) => {
-                conversation.checkpoint.learn_of(&action);
-                (is_sealed(&action), about(&action))
+                conversation.checkpoint.learn_of(action);
+                conversation.found_at(&checking.proposal_id, &action.action_id);
+                (is_sealed(action), about(action))
             }
-            Ended::Refused(refusal) => (true, ended(&checking.tool, &refusal)),
+            Ended::Refused(refusal) => (true, ended(&checking.tool, refusal)),
             Ended::NotHandedOver | Ended::InDoubt { .. } => {
+                if let Ended::InDoubt { action_id: Some(id) } = &found {
+                    conversation.found_at(&checking.proposal_id, id);
+                }
                 (false, Ending::says(Intent::Action, reply::STILL_CHECKED))
             }
         }

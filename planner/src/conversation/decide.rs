@@ -196,11 +196,11 @@ impl Engine {
                     return Ok(plain(Intent::Question, RecommendedAction::Proceed, told));
                 }
                 conversation.open_messages = (open + 1).min(3);
-                Ok(plain(
-                    Intent::Clarify,
-                    RecommendedAction::Clarify,
-                    reply::clarify(scene.toolbox),
-                ))
+                let told = reply::clarify(scene.toolbox);
+                Ok(Ending {
+                    nothing_understood: true,
+                    ..plain(Intent::Clarify, RecommendedAction::Clarify, told)
+                })
             }
             Want::Escalate => Ok(Ending {
                 hand_over: Some(EscalationReason::Other),

@@ -31,6 +31,8 @@ pub(super) struct Ending {
     pub(super) hand_over: Option<EscalationReason>,
     /// Nothing was decided, since something could not be asked.
     pub(super) passing: bool,
+    /// No wish was heard in what was said.
+    pub(super) nothing_understood: bool,
 }
 
 impl Ending {
@@ -75,10 +77,10 @@ pub(super) fn ask_once_more(conversation: &mut Conversation, mut waiting: Choosi
     }
 }
 
-/// News of an earlier action come first; a reply that only asks back adds nothing.
+/// News of an earlier action come first; a reply that understood nothing adds nothing.
 pub(super) fn joined(news: Ending, ending: Ending) -> Ending {
-    if ending.intent == Intent::Clarify && ending.actions.is_empty() {
-        return Ending { usage: ending.usage, ..news };
+    if ending.nothing_understood {
+        return Ending { usage: ending.usage, card: ending.card.or(news.card), ..news };
     }
     both(news, ending)
 }
@@ -87,7 +89,7 @@ pub(super) fn joined(news: Ending, ending: Ending) -> Ending {
 pub(super) fn both(news: Ending, ending: Ending) -> Ending {
     let reply = format!("{}\n\n{}", news.reply, ending.reply);
     let actions = news.actions.into_iter().chain(ending.actions).collect();
-    Ending { reply, actions, passing: false, ..ending }
+    Ending { reply, actions, passing: false, nothing_understood: false, ..ending }
 }
 
 pub(super) fn unusable(error: &Unusable, usage: ModelUse) -> Ending {

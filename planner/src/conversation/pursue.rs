@@ -55,12 +55,15 @@ impl Engine {
             Ok(Assembled::Ready(ready)) if tool.read => {
                 read_out(&task, tool, ready, &mut reader, conversation).await
             }
-            // What only sounds like a wish takes no card's place with a question back.
+            // A look-up, and what only sounds like a wish, take no card's place with a question
+            // back.
             Ok(Assembled::Ask(_))
                 if matches!(conversation.stage, Stage::Confirming(_))
-                    && triage::only_asks(newest(conversation)) =>
+                    && (tool.read || triage::only_asks(newest(conversation))) =>
             {
-                Ending::says(Intent::Question, reply::BESIDE_THE_CARD)
+                let told =
+                    if tool.read { reply::WHICH_BESIDE_THE_CARD } else { reply::BESIDE_THE_CARD };
+                Ending::says(Intent::Question, told)
             }
             other => {
                 drop(reader);

@@ -299,8 +299,10 @@ impl Engine {
             conversation.stage.forget_waiting();
         }
         if !request.confirmation.is_empty() {
-            let mut ending = self.confirmed(&scene, conversation, &request.confirmation).await;
-            if wants_more && !ending.passing {
+            let ending = self.confirmed(&scene, conversation, &request.confirmation).await;
+            let mut ending = still_shown(conversation, ending);
+            let carried_out = ending.actions.iter().any(|action| !action.action_id.is_empty());
+            if wants_more && carried_out {
                 ending.reply = format!("{}\n\n{}", ending.reply, reply::ONLY_THE_YES);
             }
             return match back {

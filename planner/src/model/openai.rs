@@ -128,6 +128,7 @@ impl Openai {
     /// Whether a refusal of what was asked so says how to ask differently.
     fn learns(&self, asked: Dialect, error: &OpenAIError) -> bool {
         let Some(parameter) = endpoint::refused(error) else { return false };
+        tracing::warn!(model = %self.name, ?parameter, "the model server refuses a parameter, and is asked without it from now on");
         let mut dialect = self.dialect.lock();
         *dialect = dialect.without(parameter);
         asked != asked.without(parameter)
@@ -150,11 +151,13 @@ impl Openai {
             messages.push(Asked::to_mend(view.objections));
         }
         let most = if Guard::OneRepair.is_on() { 1 } else { 4 };
+        let mut relearnt = 0;
         loop {
             let mut answered = self.ask(&messages, &answer.schema, usage).await;
             // It takes the place of the repair: two calls in all, as budgets reserve.
-            if usage.repairs < most && answered.as_ref().is_err_and(|none| none.learnt) {
-                usage.repairs += 1;
+            let left = usage.repairs + relearnt < most;
+            if left && answered.as_ref().is_err_and(|none| none.learnt) {
+                relearnt += 1;
                 answered = self.ask(&messages, &answer.schema, usage).await;
             }
             if answered.is_err() && !Guard::OneCall.is_on() {
@@ -171,7 +174,9 @@ impl Openai {
             match parse::read(&text, answer, view.toolbox) {
                 Ok(decision) => return Ok(Decision { tokens, ..decision }),
                 // One repair in all: none is left where the objections came from outside.
-                Err(objections) if usage.repairs < most && view.objections.is_empty() => {
+                Err(objections)
+                    if usage.repairs + relearnt < most && view.objections.is_empty() =>
+                {
                     usage.repairs += 1;
                     messages.push(Asked { role: "assistant", content: cut(&text).into() });
                     messages.push(Asked::to_mend(&objections));

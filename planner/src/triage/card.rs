@@ -13,6 +13,7 @@ use crate::model::offline::text::{self, Word};
 pub(super) struct Beside {
     heard: Heard,
     about: bool,
+    more: bool,
 }
 
 impl Beside {
@@ -22,8 +23,9 @@ impl Beside {
         let wishes = |c: &Clause| c.requests && c.hits.iter().any(|hit| acts(hit.notion));
         let about = places(&heard).any(|(at, clause)| is_about(clause, asks(&heard, at)))
             && !heard.clauses.iter().any(wishes)
-            && !names_another(&heard, card);
-        Self { heard, about }
+            && !beyond(&heard, card, 3);
+        let more = beyond(&heard, card, 1);
+        Self { heard, about, more }
     }
 
     /// Whether it asks about what is shown.
@@ -31,7 +33,12 @@ impl Beside {
         self.about
     }
 
-    /// Whether all of it is questions: nobody is asked to do anything.
+    /// Whether it has a number that is not on the card: another order, another quantity.
+    pub(super) fn says_more(&self) -> bool {
+        self.more
+    }
+
+    /// Whether something in it is a question and nobody is asked to do anything.
     pub(super) fn only_asks(&self) -> bool {
         let does =
             |c: &Clause| c.asks_favour || (c.requests && c.hits.iter().any(|hit| acts(hit.notion)));
@@ -101,12 +108,12 @@ fn is_about(clause: &Clause, asks: bool) -> bool {
     asks && says(&POINTING) && !says(&NOT_SHOWN)
 }
 
-/// Whether the number of something else is in it.
-fn names_another(heard: &Heard, card: &str) -> bool {
+/// Whether a number is in it that is not on the card, of so many characters at least.
+fn beyond(heard: &Heard, card: &str, least: usize) -> bool {
     let shown = text::words(card, LEXICON.known());
     let is_shown = |number: &Word| shown.iter().any(|word| word.spelled == number.spelled);
     let mut numbers = heard.clauses.iter().flat_map(|c| &c.words).filter(|w| w.number);
-    numbers.any(|number| number.spelled.len() >= 3 && !is_shown(number))
+    numbers.any(|number| number.spelled.len() >= least && !is_shown(number))
 }
 
 /// A no of another language, or one that says which it is not. It opens the message, or there is

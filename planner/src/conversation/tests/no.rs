@@ -91,6 +91,19 @@ async fn a_question_beside_a_card_takes_nothing_back() {
     }
 }
 
+#[tokio::test]
+async fn the_cards_own_wish_said_again_is_a_yes_that_was_not_signed() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    for text in ["cancel order #1001", "yes, cancel order #1001"] {
+        let said = talk.say(text).await.reply;
+        assert!(said.starts_with(reply::CONFIRM_ON_CARD), "{text}: {said}");
+    }
+    assert_eq!(executor.proposed().len(), 1);
+    assert!(executor.shop.lock().withdrawn.is_empty());
+}
+
 /// What takes the card's place takes its proposal back first, and says so.
 #[tokio::test]
 async fn a_new_write_beside_a_card_takes_the_first_one_back() {

@@ -92,6 +92,8 @@ pub(super) fn refused(body: &[u8]) -> Option<Parameter> {
     } else if names(&["temperature"]) {
         Some(Parameter::Temperature)
     } else {
-        names(&["response_format", "json_schema", "JSON schema"]).then_some(Parameter::Format)
+        // A schema that does not please is our fault, and is not given up for everybody.
+        let format = names(&["response_format", "json_schema", "JSON schema"]);
+        (format && !names(&["Invalid schema", "invalid schema"])).then_some(Parameter::Format)
     }
 }
