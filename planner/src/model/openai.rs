@@ -86,9 +86,9 @@ impl Openai {
         usage: &mut ModelUse,
     ) -> Result<(String, Option<f64>), NoAnswer> {
         let dialect = *self.dialect.lock();
-        let mut messages = messages.to_vec();
+        let mut messages = Cow::Borrowed(messages);
         if dialect.shape_in_words()
-            && let Some(system) = messages.first_mut()
+            && let Some(system) = messages.to_mut().first_mut()
         {
             let shape = format!("{}\n\nJSON Schema of your answer:\n{schema}", system.content);
             system.content = shape.into();
@@ -151,13 +151,11 @@ impl Openai {
             messages.push(Asked::to_mend(view.objections));
         }
         let most = if Guard::OneRepair.is_on() { 1 } else { 4 };
-        let mut relearnt = 0;
         loop {
             let mut answered = self.ask(&messages, &answer.schema, usage).await;
             // It takes the place of the repair: two calls in all, as budgets reserve.
-            let left = usage.repairs + relearnt < most;
-            if left && answered.as_ref().is_err_and(|none| none.learnt) {
-                relearnt += 1;
+            if usage.repairs < most && answered.as_ref().is_err_and(|none| none.learnt) {
+                usage.repairs += 1;
                 answered = self.ask(&messages, &answer.schema, usage).await;
             }
             if answered.is_err() && !Guard::OneCall.is_on() {
@@ -174,9 +172,7 @@ impl Openai {
             match parse::read(&text, answer, view.toolbox) {
                 Ok(decision) => return Ok(Decision { tokens, ..decision }),
                 // One repair in all: none is left where the objections came from outside.
-                Err(objections)
-                    if usage.repairs + relearnt < most && view.objections.is_empty() =>
-                {
+                Err(objections) if usage.repairs < most && view.objections.is_empty() => {
                     usage.repairs += 1;
                     messages.push(Asked { role: "assistant", content: cut(&text).into() });
                     messages.push(Asked::to_mend(&objections));
