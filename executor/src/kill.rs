@@ -22,7 +22,7 @@ pub enum Step {
     Seal,
     /// The answer to the caller.
     Reply,
-    /// A commit of the store, whatever is in it.
+    /// A commit of the store, whatever is in it; on PostgreSQL, one of the seat.
     Commit,
     /// A publication of the log.
     Publish,

@@ -22,6 +22,7 @@ use super::fault::Fault;
 use super::instance::fence;
 use super::remembered::{Log, Remembered, goes_on};
 use super::{controls, erase, escalations, history};
+use crate::kill;
 use crate::ports::{Activation, StoreError};
 use crate::store::known::damaged;
 use crate::store::veiled::{Append, Erasure, LeafRow};
@@ -146,6 +147,7 @@ impl Sequencer {
             async move { this.write(db, &entries).await }.boxed()
         });
         let (log, indices) = self.remembered.heard(written.await)?;
+        kill::Step::Commit.after();
         self.remembered.grew(log);
         Ok(indices)
     }
@@ -179,6 +181,7 @@ impl Sequencer {
             history::insert_nodes(db, &nodes),
             history::advance(db, &before, &tree, &note),
         )?;
+        kill::Step::Commit.before();
         Ok(((tree.size(), tree.root()), indices))
     }
 
