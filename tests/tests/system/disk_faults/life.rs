@@ -19,8 +19,9 @@ const WISHES: u64 = 4;
 /// Of them and of those that use a store up.
 pub const STOCK: u64 = 400;
 const AT_ONCE: usize = 4;
-/// For what a run does on a disk that may have failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// For what a run does once its disk has failed: effects go on after the next look at the
+/// store, which is 2 s away at most, or not at all.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Of a write-ahead log that is not checkpointed yet, and will be soon, in bytes: SQLite
 /// does it at 1000 pages.
 const NEARLY_FULL: u64 = 950 * 4120;
@@ -96,8 +97,10 @@ async fn begin(pair: &mut Pair, launch: Launch, folder: Folder) -> (Life, Vec<Wi
     if pair.launch_executor(&launch).is_ok() {
         // So is a store that cannot be written for good.
         let told = AtomicUsize::default();
-        let pursued = pursue(pair, &mut wishes, AT_ONCE, &told);
-        let _ = tokio::time::timeout(PATIENCE, pursued).await;
+        tokio::select! {
+            () = pursue(pair, &mut wishes, AT_ONCE, &told) => {}
+            () = patience(pair) => {}
+        }
     }
     pair.kill_executor();
     let told: BTreeSet<_> =
@@ -115,6 +118,15 @@ async fn begin(pair: &mut Pair, launch: Launch, folder: Folder) -> (Life, Vec<Wi
     let lost: BTreeSet<_> = told.difference(&there).cloned().collect();
     let told = u32::try_from(told.len()).unwrap();
     (Life { call: Disk::said(pair), told, lost }, wishes)
+}
+
+/// Ends some time after the disk has failed, and never where it does not: then all comes to
+/// its end, however busy the machine is.
+async fn patience(pair: &Pair) {
+    while Disk::said(pair).is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(PATIENCE).await;
 }
 
 /// All but the room that is set aside: the next executor sets its own aside.
