@@ -20,7 +20,7 @@ use countersign_tests::sandbox::Effect;
 use super::action_flow::converse;
 use super::activations::{changes, house};
 use super::support::pair::Pair;
-use super::support::plans::{Desk, refusal};
+use super::support::plans::{Call, Desk, refusal};
 
 const OFFLINE: &str = "{ kind: offline }";
 
@@ -29,9 +29,6 @@ const OFFLINE: &str = "{ kind: offline }";
 struct Done {
     effects: Vec<Effect>,
 }
-
-/// What somebody waits for.
-type Call = tokio::task::JoinHandle<Result<(), tonic::Status>>;
 
 /// Traffic, a backup, more traffic, the end of the machine.
 async fn live(pair: &mut Pair, back_up: impl AsyncFnOnce(&Pair)) -> Done {

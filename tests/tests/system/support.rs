@@ -14,5 +14,6 @@ pub mod leaks;
 pub mod pair;
 pub mod people;
 pub mod plans;
+pub mod preload;
 pub mod service;
 pub mod wishes;

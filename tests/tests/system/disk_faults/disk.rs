@@ -1,9 +1,9 @@
-//! The library that stands between the executor and its disk, built where it is needed.
+//! The library that stands between the executor and its disk.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::support::pair::Pair;
+use crate::support::preload;
 use crate::support::service::Launch;
 
 /// What the disk does.
@@ -39,27 +39,9 @@ impl How {
 pub struct Disk(PathBuf);
 
 impl Disk {
-    /// `None`, and a printed reason, where nothing compiles it.
+    /// `None` where nothing compiles it.
     pub fn build(into: &Path) -> Option<Self> {
-        let source = "tests/system/disk_faults/faulty_disk.c";
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
-        let library = into.join("faulty_disk.so");
-        let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-        let mut command = Command::new(compiler);
-        command.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]);
-        match command.arg(&library).arg(source).status() {
-            Ok(status) => {
-                assert!(status.success(), "the faulty disk does not compile");
-                Some(Self(library))
-            }
-            Err(error) => {
-                println!(
-                    "skipped: no C compiler ({error}): install one, for example with \
-                     `apt-get install gcc libc6-dev`, or name it in CC"
-                );
-                None
-            }
-        }
+        preload::build("disk_faults/faulty_disk.c", into).map(Self)
     }
 
     /// An executor on a disk to which this happens at this call, from 1.

@@ -11,6 +11,8 @@
  *                     cut_some      the same, and then half of them, by chance, are done
  *   FAULTY_DISK_SEED  which half
  *   FAULTY_DISK_LIES  fsync says yes and does nothing, as with synchronous=OFF
+ *   FAULTY_DISK_READ_ONLY  as long as this file is there, each call fails as on a disk that is
+ *                     mounted read-only, and none is counted
  *   FAULTY_DISK_SAID  the file that hears what happened: CALL FILE NUMBER
  *
  * What a file was like before each write is kept until its fsync. The write-ahead log's index
@@ -141,6 +143,11 @@ static void power_cut(int some) {
 
 /* Counts a call under the lock; whether it has to fail, and with errno set. */
 static int fails(const char *call, const char *name) {
+    const char *read_only = setting("FAULTY_DISK_READ_ONLY");
+    if (*read_only && !access(read_only, F_OK)) {
+        errno = EROFS;
+        return 1;
+    }
     const char *only = setting("FAULTY_DISK_ONLY");
     if (*only && strcmp(only, call) && strcmp(only, name)) return 0;
     calls++;

@@ -25,6 +25,9 @@ pub struct Desk<'a> {
     pub confirm_by_link: bool,
 }
 
+/// What somebody waits for.
+pub type Call = tokio::task::JoinHandle<Result<v1::Action, tonic::Status>>;
+
 pub fn model(json: &Value) -> v1::Argument {
     v1::Argument { source: Some(Source::ModelJson(json.to_string())) }
 }
@@ -156,11 +159,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Executes in a task of its own: what a caller hears whose executor may go away.
-    pub fn executing(
-        &self,
-        proposal: &v1::Proposal,
-        confirmation: String,
-    ) -> tokio::task::JoinHandle<Result<(), tonic::Status>> {
+    pub fn executing(&self, proposal: &v1::Proposal, confirmation: String) -> Call {
         let request = v1::ExecuteRequest {
             subject_token: self.who.token.clone(),
             target: Some(Target::ProposalId(proposal.proposal_id.clone())),
@@ -168,15 +167,13 @@ impl<'a> Desk<'a> {
             confirmation,
         };
         let mut client = self.client.clone();
-        tokio::spawn(async move { client.execute(request).await.map(drop) })
+        tokio::spawn(async move {
+            client.execute(request).await.map(|answer| answer.into_inner().action.unwrap())
+        })
     }
 
     /// The same, up to where the request is with the shop and its answer is not here yet.
-    pub async fn awaiting_the_shop(
-        &self,
-        proposal: &v1::Proposal,
-        confirmation: String,
-    ) -> tokio::task::JoinHandle<Result<(), tonic::Status>> {
+    pub async fn awaiting_the_shop(&self, proposal: &v1::Proposal, confirmation: String) -> Call {
         let before = self.pair.mutations();
         self.pair.sandbox.fault(Fault::Slow);
         let call = self.executing(proposal, confirmation);
