@@ -216,3 +216,109 @@ fn links_in_the_documents_lead_to_files() {
         }
     }
 }
+
+/// What in a migration after the first is more than an addition, and why an older service may
+/// run beside it all the same. Each file and how its statement begins.
+const NOT_ONLY_ADDED: [(&str, &str, &str); 14] = [
+    ("executor/src/store/postgres/migrations/0010_persons.sql", "DROP TABLE journal", FIRST),
+    ("executor/src/store/postgres/migrations/0010_persons.sql", "DROP TABLE observations", FIRST),
+    ("executor/src/store/postgres/migrations/0010_persons.sql", "DROP TABLE matches", FIRST),
+    ("executor/src/store/postgres/migrations/0010_persons.sql", "DROP TABLE escalations", FIRST),
+    ("executor/src/store/sqlite/migrations/0010_persons.sql", "DROP TABLE journal", FIRST),
+    ("executor/src/store/sqlite/migrations/0010_persons.sql", "DROP TABLE observations", FIRST),
+    ("executor/src/store/sqlite/migrations/0010_persons.sql", "DROP TABLE matches", FIRST),
+    ("executor/src/store/sqlite/migrations/0010_persons.sql", "DROP TABLE escalations", FIRST),
+    ("executor/src/store/postgres/migrations/0016_register_again.sql", "TRUNCATE", DERIVED),
+    ("executor/src/store/sqlite/migrations/0016_register_again.sql", "DELETE FROM reg", DERIVED),
+    ("executor/src/store/sqlite/migrations/0016_register_again.sql", "DELETE FROM mar", DERIVED),
+    ("executor/src/store/sqlite/migrations/0016_register_again.sql", "DELETE FROM day", DERIVED),
+    ("planner/src/memory/postgres/migrations/0002_numbers.sql", "UPDATE turns", NUMBERS),
+    ("planner/src/memory/postgres/migrations/0002_numbers.sql", "CREATE UNIQUE INDEX", NUMBERS),
+];
+const FIRST: &str = "there was no deployment yet";
+const DERIVED: &str = "rows that follow from receipts, and are filled in at the next start";
+const NUMBERS: &str =
+    "numbers that one turn has stay; of two turns begun at once an older planner's may fail";
+
+/// The older service goes on beside the newer one while they are replaced one after the other.
+#[test]
+fn migrations_only_add_to_what_an_older_service_knows() {
+    let (mut first, mut exceptions) = (BTreeSet::new(), BTreeSet::new());
+    let mut files = tracked();
+    files.sort();
+    for path in files {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        let Some((store, _)) = name.split_once("/migrations/") else { continue };
+        if first.insert(store.to_owned()) {
+            continue;
+        }
+        let statements = statements(&fs::read_to_string(&path).unwrap());
+        for statement in statements.iter().filter(|one| !only_adds(one, &statements)) {
+            let known = |(of, begins, _): &&(&str, &str, &str)| {
+                *of == name && statement.starts_with(begins)
+            };
+            let known = NOT_ONLY_ADDED.iter().find(known);
+            exceptions.insert(known.unwrap_or_else(|| panic!("{name}: {statement}")));
+        }
+    }
+    let stores =
+        ["executor/src/store/postgres", "executor/src/store/sqlite", "planner/src/memory/postgres"];
+    assert_eq!(first, stores.map(str::to_owned).into());
+    assert_eq!(exceptions.len(), NOT_ONLY_ADDED.len(), "one is no exception any more");
+}
+
+/// Without comments, each on one line.
+fn statements(sql: &str) -> Vec<String> {
+    let lines = sql.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code));
+    let lines: Vec<_> = lines.collect();
+    let each = lines.join(" ");
+    let each = each.split(';').map(|one| one.split_whitespace().collect::<Vec<_>>().join(" "));
+    each.filter(|one| !one.is_empty()).collect()
+}
+
+/// Whether a statement of these changes nothing for those who do not know of it. An index may be
+/// made anew; one that forbids anything stands on a table that is new as well.
+fn only_adds(statement: &str, all: &[String]) -> bool {
+    let among = |begins: String| all.iter().any(|one| one.starts_with(&begins));
+    let words: Vec<_> = statement.split(' ').collect();
+    match words.as_slice() {
+        ["CREATE", "TABLE" | "INDEX", ..] => true,
+        ["CREATE", "UNIQUE", "INDEX", _, "ON", table, ..] => {
+            among(format!("CREATE TABLE {table} "))
+        }
+        ["DROP", "INDEX", name] => among(format!("CREATE INDEX {name} ON ")),
+        ["ALTER", "TABLE", _, "ADD", "COLUMN", column @ ..] => {
+            let column = column.join(" ");
+            let filled = !column.contains("NOT NULL") || column.contains(" DEFAULT ");
+            let bound = [",", "UNIQUE", "REFERENCES"].iter().any(|word| column.contains(word));
+            filled && !bound
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn a_migration_that_takes_something_away_is_seen() {
+    let refused = "
+        DROP TABLE actions;
+        DROP INDEX leaves_by_subject;
+        ALTER TABLE actions RENAME TO deeds;
+        ALTER TABLE actions ADD COLUMN person TEXT NOT NULL; -- DEFAULT ''
+        ALTER TABLE actions ADD COLUMN person TEXT, DROP COLUMN tool;
+        ALTER TABLE actions ALTER COLUMN person TYPE BYTEA;
+        CREATE UNIQUE INDEX actions_by_person ON actions (person);
+        DELETE FROM actions";
+    let refused = statements(refused);
+    assert_eq!(refused.len(), 8);
+    for statement in &refused {
+        assert!(!only_adds(statement, &refused), "{statement}");
+    }
+    let added = "
+        CREATE TABLE deeds (id BIGINT PRIMARY KEY);
+        CREATE UNIQUE INDEX deeds_by_id ON deeds (id);
+        ALTER TABLE actions ADD COLUMN person TEXT NOT NULL DEFAULT '';
+        DROP INDEX leaves_by_subject;
+        CREATE INDEX leaves_by_subject ON leaves (subject)";
+    let added = statements(added);
+    assert!(added.iter().all(|statement| only_adds(statement, &added)));
+}

@@ -8,7 +8,8 @@
 //!                     then new ones beside, and the old ones told to stop
 //! ```
 //! An error is any answer but the one that was asked for, and any stream that breaks off,
-//! but for one that says that nothing began: these are counted apart, and few. Callers know
+//! but for one that says that nothing began, or that it is still under way: these are counted
+//! apart, and the former are few. Callers know
 //! only what the services' own channel does: it dials again where nobody listens, and makes a
 //! call once more that was not sent.
 
@@ -54,13 +55,14 @@ async fn rolling_upgrade() {
     let talked: Vec<_> = talking.join_all().await.into_iter().flatten().collect();
     let errors = std::mem::take(&mut *met.errors.lock());
     println!(
-        "{replaced} replaced in {:.0?}: {} wishes called for, {} talked of in {} turns, {} errors, {} asked again",
+        "{replaced} replaced in {:.0?}: {} wishes called for, {} talked of in {} turns, {} errors, {} asked again, {} told that it is under way",
         began.elapsed(),
         wishes.len(),
         talked.len(),
         met.turns.load(Ordering::SeqCst),
         errors.len(),
-        met.again.load(Ordering::SeqCst)
+        met.again.load(Ordering::SeqCst),
+        met.under_way.load(Ordering::SeqCst)
     );
     drop((executors, planners));
     let mut pair = Arc::into_inner(house).unwrap();

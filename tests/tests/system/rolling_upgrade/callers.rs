@@ -27,6 +27,8 @@ pub struct Met {
     /// What was told honestly not to have begun, and was asked again: effects that were halted
     /// because the disk was too busy to be written to.
     pub again: AtomicU64,
+    /// Answers that it is under way: at an executor that was told to stop, or at another one.
+    pub under_way: AtomicU64,
 }
 
 impl Met {
@@ -67,7 +69,9 @@ pub async fn calls(house: Arc<House>, met: Arc<Met>) -> Vec<Wish> {
         loop {
             match wish.pursue(&house.pair, &client).await {
                 Ok(()) => break,
-                Err(Left::UnderWay) => {}
+                Err(Left::UnderWay) => {
+                    met.under_way.fetch_add(1, Ordering::SeqCst);
+                }
                 Err(Left::Away(said)) => {
                     met.error(format!("{:?} {}: {said}", wish.kind, wish.number))
                 }
