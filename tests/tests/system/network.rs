@@ -4,7 +4,8 @@
 //! ```text
 //! planner ──┐             ┌── executor     each with the rules of the policies that select it
 //!           ├── switch ───┤
-//! world ────┘             └── (frontends, staff, names, model, backends, database, the rest)
+//! world ────┘             └── (frontends, staff, ingress, Prometheus, names, model, backends,
+//!                              databases, the rest)
 //! ```
 //! The test calls itself again inside the world, so that its sandbox and its sockets are there.
 //! Skipped, and said so, where this is not root or `ip`, `nft` or `kubectl` is missing.
@@ -45,8 +46,19 @@ async fn network() {
     assert!(ended.success(), "inside: {ended}");
 }
 
+/// The overlay with PostgreSQL, and the policies of the components for Prometheus and the console.
+fn with_components() -> Rendered {
+    let mut all = Rendered::overlay("postgres").expect("`missing` has asked for kubectl");
+    for component in ["monitoring", "console"] {
+        let file = format!("deploy/kustomize/components/{component}/network.yaml");
+        let text = std::fs::read_to_string(rendered::root().join(file)).unwrap();
+        all.objects.extend(serde_saphyr::from_multiple::<serde_json::Value>(&text).unwrap());
+    }
+    all
+}
+
 async fn conversation_and_nothing_else(network: &Network) {
-    let rendered = Rendered::overlay("postgres").expect("`missing` has asked for kubectl");
+    let rendered = with_components();
     let pods = Pods::start(network).await;
     for probe in Probe::all() {
         assert!(probe.gets_there(network), "without rules all is open: {probe:?}");

@@ -7,6 +7,8 @@ pub const PLANNER: &str = "10.244.1.10";
 pub const EXECUTOR: &str = "10.244.1.20";
 pub const FRONTEND: &str = "10.244.1.30";
 pub const STAFF: &str = "10.244.1.40";
+pub const INGRESS: &str = "10.244.1.50";
+pub const PROMETHEUS: &str = "10.244.1.51";
 pub const NAMES: &str = "10.244.1.53";
 /// A pod of nobody's.
 pub const STRANGER: &str = "10.244.1.66";
@@ -14,12 +16,25 @@ pub const STRANGER: &str = "10.244.1.66";
 pub const MODEL: &str = "192.0.2.10";
 pub const BACKEND: &str = "198.51.100.10";
 pub const DATABASE: &str = "203.0.113.5";
+pub const PLANNERS_DATABASE: &str = "203.0.113.21";
 /// In none of them: a store of secrets in the cluster, and somewhere on the internet.
 pub const SECRETS: &str = "10.96.0.82";
 pub const INTERNET: &str = "198.18.0.1";
 
-const WORLD: [&str; 9] =
-    [FRONTEND, STAFF, NAMES, STRANGER, MODEL, BACKEND, DATABASE, SECRETS, INTERNET];
+const WORLD: [&str; 12] = [
+    FRONTEND,
+    STAFF,
+    INGRESS,
+    PROMETHEUS,
+    NAMES,
+    STRANGER,
+    MODEL,
+    BACKEND,
+    DATABASE,
+    PLANNERS_DATABASE,
+    SECRETS,
+    INTERNET,
+];
 const PLACES: [(&str, &[&str]); 3] =
     [("planner", &[PLANNER]), ("executor", &[EXECUTOR]), ("world", &WORLD)];
 

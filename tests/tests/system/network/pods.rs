@@ -36,6 +36,10 @@ impl Pods {
         pair.change_config("127.0.0.0/8", "198.51.100.0/24");
         pair.change_config("listen: 127.0.0.1:0", &format!("listen: {EXECUTOR}:7443"));
         pair.change_config("admin: 127.0.0.1:0", &format!("admin: {EXECUTOR}:7480"));
+        pair.add_config(&format!(
+            "console: {{ listen: \"{EXECUTOR}:8445\", public_url: \"https://approve.test.invalid\", \
+             behind_ingress: true }}\n"
+        ));
         fs::remove_dir_all(pair.path("state")).unwrap();
         let launch = within(&pair, network, "executor");
         pair.launch_executor(&launch).unwrap();

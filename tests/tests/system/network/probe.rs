@@ -3,17 +3,18 @@
 use std::process::{Command, Stdio};
 
 use super::cable::{
-    BACKEND, DATABASE, EXECUTOR, FRONTEND, INTERNET, MODEL, NAMES, Network, PLANNER, SECRETS,
-    STRANGER,
+    BACKEND, DATABASE, EXECUTOR, FRONTEND, INGRESS, INTERNET, MODEL, NAMES, Network, PLANNER,
+    PLANNERS_DATABASE, PROMETHEUS, SECRETS, STAFF, STRANGER,
 };
 
 /// Every address and port of the world that somebody listens on.
-pub const LISTENED: [(&str, u16); 10] = [
+pub const LISTENED: [(&str, u16); 11] = [
     (MODEL, 443),
     (MODEL, 80),
     (BACKEND, 443),
     (BACKEND, 80),
     (DATABASE, 5432),
+    (PLANNERS_DATABASE, 5432),
     (SECRETS, 8200),
     (INTERNET, 443),
     (INTERNET, 53),
@@ -21,6 +22,17 @@ pub const LISTENED: [(&str, u16); 10] = [
     (FRONTEND, 8080),
 ];
 const WORLD: &str = "world";
+/// What the services serve: calls, their state for operators, and the console.
+const SERVED: [(&str, u16); 5] =
+    [(EXECUTOR, 7443), (EXECUTOR, 7480), (EXECUTOR, 8445), (PLANNER, 7543), (PLANNER, 7580)];
+/// Who of the world calls for what of it, and gets nowhere else.
+const CALLERS: [(&str, &[(&str, u16)]); 5] = [
+    (FRONTEND, &[(PLANNER, 7543)]),
+    (STAFF, &[(EXECUTOR, 7443)]),
+    (INGRESS, &[(EXECUTOR, 8445)]),
+    (PROMETHEUS, &[(EXECUTOR, 7480), (PLANNER, 7580)]),
+    (STRANGER, &[]),
+];
 
 /// One try.
 #[derive(Debug)]
@@ -35,22 +47,23 @@ pub struct Probe {
 
 impl Probe {
     pub fn all() -> Vec<Self> {
-        let open = |place, from, to| Self { place, from, to, open: true };
-        let shut = |place, from, to| Self { place, from, to, open: false };
-        let mut all = vec![
-            open("planner", "", (EXECUTOR, 7443)),
-            shut("planner", "", (EXECUTOR, 7480)),
-            shut("executor", "", (PLANNER, 7543)),
-            shut("executor", "", (PLANNER, 7580)),
-            open(WORLD, FRONTEND, (PLANNER, 7543)),
-            shut(WORLD, FRONTEND, (PLANNER, 7580)),
-            shut(WORLD, FRONTEND, (EXECUTOR, 7443)),
-            shut(WORLD, STRANGER, (PLANNER, 7543)),
-            shut(WORLD, STRANGER, (EXECUTOR, 7443)),
-            shut(WORLD, STRANGER, (EXECUTOR, 7480)),
-        ];
+        let mut all = vec![];
+        for (from, open) in CALLERS {
+            let each = SERVED.iter();
+            all.extend(each.map(|to| Self {
+                place: WORLD,
+                from,
+                to: *to,
+                open: open.contains(to),
+            }));
+        }
+        for to in SERVED {
+            let open = to == (EXECUTOR, 7443);
+            let place = if to.0 == EXECUTOR { "planner" } else { "executor" };
+            all.push(Self { place, from: "", to, open });
+        }
         for to in LISTENED {
-            let planner = to == (MODEL, 443) || to == (NAMES, 53);
+            let planner = [(MODEL, 443), (PLANNERS_DATABASE, 5432), (NAMES, 53)].contains(&to);
             let executor = [(BACKEND, 443), (DATABASE, 5432), (NAMES, 53)].contains(&to);
             all.push(Self { place: "planner", from: "", to, open: planner });
             all.push(Self { place: "executor", from: "", to, open: executor });

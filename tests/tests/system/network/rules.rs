@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::cable::{EXECUTOR, FRONTEND, NAMES, Network, PLANNER, STAFF};
+use super::cable::{EXECUTOR, FRONTEND, INGRESS, NAMES, Network, PLANNER, PROMETHEUS, STAFF};
 use super::rendered::Rendered;
 
 /// Puts the rules of the policies that select each pod before it.
@@ -191,12 +191,19 @@ impl Peer {
 }
 
 /// Labels of pods, of namespaces, and where those are. Without a namespace it is the pair's own.
-const WHO: [(Option<&str>, Option<&str>, &str); 5] = [
+const WHO: [(Option<&str>, Option<&str>, &str); 7] = [
     (Some("app.kubernetes.io/name=planner"), None, PLANNER),
     (Some("app.kubernetes.io/name=executor"), None, EXECUTOR),
     (Some("k8s-app=kube-dns"), Some("kubernetes.io/metadata.name=kube-system"), NAMES),
     (None, Some("countersign.dev/frontend=true"), FRONTEND),
     (None, Some("countersign.dev/staff=true"), STAFF),
+    (
+        Some("app.kubernetes.io/name=prometheus"),
+        Some("kubernetes.io/metadata.name=monitoring"),
+        PROMETHEUS,
+    ),
+    // The component's own word, which an overlay puts its ingress controller's namespace for.
+    (None, Some("kubernetes.io/metadata.name=console-names"), INGRESS),
 ];
 
 impl Port {
