@@ -2,6 +2,7 @@
 //! what was done since is done again (TWO KEEP THE HISTORY, AT MOST ONE EFFECT).
 
 mod on_postgres;
+mod while_written;
 
 use std::fs;
 use std::path::Path;
@@ -23,6 +24,7 @@ use super::support::pair::Pair;
 use super::support::plans::{Call, Desk, refusal};
 
 const OFFLINE: &str = "{ kind: offline }";
+const BACKUP: [&str; 4] = ["backup", "--executor", "executor.yaml", "yesterday.db"];
 
 /// What was done after the backup: told to the planner, known to the log alone, and under
 /// way when the store was lost.
@@ -86,15 +88,14 @@ async fn backup(pair: &Pair) {
         reads
     };
     let copied = async {
-        let words = ["backup", "--executor", "executor.yaml", "yesterday.db"];
-        let copied = tokio::task::block_in_place(|| pair.command(&words));
-        tokio::task::yield_now().await;
+        let copied = pair.command_beside(&BACKUP).await;
         stop.store(true, Ordering::SeqCst);
         copied
     };
-    let ((done, said), _reads) = tokio::join!(copied, traffic);
+    let ((done, said), reads) = tokio::join!(copied, traffic);
+    assert!(reads > 0, "nobody read meanwhile");
     assert!(done && said.contains("checked"), "{said}");
-    let (done, said) = pair.command(&["backup", "--executor", "executor.yaml", "yesterday.db"]);
+    let (done, said) = pair.command(&BACKUP);
     assert!(!done && said.contains("is there already"), "{said}");
 }
 

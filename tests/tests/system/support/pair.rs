@@ -210,9 +210,13 @@ impl Pair {
 
     /// Runs `countersign` with these words; answers with whether it did it, and what it said.
     pub fn command(&self, words: &[&str]) -> (bool, String) {
-        let mut command = Command::new(bins::dir().join("countersign"));
-        let out = command.args(words).current_dir(self.dir.path()).output().unwrap();
-        (out.status.success(), String::from_utf8([out.stdout, out.stderr].concat()).unwrap())
+        command(self.dir.path(), words)
+    }
+
+    /// The same, while everybody else goes on.
+    pub async fn command_beside(&self, words: &'static [&'static str]) -> (bool, String) {
+        let dir = self.dir.path().to_owned();
+        tokio::task::spawn_blocking(move || command(&dir, words)).await.unwrap()
     }
 
     /// The flags that say where the executor is, as this role.
@@ -306,6 +310,12 @@ impl Pair {
     pub fn log_key(&self) -> String {
         fs::read_to_string(self.path("log.pub")).unwrap()
     }
+}
+
+fn command(dir: &Path, words: &[&str]) -> (bool, String) {
+    let mut command = Command::new(bins::dir().join("countersign"));
+    let out = command.args(words).current_dir(dir).output().unwrap();
+    (out.status.success(), String::from_utf8([out.stdout, out.stderr].concat()).unwrap())
 }
 
 /// What `/readyz` at this address answers.
