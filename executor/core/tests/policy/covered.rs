@@ -83,3 +83,28 @@ fn coverage_report_misses_each_guardrail_that_is_taken_away() {
     let over = report(&without("confirm: customer\n", over), &shipped(), REFUND);
     assert!(!missing(&over).contains(&"approval"), "{over:#?}");
 }
+
+#[test]
+fn coverage_report_misses_an_owner_and_what_the_state_must_be() {
+    let told = |guardrails: &[Guardrail], name: &str| {
+        let found = guardrails.iter().find(|guardrail| guardrail.name == name).unwrap();
+        (found.stands, found.add)
+    };
+    let mut anybody = pack_files();
+    let contract = anybody.get_mut("contracts/get_order.yaml").unwrap();
+    let public = contract.replace("subject: customer_id == subject.customer_id\n", "");
+    assert_ne!(*contract, public);
+    *contract = public;
+    let (stands, add) = told(&report(&anybody, &shipped(), READ), "owner");
+    assert_eq!(stands, Stands::No);
+    assert!(add.contains("add `subject`"), "{add}");
+
+    let mut whatever = pack_files();
+    let contract = whatever.get_mut("contracts/refund_lines.yaml").unwrap();
+    let (before, rest) = contract.split_once("require:\n").unwrap();
+    let (_, after) = rest.split_once("intent:").unwrap();
+    *contract = format!("{before}intent:{after}");
+    let (stands, add) = told(&report(&whatever, &shipped(), REFUND), "fresh state");
+    assert_eq!(stands, Stands::No);
+    assert!(add.contains("add `require`"), "{add}");
+}
