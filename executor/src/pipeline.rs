@@ -262,10 +262,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// By the action's own times, and only by a clock that is right.
+    /// By the action's own times, and only by a clock that is right. Where none of its
+    /// attempts left, it would begin now, as effects may or may not.
     fn safe_again(&self, dispatch: &Dispatch, contract: &Contract) -> bool {
         let now = self.clock.now();
-        !self.vitals.is_behind(now) && retry::may_send(dispatch, contract, now)
+        let begins = dispatch.sent() == 1;
+        !self.vitals.is_behind(now)
+            && (!begins || self.vitals.check().is_ok())
+            && retry::may_send(dispatch, contract, now)
     }
 
     /// Who has lost the lease sends nothing, and stops sending: the action may be

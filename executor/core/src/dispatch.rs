@@ -71,6 +71,14 @@ pub struct AttemptResult {
     pub raw: String,
 }
 
+impl Attempt {
+    /// Whether it surely never left.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.result.as_ref().is_some_and(|r| matches!(r.verdict, Verdict::NotSent { .. }))
+    }
+}
+
 /// Where a request went, and what came back: facts, beside the request that follows
 /// from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -157,6 +165,19 @@ impl Dispatch {
     #[must_use]
     pub fn last(&self) -> Option<&Attempt> {
         self.attempts.last()
+    }
+
+    /// How many attempts may have reached the backend.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.attempts.iter().filter(|a| !a.is_unsent()).count()
+    }
+
+    /// The attempts since then, none of which ever left.
+    #[must_use]
+    pub fn unsent(&self) -> &[Attempt] {
+        let from = self.attempts.iter().rposition(|a| !a.is_unsent()).map_or(0, |at| at + 1);
+        self.attempts.get(from..).unwrap_or_default()
     }
 
     /// When the backend may first have seen the key: retention counts from here.

@@ -32,7 +32,7 @@ pub enum Reason {
     Fraud,
     /// More than the limits let through.
     OverLimit,
-    /// The backend could not be had, however often it was tried.
+    /// The backend could not be had, however long it was tried.
     Exhausted,
     /// The backend refused for good.
     BackendRefused,

@@ -13,11 +13,15 @@ use crate::dispatch::Dispatch;
 use crate::lifecycle::{Outcome, Settlement};
 use crate::planted::Bug;
 
-/// Most attempts of one action.
-pub const MAX_ATTEMPTS: u32 = 5;
-/// Longest wait that a backend may ask for and still be obeyed.
+/// Most attempts of one action that may reach the backend.
+pub const MAX_ATTEMPTS: usize = 5;
+/// Longest wait between two attempts; a backend that asks for more is not obeyed.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
+/// How long a backend that cannot be reached is tried.
+pub const MAX_OUTAGE: Duration = Duration::from_secs(600);
 
+/// Longest pause after an attempt that may have reached the backend.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the gates' answers hold for a write that certainly had no effect yet.
 const GATES_HOLD: Duration = Duration::from_secs(600);
 
@@ -43,16 +47,12 @@ pub fn after(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
         Some(Verdict::CredentialRejected) => {
             refused(dispatch, Code::CredentialRejected.name(), "the backend refused the credential")
         }
-        Some(Verdict::Throttled { after }) => later(
-            dispatch,
-            contract,
-            *after,
-            Code::BackendThrottled,
-            "the backend is throttling",
-            now,
-        ),
+        Some(Verdict::Throttled { after }) => {
+            let again = put_off(dispatch, *after, now);
+            later(dispatch, contract, again, Code::BackendThrottled, "the backend is throttling")
+        }
         Some(Verdict::NotSent { why }) => {
-            later(dispatch, contract, None, Code::BackendUnreachable, why, now)
+            later(dispatch, contract, unreached(dispatch, now), Code::BackendUnreachable, why)
         }
         Some(Verdict::SwitchedOff { why }) => refused(dispatch, Code::SwitchedOff.name(), why),
         Some(Verdict::Lost { why }) if !Belt::LostReplies.is_on() => {
@@ -71,19 +71,32 @@ fn refused(dispatch: &Dispatch, code: &str, message: &str) -> Next {
     Next::Settle(Settlement::new(Outcome::NotApplied, code, message))
 }
 
-/// Provably not executed: again after a while, within bounds.
+/// The backend took the request and put it off: again after a while, so many times.
+fn put_off(dispatch: &Dispatch, asked: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
+    let bounded = dispatch.sent() < MAX_ATTEMPTS && asked.is_none_or(|a| a <= MAX_WAIT);
+    let wait = asked.unwrap_or_else(|| pause(dispatch));
+    bounded.then(|| at(now, wait))
+}
+
+/// It never left, so it used up no attempt: again after ever longer pauses, for so long.
+/// A clock that was set back by as much measures nothing.
+fn unreached(dispatch: &Dispatch, now: Timestamp) -> Option<Timestamp> {
+    let tries = dispatch.unsent();
+    let since = tries.first()?.at;
+    let again = at(now, backoff(dispatch, tries.len(), MAX_WAIT));
+    (again.duration_since(since).unsigned_abs() < MAX_OUTAGE).then_some(again)
+}
+
+/// Provably not executed: again then, if that is safe.
 fn later(
     dispatch: &Dispatch,
     contract: &Contract,
-    asked: Option<Duration>,
+    again: Option<Timestamp>,
     code: Code,
     why: &str,
-    now: Timestamp,
 ) -> Next {
-    let attempts = dispatch.last().map_or(0, |a| a.number);
-    let again = at(now, asked.unwrap_or_else(|| backoff(dispatch, attempts)));
-    let bounded = attempts < MAX_ATTEMPTS && asked.is_none_or(|a| a <= MAX_WAIT);
-    if bounded && may_send(dispatch, contract, again) && Belt::SentAgain.is_on() {
+    let safe = |again: &Timestamp| may_send(dispatch, contract, *again) && Belt::SentAgain.is_on();
+    if let Some(again) = again.filter(safe) {
         return Next::Resend(again);
     }
     if dispatch.in_doubt() {
@@ -94,13 +107,12 @@ fn later(
 
 /// FOUR OUTCOMES: a lost reply is unknown until resolved, by class.
 fn lost(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
-    let attempts = dispatch.last().map_or(0, |a| a.number);
-    let again = attempts < MAX_ATTEMPTS && dispatch.same_contract(contract);
+    let again = dispatch.sent() < MAX_ATTEMPTS && dispatch.same_contract(contract);
     match contract.effect.class {
         EffectClass::ServerKey if again && in_window(dispatch, contract, now) => {
-            Next::Resend(at(now, backoff(dispatch, attempts)))
+            Next::Resend(at(now, pause(dispatch)))
         }
-        EffectClass::ClientId if again => Next::Resend(at(now, backoff(dispatch, attempts))),
+        EffectClass::ClientId if again => Next::Resend(at(now, pause(dispatch))),
         EffectClass::ServerKey
         | EffectClass::ClientId
         | EffectClass::CompareAndSet
@@ -150,12 +162,16 @@ fn in_window(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> bool {
     now.duration_since(first) < SignedDuration::try_from(safe).unwrap_or(SignedDuration::ZERO)
 }
 
-/// 200 ms, doubling, up to 10 s; half of it jitter that the key decides, so that
-/// a replay waits just as long.
-fn backoff(dispatch: &Dispatch, attempts: u32) -> Duration {
-    let whole = Duration::from_millis(200)
-        .saturating_mul(1 << attempts.min(6))
-        .min(Duration::from_secs(10));
+/// The pause after an attempt that may have reached the backend.
+fn pause(dispatch: &Dispatch) -> Duration {
+    backoff(dispatch, dispatch.sent(), LONGEST_PAUSE)
+}
+
+/// 200 ms, doubling with each try; half of it jitter that the key decides, so that a
+/// replay waits just as long.
+fn backoff(dispatch: &Dispatch, tries: usize, longest: Duration) -> Duration {
+    let whole = Duration::from_millis(200).saturating_mul(1 << tries.min(9)).min(longest);
+    let attempts = dispatch.attempts().len();
     let seed =
         crate::digest::of("countersign jitter v1", &(dispatch.cleared().claimed().key(), attempts));
     let part = seed.get(..2).and_then(|h| u32::from_str_radix(h, 16).ok()).unwrap_or(128);

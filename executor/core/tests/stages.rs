@@ -281,6 +281,62 @@ fn transient_is_bounded_and_obeys_the_backend() {
     assert_eq!(outcome(shop.ask(&journal, 0)), (Outcome::NotApplied, "BACKEND_THROTTLED".into()));
 }
 
+/// Tries it whenever that is asked for, and no try leaves: what comes after the last one,
+/// and the pauses before each.
+fn unreached(shop: &Shop, journal: &mut Vec<Event>) -> (Ask, Vec<SignedDuration>) {
+    let (mut now, mut pauses) = (shop.now, Vec::new());
+    loop {
+        match ask(&fold(journal.clone()).unwrap(), shop.contract(), now) {
+            Ask::Send => {}
+            Ask::Resend(at) => {
+                pauses.push(at.duration_since(now));
+                now = at;
+                journal.push(Event::Resent(at));
+            }
+            asked => return (asked, pauses),
+        }
+        let verdict = Verdict::NotSent { why: "no route".into() };
+        let result = AttemptResult { at: now, status: None, verdict, raw: String::new() };
+        journal.push(Event::Answered(Box::new(result)));
+    }
+}
+
+/// Ten minutes with ever longer pauses, so that a receipt holds every try.
+#[test]
+fn what_never_left_uses_up_no_attempt_and_is_tried_for_so_long() {
+    let shop = Shop::new(MARKER);
+    let (ended, fresh) = unreached(&shop, &mut shop.sent());
+    assert_eq!(outcome(ended), (Outcome::NotApplied, "BACKEND_UNREACHABLE".into()));
+    let shop = Shop::new(KEYED);
+    let mut journal = shop.sent();
+    journal.push(shop.answered(lost()));
+    let (ended, in_doubt) = unreached(&shop, &mut journal);
+    assert!(matches!(ended, Ask::Look(_)), "{ended:?}");
+    for pauses in [fresh, in_doubt] {
+        let whole = pauses.iter().copied().fold(SignedDuration::ZERO, |sum, pause| sum + pause);
+        assert!((530..=601).contains(&whole.as_secs()), "{whole}");
+        assert!((12..40).contains(&pauses.len()), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| pause.as_millis() >= 100 && pause.as_secs() <= 60));
+    }
+}
+
+#[test]
+fn attempts_are_counted_by_what_may_have_reached_the_backend() {
+    let shop = Shop::new(KEYED);
+    let mut journal = shop.sent();
+    for _ in 0..6 {
+        let unsent = Verdict::NotSent { why: "no route".into() };
+        journal.extend([shop.answered(unsent), Event::Resent(shop.now)]);
+    }
+    for _ in 0..4 {
+        journal.extend([shop.answered(lost()), Event::Resent(shop.now)]);
+    }
+    journal.pop();
+    assert!(matches!(shop.ask(&journal, 0), Ask::Resend(_)), "four were lost");
+    journal.extend([Event::Resent(shop.now), shop.answered(lost())]);
+    assert!(matches!(shop.ask(&journal, 0), Ask::Look(_)), "the fifth was the last");
+}
+
 #[test]
 fn a_yes_that_does_not_show_is_a_mismatch() {
     let shop = Shop::new(MARKER);

@@ -5,6 +5,7 @@ mod press;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use countersign::pki::Role;
 use countersign_proto::v1::escalations_client::EscalationsClient;
@@ -79,8 +80,16 @@ async fn wave(pair: &Pair, orders: &[u64]) -> (BTreeMap<u64, Action>, u32) {
 async fn send(desk: &mut Desk<'_>, order: u64) -> (Action, u32) {
     for unsent in 0..TRIES {
         let plan = desk.plan(vec![wish(order)]);
-        let action = desk.execute_plan(plan).await.unwrap().action.unwrap();
-        assert_eq!(action.state(), ActionState::Sealed, "{action:?}");
+        let mut action = desk.execute_plan(plan).await.unwrap().action.unwrap();
+        // The house is left alone now and then: what was not sent yet waits.
+        while action.state() != ActionState::Sealed {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let request = v1::GetActionRequest {
+                subject_token: desk.who.token.clone(),
+                action_id: action.action_id.clone(),
+            };
+            action = desk.client.get_action(request).await.unwrap().into_inner().action.unwrap();
+        }
         if action.outcome() != Outcome::NotApplied {
             return (action, unsent);
         }
