@@ -1,6 +1,6 @@
-//! Sends no write to a backend that fails again and again: whoever asks then hears at
-//! once that nothing was sent. Reads go on and count: a look at what a lost reply did must
-//! not be held back, and the first one that succeeds opens the way again.
+//! Sends no write to a backend whose writes fail again and again: whoever asks then hears
+//! at once that nothing was sent. Reads go on and do not count: a look at what a lost reply
+//! did must not be held back, and a backend may answer reads while its writes time out.
 //!
 //! ```text
 //! closed ──5 failures in a row──▶ open, 5 s ──▶ one write tries ──good──▶ closed
@@ -29,11 +29,11 @@ struct State {
     failures: u32,
     /// Left alone until then; how long that was.
     open: Option<(Instant, Duration)>,
-    /// One request is out to try.
+    /// One write is out to try.
     trying: bool,
 }
 
-/// A request's way through; its outcome counts, and none where it was given up.
+/// A write's way through; its outcome counts, and none where it was given up.
 #[derive(Debug)]
 pub(super) struct Pass<'b> {
     breaker: &'b Breaker,
@@ -46,18 +46,13 @@ impl Breaker {
         self.0.lock().open.is_some()
     }
 
-    /// Lets a read through.
-    pub(super) fn read(&self) -> Pass<'_> {
-        Pass { breaker: self, trying: false }
-    }
-
     /// Lets a write through, or says that it was not sent.
     pub(super) fn pass(&self, now: Instant) -> Result<Pass<'_>, Sent> {
         let mut state = self.0.lock();
         let Some((until, _)) = state.open else { return Ok(Pass { breaker: self, trying: false }) };
         if now < until || state.trying {
             let why = format!(
-                "the last {} requests failed; it is asked again in {} s",
+                "the last {} writes failed; it is asked again in {} s",
                 state.failures,
                 until.saturating_duration_since(now).as_secs() + 1
             );
@@ -138,10 +133,10 @@ mod tests {
         let refused = breaker.pass(at(4)).unwrap_err();
         assert!(
             matches!(&refused, Sent::NotSent { barrier: Barrier::Unreachable, why }
-            if why.contains("the last 5 requests failed")),
+            if why.contains("the last 5 writes failed")),
             "{refused:?}"
         );
-        // One request tries; whoever comes meanwhile does not.
+        // One write tries; whoever comes meanwhile does not.
         let trying = breaker.pass(at(5)).unwrap();
         assert!(breaker.pass(at(5)).is_err());
         trying.ended(&lost(), at(6));

@@ -93,7 +93,7 @@ impl Connection {
         self.breaker.is_open()
     }
 
-    /// Sends a request once, unless the backend is left alone for now.
+    /// Sends a request once; a write not while the backend is left alone.
     pub(super) async fn send(
         &self,
         subject: &Subject,
@@ -103,14 +103,16 @@ impl Connection {
         deadline: Instant,
     ) -> Sent {
         let pass = match kept {
-            Kept::Pooled => self.breaker.read(),
+            Kept::Pooled => None,
             Kept::Never => match self.breaker.pass(Instant::now()) {
-                Ok(pass) => pass,
+                Ok(pass) => Some(pass),
                 Err(sent) => return sent,
             },
         };
         let sent = self.in_turn(subject, pack, request, kept, deadline).await;
-        pass.ended(&sent, Instant::now());
+        if let Some(pass) = pass {
+            pass.ended(&sent, Instant::now());
+        }
         sent
     }
 

@@ -152,6 +152,25 @@ async fn a_kept_connection_that_dies_under_a_request_repeats_nothing() {
 }
 
 #[tokio::test]
+async fn reads_that_succeed_open_no_way_to_writes_that_fail() {
+    // Every second request is a read here: it is answered, a write is not.
+    let backend = Backend::start(|mut stream, log| async move {
+        while read_request(&mut stream, &log).await.is_some_and(|number| number % 2 == 0) {
+            let _ = stream.write_all(&answer(200, "{}")).await;
+        }
+    })
+    .await;
+    let setup = Setup::plain(&backend);
+    for _ in 0..5 {
+        assert_eq!(word(&setup.send(Kept::Never).await), "lost");
+        assert_eq!(word(&setup.send(Kept::Pooled).await), "200");
+    }
+    assert_eq!(word(&setup.send(Kept::Never).await), "not sent");
+    assert_eq!(backend.requests().len(), 10, "the sixth write was held back");
+    assert!(setup.is_left_alone());
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed() {
     let target = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     let location = target.url();

@@ -201,6 +201,10 @@ impl Setup {
         self.send_within(kept, Duration::from_secs(10)).await
     }
 
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.connection.is_left_alone()
+    }
+
     pub(super) async fn send_within(&self, kept: Kept, timeout: Duration) -> Sent {
         self.send_for(&crate::connector::tests::customer("t"), kept, timeout).await
     }
