@@ -1,6 +1,9 @@
 //! How much is worked on at once. Bounded as a whole, so that memory does not grow with
-//! what is asked; and per tenant and pack, so that a slow backend takes no room from the
-//! others. What finds no room is answered at once and has changed nothing.
+//! what is asked; and a tenant and pack may hold no more than what is still free (the
+//! dynamic threshold of Choudhury and Hahne, 1998, with factor 1). So one slow backend takes
+//! half of the room at most, and many of them leave as much free as each one holds, once
+//! what began before they were so many has ended. What finds no room is answered at once
+//! and has changed nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +14,6 @@ use parking_lot::Mutex;
 
 /// Reads, dry runs and actions at once.
 const MOST: u32 = 2048;
-/// The same for one tenant and pack.
-const EACH: u32 = 512;
 
 /// What is being worked on. Clones see the same.
 #[derive(Debug, Clone, Default)]
@@ -43,8 +44,11 @@ impl Load {
         let backend = (tenant.to_owned(), pack.to_owned());
         let mut busy = self.0.lock();
         let here = busy.each.get(&backend).copied().unwrap_or_default();
-        if busy.all >= MOST || here >= EACH {
-            let message = format!("{here} requests to {pack} are being worked on; try again");
+        if here >= MOST - busy.all {
+            let message = format!(
+                "{here} requests to {pack} are being worked on and no room is left for more; \
+                 try again"
+            );
             return Err(Refused::new(Code::Overloaded, message));
         }
         busy.all += 1;

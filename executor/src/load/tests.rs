@@ -84,26 +84,27 @@ async fn list(desk: &Desk, tenant: &str) -> Result<usize, Refused> {
 }
 
 #[tokio::test]
-async fn a_backend_that_hangs_is_refused_beyond_its_share_and_starves_nobody() {
+async fn a_backend_that_hangs_is_refused_beyond_half_the_room_and_starves_nobody() {
+    const HALF: u32 = MOST / 2;
     let folder = tempfile::tempdir().unwrap();
     let shops = Arc::new(Shops::default());
     let backends: Arc<dyn Backends> = Arc::clone(&shops) as _;
     let active = (catalog(), crate::testing::policy());
     let desk = crate::testing::desk(folder.path(), active, backends, Arc::new(SystemClock));
-    let hanging: Vec<_> = (0..EACH)
+    let hanging: Vec<_> = (0..HALF)
         .map(|_| {
             let desk = desk.clone();
             tokio::spawn(async move { list(&desk, "slow").await })
         })
         .collect();
-    while shops.0.load(Ordering::SeqCst) < EACH as usize {
+    while shops.0.load(Ordering::SeqCst) < HALF as usize {
         let ended = hanging.iter().filter(|task| task.is_finished()).count();
         assert_eq!(ended, 0, "a read that hangs has ended");
         tokio::task::yield_now().await;
     }
     let refused = list(&desk, "slow").await.unwrap_err();
     assert!(refused.is(Code::Overloaded), "{refused}");
-    assert_eq!(shops.0.load(Ordering::SeqCst), EACH as usize, "the backend did not hear of it");
+    assert_eq!(shops.0.load(Ordering::SeqCst), HALF as usize, "the backend did not hear of it");
     assert_eq!(list(&desk, "quick").await.unwrap(), 1);
     // Whoever does not wait any more leaves room.
     let mut hanging = hanging.into_iter();
@@ -114,17 +115,60 @@ async fn a_backend_that_hangs_is_refused_beyond_its_share_and_starves_nobody() {
     hanging.for_each(|task| task.abort());
 }
 
+/// Backends that all ask for as much as they get, in turn, until none gets any more.
+fn crowd(load: &Load, slow: u32) -> Vec<Work> {
+    let mut works = Vec::new();
+    loop {
+        let tenants = 0..slow;
+        let begun = tenants.filter_map(|n| load.begin(&n.to_string(), "shop.list").ok());
+        let before = works.len();
+        works.extend(begun);
+        if works.len() == before {
+            return works;
+        }
+    }
+}
+
+#[test]
+fn slow_backends_leave_as_much_free_as_each_of_them_holds() {
+    for slow in [1, 3, 15] {
+        let load = Load::default();
+        let _works = crowd(&load, slow);
+        let share = MOST / (slow + 1);
+        let busy = load.0.lock();
+        assert!(busy.each.values().all(|here| *here == share), "{slow}: {:?}", busy.each);
+        assert_eq!(MOST - busy.all, share, "{slow}");
+        drop(busy);
+        load.begin("quick", "shop.list").unwrap();
+        let refused = load.begin("0", "shop.list").unwrap_err();
+        assert!(refused.message.starts_with(&share.to_string()), "{refused}");
+    }
+}
+
+#[test]
+fn who_filled_the_room_first_gives_way_as_its_work_ends() {
+    let load = Load::default();
+    let first = crowd(&load, 1);
+    let mut works = crowd(&load, 2);
+    for work in first {
+        drop(work);
+        works.extend(crowd(&load, 2));
+    }
+    let busy = load.0.lock();
+    let free = MOST - busy.all;
+    for held in busy.each.values().chain([&free]) {
+        assert!(held.abs_diff(MOST / 3) <= 2, "{held} of {MOST}");
+    }
+}
+
 #[test]
 fn the_whole_is_bounded_too_and_what_is_over_counts_no_more() {
     let load = Load::default();
-    let tenants = MOST / EACH;
-    let works: Vec<_> = (0..tenants)
-        .flat_map(|tenant| (0..EACH).map(move |_| tenant.to_string()))
-        .map(|tenant| load.begin(&tenant, "shop.list").unwrap())
-        .collect();
-    assert!(load.begin("another", "shop.list").is_err());
+    let begin = |tenant: u32| load.begin(&tenant.to_string(), "shop.list");
+    let works: Vec<_> = (0..MOST).map(|tenant| begin(tenant).unwrap()).collect();
+    assert!(begin(MOST).is_err());
     drop(works);
     assert_eq!(load.0.lock().all, 0);
     assert!(load.0.lock().each.is_empty());
-    load.begin("another", "shop.list").unwrap();
+    begin(MOST).unwrap();
 }
