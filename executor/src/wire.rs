@@ -2,7 +2,6 @@
 //! plan may be is decided in the core.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use countersign_core::error::Refused;
 use countersign_core::escalation::Handover;
@@ -24,8 +23,6 @@ use crate::turned::Turned;
 
 /// Most violations that one refusal names.
 const MOST_VIOLATIONS: usize = 10;
-/// When to try again what was refused as too much, where nobody knows better.
-const AGAIN: Duration = Duration::from_secs(1);
 /// Deepest nesting of an argument.
 const DEEPEST: usize = 8;
 
@@ -327,8 +324,6 @@ pub fn time(at: Timestamp) -> prost_types::Timestamp {
 impl From<Turned> for tonic::Status {
     fn from(turned: Turned) -> Self {
         let refused = turned.refused;
-        // Who is refused for being too much is always told when to come back.
-        let again = refused.is(Code::Overloaded).then_some(AGAIN);
         let receipt = turned.receipt.map(|id| id.to_string());
         let violations = refused.violations.into_iter().take(MOST_VIOLATIONS);
         Refusal {
@@ -338,7 +333,7 @@ impl From<Turned> for tonic::Status {
             receipt_id: receipt.or(refused.earlier_receipt),
             action_id: refused.other_action.or(turned.action.map(|id| id.to_string())),
             violations: violations.map(|(field, why)| (brief(field), brief(why))).collect(),
-            retry_after: refused.retry_after.or(again),
+            retry_after: refused.retry_after,
         }
         .into_status()
     }

@@ -8,7 +8,7 @@ use countersign_proto::v1::{ConverseRequest, ConverseResponse};
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::span::{Kind, Span};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::task::TaskTracker;
@@ -50,9 +50,7 @@ impl Planner for PlannerService {
     ) -> Result<Response<Self::ConverseStream>, Status> {
         let request = request.into_inner();
         check(&request).map_err(Refusal::into_status)?;
-        let overloaded =
-            |_full| Refusal::new(Code::Overloaded, "too many turns at once").into_status();
-        let place = Arc::clone(&self.room).try_acquire_owned().map_err(overloaded)?;
+        let place = take_place(&self.room).map_err(Refusal::into_status)?;
         let (events, stream) = mpsc::unbounded_channel();
         let engine = Arc::clone(&self.engine);
         let span = Span::begin(Kind::Internal, "turn");
@@ -62,6 +60,12 @@ impl Planner for PlannerService {
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(stream).map(Ok))))
     }
+}
+
+/// A place for one more turn.
+fn take_place(room: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
+    let full = |_full| Refusal::new(Code::Overloaded, "too many turns at once");
+    Arc::clone(room).try_acquire_owned().map_err(full)
 }
 
 /// The form of a request; what it says is judged by the executor.
@@ -107,6 +111,18 @@ mod tests {
 
     use super::*;
     use countersign_proto::v1::AttestedMessage;
+
+    #[test]
+    fn who_finds_no_place_is_told_when_to_come_back() {
+        let room = Arc::new(Semaphore::new(1));
+        let place = take_place(&room).unwrap();
+        let status = take_place(&room).unwrap_err().into_status();
+        let refusal = Refusal::from_status(&status).unwrap();
+        assert_eq!(refusal.code, Code::Overloaded.name());
+        assert!(refusal.retry_after.is_some(), "{refusal:?}");
+        drop(place);
+        assert!(take_place(&room).is_ok());
+    }
 
     #[test]
     fn every_malformed_field_is_named() {

@@ -13,6 +13,9 @@ use crate::codes::{Code, Status, explain};
 /// `ErrorInfo.domain` of every code of ours.
 pub const DOMAIN: &str = "countersign";
 
+/// When to try again what was refused as too much, where nobody knows better.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Why something was not done, for a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refusal {
@@ -44,11 +47,13 @@ impl Refusal {
         }
     }
 
-    /// The gRPC status that carries it. A pack's own code is a precondition.
+    /// The gRPC status that carries it. A pack's own code is a precondition. Who is refused
+    /// for being too much is always told when to come back.
     #[must_use]
     pub fn into_status(self) -> GrpcStatus {
         let grpc = Code::by_name(&self.code)
             .map_or(Grpc::FailedPrecondition, |code| grpc(code.page().status));
+        let again = (self.code == Code::Overloaded.name()).then_some(AGAIN);
         let mut metadata = HashMap::from([
             ("say".to_owned(), self.say),
             ("explain".to_owned(), explain(&self.code)),
@@ -59,7 +64,7 @@ impl Refusal {
         for (field, description) in self.violations {
             details.add_bad_request_violation(field, description);
         }
-        if let Some(after) = self.retry_after {
+        if let Some(after) = self.retry_after.or(again) {
             details.set_retry_info(Some(after));
         }
         GrpcStatus::with_error_details(grpc, self.message, details)
@@ -123,5 +128,17 @@ mod tests {
         assert_eq!(explain, "countersign explain ARGUMENT_INVALID");
         assert_eq!(Refusal::from_status(&status), Some(refusal));
         assert_eq!(Refusal::from_status(&GrpcStatus::internal("x")), None);
+    }
+
+    #[test]
+    fn who_is_too_much_is_told_when_to_come_back() {
+        let told = |refusal: Refusal| {
+            Refusal::from_status(&refusal.into_status()).and_then(|heard| heard.retry_after)
+        };
+        let full = || Refusal::new(Code::Overloaded, "full");
+        assert_eq!(told(full()), Some(AGAIN));
+        let later = Some(Duration::from_secs(9));
+        assert_eq!(told(Refusal { retry_after: later, ..full() }), later);
+        assert_eq!(told(Refusal::new(Code::Internal, "broken")), None);
     }
 }
