@@ -36,7 +36,7 @@ pub use credential::Credentials;
 pub use fault::{Fault, FaultSpec, Faults};
 pub use ledger::{Effect, Ledger};
 pub use requests::{Received, RequestLog};
-pub use shopify::{PATH as SHOPIFY_PATH, StaffAct};
+pub use shopify::{OrderText, PATH as SHOPIFY_PATH, StaffAct};
 pub use stripe::{PATH as STRIPE_PATH, StripeAct};
 
 use serve::Shared;

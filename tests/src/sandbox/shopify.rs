@@ -39,7 +39,7 @@ use apollo_compiler::validation::Valid;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub use staff::StaffAct;
+pub use staff::{OrderText, StaffAct};
 
 pub(super) use document::{Documents, Request};
 pub(super) use keys::Scoped;

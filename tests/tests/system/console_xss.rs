@@ -1,6 +1,8 @@
 //! Whatever strangers, models and colleagues write, the console shows it as text: through
 //! every field that they can fill, on every page, in a browser.
 
+mod backend;
+
 use countersign_proto::v1;
 use countersign_shared::attest::marked;
 use reqwest::StatusCode;

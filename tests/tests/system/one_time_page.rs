@@ -23,7 +23,7 @@ use super::support::plans::{Desk, refusal};
 use phone::Phone;
 
 /// From the next start on, the pair's executor serves the page and sends links here.
-fn with_page(pair: &mut Pair, hook: &Hook) -> Phone {
+pub fn with_page(pair: &mut Pair, hook: &Hook) -> Phone {
     let origin = free_origin();
     let listen = origin.replace("http://localhost", "127.0.0.1");
     std::fs::write(pair.path("page.key"), Signer::new(77).secret_pem()).unwrap();
@@ -55,7 +55,7 @@ async fn standing(desk: &mut Desk<'_>, proposal: &v1::Proposal) -> v1::Action {
 
 /// The path of the link in the newest of so many messages. The first is sent twice: the
 /// receiver fails once.
-async fn mailed(hook: &Hook, messages: usize, to: &str) -> String {
+pub async fn mailed(hook: &Hook, messages: usize, to: &str) -> String {
     let notices = hook.notices(messages).await;
     let notice = &notices[messages - 1];
     assert_eq!((&notice["event"], &notice["to"]), (&json!("confirmation.asked"), &json!(to)));

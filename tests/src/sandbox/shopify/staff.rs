@@ -47,6 +47,51 @@ pub enum StaffAct {
         /// The new note.
         note: String,
     },
+    /// Writes anything into another field that takes any text.
+    Text {
+        /// Which.
+        field: OrderText,
+        /// The new text.
+        text: String,
+    },
+}
+
+/// A field of an order that takes any text; of several lines, parcels or refunds the first one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderText {
+    /// What a line is called.
+    Title,
+    /// The line's variant.
+    Variant,
+    /// First name in the shipping address.
+    FirstName,
+    /// Last name in the shipping address.
+    LastName,
+    /// The shipping address's second line.
+    Address2,
+    /// Who carries a parcel.
+    Carrier,
+    /// The note of a refund.
+    RefundNote,
+}
+
+impl OrderText {
+    /// Where it stands; nowhere, where the order has no such part.
+    fn of(self, order: &mut Order) -> Option<&mut String> {
+        let address = order.address.as_mut();
+        match self {
+            Self::Title => order.lines.first_mut().map(|line| &mut line.title),
+            Self::Variant => order.lines.first_mut().map(|line| &mut line.variant),
+            Self::FirstName => address.map(|at| &mut at.first_name),
+            Self::LastName => address.map(|at| &mut at.last_name),
+            Self::Address2 => address.map(|at| at.address2.get_or_insert_default()),
+            Self::Carrier => order.fulfillments.first_mut().map(|parcel| &mut parcel.company),
+            Self::RefundNote => {
+                order.refunds.first_mut().map(|refund| refund.note.get_or_insert_default())
+            }
+        }
+    }
 }
 
 impl StaffAct {
@@ -109,6 +154,11 @@ fn carry(work: &mut Work, id: u64, act: &StaffAct) -> Result<(), String> {
         StaffAct::Note { note } => {
             order.note = Some(note.clone());
             work.effect("note_changed", id, Some(note.clone()), serde_json::Value::Null);
+        }
+        StaffAct::Text { field, text } => {
+            let place = field.of(order).ok_or("the order has no such field")?;
+            place.clone_from(text);
+            work.effect("text_changed", id, Some(text.clone()), json!({ "field": field }));
         }
     }
     Ok(())

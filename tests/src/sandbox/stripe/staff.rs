@@ -1,8 +1,9 @@
 //! What happens behind the API's back: somebody in the dashboard, or a bank.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::account::RefundStatus;
+use super::account::{Account, RefundStatus};
 use super::work::Work;
 use super::{refund, subscription};
 use crate::sandbox::ledger::Actor;
@@ -35,6 +36,13 @@ pub enum StripeAct {
         subscription: String,
         /// True begins, false ends.
         on: bool,
+    },
+    /// Describes a charge or a subscription, or renames a product.
+    Text {
+        /// Which.
+        object: String,
+        /// The new text.
+        text: String,
     },
 }
 
@@ -69,5 +77,24 @@ fn carry(work: &mut Work, act: &StripeAct) -> Result<(), String> {
         StripeAct::Pause { subscription, on } => {
             subscription::pause_by_hand(work, subscription, *on)
         }
+        StripeAct::Text { object, text } => {
+            let place = text_of(&mut work.account, object);
+            let place = place.ok_or_else(|| format!("{object} has no text"))?;
+            place.clone_from(text);
+            work.effect("text_changed", (object, object), (None, Some(text)), Value::Null);
+            Ok(())
+        }
     }
+}
+
+/// The text that people read of an object.
+fn text_of<'a>(account: &'a mut Account, object: &str) -> Option<&'a mut String> {
+    let Account { charges, subscriptions, products, .. } = account;
+    if let Some(charge) = charges.get_mut(object) {
+        return Some(&mut charge.description);
+    }
+    if let Some(own) = subscriptions.get_mut(object) {
+        return Some(own.description.get_or_insert_default());
+    }
+    products.get_mut(object)
 }

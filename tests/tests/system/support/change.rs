@@ -91,14 +91,12 @@ pub fn roomy(packs: &[&str], name: &str, text: String) -> String {
 /// Adds a pack of the executor's, and where the demo shop's requests to it go.
 pub fn add_pack(dir: &Path, pack: &str, at: &Path, account: &str, url: &str) {
     config(dir, "packs: [", &format!("packs: [\"{}\", ", at.display()));
-    let path = dir.join("executor.yaml");
-    let text = fs::read_to_string(&path).unwrap();
     let connection = format!(
         "  - {{ tenant: demo-shop, pack: {pack}, account: {account}, base_url: \"{url}\", \
          credential: shopify_token, egress: {{ hosts: [\"127.0.0.1\"], \
          private_networks: [\"127.0.0.0/8\"], plain_http: true }} }}\n"
     );
-    fs::write(path, text + &connection).unwrap();
+    config(dir, "connections:\n", &format!("connections:\n{connection}"));
 }
 
 /// Lets the executor remember in this server. Its lease is twice the longest request of the packs.

@@ -144,7 +144,8 @@ pub async fn shop(stock: u64) -> Pair {
     pair
 }
 
-fn customer(pair: &Pair) -> Customer {
+/// Customer 1, as both backends know them.
+pub fn customer(pair: &Pair) -> Customer {
     let (now, email) = (Timestamp::now().as_second(), "customer1@example.com".to_owned());
     let token = pair.issuer.sign(&json!({
         "iss": ISSUER, "aud": "countersign", "sub": email, "iat": now, "exp": now + 3600,
