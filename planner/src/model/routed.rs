@@ -4,8 +4,8 @@
 //! | asked | where |
 //! |---|---|
 //! | built in | always: it costs nothing |
-//! | cheap | the built-in reader is not sure |
-//! | strong | the cheap one is not sure, or is less than sure of something that the customer would have to confirm, or gave no usable answer, or a plan has to be repaired |
+//! | cheap | the built-in reader is not sure; a plan has to be repaired and there is no strong one |
+//! | strong | the cheap one is not sure, or is less than sure of something that the customer would have to confirm, or gave no usable answer; alone, where a plan has to be repaired |
 //!
 //! A model that fails is left alone for a while, and the next one is asked; a budget that is
 //! used up ends asking. What is left then is what the built-in reader understood, if it
@@ -134,6 +134,21 @@ impl Routed {
         answered
     }
 
+    /// Asks the strong one; what it used says why.
+    async fn ask_strong(
+        &self,
+        strong: &(Tier, Breaker),
+        why: Why,
+        view: &View<'_>,
+    ) -> Result<Decided, Unusable> {
+        self.metrics.strong(why.label());
+        let mut answered = self.ask(("strong", why), strong, view).await;
+        if let Ok(decided) = &mut answered {
+            why.told().clone_into(&mut decided.usage.fallback);
+        }
+        answered
+    }
+
     async fn within_budget(
         &self,
         name: &'static str,
@@ -196,9 +211,6 @@ impl Routed {
             Err(_unusable) => return Some(Why::Failure),
             Ok(decided) => &decided.decision,
         };
-        if !view.objections.is_empty() {
-            return Some(Why::Repair);
-        }
         if decision.score < SURE {
             return Some(Why::Ambiguity);
         }
@@ -216,20 +228,24 @@ impl Routed {
 impl Model for Routed {
     async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
         let plain = Offline.decide(view).await?;
-        if view.objections.is_empty() && is_plain(&plain.decision) {
+        let repairs = !view.objections.is_empty();
+        if !repairs && is_plain(&plain.decision) {
             return Ok(plain);
         }
-        let first = if view.objections.is_empty() { Why::Unsure } else { Why::Repair };
+        // What did not hold is not first shown to the weaker one.
+        if repairs && let Some(strong) = &self.strong {
+            let answered = self.ask_strong(strong, Why::Repair, view).await;
+            return settled(answered, plain, Vec::new());
+        }
+        let first = if repairs { Why::Repair } else { Why::Unsure };
         let cheap = self.ask(("cheap", first), &self.cheap, view).await;
         let why = Self::wants_more(view, &cheap);
         let (Some(strong), Some(why)) = (&self.strong, why) else {
             return settled(cheap, plain, Vec::new());
         };
-        self.metrics.strong(why.label());
-        match self.ask(("strong", why), strong, view).await {
+        match self.ask_strong(strong, why, view).await {
             Ok(mut decided) => {
                 add(&mut decided.usage, usage(&cheap));
-                why.told().clone_into(&mut decided.usage.fallback);
                 decided.calls = [plain.calls, calls(&cheap).to_vec(), decided.calls].concat();
                 Ok(decided)
             }

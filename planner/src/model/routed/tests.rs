@@ -94,22 +94,36 @@ async fn routing_asks_no_model_for_what_is_plain() {
 
 #[tokio::test]
 async fn routing_asks_the_strong_model_only_where_it_is_called_for() {
-    let which = async |cheap: &[Option<f64>], strong: &[Option<f64>], objections: &[Objection]| {
+    let which = async |cheap: &[Option<f64>], strong: &[Option<f64>]| {
         let model = routed(cheap, Some(strong), Cap::default());
-        let used = asked(&model, MURKY, objections).await.unwrap().usage;
+        let used = asked(&model, MURKY, &[]).await.unwrap().usage;
         (used.model, used.fallback)
     };
     let is = |model: &str, why: &str| (model.to_owned(), why.to_owned());
-    assert_eq!(which(&[Some(0.95)], &[], &[]).await, is("cheap", ""));
-    assert_eq!(which(&[Some(0.5)], &[Some(0.9)], &[]).await, is("strong", Why::Ambiguity.told()));
-    assert_eq!(which(&[Some(0.8)], &[Some(0.9)], &[]).await, is("strong", Why::Consequence.told()));
-    assert_eq!(which(&[None], &[Some(0.9)], &[]).await, is("strong", Why::Failure.told()));
+    assert_eq!(which(&[Some(0.95)], &[]).await, is("cheap", ""));
+    assert_eq!(which(&[Some(0.5)], &[Some(0.9)]).await, is("strong", Why::Ambiguity.told()));
+    assert_eq!(which(&[Some(0.8)], &[Some(0.9)]).await, is("strong", Why::Consequence.told()));
+    assert_eq!(which(&[None], &[Some(0.9)]).await, is("strong", Why::Failure.told()));
+    // Where the strong one fails, the cheap one's answer stands.
+    assert_eq!(which(&[Some(0.8)], &[None]).await, is("cheap", ""));
+}
+
+#[tokio::test]
+async fn routing_has_what_did_not_hold_repaired_by_the_strong_model_alone() {
     let objection =
         Objection { code: "ARGUMENT_MISSING".into(), at: "a".into(), problem: "p".into() };
-    let repaired = which(&[Some(0.95)], &[Some(0.9)], &[objection]).await;
-    assert_eq!(repaired, is("strong", Why::Repair.told()));
-    // Where the strong one fails, the cheap one's answer stands.
-    assert_eq!(which(&[Some(0.8)], &[None], &[]).await, is("cheap", ""));
+    let repaired = async |model: Routed| {
+        let decided = asked(&model, PLAIN, std::slice::from_ref(&objection)).await.unwrap();
+        let models = decided.calls.iter().filter(|call| !call.tier.is_empty());
+        let models = models.map(|c| (c.tier.clone(), c.why.clone())).collect::<Vec<_>>();
+        (models, decided.usage.input_tokens, decided.usage.fallback)
+    };
+    let why = |tier: &str| vec![(tier.to_owned(), Why::Repair.told().to_owned())];
+    let both = routed(&[], Some(&[Some(0.5)]), Cap::default());
+    let told = Why::Repair.told().to_owned();
+    assert_eq!(repaired(both).await, (why("strong"), 100, told));
+    let one = routed(&[Some(0.5)], None, Cap::default());
+    assert_eq!(repaired(one).await, (why("cheap"), 100, String::new()));
 }
 
 #[tokio::test]
