@@ -48,7 +48,7 @@ pub struct Played {
     /// What kept it from being played as it is written: a turn that the planner did not finish, a
     /// script or a recording that could not go on.
     pub broken: Vec<String>,
-    /// Calls of the model server; none of the built-in reader.
+    /// Calls of every model server; none of the built-in reader.
     pub model_calls: usize,
     /// Tokens read.
     pub input_tokens: u64,
@@ -103,15 +103,19 @@ impl Stage<'_> {
             Some(source) => Some(Server::start(source).await?),
             None => None,
         };
-        let read_by = read_by(scenario, model, server.as_ref());
+        let strong = match scenario.strong.is_empty() {
+            true => None,
+            false => Some(Server::start(Source::Script(scenario.strong.clone())).await?),
+        };
+        let read_by = read_by(scenario, model, server.as_ref(), strong.as_ref());
         let planner = self.house.planner(self.play, &read_by, &scenario.pages).await?;
         let begun = Instant::now();
         let mut played = self.talk(scenario, &planner).await?;
         played.took_ms = ms(begun.elapsed());
         planner.end().await;
         played.effects = self.shop.effects().await?;
-        if let Some(server) = &server {
-            played.model_calls = server.calls();
+        for server in server.iter().chain(&strong) {
+            played.model_calls += server.calls();
             played.broken.extend(server.broken());
         }
         if scenario.expect.actions.iter().any(|action| !action.arguments.is_empty()) {
@@ -178,13 +182,26 @@ impl Stage<'_> {
 }
 
 /// The planner's `model`.
-fn read_by(scenario: &Scenario, model: &Model, server: Option<&Server>) -> String {
-    let Some(Server { url, .. }) = server else { return "{ kind: offline }".to_owned() };
+fn read_by(
+    scenario: &Scenario,
+    model: &Model,
+    server: Option<&Server>,
+    strong: Option<&Server>,
+) -> String {
+    let Some(server) = server else { return "{ kind: offline }".to_owned() };
     let (name, wait) = match model {
         Model::Server { to, .. } if scenario.model.is_empty() => (to.model.as_str(), ""),
         Model::Offline | Model::Server { .. } | Model::Replay(_) => ("scripted", SCRIPT_TIMEOUT),
     };
-    format!("{{ kind: openai, url: \"{url}\", name: {}{wait} }}", Json::from(name))
+    let at =
+        |Server { url, .. }: &Server| format!("url: \"{url}\", name: {}{wait}", Json::from(name));
+    let first = at(server);
+    match strong {
+        None => format!("{{ kind: openai, {first} }}"),
+        Some(strong) => {
+            format!("{{ kind: routed, cheap: {{ {first} }}, strong: {{ {} }} }}", at(strong))
+        }
+    }
 }
 
 /// Where the model's answers come from; none for the built-in reader.

@@ -43,6 +43,10 @@ pub struct Scenario {
     /// is evaluated.
     #[serde(default)]
     pub model: Vec<Reply>,
+    /// Answers of a scripted strong model, likewise. With them the planner reads messages with
+    /// several models: what is built in, then `model`, and this one where it is called for.
+    #[serde(default)]
+    pub strong: Vec<Reply>,
     /// What must come of it.
     pub expect: Expect,
 }
@@ -194,6 +198,10 @@ impl Scenario {
     fn check(&self) -> anyhow::Result<()> {
         people::find(&self.person).map_err(anyhow::Error::msg)?;
         ensure!(!self.conversation.is_empty(), "`conversation` is empty: say something");
+        ensure!(
+            self.strong.is_empty() || !self.model.is_empty(),
+            "`strong` is asked where `model` does not do: give that one answers as well"
+        );
         self.guard.switches()?;
         let Expect { actions, effects, told, .. } = &self.expect;
         ensure!(
@@ -267,6 +275,14 @@ mod tests {
         assert_eq!(read("two.yaml", "{ told: [d], never_told: [e] }"), Ok(2));
         let refused = read("two.yaml", "{ never_told: [e], model_calls: 1 }").unwrap_err();
         assert!(refused.contains("which silence does too"), "{refused}");
+    }
+
+    #[test]
+    fn a_strong_model_stands_behind_another_one() {
+        let of = |models: &str| Scenario::of(&format!("{HEAD}expect: {{ told: [d] }}\n{models}"));
+        assert!(of("model: [{ status: 429 }]\nstrong: [{ text: e }]\n").is_ok());
+        let refused = of("strong: [{ text: e }]\n").unwrap_err().to_string();
+        assert!(refused.contains("answers as well"), "{refused}");
     }
 
     #[test]
