@@ -5,7 +5,8 @@
 /// A guard beside the gates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Belt {
-    /// A planner is told of those tools only that its subject may use.
+    /// A planner is told of those tools only that its subject may use, as far as that is known
+    /// before anything is proposed.
     ListedFor,
     /// Any 5xx is unknown until looked at (FOUR OUTCOMES).
     ServerErrors,

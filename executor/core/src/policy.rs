@@ -41,7 +41,7 @@ use crate::error::Refused;
 use crate::gate::Finding;
 use crate::gates::Gate;
 use crate::grounds::Grounds;
-use crate::subject::{Kind, Subject};
+use crate::subject::{Kind, Strength, Subject};
 use rules::{Ask, Principal, Rules, Ruling};
 
 /// A loaded bundle.
@@ -121,6 +121,39 @@ impl Policy {
             confidence: question.confidence,
         };
         self.judge(&self.principal(subject, question.now), &ask, mode)
+    }
+
+    /// Whether the policies refuse a subject the first step with a tool whatever is proposed, by
+    /// what they say of person, workload and tool alone. It decides nothing: who asks for the tool
+    /// all the same is refused by [`Self::ask`].
+    #[must_use]
+    pub fn closes(
+        &self,
+        contract: &Contract,
+        subject: &Subject,
+        workload: &str,
+        now: Timestamp,
+    ) -> bool {
+        // Who is only named may be matched yet, and is somebody else then.
+        if subject.strength == Strength::Asserted {
+            return false;
+        }
+        let verb = match contract.body {
+            Body::Read(_) => Verb::Read,
+            Body::Write(_) => Verb::Propose,
+        };
+        let ask = Ask {
+            verb,
+            contract,
+            tenant: &subject.tenant,
+            workload,
+            channel: "",
+            conversation: "",
+            money: None,
+            mode: "",
+            confidence: 0.0,
+        };
+        self.rules.refuse_before(&self.principal(subject, now), &ask)
     }
 
     /// The mode of a tool for this subject through this channel. A read has no effect,

@@ -228,14 +228,19 @@ impl Executor for ExecutorService {
         let caller = self.caller(&request).await?;
         let wire = request.into_inner();
         let request = self.request(&caller, &wire.subject_token, vec![], "").await?;
+        let (pipeline, subject) = (&self.desk.pipeline, &request.subject);
+        let now = pipeline.clock.now();
+        // What is switched off stays: whoever asks for it hears why, and it may be on by then.
+        let closed = |c: &Contract| pipeline.policy.closes(c, subject, &request.caller, now);
+        let theirs = |c: &Contract| c.open_to.contains(&subject.kind) && !closed(c);
         // Only tools whose backend this tenant has.
         let usable = |c: &&Arc<Contract>| {
             c.listed
-                && (c.open_to.contains(&request.subject.kind) || !Belt::ListedFor.is_on())
-                && self.desk.pipeline.driver.account(&request.subject.tenant, c).is_ok()
+                && pipeline.driver.account(&subject.tenant, c).is_ok()
+                && (!Belt::ListedFor.is_on() || theirs(c))
         };
-        let tools = self.desk.pipeline.catalog.tools.values().filter(usable).map(|c| tool(c));
-        let kept_under = self.kept_under(&Person::of(&request.subject)).await?;
+        let tools = pipeline.catalog.tools.values().filter(usable).map(|c| tool(c));
+        let kept_under = self.kept_under(&Person::of(subject)).await?;
         let asked = v1::GetHandoverRequest {
             subject_token: wire.subject_token,
             conversation_id: wire.conversation_id,

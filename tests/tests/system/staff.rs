@@ -92,6 +92,9 @@ async fn staff_and_customers_are_kept_to_what_is_for_them() {
     let (theirs, own) = (tools(&mut reader).await, tools(&mut customer).await);
     assert!(theirs.contains("shopify.find_any_order") && !theirs.contains("shopify.find_order"));
     assert!(own.contains("shopify.find_order") && !own.contains("shopify.find_any_order"));
+    // Nor is a planner told of what the policy refuses them whatever they say.
+    assert!(own.contains("shopify.cancel_order") && !theirs.contains("shopify.cancel_order"));
+    assert!(!tools(&mut nobody).await.iter().any(|tool| tool.starts_with("shopify.")));
     // What a colleague saw is no evidence for a customer.
     let arguments = vec![("order_id", seen(&order, "/orders/0/id"))];
     let answer = customer.propose(step("shopify.cancel_order", arguments)).await;

@@ -77,7 +77,7 @@ pub(super) enum Ruling {
 impl Rules {
     /// Asks every policy.
     pub(super) fn rule(&self, who: &Principal<'_>, what: &Ask<'_>) -> Ruling {
-        let Some(Set { policies, words }) = self.policies.of(who.staff, what.verb) else {
+        let Some(Set { policies, words, .. }) = self.policies.of(who.staff, what.verb) else {
             return Ruling::Unpermitted;
         };
         let (request, entities) = match self.pose(who, what, words) {
@@ -97,6 +97,17 @@ impl Rules {
             Decision::Deny if by.is_empty() => Ruling::Unpermitted,
             Decision::Deny => Ruling::Forbidden(by),
         }
+    }
+
+    /// Whether it is refused by what is known before anything is proposed, whatever is.
+    pub(super) fn refuse_before(&self, who: &Principal<'_>, what: &Ask<'_>) -> bool {
+        let Some(Set { before, words, .. }) = self.policies.of(who.staff, what.verb) else {
+            return true;
+        };
+        let Ok((request, entities)) = self.pose(who, what, words) else { return false };
+        let response = Authorizer::new().is_authorized(&request, before, &entities);
+        let failed = response.diagnostics().errors().next().is_some();
+        response.decision() == Decision::Deny && !failed
     }
 
     fn pose(

@@ -1,8 +1,9 @@
+use countersign_core::contract::{Body, Contract};
 use countersign_core::policy::{Mode, Verb};
-use countersign_core::subject::{Kind, Strength};
+use countersign_core::subject::{Kind, Strength, Subject};
 use countersign_shared::codes::Code;
 
-use crate::bundle::{READ, REFUND, ask, catalog, customer, policy, shipped, usd, with};
+use crate::bundle::{READ, REFUND, ask, catalog, customer, now, policy, shipped, usd, with};
 
 const PERMIT: &str = "@id(\"all\") permit (principal, action, resource);\n";
 
@@ -64,6 +65,44 @@ fn policies_see_amount_channel_confidence_and_the_tool() {
     assert!(asked(Some(usd("50.00"))).is_ok());
     assert!(asked(Some(usd("50.01"))).is_err());
     assert!(asked(None).is_err());
+}
+
+/// What is closed before a proposal is refused whatever is proposed; the rest is asked for.
+#[test]
+fn a_tool_is_closed_only_to_whom_it_is_refused_in_any_case() {
+    const RULES: &str = "
+        @id(\"forbidden\") forbid (principal, action, resource == Tool::\"shopify.refund_lines\");
+        @id(\"here\") forbid (principal, action, resource == Tool::\"shopify.cancel_order\") when {
+            context.tenant == \"demo-shop\" };
+        @id(\"large\") forbid (principal, action, resource == Tool::\"shopify.change_address\") when {
+            context has amount || context.confidence < 2000 };";
+    let catalog = catalog();
+    let closed = |rules: &str, subject: &Subject| {
+        let policy = policy(&with("policy.cedar", rules));
+        let to =
+            |tool: &Contract| policy.closes(tool, subject, "spiffe://test.invalid/planner", now());
+        let listed = catalog.tools.values().filter(|tool| tool.open_to.contains(&subject.kind));
+        let closed: Vec<_> = listed.filter(|tool| to(tool)).cloned().collect();
+        for tool in &closed {
+            let read = matches!(tool.body, Body::Read(_));
+            let verb = if read { Verb::Read } else { Verb::Propose };
+            assert!(ask(&policy, subject, verb, tool, None).is_err(), "{}", tool.tool);
+        }
+        closed.iter().map(|tool| tool.tool.clone()).collect::<Vec<_>>()
+    };
+    let ruled = closed(&format!("{PERMIT}{RULES}"), &customer());
+    assert_eq!(ruled, ["shopify.cancel_order", REFUND]);
+    // Who is only named may be matched yet.
+    let named = Subject { strength: Strength::Asserted, ..customer() };
+    assert!(closed(&format!("{PERMIT}{RULES}"), &named).is_empty());
+    let shipped = shipped()["policy.cedar"].clone();
+    assert!(closed(&shipped, &customer()).is_empty());
+    // Scopes are in the token.
+    let scopes = ["shopify:read".to_owned()].into();
+    let reader = Subject { kind: Kind::Staff, scopes, ..customer() };
+    let writes = closed(&shipped, &reader);
+    assert!(writes.contains(&"shopify.cancel_order".to_owned()), "{writes:?}");
+    assert!(!writes.contains(&"shopify.find_any_order".to_owned()), "{writes:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{ActionConstraint, Policy, PolicySet, PrincipalConstraint};
+use cedar_policy::{ActionConstraint, Effect, Policy, PolicySet, PrincipalConstraint};
 use serde_json::{Value as Json, json};
 
 use super::{Names, uid};
@@ -17,8 +17,15 @@ pub(super) struct Sorted(BTreeMap<(bool, Verb), Set>);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Set {
     pub(super) policies: PolicySet,
+    /// The same as far as they hold before anything is proposed. What they refuse is refused
+    /// whatever is proposed: each `permit` that asks for more than is known by then permits here,
+    /// each such `forbid` is missing.
+    pub(super) before: PolicySet,
     pub(super) words: Words,
 }
+
+/// What is known of a step once it is proposed: none of it belongs to person, workload or tool.
+const PROPOSED: [&str; 5] = ["channel", "conversation", "mode", "confidence", "amount"];
 
 /// Every word that policies use.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +47,7 @@ impl Sorted {
         for policy in policies.policies() {
             let json = without_scope(policy)?;
             let bare = Policy::from_json(Some(policy.id().clone()), json.clone())?;
+            let before = before(&bare, &json)?;
             let asked =
                 [false, true].into_iter().flat_map(|s| Verb::WORDS.iter().map(move |v| (s, v.1)));
             for (staff, verb) in asked.filter(|(staff, verb)| speaks(policy, *staff, *verb, names))
@@ -47,6 +55,7 @@ impl Sorted {
                 let own = sorted.entry((staff, verb)).or_default();
                 own.words.hear(&json);
                 own.policies.add(bare.clone())?;
+                before.iter().try_for_each(|policy| own.before.add(policy.clone()))?;
             }
         }
         Ok(Self(sorted))
@@ -68,6 +77,24 @@ fn without_scope(policy: &Policy) -> Result<Json, Failure> {
         }
     }
     Ok(json)
+}
+
+/// A policy as far as it holds before anything is proposed, so that what is refused then is
+/// refused later as well.
+fn before(bare: &Policy, json: &Json) -> Result<Option<Policy>, Failure> {
+    let mut words = Words::default();
+    words.hear(json);
+    if !PROPOSED.iter().any(|name| words.know(name)) {
+        return Ok(Some(bare.clone()));
+    }
+    if bare.effect() == Effect::Forbid {
+        return Ok(None);
+    }
+    let mut json = json.clone();
+    if let Some(members) = json.as_object_mut() {
+        members.insert("conditions".to_owned(), json!([]));
+    }
+    Ok(Some(Policy::from_json(Some(bare.id().clone()), json)?))
 }
 
 /// Whether a policy's scope lets it speak of this kind of person and this step. Cedar
@@ -155,6 +182,26 @@ mod tests {
         assert_eq!(ids(&sorted, false, Verb::Execute), ["all", "one"]);
         assert_eq!(ids(&sorted, true, Verb::Approve), ["all", "steps"]);
         assert_eq!(ids(&sorted, true, Verb::Confirm), ["all"]);
+    }
+
+    #[test]
+    fn before_a_proposal_what_asks_for_more_permits_and_forbids_nothing() {
+        let sorted = sorted(
+            r#"@id("web") permit (principal, action, resource) when { context.channel == "web" };
+            @id("vip") permit (principal, action, resource) when { principal.segment == "vip" };
+            @id("large") forbid (principal, action, resource) when { context has amount };
+            @id("any") forbid (principal, action, resource) when { [context].contains(context) };
+            @id("here") forbid (principal, action, resource) when { context.tenant == "t" };"#,
+        );
+        let before = &sorted.of(false, Verb::Propose).unwrap().before;
+        let mut ids: Vec<_> = before.policies().map(|policy| policy.id().to_string()).collect();
+        ids.sort();
+        assert_eq!(ids, ["here", "vip", "web"]);
+        let conditions = |id| {
+            let policy = before.policy(&cedar_policy::PolicyId::new(id)).unwrap();
+            policy.to_json().unwrap()["conditions"].as_array().unwrap().len()
+        };
+        assert_eq!(["here", "vip", "web"].map(conditions), [1, 1, 0]);
     }
 
     #[test]
