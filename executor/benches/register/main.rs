@@ -1,6 +1,6 @@
 //! Search and analytics over a store that has lived: `cargo bench -p countersign-executor
-//! --bench register [-- RECEIPTS]`, a million where nothing is said. Each receipt goes through
-//! the store's own writing path. Each search also reads and opens the receipts that it found,
+//! --bench register [-- RECEIPTS] [postgres]`, a million in SQLite where nothing is said. Each
+//! receipt goes through the store's own writing path. Each search also reads and opens the receipts that it found,
 //! as the console's page does. Prints the median and the 95th percentile of each question, of
 //! all of them, and of a bare count over the same rows. Fails where a question's 95th percentile
 //! is over 300 ms.
@@ -18,11 +18,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use countersign_executor::analytics::{self, Asked, Width};
-use countersign_executor::ports::{ReceiptQuery, Store as _};
-use countersign_executor::register::{
-    Amounts, Found, Mark, Part, Register as _, Search, begin_of, day_of,
-};
-use countersign_executor::store::sqlite::Sqlite;
+use countersign_executor::ports::{ReceiptQuery, Store};
+use countersign_executor::register::{Amounts, Found, Mark, Part, Search, begin_of, day_of};
 use countersign_shared::receipt::Receipt;
 use futures_util::future::join_all;
 use world::{CODES, CUSTOMERS, TOOLS, World};
@@ -35,15 +32,17 @@ const MOST: Duration = Duration::from_millis(300);
 #[tokio::main]
 async fn main() -> ExitCode {
     let asked = std::env::args().skip(1).find_map(|text| text.parse().ok());
-    let world = World::fill(asked.unwrap_or(1_000_000)).await;
+    let postgres = std::env::args().any(|text| text == "postgres");
+    let world = World::fill(asked.unwrap_or(1_000_000), postgres).await;
+    let store = &*world.store;
     let (mut all, mut slow) = (Vec::new(), false);
     for (name, question) in SEARCHES {
         let mut took = Vec::new();
         for n in 0..TIMES {
             let search = Search { tenant: Some("big".into()), limit: 50, ..question(n) };
             let began = Instant::now();
-            let found = world.store.search(search).await.unwrap();
-            let receipts = join_all(found.iter().map(|found| opened(&world.store, found))).await;
+            let found = store.search(search).await.unwrap();
+            let receipts = join_all(found.iter().map(|found| opened(store, found))).await;
             took.push(began.elapsed());
             std::hint::black_box(receipts);
         }
@@ -53,26 +52,29 @@ async fn main() -> ExitCode {
     for days in [7, 30, 90, 365] {
         let mut took = Vec::new();
         for _ in 0..TIMES {
-            took.push(numbers(&world.store, days).await);
+            took.push(numbers(store, days).await);
         }
         slow |= tell(&format!("analytics of {days} days"), &mut took) > MOST;
         all.append(&mut took);
     }
     let p95 = tell("all of them", &mut all);
-    let mut counts: Vec<_> = (0..TIMES).map(|_| world.count()).collect();
+    let mut counts = Vec::new();
+    for _ in 0..TIMES {
+        counts.push(world.count().await);
+    }
     let count = tell("SELECT count(*)", &mut counts);
     println!("ratio of the 95th percentiles: {:.2}", p95.as_secs_f64() / count.as_secs_f64());
     if slow { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// A line's receipt, whose subject and object the page shows.
-async fn opened(store: &Sqlite, found: &Found) -> Receipt {
+async fn opened(store: &dyn Store, found: &Found) -> Receipt {
     let id = found.entry.receipt.parse().ok();
     let query = ReceiptQuery { id, limit: 1, ..ReceiptQuery::default() };
     store.receipts(query).await.unwrap()[0].open().unwrap()
 }
 
-async fn numbers(store: &Sqlite, days: i64) -> Duration {
+async fn numbers(store: &dyn Store, days: i64) -> Duration {
     let end = day_of(World::end()).saturating_add(1);
     let asked = Asked {
         tenant: Some("big".into()),

@@ -1,14 +1,21 @@
 //! A year of one large tenant and twenty small ones.
 
+#[path = "../../src/store/postgres/cluster.rs"]
+mod cluster;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cluster::{Cluster, USER};
 use countersign_core::error::Refused;
 use countersign_core::person::Person;
 use countersign_core::proposal::Asked;
 use countersign_core::seal::{self, Leaf, Queue};
-use countersign_executor::ports::Store as _;
+use countersign_executor::ports::Store;
+use countersign_executor::store::postgres::Postgres;
 use countersign_executor::store::sqlite::Sqlite;
+use countersign_executor::vault::Vault;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::money::Money;
@@ -20,6 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
+use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 pub(crate) const TOOLS: [&str; 5] =
@@ -32,23 +40,41 @@ const WAITING: usize = 512;
 
 /// A filled store.
 pub(crate) struct World {
-    pub(crate) store: Sqlite,
-    folder: TempDir,
+    pub(crate) store: Box<dyn Store>,
+    place: Place,
+}
+
+/// Where it is, gone with the value.
+enum Place {
+    File(TempDir),
+    Server(Cluster),
 }
 
 impl World {
-    /// Seals so many receipts.
-    pub(crate) async fn fill(count: u32) -> Self {
+    /// Seals so many receipts, in SQLite's file or in a PostgreSQL of its own.
+    pub(crate) async fn fill(count: u32, postgres: bool) -> Self {
         let folder = TempDir::new().unwrap();
         let key = LogKey::new("bench/log", SigningKey::from_bytes(&[7; 32])).unwrap();
-        let store = Sqlite::open(&folder.path().join("executor.db"), None, Arc::new(key)).unwrap();
+        let world = if postgres {
+            let cluster = Cluster::start(&[]);
+            let store = on_server(&cluster, folder.path(), Arc::new(key)).await;
+            Self { store, place: Place::Server(cluster) }
+        } else {
+            let file = folder.path().join("executor.db");
+            let store = Box::new(Sqlite::open(&file, None, Arc::new(key)).unwrap());
+            Self { store, place: Place::File(folder) }
+        };
         let began = Instant::now();
-        let seals = stream::iter(0..count).map(|n| store.seal(leaf(n, count), None));
+        let seals = stream::iter(0..count).map(|n| world.store.seal(leaf(n, count), None));
         seals.buffered(WAITING).try_for_each(async |_| Ok(())).await.unwrap();
         let took = began.elapsed();
         let each = took.as_micros() / u128::from(count.max(1));
         println!("{count} receipts sealed in {took:.1?}, {each} µs each");
-        Self { store, folder }
+        if let Place::Server(cluster) = &world.place {
+            // As its autovacuum does within a minute.
+            cluster.sql("ANALYZE");
+        }
+        world
     }
 
     /// When the year ends.
@@ -57,12 +83,39 @@ impl World {
     }
 
     /// How long a bare count over the same rows takes.
-    pub(crate) fn count(&self) -> Duration {
-        let db = Connection::open(self.folder.path().join("executor.db")).unwrap();
-        let began = Instant::now();
-        let _: i64 = db.query_row("SELECT count(*) FROM register", [], |r| r.get(0)).unwrap();
-        began.elapsed()
+    pub(crate) async fn count(&self) -> Duration {
+        const COUNT: &str = "SELECT count(*) FROM register";
+        match &self.place {
+            Place::File(folder) => {
+                let db = Connection::open(folder.path().join("executor.db")).unwrap();
+                let began = Instant::now();
+                let _: i64 = db.query_row(COUNT, [], |r| r.get(0)).unwrap();
+                began.elapsed()
+            }
+            Place::Server(cluster) => {
+                let mut config = tokio_postgres::Config::new();
+                config.host_path(cluster.host()).user(USER).dbname("postgres");
+                let (client, connection) = config.connect(NoTls).await.unwrap();
+                let ends = tokio::spawn(connection);
+                let began = Instant::now();
+                client.query_one(COUNT, &[]).await.unwrap();
+                let took = began.elapsed();
+                drop(client);
+                ends.await.unwrap().unwrap();
+                took
+            }
+        }
     }
+}
+
+async fn on_server(cluster: &Cluster, folder: &Path, key: Arc<LogKey>) -> Box<dyn Store> {
+    let (host, kek) = (cluster.host().display(), folder.join("keys.kek"));
+    let config = format!(
+        "{{ host: '{host}', database: postgres, user: {USER}, tls: 'off', lease: 6s, pool: 8 }}"
+    );
+    let config = serde_saphyr::from_str(&config).unwrap();
+    let vault = Vault::open(folder).unwrap();
+    Box::new(Postgres::open(&config, &vault, "bench", &kek, key).await.unwrap())
 }
 
 pub(crate) fn email(customer: u32) -> String {
