@@ -75,6 +75,8 @@ pub mod pipeline;
 
 mod gap;
 
+mod steady;
+
 pub mod driver;
 
 pub mod ports;

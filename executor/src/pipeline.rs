@@ -28,6 +28,7 @@ use countersign_core::policy::Policy;
 use countersign_core::premise::Books;
 use countersign_core::retry;
 use countersign_core::seal::{self, Queue};
+use countersign_core::verify::Look;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, ReceiptId};
 use countersign_shared::span::within;
@@ -38,6 +39,7 @@ use crate::kill;
 use crate::metrics::Metrics;
 use crate::ports::{Clock, Named, ReceiptQuery, SealedReceipt, Store, StoreError};
 use crate::running::{Progress, Step, Told};
+use crate::steady::Steady;
 use crate::switch::Switchboard;
 use crate::vitals::Vitals;
 
@@ -105,9 +107,10 @@ impl Pipeline {
         let Some(contract) = self.catalog.tools.get(tool).cloned() else {
             return self.abandon(life, progress).await;
         };
+        let mut steady = Steady::begin(&self.clock);
         loop {
             progress.tell(life.step());
-            let now = self.clock.now();
+            let now = steady.now();
             if under_way(life.state()) {
                 // It keeps its lock, and goes on once its pack is activated.
                 self.driver.active(&contract).map_err(|no| Stop::Known(Box::new(no)))?;
@@ -117,14 +120,18 @@ impl Pipeline {
                 Ask::Claim => within("claim", self.claim(life, &contract, now)).await?,
                 Ask::Gate => within("gate", self.gate(life, &contract)).await?,
                 Ask::Prepare => self.prepare(life, &contract).await,
-                Ask::Send => within("dispatch", self.send(life, &contract)).await?,
+                Ask::Send => {
+                    within("dispatch", self.send(life, &contract)).await?;
+                    // What has to be waited for after an answer begins with it.
+                    steady = Steady::begin(&self.clock);
+                }
                 Ask::Resend(at) => {
-                    self.wait(life, at, now).await;
+                    self.wait(life, at, &steady).await;
                     life.take(Event::Resent(self.clock.now()));
                 }
                 Ask::Look(at) => {
-                    self.wait(life, at, now).await;
-                    within("verify", self.look(life, &contract)).await;
+                    self.wait(life, at, &steady).await;
+                    within("verify", self.look(life, &contract, &steady)).await;
                 }
                 Ask::Settle(settlement) => life.take(Event::Settled(settlement)),
                 Ask::Seal => within("seal", self.seal(life, Some(&contract))).await?,
@@ -302,10 +309,12 @@ impl Pipeline {
         Err(Refused::new(Code::EffectsHalted, message))
     }
 
-    async fn look(&self, life: &mut Life, contract: &Contract) {
+    async fn look(&self, life: &mut Life, contract: &Contract, steady: &Steady) {
         if let State::Answered(dispatch) | State::Looking(dispatch, _) = life.state() {
             kill::Step::Look.before();
+            let at = steady.now();
             let look = self.driver.look(dispatch, contract).await;
+            let look = Look { at: at.min(look.at), ..look };
             kill::Step::Look.after();
             life.take(Event::Looked(Box::new(look)));
         }
@@ -396,15 +405,15 @@ impl Pipeline {
         (found.id == *id).then_some(found)
     }
 
-    async fn wait(&self, life: &mut Life, at: Timestamp, now: Timestamp) {
-        if at.duration_since(now) > WORTH_A_COMMIT {
+    async fn wait(&self, life: &mut Life, at: Timestamp, steady: &Steady) {
+        if at.duration_since(steady.now()) > WORTH_A_COMMIT {
             kill::Step::Flush.before();
             if let Err(error) = self.flush(life).await {
                 tracing::warn!(%error, "a step waits unrecorded; a restart would look again");
             }
             kill::Step::Flush.after();
         }
-        self.clock.until(at).await;
+        steady.until(at).await;
     }
 
     async fn flush(&self, life: &mut Life) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ mod persons;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign_core::activation::{Active, Part};
@@ -33,7 +34,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::connector::Connections;
-use crate::lease::Lease;
+use crate::lease::{self, Lease};
 use crate::register::Register;
 use crate::standing::{Quarantine, Standing};
 pub use persons::Persons;
@@ -542,6 +543,10 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// Waits until then.
     async fn until(&self, at: Timestamp);
+    /// Time that nobody sets, from any beginning on: its own, where nobody sets it.
+    fn awake(&self) -> Duration {
+        self.now().duration_since(Timestamp::UNIX_EPOCH).unsigned_abs()
+    }
     /// An id that was never given before, and sorts by the time.
     fn fresh_id(&self) -> Uuid {
         Uuid::now_v7()
@@ -556,6 +561,10 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn awake(&self) -> Duration {
+        lease::awake()
     }
 
     async fn until(&self, at: Timestamp) {
