@@ -8,10 +8,14 @@
 //!             ├──▶ nothing, and too early to say so ──▶ refused for now
 //!             └──▶ cannot tell ──▶ refused, a person looks
 //! ```
+//!
+//! What the restored journal knows as put off or never sent may have been sent since: it
+//! is looked for as well, and neither sent again nor told as not applied.
 
 use countersign_core::answer::Verdict;
 use countersign_core::contract::{Contract, EffectClass};
-use countersign_core::dispatch::{AttemptResult, Intent};
+use countersign_core::dispatch::{AttemptResult, Dispatch, Intent};
+use countersign_core::effect::Ask;
 use countersign_core::error::Refused;
 use countersign_core::gate::Cleared;
 use countersign_core::lifecycle::{self, Event, State};
@@ -75,6 +79,17 @@ impl Pipeline {
         }
     }
 
+    /// What an action needs next, unless what followed its last answer may be forgotten:
+    /// then a look.
+    pub(crate) fn unless_forgotten(&self, asked: Ask, state: &State, contract: &Contract) -> Ask {
+        match (self.vitals.gap(), state) {
+            (Some(since), State::Answered(dispatch)) if may_have_gone_on(dispatch, since) => {
+                Ask::Look(shows(contract, since))
+            }
+            (_, _) => asked,
+        }
+    }
+
     async fn look_first(
         &self,
         cleared: &Cleared,
@@ -103,10 +118,24 @@ impl Pipeline {
     }
 }
 
-/// Absence proves nothing before what was under way has had its time to show.
-fn absent(contract: &Contract, since: Timestamp, now: Timestamp) -> Found {
+/// Whether another sending may have followed before the recovery, of which nothing is known.
+fn may_have_gone_on(dispatch: &Dispatch, since: Timestamp) -> bool {
+    let answer = dispatch.last().and_then(|attempt| attempt.result.as_ref());
+    let put_off = answer.is_some_and(|answer| {
+        matches!(answer.verdict, Verdict::NotSent { .. } | Verdict::Throttled { .. })
+    });
+    put_off && !dispatch.in_doubt() && dispatch.newest().is_some_and(|newest| newest < since)
+}
+
+/// When what was under way before the recovery has had its time to show.
+fn shows(contract: &Contract, since: Timestamp) -> Timestamp {
     let rest = contract.pack.quiet_period.saturating_add(verify::visible(contract));
-    match since.saturating_add(rest).unwrap_or(Timestamp::MAX) {
+    since.saturating_add(rest).unwrap_or(Timestamp::MAX)
+}
+
+/// Absence proves nothing before that.
+fn absent(contract: &Contract, since: Timestamp, now: Timestamp) -> Found {
+    match shows(contract, since) {
         until if now < until => Found::Early(until),
         _ => Found::Nothing,
     }

@@ -115,7 +115,8 @@ impl Pipeline {
                 // It keeps its lock, and goes on once its pack is activated.
                 self.driver.active(&contract).map_err(|no| Stop::Known(Box::new(no)))?;
             }
-            match ask(&life.state, &contract, now) {
+            let asked = ask(&life.state, &contract, now);
+            match self.unless_forgotten(asked, &life.state, &contract) {
                 Ask::AwaitGrants | Ask::Nothing => return Ok(()),
                 Ask::Claim => within("claim", self.claim(life, &contract, now)).await?,
                 Ask::Gate => within("gate", self.gate(life, &contract)).await?,

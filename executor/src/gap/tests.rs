@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
+use countersign_core::answer::Verdict;
+use countersign_core::dispatch::AttemptResult;
+use countersign_core::effect::Ask;
+use countersign_core::lifecycle::{Event, fold};
 use countersign_core::plan::Source;
+use countersign_core::subject::Subject;
 use countersign_shared::receipt::Receipt;
 use jiff::Timestamp;
 use serde_json::json;
@@ -10,7 +15,7 @@ use serde_json::json;
 use crate::desk::{Desk, Request};
 use crate::grants::tests::house::Impatient;
 use crate::grants::tests::shop::{PACK, Shop};
-use crate::ports::ReceiptQuery;
+use crate::ports::{Named, ReceiptQuery};
 use crate::standing::{Gap, Standing};
 use crate::testing::{catalog, desk, plan, policy};
 
@@ -40,16 +45,20 @@ fn without_approval(text: &str) -> String {
     kept.collect::<Vec<_>>().join("\n")
 }
 
-/// The customer's wish, carried out; answers with its receipt.
-async fn refund(desk: &Desk) -> Receipt {
+fn subject() -> Subject {
     let subject = serde_json::from_value(json!({
         "tenant": "t", "issuer": "i", "id": "s", "signs_as": "s",
         "claims": { "customer_id": "c1" },
         "kind": "customer", "scopes": [], "segment": "", "strength": "signed_in",
         "verified_at": Timestamp::now(),
     }));
+    subject.unwrap()
+}
+
+/// The customer's wish, carried out; answers with its receipt.
+async fn refund(desk: &Desk) -> Receipt {
     let reason = ("reason".to_owned(), Source::Model("damaged".into()));
-    let request = Request { caller: "planner".into(), subject: subject.unwrap(), messages: vec![] };
+    let request = Request { caller: "planner".into(), subject: subject(), messages: vec![] };
     let _told = desk.execute_plan(&request, &plan("shop.refund", [reason].into())).await;
     let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
     let newest = desk.pipeline.store.receipts(query).await.unwrap();
@@ -104,4 +113,28 @@ async fn a_look_that_fails_goes_to_a_person() {
     assert_eq!((refused.code.as_str(), refused.next.as_str()), ("HISTORY_MISSING", "person"));
     shop.back();
     assert_eq!(shop.refunds(), 0);
+}
+
+/// A journal of the backup ends where nothing had left yet.
+#[tokio::test]
+async fn what_may_have_been_sent_before_the_recovery_is_looked_for_and_not_sent_again() {
+    let shop = Arc::<Shop>::default();
+    let folder = tempfile::tempdir().unwrap();
+    let desk = in_gap(folder.path(), &shop, str::to_owned);
+    let action = Named::Action(refund(&desk).await.action_id.parse().unwrap());
+    let mut journal = desk.pipeline.store.journal(&subject(), action).await.unwrap();
+    let sent = journal.iter().position(|event| matches!(event, Event::Intended(_))).unwrap();
+    journal.truncate(sent + 1);
+    let (at, verdict) = (Timestamp::now(), Verdict::NotSent { why: "no route".into() });
+    let result = AttemptResult { at, status: None, verdict, raw: String::new() };
+    journal.push(Event::Answered(Box::new(result)));
+    let state = fold(journal).unwrap();
+    let contract = &desk.pipeline.catalog.tools["shop.refund"];
+    let next = || desk.pipeline.unless_forgotten(Ask::Resend(at), &state, contract);
+    assert_eq!(next(), Ask::Resend(at), "nothing is forgotten that came after the recovery");
+    let since = at + jiff::SignedDuration::from_secs(1);
+    desk.pipeline
+        .vitals
+        .stand(&Standing { gap: Some(Gap { since, missing: 1 }), ..Standing::default() });
+    assert!(matches!(next(), Ask::Look(at) if at >= since), "{:?}", next());
 }
