@@ -21,7 +21,8 @@ use crate::{reply, subject};
 
 impl Engine {
     /// Proposes; what needs no grant is carried out at once. Objections to the
-    /// plan's form come back, for a repair.
+    /// plan's form come back, for a repair. What is sure enough takes the place of a card that
+    /// waits; `left` is what is to be told of that.
     pub(super) async fn propose(
         &self,
         scene: &Scene<'_>,
@@ -29,6 +30,7 @@ impl Engine {
         task: Task,
         ready: Prepared,
         after_receipt_id: &str,
+        left: &mut Option<Ending>,
     ) -> Result<Ending, Vec<Objection>> {
         let signs = Signs {
             said: task.score,
@@ -57,6 +59,9 @@ impl Engine {
                     reply::escalate(tool, reply::NOT_SURE_ENOUGH),
                 )
             });
+        }
+        if let Some(stays) = self.make_way(scene, conversation, left).await {
+            return Ok(stays);
         }
         scene.progress("proposing", "checking whether this can be done");
         let sure = sure(RecommendedAction::Proceed);
@@ -212,7 +217,9 @@ impl Engine {
         let tool = tool.name.clone();
         let done = match assembled {
             Ok(Assembled::Ready(ready)) => {
-                self.propose(scene, conversation, task, ready, after_receipt_id).await
+                // The card that it was shown on is taken already.
+                let left = &mut None;
+                self.propose(scene, conversation, task, ready, after_receipt_id, left).await
             }
             Ok(Assembled::Ask(question)) => return ask(conversation, task, question),
             Err(Stop::Objections(objections)) => Err(objections),

@@ -68,16 +68,14 @@ impl Engine {
             other => {
                 drop(reader);
                 conversation.observations = observations;
-                if other.is_ok()
-                    && let Some(stays) = self.make_way(scene, conversation, left).await
-                {
-                    return Ok(stays);
-                }
                 return match other {
                     Ok(Assembled::Ready(ready)) => {
-                        self.propose(scene, conversation, task, ready, "").await
+                        self.propose(scene, conversation, task, ready, "", left).await
                     }
-                    Ok(Assembled::Ask(question)) => Ok(ask(conversation, task, question)),
+                    Ok(Assembled::Ask(question)) => {
+                        let stays = self.make_way(scene, conversation, left).await;
+                        Ok(stays.unwrap_or_else(|| ask(conversation, task, question)))
+                    }
                     Err(Stop::Read(stop)) => Ok(read_failed(&task, tool, &stop)),
                     Err(Stop::Objections(objections)) => Err(objections),
                 };

@@ -1,6 +1,9 @@
 //! A no to a card.
 
+use async_trait::async_trait;
+
 use super::*;
+use crate::model::{Decided, Model, Unusable, View};
 
 /// No yes counts any more after a no, also where it is signed (A YES IS SHOWN AND SIGNED).
 #[tokio::test]
@@ -126,4 +129,36 @@ async fn a_new_write_beside_a_card_takes_the_first_one_back() {
     assert!(turn.reply.starts_with(reply::DROPPED), "{}", turn.reply);
     assert_eq!(executor.shop.lock().withdrawn.last().map(String::as_str), Some("prp_2"));
     assert!(talk.card.is_none());
+}
+
+/// The built-in reader, which is not sure of refunds.
+struct Doubting;
+
+#[async_trait]
+impl Model for Doubting {
+    async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
+        let mut decided = Offline.decide(view).await?;
+        if view.text.contains("refund") {
+            decided.decision.score = 0.3;
+        }
+        Ok(decided)
+    }
+
+    fn name(&self) -> &str {
+        "doubting"
+    }
+}
+
+/// What goes to a person takes no card's place.
+#[tokio::test]
+async fn a_wish_that_is_not_sure_enough_leaves_the_card() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::with(&executor, Arc::new(Doubting));
+    talk.say("cancel order #1001").await;
+    let turn = talk.say("refund 2 of the mugs from order #1004").await;
+    assert_eq!((turn.reply.as_str(), turn.intent()), ("Passed on.", Intent::Escalate));
+    assert_eq!(turn.actions[0].code, "CONFIDENCE_TOO_LOW");
+    assert!(executor.shop.lock().withdrawn.is_empty());
+    assert_eq!(executor.proposed().len(), 1);
+    assert_eq!(talk.confirm().await.reply, "It is cancelled. Receipt rcp_1.");
 }
