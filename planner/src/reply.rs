@@ -31,6 +31,9 @@ pub const CONFIRM_ON_CARD: &str =
     "Please confirm it on the card itself; a yes in the chat is not enough.";
 /// Beside a signed yes something else was wanted.
 pub const ONLY_THE_YES: &str = "From this message I took only your yes to the card. If you want something else as well, please write it again.";
+/// Beside a card that cannot be taken back something else was said.
+pub const NOT_TAKEN_UP: &str =
+    "I have not taken up what else you wrote. If you still want it, please write it again.";
 /// A question about the card: it answers.
 pub const ON_THE_CARD: &str =
     "Nothing has been done yet. This is what I would do, once you confirm it on the card:";

@@ -47,7 +47,7 @@ impl Engine {
         match self.taken_back(scene, conversation, waiting).await {
             TakenBack::Dropped => *left = Some(Ending::says(Intent::Action, reply::DROPPED)),
             TakenBack::Ended(told) => *left = Some(told),
-            TakenBack::Stays(told) => return Some(told),
+            TakenBack::Stays(told) => return Some(rest_left(told)),
         }
         None
     }
@@ -83,6 +83,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Nothing else is begun beside a card that stays: what else was said is not lost in silence.
+pub(super) fn rest_left(told: Ending) -> Ending {
+    Ending { reply: format!("{}\n\n{}", told.reply, reply::NOT_TAKEN_UP), ..told }
 }
 
 fn is_not_there(error: &CallError) -> bool {

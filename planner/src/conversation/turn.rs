@@ -14,7 +14,7 @@ use countersign_shared::turn::Told;
 use futures_util::future::join;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::drop::TakenBack;
+use super::drop::{TakenBack, rest_left};
 use super::ending::{Ending, ask_once_more, awaiting, both, joined, refused_action};
 use super::guest::Known;
 use super::held::Held;
@@ -382,7 +382,7 @@ impl Engine {
                 let told = match self.taken_back(scene, conversation, waiting).await {
                     TakenBack::Dropped => Ending::says(Intent::Action, reply::DROPPED),
                     TakenBack::Ended(told) => told,
-                    TakenBack::Stays(told) => return told,
+                    TakenBack::Stays(told) => return rest_left(told),
                 };
                 both(told, self.decided(scene, conversation, text).await)
             }

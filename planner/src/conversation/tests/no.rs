@@ -117,7 +117,8 @@ async fn a_new_write_beside_a_card_takes_the_first_one_back() {
     let lost = CallError::Lost("gone".to_owned());
     executor.shop.lock().withdraw_script.push_back(Err(lost));
     let refund = "refund 2 of the mugs from order #1004";
-    assert_eq!(talk.say(refund).await.reply, reply::NO_ANSWER);
+    let stays = format!("{}\n\n{}", reply::NO_ANSWER, reply::NOT_TAKEN_UP);
+    assert_eq!(talk.say(refund).await.reply, stays);
     assert_eq!(executor.proposed().len(), 1);
     let turn = talk.say(refund).await;
     assert_eq!(executor.shop.lock().withdrawn, ["prp_1", "prp_1"]);
@@ -161,4 +162,29 @@ async fn a_wish_that_is_not_sure_enough_leaves_the_card() {
     assert!(executor.shop.lock().withdrawn.is_empty());
     assert_eq!(executor.proposed().len(), 1);
     assert_eq!(talk.confirm().await.reply, "It is cancelled. Receipt rcp_1.");
+}
+
+/// Nothing new is begun beside a yes that was faster and goes on, and that is said.
+#[tokio::test]
+async fn a_wish_beside_a_card_that_stays_is_not_lost_in_silence() {
+    let going_on = Action {
+        action_id: "act_1".into(),
+        state: ActionState::Verifying.into(),
+        said: "I've started on that.".into(),
+        ..Action::default()
+    };
+    for (text, wish) in [
+        ("refund 2 of the mugs from order #1004", true),
+        ("no, cancel order #1004 instead", true),
+        ("no, leave it", false),
+    ] {
+        let executor = FakeExecutor::new(TWO);
+        let mut talk = Talk::offline(&executor);
+        talk.say("cancel order #1001").await;
+        executor.shop.lock().withdraw_script.push_back(Ok(going_on.clone()));
+        let told = talk.say(text).await.reply;
+        let rest = if wish { format!("\n\n{}", reply::NOT_TAKEN_UP) } else { String::new() };
+        assert_eq!(told, format!("{}{rest}", going_on.said), "{text}");
+        assert_eq!(executor.proposed().len(), 1, "{text}");
+    }
 }
