@@ -6,6 +6,7 @@ use countersign_proto::v1::{
 };
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
+use futures_util::future::join_all;
 
 use super::ending::{Ending, ask, awaiting, both, refused_action};
 use super::turn::{Engine, Scene};
@@ -286,16 +287,27 @@ impl Engine {
         }
     }
 
-    /// Looks whether actions that were in doubt have ended meanwhile. Those that go on are told
-    /// of where nothing else waits for the customer's word, each word once.
+    /// Looks whether actions that were in doubt have ended meanwhile: at all of them together, and
+    /// tells of them in their order. Those that go on are told of where nothing else waits for the
+    /// customer's word, each word once.
     pub(super) async fn checked(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
     ) -> Option<Ending> {
+        let pending = conversation.pending.clone();
+        let looks = join_all(pending.iter().map(|checking| self.look(scene, checking))).await;
         let mut news: Option<Ending> = None;
-        for checking in conversation.pending.clone() {
-            let (ended, told) = self.looked_at(scene, conversation, &checking).await;
+        for (checking, seen) in pending.iter().zip(looks) {
+            let found = match seen {
+                Some(found) => found,
+                // In turn: two may be about one object, and the later one would be refused.
+                None => {
+                    let (proposal_id, yes) = (&checking.proposal_id, &checking.confirmation);
+                    carry_out(self.acting().await, scene.asker.token, proposal_id, yes).await
+                }
+            };
+            let (ended, told) = learnt(conversation, checking, &found);
             if ended {
                 conversation.no_longer_wait_for(&checking.proposal_id);
             }
@@ -310,41 +322,32 @@ impl Engine {
         news
     }
 
-    /// How one of them stands: whether it has ended, and what is to be told.
-    async fn looked_at(
-        &self,
-        scene: &Scene<'_>,
-        conversation: &mut Conversation,
-        checking: &Checking,
-    ) -> (bool, Ending) {
-        let token = scene.asker.token;
-        let found = match &checking.action_id {
-            Some(id) => match self.executor.action(token, id).await {
-                Ok(action) => Ended::Action(Box::new(action)),
-                // There is nothing to look for any more, or never was for this person.
-                Err(CallError::Refused(no)) if no.code == Code::NotFound.name() => {
-                    Ended::Refused(no)
-                }
-                Err(_unknown) => Ended::InDoubt { action_id: None },
-            },
-            None => {
-                let (proposal_id, yes) = (&checking.proposal_id, &checking.confirmation);
-                carry_out(self.acting().await, token, proposal_id, yes).await
+    /// How one of them stands, where it has a name to look for.
+    async fn look(&self, scene: &Scene<'_>, checking: &Checking) -> Option<Ended> {
+        let id = checking.action_id.as_ref()?;
+        Some(match self.executor.action(scene.asker.token, id).await {
+            Ok(action) => Ended::Action(Box::new(action)),
+            // There is nothing to look for any more, or never was for this person.
+            Err(CallError::Refused(no)) if no.code == Code::NotFound.name() => Ended::Refused(no),
+            Err(_unknown) => Ended::InDoubt { action_id: None },
+        })
+    }
+}
+
+/// What was found of one of them: whether it has ended, and what is to be told.
+fn learnt(conversation: &mut Conversation, checking: &Checking, found: &Ended) -> (bool, Ending) {
+    match found {
+        Ended::Action(action) => {
+            conversation.checkpoint.learn_of(action);
+            conversation.found_at(&checking.proposal_id, &action.action_id);
+            (is_sealed(action), about(action))
+        }
+        Ended::Refused(refusal) => (true, ended(&checking.tool, refusal)),
+        Ended::NotHandedOver | Ended::InDoubt { .. } => {
+            if let Ended::InDoubt { action_id: Some(id) } = found {
+                conversation.found_at(&checking.proposal_id, id);
             }
-        };
-        match &found {
-            Ended::Action(action) => {
-                conversation.checkpoint.learn_of(action);
-                conversation.found_at(&checking.proposal_id, &action.action_id);
-                (is_sealed(action), about(action))
-            }
-            Ended::Refused(refusal) => (true, ended(&checking.tool, refusal)),
-            Ended::NotHandedOver | Ended::InDoubt { .. } => {
-                if let Ended::InDoubt { action_id: Some(id) } = &found {
-                    conversation.found_at(&checking.proposal_id, id);
-                }
-                (false, Ending::says(Intent::Action, reply::STILL_CHECKED))
-            }
+            (false, Ending::says(Intent::Action, reply::STILL_CHECKED))
         }
     }
 }

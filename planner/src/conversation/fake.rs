@@ -20,7 +20,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Barrier, OwnedMutexGuard};
 use tokio_util::task::TaskTracker;
 
 use super::turn::{Engine, Verified};
@@ -58,6 +58,8 @@ pub(crate) struct Shop {
     pub(crate) withdrawn: Vec<String>,
     pub(crate) withdraw_script: VecDeque<Result<Action, CallError>>,
     pub(crate) watch_script: VecDeque<Action>,
+    /// How many look at an action before anybody sees it.
+    pub(crate) looks: Option<Arc<Barrier>>,
     /// What is not there any more.
     pub(crate) forgotten: bool,
     pub(crate) no_confirmation: bool,
@@ -415,6 +417,10 @@ impl Executor for FakeExecutor {
     }
 
     async fn action(&self, token: &str, action_id: &str) -> Result<Action, CallError> {
+        let together = self.shop.lock().looks.clone();
+        if let Some(together) = together {
+            together.wait().await;
+        }
         self.watch(token, action_id, Duration::ZERO).await
     }
 

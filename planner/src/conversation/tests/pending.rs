@@ -1,5 +1,8 @@
 //! Actions whose end is not known yet, beside whatever else is spoken of.
 
+use tokio::sync::Barrier;
+use tokio::time::timeout;
+
 use super::super::{Checking, Conversation, Stage};
 use super::*;
 
@@ -32,6 +35,25 @@ async fn an_action_that_waits_is_told_of_also_after_another_card_was_confirmed()
     let turn = talk.say("is it done?").await;
     assert!(turn.reply.starts_with("The first is done."), "{}", turn.reply);
     assert!(!talk.say("is it done?").await.reply.contains("The first is done."));
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_that_wait_are_looked_at_together_and_told_of_in_their_order() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    for wish in ["cancel order #1001", "refund 2 of the mugs from order #1004"] {
+        executor.shop.lock().watch_script = [parked()].into();
+        talk.say(wish).await;
+        executor.shop.lock().execute_script = [Ok(parked())].into();
+        executor.shop.lock().watch_script = [parked()].into();
+        talk.confirm().await;
+    }
+    executor.shop.lock().looks = Some(Arc::new(Barrier::new(2)));
+    let ended = ["The first is done.", "The second is done."];
+    executor.shop.lock().watch_script = ended.map(|said| sealed(Outcome::Applied, said)).into();
+    let turn = timeout(Duration::from_secs(1), talk.say("is it done?")).await;
+    let reply = turn.expect("nobody waits for the one before").reply;
+    assert!(reply.starts_with(&ended.join("\n\n")), "{reply}");
 }
 
 fn checking(proposal: usize) -> Checking {
