@@ -236,7 +236,7 @@ pub struct OpenaiConfig {
     /// The header with the key, such as `api-key`. Absent: `Authorization: Bearer`.
     #[serde(default, deserialize_with = "header")]
     pub key_header: Option<HeaderName>,
-    /// Longest wait for one answer, such as `30s`.
+    /// Longest wait for one answer, such as `30s`. All answers of a turn together have 90 s.
     #[serde(default = "thirty_seconds", deserialize_with = "duration")]
     pub timeout: Duration,
     /// What it costs: budgets count it, and each turn's record says it. Absent: nothing.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
+use tokio::time::Instant;
 
 use crate::budget::Purse;
 use crate::tools::Toolbox;
@@ -15,6 +17,9 @@ use crate::tools::Toolbox;
 pub mod offline;
 pub mod openai;
 pub mod routed;
+
+/// How long models are waited for in one turn, all their answers together.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A reader of messages.
 #[async_trait]
@@ -45,6 +50,8 @@ pub struct View<'a> {
     pub objections: &'a [Objection],
     /// Who pays for it.
     pub purse: Purse,
+    /// When the turn's time for models is used up, whoever is asked and however often.
+    pub until: Instant,
 }
 
 /// A machine-readable problem with a decision, fed back to the model once.
@@ -165,8 +172,8 @@ pub struct Unusable {
 /// What is known of a request that brought nothing usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// A status finds fault with this request: it cost nothing and tells nothing of the server,
-    /// so whoever words a message badly takes the model from nobody else.
+    /// A status finds fault with this request, or no time was left to make it: it cost nothing
+    /// and tells nothing of the server, so whoever words a message badly takes the model from nobody else.
     Request,
     /// It cost nothing: a status refused it, or it never got there.
     Server,

@@ -3,6 +3,7 @@
 
 use countersign_proto::v1::{EscalationReason, Intent, ModelUse, RecommendedAction};
 use countersign_shared::codes::Code;
+use tokio::time::Instant;
 
 use super::Conversation;
 use super::ending::{Ending, both, objected, unusable};
@@ -12,12 +13,19 @@ use crate::assemble::{Assembled, Stop, Task, assemble};
 use crate::context::{ReadStop, Reader};
 use crate::executor::CallError;
 use crate::guards::Guard;
-use crate::model::{Call, Decision, Failure, Objection, Unusable, View, Want};
+use crate::model::{Call, Decision, Failure, Objection, PATIENCE, Unusable, View, Want};
 use crate::reply;
 use crate::submit::confidence;
 
 /// Rounds of reads that a model may ask for before it decides.
 const MAX_READ_ROUNDS: usize = 4;
+
+/// What the model is asked in every round of a turn.
+struct Matter<'a> {
+    text: &'a str,
+    /// One deadline for all: a turn of many calls is no longer than one of few.
+    until: Instant,
+}
 
 impl Engine {
     /// The model's part. What became of a card that had to make way is told first.
@@ -45,11 +53,12 @@ impl Engine {
     ) -> Ending {
         let mut usage = ModelUse { model: self.model.name().to_owned(), ..ModelUse::default() };
         let mut objections: Vec<Objection> = Vec::new();
+        let matter = Matter { text, until: Instant::now() + PATIENCE };
         let rounds = if Guard::ReadRounds.is_on() { MAX_READ_ROUNDS } else { 4 * MAX_READ_ROUNDS };
         for _round in 0..=rounds + 1 {
             scene.progress("planning", "working out what is wanted");
             let decision =
-                match self.ask_model(scene, conversation, text, &objections, &mut usage).await {
+                match self.ask_model(scene, conversation, &matter, &objections, &mut usage).await {
                     Ok(decision) => decision,
                     Err(error) => return unusable(&error, usage),
                 };
@@ -79,7 +88,7 @@ impl Engine {
         &self,
         scene: &Scene<'_>,
         conversation: &Conversation,
-        text: &str,
+        matter: &Matter<'_>,
         objections: &[Objection],
         usage: &mut ModelUse,
     ) -> Result<Decision, Unusable> {
@@ -92,13 +101,14 @@ impl Engine {
             &conversation.focus,
         );
         let view = View {
-            text,
+            text: matter.text,
             earlier: &earlier,
             standing: &standing,
             toolbox: scene.toolbox,
             observations: &conversation.observations,
             objections,
             purse: scene.asker.purse(),
+            until: matter.until,
         };
         let answered = self.model.decide(&view).await;
         let spent = match &answered {

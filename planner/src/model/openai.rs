@@ -2,7 +2,7 @@
 //! every answer validated here.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_openai::Client;
 use async_openai::error::OpenAIError;
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 use super::{Decided, Decision, Failure, Model, Objection, Unusable, View};
 use crate::config::OpenaiConfig;
@@ -83,6 +84,7 @@ impl Openai {
         &self,
         messages: &[Asked<'_>],
         schema: &RawValue,
+        until: Instant,
         usage: &mut ModelUse,
     ) -> Result<(String, Option<f64>), NoAnswer> {
         let dialect = *self.dialect.lock();
@@ -102,9 +104,13 @@ impl Openai {
         };
         let none = NoAnswer::of;
         let asked = Instant::now();
+        let wait = self.timeout.min(until.saturating_duration_since(asked));
+        if wait.is_zero() {
+            let reason = "not asked: the turn's time is used up".to_owned();
+            return Err(NoAnswer { reason, failure: Failure::Request, learnt: false });
+        }
         let chat = self.client.chat();
-        let answered =
-            tokio::time::timeout(self.timeout, chat.create_byot::<_, Completion>(request)).await;
+        let answered = tokio::time::timeout(wait, chat.create_byot::<_, Completion>(request)).await;
         let waited = u32::try_from(asked.elapsed().as_millis()).unwrap_or(u32::MAX);
         usage.latency_ms = usage.latency_ms.saturating_add(waited);
         let completion = match answered {
@@ -116,7 +122,7 @@ impl Openai {
                     learnt: self.learns(dialect, &error),
                 });
             }
-            Err(_elapsed) => return Err(none(format!("no answer within {:?}", self.timeout))),
+            Err(_elapsed) => return Err(none(format!("no answer within {wait:?}"))),
         };
         usage.input_tokens = usage.input_tokens.saturating_add(completion.usage.prompt_tokens);
         usage.output_tokens =
@@ -152,14 +158,14 @@ impl Openai {
         }
         let most = if Guard::OneRepair.is_on() { 1 } else { 4 };
         loop {
-            let mut answered = self.ask(&messages, &answer.schema, usage).await;
+            let mut answered = self.ask(&messages, &answer.schema, view.until, usage).await;
             // It takes the place of the repair: two calls in all, as budgets reserve.
             if usage.repairs < most && answered.as_ref().is_err_and(|none| none.learnt) {
                 usage.repairs += 1;
-                answered = self.ask(&messages, &answer.schema, usage).await;
+                answered = self.ask(&messages, &answer.schema, view.until, usage).await;
             }
             if answered.is_err() && !Guard::OneCall.is_on() {
-                answered = self.ask(&messages, &answer.schema, usage).await;
+                answered = self.ask(&messages, &answer.schema, view.until, usage).await;
             }
             if self.record_bodies {
                 let text = answered.as_ref().map(|(text, _)| text.clone());

@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::budget::{Cap, Caps, Purse};
-use crate::conversation::fake::tools;
+use crate::conversation::fake::{FakeExecutor, Talk, tools};
 use crate::memory::Memory;
-use crate::model::{Call, Objection};
+use crate::model::{Call, Objection, PATIENCE};
 use crate::tools::Toolbox;
 
 /// A model with scripted answers: how sure, or a failure.
@@ -79,6 +79,7 @@ async fn asked(model: &Routed, text: &str, objections: &[Objection]) -> Result<D
         observations: &[],
         objections,
         purse,
+        until: tokio::time::Instant::now() + PATIENCE,
     };
     model.decide(&view).await
 }
@@ -229,4 +230,26 @@ async fn budget_of_a_refused_call_is_one_call_and_nothing_else() {
         // What may have been billed stays spent.
         assert_eq!(refused(Failure::Unknown, cap, 2).await, ["no answer", used_up]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn routing_waits_no_longer_in_all_than_a_turn_has() {
+    // Connections are taken and nothing is answered.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let waited = async |timeout: &str| {
+        let server = serde_json::json!({ "url": url, "name": "silent", "timeout": timeout });
+        let server: OpenaiConfig = serde_json::from_value(server).unwrap();
+        let tier = || Tier::new(&server).unwrap();
+        let model = Arc::new(Routed::new(tier(), Some(tier()), Budgets::default()));
+        let mut talk = Talk::with(&FakeExecutor::new(&[(1001, &[("Mug", 1)])]), model);
+        let begun = tokio::time::Instant::now();
+        let turn = talk.say("Bitte Bestellung 1001 stornieren.").await;
+        assert!(turn.reply.contains("started nothing"), "{}", turn.reply);
+        begun.elapsed().as_secs()
+    };
+    let all = PATIENCE.as_secs();
+    assert_eq!(waited("20s").await, 40, "each its own");
+    assert_eq!(waited("60s").await, all, "the second has what the first left");
+    assert_eq!(waited("1h").await, all, "for the second nothing is left");
 }
