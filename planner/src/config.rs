@@ -56,7 +56,8 @@ pub struct Config {
     /// What reads messages.
     #[serde(default)]
     pub model: ModelConfig,
-    /// Pages that answer questions which no tool does. Absent: those are not answered.
+    /// Pages that answer questions which no tool does; model servers are shown passages of them
+    /// that are near a message. Absent: those questions are not answered.
     #[serde(default)]
     pub knowledge: Option<KnowledgeConfig>,
     /// HTTP for chat frontends that speak OpenAI's Chat Completions. Absent: gRPC only.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::budget::Purse;
+use crate::knowledge::Passages;
 use crate::tools::Toolbox;
 
 pub mod offline;
@@ -48,6 +49,8 @@ pub struct View<'a> {
     pub observations: &'a [v1::Observation],
     /// What the executor said about the plan before, for a repair.
     pub objections: &'a [Objection],
+    /// What the house's pages say near the message. It decides nothing.
+    pub passages: &'a Passages,
     /// Who pays for it.
     pub purse: Purse,
     /// When the turn's time for models is used up, whoever is asked and however often.

@@ -13,6 +13,7 @@ use crate::assemble::{Assembled, Stop, Task, assemble};
 use crate::context::{ReadStop, Reader};
 use crate::executor::CallError;
 use crate::guards::Guard;
+use crate::knowledge::Passages;
 use crate::model::{Call, Decision, Failure, Objection, PATIENCE, Unusable, View, Want};
 use crate::reply;
 use crate::submit::confidence;
@@ -23,6 +24,7 @@ const MAX_READ_ROUNDS: usize = 4;
 /// What the model is asked in every round of a turn.
 struct Matter<'a> {
     text: &'a str,
+    passages: Passages,
     /// One deadline for all: a turn of many calls is no longer than one of few.
     until: Instant,
 }
@@ -53,7 +55,8 @@ impl Engine {
     ) -> Ending {
         let mut usage = ModelUse { model: self.model.name().to_owned(), ..ModelUse::default() };
         let mut objections: Vec<Objection> = Vec::new();
-        let matter = Matter { text, until: Instant::now() + PATIENCE };
+        let passages = Passages::near(&self.knowledge, text);
+        let matter = Matter { text, passages, until: Instant::now() + PATIENCE };
         let rounds = if Guard::ReadRounds.is_on() { MAX_READ_ROUNDS } else { 4 * MAX_READ_ROUNDS };
         for _round in 0..=rounds + 1 {
             scene.progress("planning", "working out what is wanted");
@@ -107,6 +110,7 @@ impl Engine {
             toolbox: scene.toolbox,
             observations: &conversation.observations,
             objections,
+            passages: &matter.passages,
             purse: scene.asker.purse(),
             until: matter.until,
         };

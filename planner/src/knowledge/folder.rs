@@ -45,9 +45,9 @@ impl Folder {
         Ok(Self { pieces: pieces.into_iter().map(|piece| piece.found).collect(), index })
     }
 
-    /// The piece that a question is about, where one holds enough of it.
-    pub(super) fn best(&self, question: &str) -> Option<&Found> {
-        self.pieces.get(self.index.best(question)?)
+    /// The pieces that a question is about, where they hold enough of it; the nearest first.
+    pub(super) fn near(&self, question: &str) -> impl Iterator<Item = &Found> {
+        self.index.near(question).into_iter().filter_map(|at| self.pieces.get(at))
     }
 }
 
@@ -115,8 +115,9 @@ mod tests {
     #[test]
     fn a_question_finds_its_piece_and_its_place() {
         let (_at, folder) = folder();
-        let found =
-            |question: &str| folder.best(question).map(|f| (f.title.as_str(), f.source.as_str()));
+        let found = |question: &str| {
+            folder.near(question).next().map(|f| (f.title.as_str(), f.source.as_str()))
+        };
         assert_eq!(found("How do I wash wool?"), Some(("Care", "shop/care.md")));
         assert_eq!(
             found("who pays the return label?"),
@@ -135,7 +136,7 @@ mod tests {
         for question in
             ["Do you ship to Norway?", "who is your CEO", "how?", "", "wool opening hours Berlin"]
         {
-            assert_eq!(folder.best(question), None, "{question}");
+            assert_eq!(folder.near(question).next(), None, "{question}");
         }
     }
 

@@ -47,8 +47,8 @@ impl Index {
         index
     }
 
-    /// The piece that ranks first, where it holds enough of what is asked.
-    pub(super) fn best(&self, question: &str) -> Option<usize> {
+    /// The pieces that rank first, as long as each holds enough of what is asked.
+    pub(super) fn near(&self, question: &str) -> Vec<usize> {
         let (mut asked, mut found) = (0.0, BTreeMap::<usize, (f64, f64)>::new());
         for part in BTreeSet::from_iter(self.parts(question)) {
             let held = self.held.get(&part);
@@ -61,11 +61,11 @@ impl Index {
                 *share += tells;
             }
         }
-        // Of several that are alike, the first one.
-        let first = found
-            .into_iter()
-            .reduce(|best, next| if next.1.0.total_cmp(&best.1.0).is_gt() { next } else { best });
-        first.filter(|(_, (_, share))| *share >= ENOUGH * asked).map(|(at, _)| at)
+        // Of several that are alike, the first one comes first.
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_by(|(_, (one, _)), (_, (other, _))| other.total_cmp(one));
+        let enough = |(_, (_, share)): &(usize, (f64, f64))| *share >= ENOUGH * asked;
+        found.into_iter().take_while(enough).map(|(at, _)| at).collect()
     }
 
     fn rarity(&self, spread: f64) -> f64 {
@@ -122,12 +122,11 @@ mod tests {
     #[test]
     fn of_what_is_alike_the_first_is_found_and_of_nothing_nothing() {
         let index = Index::of(["wash wool", "wash wool", "gift card"].map(str::to_owned));
-        assert_eq!(index.best("how do I wash wool?"), Some(0));
-        assert_eq!(index.best("gift cards"), Some(2));
-        assert_eq!(
-            (index.best("opening hours"), index.best("how?"), index.best("")),
-            (None, None, None)
-        );
-        assert_eq!(Index::of([]).best("wool"), None);
+        assert_eq!(index.near("how do I wash wool?"), [0, 1]);
+        assert_eq!(index.near("gift cards"), [2]);
+        for nothing in ["opening hours", "how?", ""] {
+            assert!(index.near(nothing).is_empty(), "{nothing}");
+        }
+        assert!(Index::of([]).near("wool").is_empty());
     }
 }

@@ -18,6 +18,7 @@ const LARGEST: usize = 256 * 1024;
 const LONGEST_QUESTION: usize = 1_000;
 
 /// The way there.
+#[derive(Debug)]
 pub(super) struct Remote {
     http: Client,
     url: Url,
@@ -48,18 +49,15 @@ impl Remote {
         Ok(Self { http, url: config.url.clone() })
     }
 
-    /// What it finds best. A search that fails is no answer, and is logged.
-    pub(super) async fn best(&self, question: &str) -> Option<Found> {
-        match self.asked(question).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "the search for pages gave no answer");
-                None
-            }
-        }
+    /// What it finds, the nearest first. A search that fails finds nothing, and is logged.
+    pub(super) async fn near(&self, question: &str) -> Vec<Found> {
+        self.asked(question).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the search for pages gave no answer");
+            Vec::new()
+        })
     }
 
-    async fn asked(&self, question: &str) -> anyhow::Result<Option<Found>> {
+    async fn asked(&self, question: &str) -> anyhow::Result<Vec<Found>> {
         let question = question.get(..question.floor_char_boundary(LONGEST_QUESTION)).unwrap_or("");
         let request = self.http.post(self.url.clone()).json(&json!({ "query": question }));
         let mut response = request.send().await?.error_for_status()?;
@@ -69,8 +67,8 @@ impl Remote {
             body.extend_from_slice(&chunk);
         }
         let answer: Answer = serde_json::from_slice(&body)?;
-        let best = answer.results.into_iter().find(|piece| !piece.text.trim().is_empty());
-        Ok(best.map(|Piece { title, text, source }| Found { title, text, source }))
+        let told = answer.results.into_iter().filter(|piece| !piece.text.trim().is_empty());
+        Ok(told.map(|Piece { title, text, source }| Found { title, text, source }).collect())
     }
 }
 
@@ -98,14 +96,14 @@ mod tests {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let asked = async |path: &str, timeout| {
             let url = format!("http://{host}/{path}").parse().unwrap();
-            Remote::new(&SearchConfig { url, timeout }).unwrap().best("how long?").await
+            Remote::new(&SearchConfig { url, timeout }).unwrap().near("how long?").await
         };
         let patient = Duration::from_secs(30);
-        let found = asked("good", patient).await.unwrap();
+        let [found] = asked("good", patient).await.try_into().unwrap();
         assert_eq!((&*found.title, &*found.text), ("Returns", "Within 30 days."));
         assert_eq!(found.source, "r.md");
-        assert!(asked("long", patient).await.is_none());
-        assert!(asked("wrong", patient).await.is_none());
-        assert!(asked("slow", Duration::from_millis(50)).await.is_none());
+        assert!(asked("long", patient).await.is_empty());
+        assert!(asked("wrong", patient).await.is_empty());
+        assert!(asked("slow", Duration::from_millis(50)).await.is_empty());
     }
 }

@@ -151,7 +151,7 @@ impl Openai {
         let answer = view.toolbox.answer().map_err(|reason| none(reason.to_owned()))?;
         let mut messages = vec![
             Asked { role: "system", content: Cow::from(&answer.system) },
-            Asked { role: "user", content: prompt::data(view).into() },
+            Asked { role: "user", content: prompt::data(view).await.into() },
         ];
         if !view.objections.is_empty() {
             messages.push(Asked::to_mend(view.objections));

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::budget::{Cap, Caps, Purse};
 use crate::conversation::fake::{FakeExecutor, Talk, tools};
+use crate::knowledge::Passages;
 use crate::memory::Memory;
 use crate::model::{Call, Objection, PATIENCE};
 use crate::tools::Toolbox;
@@ -78,6 +79,7 @@ async fn asked(model: &Routed, text: &str, objections: &[Objection]) -> Result<D
         toolbox: &toolbox,
         observations: &[],
         objections,
+        passages: &Passages::default(),
         purse,
         until: tokio::time::Instant::now() + PATIENCE,
     };
