@@ -75,6 +75,8 @@ pub struct ModelCall {
     pub cost: String,
     /// Repair rounds.
     pub repairs: u32,
+    /// Requests that the server refused for a parameter, and that were made again without it.
+    pub refused: u32,
     /// What it decided, in a few words, or why its answer could not be used.
     pub decided: String,
     /// Requests and answers, where the planner is configured to record them.

@@ -53,6 +53,22 @@ struct NoAnswer {
     learnt: bool,
 }
 
+/// What a decision took so far.
+#[derive(Default)]
+struct Taken {
+    usage: ModelUse,
+    bodies: Vec<Exchange>,
+    /// Requests that were refused for a parameter: they cost nothing and mend nothing.
+    refused: u32,
+}
+
+impl Taken {
+    /// Requests beyond the first.
+    fn again(&self) -> u32 {
+        self.usage.repairs.saturating_add(self.refused)
+    }
+}
+
 impl NoAnswer {
     fn of(reason: String) -> Self {
         Self { reason, failure: Failure::Unknown, learnt: false }
@@ -141,12 +157,7 @@ impl Openai {
     }
 
     /// The call, and perhaps its repair; the reason where no answer could be used.
-    async fn tried(
-        &self,
-        view: &View<'_>,
-        usage: &mut ModelUse,
-        bodies: &mut Vec<Exchange>,
-    ) -> Result<Decision, NoAnswer> {
+    async fn tried(&self, view: &View<'_>, taken: &mut Taken) -> Result<Decision, NoAnswer> {
         let none = NoAnswer::of;
         let answer = view.toolbox.answer().map_err(|reason| none(reason.to_owned()))?;
         let mut messages = vec![
@@ -157,20 +168,23 @@ impl Openai {
             messages.push(Asked::to_mend(view.objections));
         }
         let most = if Guard::OneRepair.is_on() { 1 } else { 4 };
+        let ask = async |messages: &[Asked<'_>], usage: &mut ModelUse| {
+            self.ask(messages, &answer.schema, view.until, usage).await
+        };
         loop {
-            let mut answered = self.ask(&messages, &answer.schema, view.until, usage).await;
+            let mut answered = ask(&messages, &mut taken.usage).await;
             // It takes the place of the repair: two calls in all, as budgets reserve.
-            if usage.repairs < most && answered.as_ref().is_err_and(|none| none.learnt) {
-                usage.repairs += 1;
-                answered = self.ask(&messages, &answer.schema, view.until, usage).await;
+            if taken.again() < most && answered.as_ref().is_err_and(|none| none.learnt) {
+                taken.refused += 1;
+                answered = ask(&messages, &mut taken.usage).await;
             }
             if answered.is_err() && !Guard::OneCall.is_on() {
-                answered = self.ask(&messages, &answer.schema, view.until, usage).await;
+                answered = ask(&messages, &mut taken.usage).await;
             }
             if self.record_bodies {
                 let text = answered.as_ref().map(|(text, _)| text.clone());
                 let answer = text.unwrap_or_default();
-                bodies.push(Exchange { request: json!(messages), answer });
+                taken.bodies.push(Exchange { request: json!(messages), answer });
             }
             let (text, tokens) = answered?;
             #[cfg(feature = "gates-off")]
@@ -178,8 +192,8 @@ impl Openai {
             match parse::read(&text, answer, view.toolbox) {
                 Ok(decision) => return Ok(Decision { tokens, ..decision }),
                 // One repair in all: none is left where the objections came from outside.
-                Err(objections) if usage.repairs < most && view.objections.is_empty() => {
-                    usage.repairs += 1;
+                Err(objections) if taken.again() < most && view.objections.is_empty() => {
+                    taken.usage.repairs += 1;
                     messages.push(Asked { role: "assistant", content: cut(&text).into() });
                     messages.push(Asked::to_mend(&objections));
                 }
@@ -188,8 +202,8 @@ impl Openai {
         }
     }
 
-    fn call(&self, usage: &ModelUse, bodies: Vec<Exchange>, decided: String) -> ModelCall {
-        let price = self.price.as_ref();
+    fn call(&self, taken: Taken, decided: String) -> ModelCall {
+        let (Taken { usage, bodies, refused }, price) = (taken, self.price.as_ref());
         let cost = price.map(|price| price.of(usage.input_tokens, usage.output_tokens));
         ModelCall {
             model: self.name.clone(),
@@ -198,6 +212,7 @@ impl Openai {
             latency_ms: usage.latency_ms,
             cost: cost.unwrap_or_default(),
             repairs: usage.repairs,
+            refused,
             decided,
             bodies,
             ..ModelCall::default()
@@ -209,14 +224,15 @@ impl Openai {
 impl Model for Openai {
     async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
         let mut span = Span::begin(Kind::Client, format!("chat {}", self.name));
-        let mut usage = ModelUse { model: self.name.clone(), ..ModelUse::default() };
-        let mut bodies = Vec::new();
-        let answered = span.run(self.tried(view, &mut usage, &mut bodies)).await;
+        let usage = ModelUse { model: self.name.clone(), ..ModelUse::default() };
+        let mut taken = Taken { usage, ..Taken::default() };
+        let answered = span.run(self.tried(view, &mut taken)).await;
         let decided = match &answered {
             Ok(decision) => decision.want.in_short(),
             Err(none) => format!("unusable: {}", none.reason),
         };
-        let call = self.call(&usage, bodies, decided);
+        let usage = taken.usage.clone();
+        let call = self.call(taken, decided);
         genai::describe(&mut span, &call, answered.is_ok());
         let calls = vec![call];
         match answered {

@@ -176,14 +176,15 @@ impl Routed {
         let begun = Instant::now();
         let answered = tier.model.decide(view).await;
         let (model, took) = (tier.model.name(), begun.elapsed());
-        let micros = tier.cost(usage(&answered)).micros;
+        let cost = tier.cost(&answered);
+        let micros = cost.micros;
         self.metrics.asked(&Asked { tier: name, model, answered: &answered, took, micros });
         match &answered {
             Ok(decided) => {
                 breaker.worked();
                 // Some servers do not tell what it cost: then all of it stays spent.
                 if decided.usage.output_tokens > 0 {
-                    reserved.settle(tier.cost(&decided.usage)).await;
+                    reserved.settle(cost).await;
                 }
             }
             Err(unusable) => {
@@ -198,7 +199,7 @@ impl Routed {
                 if unusable.failure != Failure::Unknown
                     && (used.repairs == 0 || used.output_tokens > 0)
                 {
-                    reserved.settle(tier.cost(used)).await;
+                    reserved.settle(cost).await;
                 }
             }
         }
@@ -334,10 +335,13 @@ impl Tier {
         Amount { calls: 2, tokens: input.saturating_add(output), micros: self.price(input, output) }
     }
 
-    fn cost(&self, used: &ModelUse) -> Amount {
+    /// What it did cost; a request that was refused for a parameter is a call as well.
+    fn cost(&self, answered: &Result<Decided, Unusable>) -> Amount {
+        let used = usage(answered);
         let (input, output) = (u64::from(used.input_tokens), u64::from(used.output_tokens));
+        let requests = |call: &ModelCall| 1 + u64::from(call.repairs) + u64::from(call.refused);
         Amount {
-            calls: u64::from(used.repairs).saturating_add(1),
+            calls: calls(answered).iter().map(requests).sum(),
             tokens: input.saturating_add(output),
             micros: self.price(input, output),
         }

@@ -181,13 +181,16 @@ fn prices_are_by_the_million_tokens_and_rounded_up() {
 /// Gives no answer, and says what became of the request.
 struct Refusing {
     failure: Failure,
+    /// Requests before, each refused for a parameter.
+    parameters: u32,
 }
 
 #[async_trait]
 impl Model for Refusing {
     async fn decide(&self, _view: &View<'_>) -> Result<Decided, Unusable> {
         let (reason, failure) = ("no answer".to_owned(), self.failure);
-        Err(Unusable { reason, usage: Box::default(), calls: Vec::new(), failure })
+        let calls = vec![ModelCall { refused: self.parameters, ..ModelCall::default() }];
+        Err(Unusable { reason, usage: Box::default(), calls, failure })
     }
 
     fn name(&self) -> &str {
@@ -197,8 +200,12 @@ impl Model for Refusing {
 
 /// What the model that gives no answer was not asked for, if it was not.
 async fn refused(failure: Failure, cap: Cap, times: usize) -> Vec<String> {
+    refused_again(Refusing { failure, parameters: 0 }, cap, times).await
+}
+
+async fn refused_again(model: Refusing, cap: Cap, times: usize) -> Vec<String> {
     let price = Some(price("1", "2"));
-    let tier = Tier { model: Arc::new(Refusing { failure }), price, longest: 1_000_000 };
+    let tier = Tier { model: Arc::new(model), price, longest: 1_000_000 };
     let caps = Caps { day: cap, ..Caps::default() };
     let model = Routed::new(tier, None, Budgets::new(caps, Memory::default()));
     let mut told = Vec::new();
@@ -232,6 +239,17 @@ async fn budget_of_a_refused_call_is_one_call_and_nothing_else() {
         // What may have been billed stays spent.
         assert_eq!(refused(Failure::Unknown, cap, 2).await, ["no answer", used_up]);
     }
+}
+
+#[tokio::test]
+async fn budget_of_a_parameter_refused_twice_is_two_calls_and_nothing_else() {
+    let model = || Refusing { failure: Failure::Request, parameters: 1 };
+    let calls = Cap { calls: Some(4), ..Cap::default() };
+    let used_up = "the budget of today is used up";
+    let told = refused_again(model(), calls, 3).await;
+    assert_eq!(told, ["no answer", "no answer", used_up]);
+    let tokens = Cap { tokens: Some(3_000_000), ..Cap::default() };
+    assert_eq!(refused_again(model(), tokens, 3).await, ["no answer"; 3]);
 }
 
 #[tokio::test(start_paused = true)]

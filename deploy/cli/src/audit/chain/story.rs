@@ -81,6 +81,9 @@ fn model(call: &ModelCall) -> String {
     if call.repairs > 0 {
         text.push_str(&format!(", {} repairs", call.repairs));
     }
+    if call.refused > 0 {
+        text.push_str(&format!(", {} refused for a parameter", call.refused));
+    }
     text
 }
 

@@ -96,8 +96,7 @@ async fn servers_that_differ_are_asked_as_they_want_it_from_then_on() {
         scene.executor.shop.lock().no_confirmation = true;
         let turn = scene.talk.say("cancel #1004 please").await;
         assert_eq!(scene.executor.proposed().len(), 1, "{server}: {}", turn.reply);
-        // Budgets count the call that was refused.
-        assert_eq!(turn.model.unwrap().repairs, u32::from(asked_again), "{server}");
+        assert_eq!(turn.model.unwrap().repairs, 0, "{server}: its plan held at once");
         scene.talk.say("cancel #1004 please").await;
         let requests = scene.requests();
         assert_eq!(requests.len(), usize::from(asked_again) + 2, "{server}: it is remembered");
@@ -124,6 +123,16 @@ async fn a_server_that_refuses_again_is_not_asked_a_third_time() {
     let turn = scene.talk.say("cancel #1004 please").await;
     assert_eq!(turn.actions[0].code, "MODEL_UNUSABLE");
     assert_eq!(scene.requests().len(), 2);
+    assert_eq!(turn.model.unwrap().repairs, 0, "nothing was there to repair");
+}
+
+#[tokio::test]
+async fn what_is_no_decision_after_a_refused_parameter_is_not_asked_a_third_time() {
+    let refused = Next::Status(400, json!({ "error": { "message": NEWER } }));
+    let mut scene = Scene::new(vec![refused, Next::Says("Your order is cancelled.".into())]).await;
+    let turn = scene.talk.say("cancel #1004 please").await;
+    assert_eq!(turn.actions[0].code, "MODEL_UNUSABLE");
+    assert_eq!(scene.requests().len(), 2, "two calls in all, as budgets reserve");
 }
 
 #[tokio::test]
