@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::calibrate::Signs;
 use crate::context::{ReadStop, Reader, value};
 use crate::guards::Guard;
 use crate::model::offline::postal::house_numbers;
@@ -83,6 +84,20 @@ pub struct Prepared {
     pub fitted: usize,
     /// What this plan is about, for "it" in the next message.
     pub focus: BTreeMap<String, Candidate>,
+}
+
+impl Prepared {
+    /// What was seen of the plan that this task came to.
+    #[must_use]
+    pub fn signs(&self, task: &Task) -> Signs {
+        Signs {
+            said: task.score,
+            tokens: task.tokens,
+            inferred: self.sureness,
+            fitted: self.fitted,
+            mended: task.usage.repairs > 0,
+        }
+    }
 }
 
 /// Why assembling ended without a plan.

@@ -93,6 +93,7 @@ pub struct Reader<'a> {
     /// Observations of the conversation, oldest first.
     pub observations: &'a mut Vec<Observation>,
     usage: ModelUse,
+    confidence: Confidence,
     made: Vec<(Step, String)>,
 }
 
@@ -104,7 +105,15 @@ impl<'a> Reader<'a> {
         observations: &'a mut Vec<Observation>,
         usage: ModelUse,
     ) -> Self {
-        Self { executor, asker, observations, usage, made: Vec::new() }
+        // What is looked at on the way decides nothing; the plan that comes of it is weighed.
+        let recommended_action = RecommendedAction::Proceed.into();
+        let confidence = Confidence { score: 1.0, recommended_action, ..Confidence::default() };
+        Self { executor, asker, observations, usage, confidence, made: Vec::new() }
+    }
+
+    /// What is read from here on is the plan, and this is how sure it is.
+    pub fn plans(&mut self, confidence: Confidence) {
+        self.confidence = confidence;
     }
 
     /// Reads once; the same read of the same turn is answered from before.
@@ -152,12 +161,7 @@ impl<'a> Reader<'a> {
                 conversation_id: self.asker.conversation_id.to_owned(),
                 external_ref: self.asker.external_ref.to_owned(),
                 steps,
-                confidence: Some(Confidence {
-                    score: 1.0,
-                    uncertainty_reason: String::new(),
-                    recommended_action: RecommendedAction::Proceed.into(),
-                    ..Confidence::default()
-                }),
+                confidence: Some(self.confidence.clone()),
                 model: Some(self.usage.clone()),
                 after_receipt_id: String::new(),
             })),

@@ -11,6 +11,7 @@ use countersign_proto::v1::{
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 
+use crate::calibrate::Signs;
 use crate::context::Asker;
 use crate::executor::{CallError, Executor, is_sealed};
 
@@ -161,4 +162,10 @@ pub fn confidence(score: f64, doubt: &str, action: RecommendedAction) -> Confide
         recommended_action: action.into(),
         ..Confidence::default()
     }
+}
+
+/// The same of what was seen of a plan, every sign with it.
+#[must_use]
+pub fn sure(signs: &Signs, doubt: &str, action: RecommendedAction) -> Confidence {
+    Confidence { features: signs.features(), ..confidence(signs.score(), doubt, action) }
 }

@@ -12,12 +12,11 @@ use super::ending::{Ending, ask, awaiting, both, refused_action};
 use super::turn::{Engine, Scene};
 use super::{Checking, Confirming, Conversation, Repeating, Stage, link};
 use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
-use crate::calibrate::Signs;
 use crate::context::Reader;
 use crate::executor::{CallError, is_sealed};
 use crate::guards::Guard;
 use crate::model::Objection;
-use crate::submit::{self, Ended, Write, carry_out, confidence};
+use crate::submit::{self, Ended, Write, carry_out};
 use crate::{reply, subject};
 
 impl Engine {
@@ -33,18 +32,9 @@ impl Engine {
         after_receipt_id: &str,
         left: &mut Option<Ending>,
     ) -> Result<Ending, Vec<Objection>> {
-        let signs = Signs {
-            said: task.score,
-            tokens: task.tokens,
-            inferred: ready.sureness,
-            fitted: ready.fitted,
-            mended: task.usage.repairs > 0,
-        };
+        let signs = ready.signs(&task);
         let score = signs.score();
-        let sure = |action| Confidence {
-            features: signs.features(),
-            ..confidence(score, &task.doubt, action)
-        };
+        let sure = |action| submit::sure(&signs, &task.doubt, action);
         let tool = scene.toolbox.get(&task.call.tool);
         if tool.is_some_and(|t| score < t.floor) && Guard::Floor.is_on() {
             let action = TurnAction {

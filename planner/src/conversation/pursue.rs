@@ -12,7 +12,7 @@ use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
 use crate::context::{ReadStop, Reader};
 use crate::model::Objection;
 use crate::reply;
-use crate::submit::confidence;
+use crate::submit::{confidence, sure};
 use crate::tools::ToolSpec;
 use crate::triage;
 
@@ -94,17 +94,12 @@ async fn read_out(
     reader: &mut Reader<'_>,
     conversation: &mut Conversation,
 ) -> Ending {
+    let confidence = sure(&ready.signs(task), &task.doubt, RecommendedAction::Proceed);
+    reader.plans(confidence.clone());
     match reader.read(&tool.name, ready.arguments).await {
         Ok(observation) => {
             conversation.focus = ready.focus;
-            Ending {
-                confidence: confidence(
-                    task.score * ready.sureness,
-                    &task.doubt,
-                    RecommendedAction::Proceed,
-                ),
-                ..Ending::says(Intent::Question, reply::read(tool, &observation))
-            }
+            Ending { confidence, ..Ending::says(Intent::Question, reply::read(tool, &observation)) }
         }
         Err(stop) => read_failed(task, tool, &stop),
     }

@@ -278,6 +278,16 @@ async fn words_that_were_unlikely_to_the_model_lower_the_score() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_read_is_as_sure_as_its_plan() {
+    let told = answer("question", json!([{ "tool": "shopify.list_orders", "arguments": {} }]));
+    let tokens = json!([{ "token": "question", "logprob": -0.5 }]);
+    let mut scene = Scene::new(vec![Next::Likely(told.to_string(), tokens)]).await;
+    let confidence = scene.talk.say("which orders do I have?").await.confidence.unwrap();
+    assert!((confidence.score - (-0.5_f64).exp()).abs() < 1e-9, "{confidence:?}");
+    assert_eq!((confidence.features["said"], confidence.features["entity"]), (0.97, 1.0));
+}
+
+#[tokio::test]
 async fn every_call_is_told_how_things_stand() {
     let again = || says(&answer("action", json!([cancel(json!({ "quote": "#1004" }))])));
     let mut scene = Scene::new((0..40).map(|_| again()).collect()).await;
