@@ -9,8 +9,9 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::StoreError;
-use crate::register::{Day, Register, begin_of, day_of};
+use crate::conversations::{Costs, Spent};
+use crate::ports::{Store, StoreError};
+use crate::register::{Day, begin_of, day_of};
 
 /// How wide a bucket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Analytics {
     pub moved: Vec<Moved>,
     /// From the proposal to the last answer of people of the house.
     pub waits: Waits,
+    /// What conversations cost, by currency.
+    pub costs: BTreeMap<String, Spent>,
 }
 
 /// The numbers of a bucket.
@@ -51,6 +54,8 @@ pub struct Bucket {
     pub refusals: BTreeMap<String, i64>,
     /// Money that was moved, in minor units of each currency.
     pub moved: BTreeMap<String, i64>,
+    /// What conversations cost, by currency.
+    pub costs: BTreeMap<String, Spent>,
 }
 
 /// How many actions, and how they ended. Receipts that settle an earlier one are no
@@ -127,11 +132,12 @@ pub struct Asked {
 ///
 /// # Errors
 /// When the rows cannot be read.
-pub async fn read(register: &dyn Register, asked: &Asked) -> Result<Analytics, StoreError> {
-    let days = register.days(asked.tenant.clone(), asked.days.clone()).await?;
+pub async fn read(store: &dyn Store, asked: &Asked) -> Result<Analytics, StoreError> {
+    let days = store.days(asked.tenant.clone(), asked.days.clone()).await?;
     let within = begin_of(asked.days.start)..begin_of(asked.days.end);
-    let waits = register.waits(asked.tenant.clone(), within).await?;
-    Ok(of(&days, waits, &asked.days, asked.width))
+    let waits = store.waits(asked.tenant.clone(), within).await?;
+    let costs = store.costs(asked.tenant.clone(), asked.days.clone()).await?;
+    Ok(of(&days, waits, &asked.days, asked.width).with_costs(&costs, asked.width))
 }
 
 /// The whole days from a time until another, both included.
@@ -204,6 +210,22 @@ fn fail(errors: &mut BTreeMap<String, Errors>, day: &Day) {
 fn money(((tool, currency), (minor, actions)): ((String, String), (i64, i64))) -> Option<Moved> {
     let currency: Currency = currency.parse().ok()?;
     Some(Moved { tool, sum: Money::from_minor(minor, currency), actions })
+}
+
+impl Analytics {
+    /// The same with what conversations cost.
+    #[must_use]
+    pub fn with_costs(mut self, costs: &[Costs], width: Width) -> Self {
+        for Costs { day, currency, spent } in costs {
+            self.costs.entry(currency.clone()).or_default().add(*spent);
+            let begins = width.begin(*day);
+            // Every day that was asked for has its bucket.
+            if let Some((_, bucket)) = self.buckets.iter_mut().find(|(day, _)| *day == begins) {
+                bucket.costs.entry(currency.clone()).or_default().add(*spent);
+            }
+        }
+        self
+    }
 }
 
 impl Width {

@@ -83,6 +83,8 @@ pub mod ports;
 
 pub mod register;
 
+pub mod conversations;
+
 pub mod analytics;
 
 pub mod timeline;

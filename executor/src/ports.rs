@@ -34,6 +34,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::connector::Connections;
+use crate::conversations::{Conversations, Cost};
 use crate::lease::{self, Lease};
 use crate::register::Register;
 use crate::standing::{Quarantine, Standing};
@@ -41,7 +42,7 @@ pub use persons::Persons;
 
 /// Durable memory of the executor. A write is durable when its call returns `Ok`.
 #[async_trait]
-pub trait Store: Register + Persons + 'static {
+pub trait Store: Register + Conversations + Persons + 'static {
     /// Takes key and locks for an action, or says what is known of them: one
     /// decision, whoever else asks at the same time (AT MOST ONE EFFECT). The
     /// inner result is the answer; it becomes durable with the next `append`.
@@ -286,6 +287,9 @@ pub struct Turn {
     pub trace: String,
     /// JSON text of a [`countersign_shared::turn::Turn`].
     pub body: String,
+    /// What its models cost, which stands beside it in clear. `None` where it is read again.
+    #[serde(skip)]
+    pub cost: Option<Cost>,
 }
 
 /// Which turns.

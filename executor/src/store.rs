@@ -4,6 +4,7 @@
 mod booking;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod conversations;
 mod email;
 mod erasing;
 mod known;

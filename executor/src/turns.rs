@@ -8,6 +8,7 @@ use countersign_shared::ids::TurnId;
 use countersign_shared::trace;
 use countersign_shared::turn::{self, LARGEST, Said, Told};
 
+use crate::conversations::Cost;
 use crate::desk::{Desk, Request};
 use crate::flood::Source;
 use crate::ports::Turn;
@@ -35,6 +36,7 @@ impl Desk {
             let message = "too many turns were told within a minute; this one is not kept";
             return Err(Refused::new(Code::Overloaded, message));
         }
+        let cost = Cost::of(&told);
         let message = request.messages.first().map(said);
         let body = turn::Turn { caller: request.caller.clone(), message, told };
         let body = serde_json::to_string(&body).map_err(|e| invalid(&e.to_string()))?;
@@ -50,6 +52,7 @@ impl Desk {
             external_ref: brief(external_ref),
             trace: trace::current_id(),
             body,
+            cost,
         };
         self.pipeline.store.record(who, turn).await.map_err(|e| unavailable(&e))
     }

@@ -68,6 +68,10 @@ mod tests {
         };
         assert_eq!(read("2.50").unwrap().of(1000, 100), "0.003500 USD");
         assert_eq!(read("0.15").unwrap().of(1, 0), "0.000001 USD");
+        // The executor reads what is written here.
+        let cost = read("2.50").unwrap().of(1000, 100);
+        let told = countersign_shared::turn::ModelCall { cost, ..Default::default() };
+        assert_eq!(told.priced(), Some((3_500, "USD")));
         assert_eq!(read("2.5").unwrap(), read("2.50").unwrap());
         for wrong in ["", "-1", "1,5", "1.2345678", "x"] {
             assert!(read(wrong).is_err(), "{wrong}");

@@ -83,6 +83,21 @@ pub struct ModelCall {
     pub bodies: Vec<Exchange>,
 }
 
+impl ModelCall {
+    /// What it cost, in millionths of a currency of three letters. `None` where it had no price.
+    #[must_use]
+    pub fn priced(&self) -> Option<(i64, &str)> {
+        let (amount, currency) = self.cost.split_once(' ')?;
+        let (whole, part) = amount.split_once('.')?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let letters = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
+        if !letters || part.len() != 6 || !digits(whole) || !digits(part) {
+            return None;
+        }
+        Some((format!("{whole}{part}").parse().unwrap_or(i64::MAX), currency))
+    }
+}
+
 /// One request to a model server, and its answer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

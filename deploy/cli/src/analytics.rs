@@ -9,7 +9,8 @@ use comfy_table::presets::NOTHING;
 use countersign_executor::analytics::{duration, percent};
 use countersign_executor::review::Week;
 use countersign_proto::v1::{
-    AnalyticsCount, AnalyticsRequest, AnalyticsResponse, AnalyticsSums, ReviewRequest,
+    AnalyticsCost, AnalyticsCount, AnalyticsRequest, AnalyticsResponse, AnalyticsSums,
+    ReviewRequest,
 };
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -25,9 +26,8 @@ Examples:
   countersign analytics --since 90d --weekly --json --executor executor.example:7443 \\
       --tls ./auditor --executor-id spiffe://shop.example/executor
 
-Days are whole, in UTC. Nothing is estimated. Satisfaction is not here: there is no way to send it
-yet. Nor is cost: the planner counts it in countersign_model_cost_micros, and countersign replay
-shows it for one conversation.";
+Days are whole, in UTC. Nothing is estimated. What conversations cost is the planner's word,
+by the prices in its configuration. Satisfaction is not here: there is no way to send it yet.";
 
 const REVIEW_EXAMPLES: &str = "\
 Examples:
@@ -178,6 +178,7 @@ fn page(out: &mut impl Write, all: &AnalyticsResponse) -> io::Result<()> {
             if moved.actions == 1 { "1 action" } else { &format!("{} actions", moved.actions) };
         writeln!(out, "Moved {currency} {amount} by {tool} in {actions}.")?;
     }
+    costs(out, all.total.as_ref())?;
     counts(out, "Refused", &all.refusals)?;
     counts(out, "For a person", &all.reasons)?;
     for e in &all.errors {
@@ -191,17 +192,43 @@ fn page(out: &mut impl Write, all: &AnalyticsResponse) -> io::Result<()> {
     Ok(())
 }
 
+fn costs(out: &mut impl Write, total: Option<&AnalyticsSums>) -> io::Result<()> {
+    let costs = total.map_or(&[][..], |total| &total.costs);
+    if costs.is_empty() {
+        return writeln!(
+            out,
+            "Cost per conversation: no prices configured, or no model was asked."
+        );
+    }
+    costs.iter().try_for_each(|cost| {
+        let (code, conversations) = (one_line(&cost.currency), cost.conversations);
+        let (each, sum) = (&cost.each, &cost.amount);
+        let noun = if conversations == 1 { "conversation" } else { "conversations" };
+        writeln!(
+            out,
+            "Cost per conversation: {code} {each}, of {code} {sum} in {conversations} {noun}."
+        )
+    })
+}
+
 fn counts(out: &mut impl Write, what: &str, all: &[AnalyticsCount]) -> io::Result<()> {
     all.iter().try_for_each(|one| writeln!(out, "{what}: {} {}", one_line(&one.name), one.count))
 }
 
 fn whole(all: &AnalyticsResponse) -> Json {
+    let cost = |c: &AnalyticsCost| {
+        json!({
+            "currency": c.currency, "amount": c.amount, "conversations": c.conversations,
+            "each": c.each,
+        })
+    };
     let sums = |sums: &AnalyticsSums| {
         json!({
             "begins": date(sums.begins), "actions": sums.actions, "contained": sums.contained,
             "applied": sums.applied, "not_applied": sums.not_applied, "unknown": sums.unknown,
             "refused": sums.refused, "approvals": sums.approvals, "rejections": sums.rejections,
             "by_hand": sums.by_hand, "tokens": sums.tokens,
+            "costs": sums.costs.iter().map(cost).collect::<Vec<_>>(),
         })
     };
     let counts = |all: &[AnalyticsCount]| {

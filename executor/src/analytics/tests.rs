@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use super::*;
 
@@ -69,6 +69,22 @@ fn nothing_is_no_share() {
     assert_eq!(all.total.containment(), None);
     assert_eq!(all.buckets.len(), 2, "empty days are there");
     assert_eq!(all.waits, Waits::default());
+}
+
+#[test]
+fn costs_are_added_up_by_currency() {
+    let costs = |day, currency: &str, micros, conversations| Costs {
+        day,
+        currency: currency.into(),
+        spent: Spent { micros, conversations },
+    };
+    let rows =
+        [costs(MONDAY, "EUR", 9, 1), costs(MONDAY, "USD", 10, 2), costs(MONDAY + 8, "USD", 4, 1)];
+    let all = of(&[], vec![], &(MONDAY..MONDAY + 14), Width::Week).with_costs(&rows, Width::Week);
+    let [(_, first), (_, second)] = &all.buckets[..] else { panic!("{all:?}") };
+    assert_eq!((all.costs["USD"].each(), all.costs["EUR"].each()), (5, 9));
+    assert_eq!(first.costs["USD"], Spent { micros: 10, conversations: 2 });
+    assert_eq!((second.costs["USD"].each(), second.costs.len()), (4, 1));
 }
 
 #[test]

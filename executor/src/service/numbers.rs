@@ -1,5 +1,6 @@
 //! One action step by step, and all of them added up.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use countersign_proto::v1;
@@ -11,6 +12,7 @@ use tonic::Status;
 use super::audit::{failed, proof};
 use super::search::time;
 use crate::analytics::{self, Analytics, Asked, Sums, Width};
+use crate::conversations::{Spent, amount};
 use crate::desk::Desk;
 use crate::ports::SealedReceipt;
 use crate::register::begin_of;
@@ -84,8 +86,8 @@ fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
         actions: m.actions,
     };
     v1::AnalyticsResponse {
-        total: Some(sums(begins, &all.total)),
-        buckets: all.buckets.iter().map(|(day, bucket)| sums(*day, &bucket.sums)).collect(),
+        total: Some(sums(begins, &all.total, &all.costs)),
+        buckets: all.buckets.iter().map(|(day, of)| sums(*day, &of.sums, &of.costs)).collect(),
         reasons: all.reasons.iter().map(count).collect(),
         refusals: all.refusals.iter().map(count).collect(),
         errors: all.errors.iter().map(error).collect(),
@@ -96,7 +98,13 @@ fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
     }
 }
 
-fn sums(day: i64, sums: &Sums) -> v1::AnalyticsSums {
+fn sums(day: i64, sums: &Sums, costs: &BTreeMap<String, Spent>) -> v1::AnalyticsSums {
+    let cost = |(currency, spent): (&String, &Spent)| v1::AnalyticsCost {
+        currency: currency.clone(),
+        amount: amount(spent.micros),
+        conversations: spent.conversations,
+        each: amount(spent.each()),
+    };
     v1::AnalyticsSums {
         begins: begin_of(day).as_second(),
         actions: sums.actions,
@@ -109,6 +117,7 @@ fn sums(day: i64, sums: &Sums) -> v1::AnalyticsSums {
         rejections: sums.rejections,
         by_hand: sums.by_hand,
         tokens: sums.tokens,
+        costs: costs.iter().map(cost).collect(),
     }
 }
 

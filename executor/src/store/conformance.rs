@@ -88,6 +88,7 @@ macro_rules! conform {
             an_erasure_waits_for_what_is_under_way_and_for_a_hold,
             plaintext_ends_with_its_time_and_a_hold_keeps_it,
             turns_are_found_by_whose_and_when_and_go_when_they_are_old,
+            conversations_cost_what_their_turns_did,
             an_address_leads_to_whoever_asked_with_it,
             receipts_are_found_by_their_time,
             actions_are_found_by_each_filter,
@@ -190,7 +191,7 @@ fn leaf(n: u32) -> Leaf {
     refused(lifecycle(&[proposed(n, &format!("i{n}"), &format!("o{n}"))]), n).2
 }
 
-fn owner() -> Subject {
+pub(crate) fn owner() -> Subject {
     lifecycle(&[proposed(1, "i", "o")]).proposal().asked().subject.clone()
 }
 

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use super::email;
 use super::register::EntryRow;
 use super::row::Row;
+use crate::conversations::Cost;
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError, TurnQuery};
 use crate::store::known::damaged;
 use crate::veil::{PersonKey, Veil};
@@ -110,6 +111,9 @@ pub(super) struct TurnRow {
     pub(super) email: Option<String>,
     pub(super) external_ref: String,
     pub(super) body: Vec<u8>,
+    /// When it was told, counted from 1970-01-01, UTC.
+    pub(super) day: i64,
+    pub(super) cost: Option<Cost>,
     pub(super) key: Arc<PersonKey>,
 }
 

@@ -4,7 +4,9 @@
 use std::fs;
 
 use countersign::pki::Role;
-use serde_json::Value as Json;
+use countersign_proto::v1;
+use countersign_shared::turn::{ModelCall, Told};
+use serde_json::{Value as Json, json};
 
 use super::support::pair::Pair;
 use super::support::plans::Desk;
@@ -13,6 +15,19 @@ fn this_week() -> String {
     let day = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
     let week = day.iso_week_date();
     format!("{:04}-W{:02}", week.year(), week.week())
+}
+
+/// A turn in which a model was asked.
+async fn costs(desk: &mut Desk<'_>, cost: &str) {
+    let models = vec![ModelCall { cost: cost.to_owned(), ..ModelCall::default() }];
+    let told = Told { models, ..Told::default() };
+    let request = v1::RecordTurnRequest {
+        subject_token: desk.who.token.clone(),
+        conversation_id: desk.conversation.clone(),
+        told_json: serde_json::to_string(&told).unwrap(),
+        ..v1::RecordTurnRequest::default()
+    };
+    desk.client.record_turn(request).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,10 +41,21 @@ async fn numbers_are_told_on_the_command_line() {
     };
     let (good, said) = at(&["analytics"]);
     assert!(good && said.contains("APPLIED") && said.lines().count() > 7, "{said}");
+    assert!(said.contains("Cost per conversation: no prices configured"), "{said}");
+    for (conversation, cost) in [("c1", "0.000500 USD"), ("c1", "1.000000 USD"), ("c2", "")] {
+        costs(&mut Desk::new(&pair, pair.customer(1), conversation), cost).await;
+    }
+    let (good, said) = at(&["analytics"]);
+    let is = "Cost per conversation: USD 1.000500, of USD 1.000500 in 1 conversation.";
+    assert!(good && said.contains(is), "{said}");
     let (good, said) = at(&["analytics", "--since", "30d", "--weekly", "--json"]);
     assert!(good, "{said}");
     let all: Json = serde_json::from_str(&said).unwrap();
     assert_eq!(all["total"]["applied"], 1, "{all:#}");
+    let cost = json!({
+        "currency": "USD", "amount": "1.000500", "conversations": 1, "each": "1.000500",
+    });
+    assert_eq!(all["total"]["costs"], json!([cost]), "{all:#}");
     // The last whole week is the one before the one that is asked for.
     let week = this_week();
     let (good, said) = at(&["review", "--week", &week]);

@@ -19,6 +19,7 @@ use crate::console::frame::{Frame, Place};
 use crate::console::requests::{notice, page};
 use crate::console::view::Headline;
 use crate::console::visitor::Visitor;
+use crate::conversations::{Spent, amount};
 use crate::register::begin_of;
 use crate::review::FIRST;
 
@@ -202,7 +203,27 @@ fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
         ),
         tile("Time to a yes or no", median, nine, links.all(&[("by", "people")])),
         tile("Overrides", total.overrides().to_string(), said, links.all(&[("by", "override")])),
+        costs(links, all),
     ]
+}
+
+/// What a conversation cost, in each currency: they are never added.
+fn costs(links: &Links<'_>, all: &Analytics) -> Tile {
+    let each = all.costs.iter().map(|(code, spent)| money(code, spent.each()));
+    let of = all.costs.iter().map(|(code, spent)| {
+        let sum = money(code, spent.micros);
+        format!("{sum} in {} that had a priced call of a model", spent.conversations)
+    });
+    let (value, note) = if all.costs.is_empty() {
+        ("-".to_owned(), "no prices configured, or no model was asked".to_owned())
+    } else {
+        (each.collect::<Vec<_>>().join(", "), of.collect::<Vec<_>>().join("; "))
+    };
+    Tile { name: "Cost per conversation", value, note, link: links.all(&[FIRST]) }
+}
+
+fn money(code: &str, micros: i64) -> String {
+    format!("{code} {}", amount(micros))
 }
 
 /// One part of each stack of a plot.
@@ -279,6 +300,15 @@ fn plots(links: &Links<'_>, all: &Analytics) -> Vec<Plot> {
             condition: vec![("outcome", "applied"), ("currency", code)],
         };
         plot(links, all, &format!("Money moved, {code}"), &show, &[moved])
+    }));
+    plots.extend(all.costs.keys().map(|code| {
+        let each = Part {
+            name: "per conversation".to_owned(),
+            of: Box::new(move |bucket| bucket.costs.get(code).copied().map_or(0, Spent::each)),
+            condition: vec![FIRST],
+        };
+        let show = |micros: i64| money(code, micros);
+        plot(links, all, &format!("Cost per conversation, {code}"), &show, &[each])
     }));
     plots.retain(|plot| !plot.bars.is_empty());
     plots

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::policy::{Passkey, Policy};
 use countersign_core::seal::{self, Leaf};
+use countersign_shared::ids::TurnId;
 use countersign_shared::receipt::{Argument, Gate, Grant};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePublicKey as _;
@@ -26,8 +27,10 @@ use tower::ServiceExt as _;
 use crate::console::challenge::Challenges;
 use crate::console::session::Proof;
 use crate::console::{Console, Site};
+use crate::conversations::Cost;
 use crate::grants::tests::shop::{PACK, Shop};
-use crate::ports::SystemClock;
+use crate::ports::{SystemClock, Turn};
+use crate::store::conformance::owner;
 use crate::testing::{catalog, desk, id, proposed, with_people};
 
 const ORIGIN: &str = "http://localhost:8445";
@@ -246,7 +249,8 @@ async fn numbers_lead_to_their_actions() {
     assert_eq!(page.matches("<svg class=\"plot\"").count(), 4, "nothing failed: {page}");
     // No number stands alone: each tile is a link.
     let tiles = page.split("<ul class=\"tiles\">").nth(1).unwrap();
-    assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 4, "{tiles}");
+    assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 5, "{tiles}");
+    assert!(tiles.contains("no prices configured, or no model was asked"), "{tiles}");
     // What was settled later is counted once, and listed once.
     let success = tiles.split("Success").nth(1).unwrap().split("<a href=\"").nth(1).unwrap();
     let link = success.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
@@ -267,6 +271,39 @@ async fn numbers_lead_to_their_actions() {
     assert!(page.contains(" UTC: settled by a person"), "{page}");
     let (_, file) = house.get("eve", &format!("/review.md?week={week}")).await;
     assert!(file.starts_with(&format!("file: # Review of {week}")), "{file}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_has_its_cost_in_each_currency() {
+    let house = house();
+    house.fill().await;
+    let store = &house.console.desk.pipeline.store;
+    for (conversation, currency, micros) in
+        [("c", "USD", 500), ("c", "USD", 1_000_000), ("d", "USD", 500), ("e", "EUR", 7)]
+    {
+        let turn = Turn {
+            id: TurnId::from_uuid(uuid::Uuid::now_v7()),
+            tenant: "t".into(),
+            issuer: "i".into(),
+            subject: "s".into(),
+            conversation: conversation.into(),
+            external_ref: String::new(),
+            trace: String::new(),
+            body: "{}".into(),
+            cost: Some(Cost { currency: currency.into(), micros }),
+        };
+        store.record(&owner(), turn).await.unwrap();
+    }
+    let (_, page) = house.get("eve", "/analytics").await;
+    assert!(page.contains(">EUR 0.000007, USD 0.500500</a>"), "{page}");
+    assert!(page.contains("USD 1.001000 in 2 that had a priced call of a model"), "{page}");
+    for (title, label) in
+        [("USD", "USD 0.500500 per conversation"), ("EUR", "EUR 0.000007 per conversation")]
+    {
+        assert!(page.contains(&format!("Cost per conversation, {title}</h2>")), "{page}");
+        let bar = page.split("<a href=\"").find(|part| part.contains(label)).unwrap();
+        assert!(bar.starts_with("/actions?") && bar.contains("from="), "{bar}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

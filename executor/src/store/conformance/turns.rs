@@ -1,12 +1,16 @@
 //! What planners told of their turns, and whose address is whose.
 
+use std::ops::Range;
+
 use super::*;
 
 use countersign_core::person::Person;
 use countersign_shared::ids::TurnId;
 use jiff::SignedDuration;
 
+use crate::conversations::{Cost, Costs};
 use crate::ports::{ReceiptQuery, Turn, TurnQuery};
+use crate::register::day_of;
 use crate::store::old::first_id;
 
 /// A turn that was told so many days ago.
@@ -22,6 +26,7 @@ pub(super) fn turn(who: &Subject, conversation: &str, days: i64) -> Turn {
         external_ref: "T-1".into(),
         trace: days.to_string(),
         body: "{\"told\":{}}".into(),
+        cost: None,
     }
 }
 
@@ -64,6 +69,42 @@ pub(crate) async fn turns_are_found_by_whose_and_when_and_go_when_they_are_old(b
     store.hold(held, false, says(2)).await.unwrap();
     assert_eq!(crate::purge::round(&*store, now, keep).await.unwrap(), 1);
     assert_eq!(found(all()).await, ["0", "7"]);
+}
+
+pub(crate) async fn conversations_cost_what_their_turns_did(bed: &impl Bed) {
+    let store = bed.open().await;
+    let told = async |who: &Subject, conversation: &str, days: i64, cost: Option<(&str, i64)>| {
+        let cost = cost.map(|(currency, micros)| Cost { currency: currency.into(), micros });
+        let turn = Turn { cost, ..turn(who, conversation, days) };
+        store.record(who, turn).await.unwrap();
+    };
+    let today = day_of(Timestamp::now());
+    told(&owner(), "c", 3, Some(("USD", 5))).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    told(&owner(), "c", 2, Some(("USD", 6))).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    told(&ada(), "d", 2, Some(("USD", 100))).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    told(&ada(), "d", 2, Some(("EUR", 7))).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    told(&ada(), "e", 2, None).await;
+    let costs = async |tenant: Option<&str>, days: Range<i64>| {
+        let costs = store.costs(tenant.map(str::to_owned), days).await.unwrap();
+        let flat = |c: Costs| (today - c.day, c.currency, c.spent.micros, c.spent.conversations);
+        costs.into_iter().map(flat).collect::<Vec<_>>()
+    };
+    let row = |ago, currency: &str, micros, count| (ago, currency.to_owned(), micros, count);
+    let (usd, eur) = (row(3, "USD", 11, 1), row(2, "EUR", 7, 1));
+    let all = [usd.clone(), eur.clone(), row(2, "USD", 100, 1)];
+    assert_eq!(costs(None, today - 9..today + 1).await, all, "each on its first day");
+    assert_eq!(costs(Some("t"), today - 9..today + 1).await, all);
+    assert_eq!(costs(Some("u"), today - 9..today + 1).await, []);
+    let later = [eur, row(2, "USD", 106, 2)];
+    assert_eq!(costs(None, today - 2..today).await, later, "of turns within the time");
+    let person = store.person(&Person::of(&ada()));
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    store.erase(vec![(person, says(9))], Timestamp::now()).await.unwrap().unwrap();
+    assert_eq!(costs(None, today - 9..today + 1).await, [usd], "what they cost went with them");
 }
 
 pub(crate) async fn an_address_leads_to_whoever_asked_with_it(bed: &impl Bed) {

@@ -1,13 +1,18 @@
-//! Turns as planners told them, and whose address is whose.
+//! Turns as planners told them, what they cost, and whose address is whose.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use countersign_core::person::Person;
 use countersign_core::subject::Subject;
 use countersign_shared::ids::TurnId;
 
+use super::Memory;
 use super::log::named;
 use super::tables::Tables;
+use crate::conversations::{Conversations, Costs, Spent};
 use crate::ports::{StoreError, Turn, TurnQuery};
 use crate::store::email;
 use crate::store::old::first_id;
@@ -18,7 +23,45 @@ pub(super) struct Told {
     turn: Turn,
 }
 
+#[async_trait]
+impl Conversations for Memory {
+    async fn costs(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Costs>, StoreError> {
+        self.read(|tables| Ok(tables.costs(tenant.as_deref(), &days))).await
+    }
+}
+
+impl Turn {
+    fn day(&self) -> i64 {
+        self.id.made_at().div_euclid(24 * 60 * 60 * 1000)
+    }
+}
+
 impl Tables {
+    /// What the SQL says, in Rust.
+    fn costs(&self, tenant: Option<&str>, days: &Range<i64>) -> Vec<Costs> {
+        let mut each: BTreeMap<_, (i64, Spent)> = BTreeMap::new();
+        for told in self.turns.values() {
+            let (turn, day) = (&told.turn, told.turn.day());
+            let Some(cost) = &turn.cost else { continue };
+            if days.contains(&day) && tenant.is_none_or(|tenant| tenant == turn.tenant) {
+                let key = (&turn.tenant, &turn.conversation, &cost.currency);
+                let (_, spent) = each.entry(key).or_insert((day, Spent::default()));
+                spent.micros += cost.micros;
+                spent.conversations = 1;
+            }
+        }
+        let mut all: BTreeMap<_, Spent> = BTreeMap::new();
+        for ((.., currency), (day, spent)) in each {
+            all.entry((day, currency.clone())).or_default().add(spent);
+        }
+        let costs = |((day, currency), spent)| Costs { day, currency, spent };
+        all.into_iter().map(costs).collect()
+    }
+
     pub(super) fn record(&mut self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
         let person = named(&Person::of(owner));
         let told = Told { person, turn };

@@ -1,27 +1,64 @@
-//! Turns as planners told them, and whose address is whose, as rows.
+//! Turns as planners told them, what they cost, and whose address is whose, as rows.
 
+use std::ops::Range;
+
+use async_trait::async_trait;
 use countersign_shared::ids::TurnId;
 use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::Postgres;
 use super::database::{all, plain, run};
 use super::erase;
 use super::fault::Fault;
-use crate::ports::TurnQuery;
+use crate::conversations::{Conversations, Costs, Spent};
+use crate::ports::{StoreError, TurnQuery};
+use crate::store::conversations::COSTS;
 use crate::store::old::first_id;
 use crate::store::veiled::{TurnRow, Whose};
 
 const TURN: &str = "
-    INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body)
-    VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body, day, currency,
+                       micros)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const EMAIL: &str = "
     INSERT INTO persons_by_email (email, person) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
+#[async_trait]
+impl Conversations for Postgres {
+    async fn costs(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Costs>, StoreError> {
+        let of = tenant.unwrap_or_default();
+        let with: super::database::With<'_> = &[&days.start, &days.end, &plain(&of)];
+        let rows = all(&self.db.client().await?, COSTS, with).await?;
+        let costs = |row: &Row| -> Result<_, Fault> {
+            let spent = Spent { micros: row.try_get(2)?, conversations: row.try_get(3)? };
+            Ok(Costs { day: row.try_get(0)?, currency: row.try_get(1)?, spent })
+        };
+        Ok(rows.iter().map(costs).collect::<Result<_, Fault>>()?)
+    }
+}
 
 pub(super) async fn insert(db: &Transaction<'_>, turn: &TurnRow) -> Result<(), Fault> {
     erase::stands(db, &turn.key).await?;
     let (who, tenant) = (&turn.whose, plain(&turn.whose.tenant));
-    let with: super::database::With<'_> =
-        &[&turn.id, &tenant, &who.subject, &who.conversation, &turn.external_ref, &turn.body];
+    let currency = turn.cost.as_ref().map(|cost| &cost.currency);
+    let micros = turn.cost.as_ref().map(|cost| cost.micros);
+    let with: super::database::With<'_> = &[
+        &turn.id,
+        &tenant,
+        &who.subject,
+        &who.conversation,
+        &turn.external_ref,
+        &turn.body,
+        &turn.day,
+        &currency,
+        &micros,
+    ];
     run(db, TURN, with).await?;
     known_by(db, turn.email.as_deref(), who).await
 }

@@ -1,19 +1,46 @@
-//! Turns as planners told them, and whose address is whose, as rows.
+//! Turns as planners told them, what they cost, and whose address is whose, as rows.
 
+use std::ops::Range;
+
+use async_trait::async_trait;
 use countersign_shared::ids::TurnId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
+use super::Sqlite;
+use crate::conversations::{Conversations, Costs, Spent};
 use crate::ports::{StoreError, TurnQuery};
+use crate::store::conversations::COSTS;
 use crate::store::old::first_id;
 use crate::store::veiled::{TurnRow, Whose};
+
+#[async_trait]
+impl Conversations for Sqlite {
+    async fn costs(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Costs>, StoreError> {
+        let of = tenant.unwrap_or_default();
+        self.read(move |db| {
+            let mut select = db.prepare_cached(COSTS)?;
+            let rows = select.query_map(params![days.start, days.end, of], |row| {
+                let spent = Spent { micros: row.get(2)?, conversations: row.get(3)? };
+                Ok(Costs { day: row.get(0)?, currency: row.get(1)?, spent })
+            })?;
+            rows.collect::<Result<_, _>>().map_err(Into::into)
+        })
+        .await
+    }
+}
 
 pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> {
     turn.key.stands()?;
     let who = &turn.whose;
     db.prepare_cached(
-        "INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body, day,
+                            currency, micros)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         turn.id,
@@ -22,6 +49,9 @@ pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> 
         who.conversation,
         turn.external_ref,
         turn.body,
+        turn.day,
+        turn.cost.as_ref().map(|cost| &cost.currency),
+        turn.cost.as_ref().map(|cost| cost.micros),
     ])?;
     known_by(db, turn.email.as_deref(), who)
 }

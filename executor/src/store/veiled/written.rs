@@ -11,6 +11,7 @@ use countersign_core::seal::{Leaf, Logged, Queue};
 use countersign_core::subject::{Matched, Subject};
 use countersign_shared::ids::ObservationId;
 use countersign_shared::receipt::{self, Openings};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
@@ -18,6 +19,7 @@ use super::{
     matter, matter_name, observation_name, openings_name, turn_name,
 };
 use crate::ports::{StoreError, Turn};
+use crate::register::day_of;
 use crate::store::known::damaged;
 use crate::store::register::EntryRow;
 use crate::store::row::Row;
@@ -207,6 +209,8 @@ pub(in crate::store) async fn turn(
     Ok(TurnRow {
         body: key.seal(&turn_name(turn.id.as_str()), &text(turn)?)?,
         id: turn.id.to_string(),
+        day: day_of(Timestamp::from_millisecond(turn.id.made_at()).map_err(damaged)?),
+        cost: turn.cost.clone(),
         email: email_of(veil, owner),
         external_ref: veil.digest("external ref v1", &turn.external_ref),
         whose,

@@ -17,6 +17,7 @@ use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
+use countersign_executor::conversations::{Conversations, Costs};
 use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, Persons, ReceiptQuery,
@@ -192,6 +193,17 @@ impl Register for Faulty {
         within: Range<Timestamp>,
     ) -> Result<Vec<i64>, StoreError> {
         self.reads(self.inner.waits(tenant, within)).await
+    }
+}
+
+#[async_trait]
+impl Conversations for Faulty {
+    async fn costs(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Costs>, StoreError> {
+        self.reads(self.inner.costs(tenant, days)).await
     }
 }
 

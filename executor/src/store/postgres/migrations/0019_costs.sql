@@ -1,0 +1,7 @@
+-- What the models of a turn cost, in clear, as planners told it: added up by day. It goes with
+-- its turn. An executor that knows of none of these beside this one leaves them empty.
+ALTER TABLE turns ADD COLUMN day BIGINT;                  -- counted from 1970-01-01, UTC
+ALTER TABLE turns ADD COLUMN currency TEXT COLLATE "C";   -- none where nothing was priced
+ALTER TABLE turns ADD COLUMN micros BIGINT;               -- millionths of the currency
+CREATE INDEX turns_by_cost ON turns (day, tenant, conversation, currency, micros)
+    WHERE micros IS NOT NULL;
