@@ -96,6 +96,32 @@ async fn a_signed_yes_beside_a_hand_back_tells_of_both() {
     assert!(both.actions.iter().any(|action| action.receipt_id == "rcp_1"), "{both:?}");
 }
 
+/// Also what ended meanwhile: nothing was looked at while a colleague had it.
+#[tokio::test]
+async fn what_ended_while_a_person_had_it_is_told_once_it_is_back() {
+    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
+    let mut talk = Talk::offline(&executor);
+    talk.say("I want to speak to a human").await;
+    talk.say("cancel order #1001").await;
+    let waits = Action {
+        action_id: "act_1".into(),
+        state: ActionState::Proposed.into(),
+        said: "A colleague has to agree first.".into(),
+        ..Action::default()
+    };
+    executor.shop.lock().execute_script = [Ok(waits.clone())].into();
+    executor.shop.lock().watch_script = [waits].into();
+    talk.confirm().await;
+    executor.shop.lock().handover.taken = true;
+    executor.shop.lock().watch_script = [sealed(Outcome::Applied, "It is cancelled.")].into();
+    assert_eq!(talk.say("and now?").await.reply, reply::WITH_A_COLLEAGUE);
+    executor.shop.lock().handover.closed_by_receipt_id = "rcp_20".to_owned();
+    let back = talk.say("hello?").await;
+    assert_eq!(back.reply, format!("{}\n\nIt is cancelled.", reply::BACK_AGAIN));
+    let receipts: Vec<_> = back.actions.iter().map(|action| action.receipt_id.as_str()).collect();
+    assert_eq!(receipts, ["rcp_20", "rcp_1"]);
+}
+
 #[tokio::test]
 async fn who_had_it_before_another_turn_of_it_ended_is_asked_again() {
     let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);

@@ -1,10 +1,14 @@
 //! Actions whose end is not known yet, beside whatever else is spoken of.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
+use super::super::fake::TOKEN;
 use super::super::{Checking, Conversation, Stage};
 use super::*;
+use crate::subject;
 
 fn parked() -> Action {
     Action {
@@ -78,6 +82,23 @@ fn what_waits_is_kept_and_told_to_models_also_as_the_version_before_kept_it() {
         let block = kept.checkpoint.shown(&kept.stage, &kept.pending, &kept.focus);
         assert_eq!(block["going_on"][0]["the_end_of"], "prp_1", "{block}");
     }
+}
+
+/// What is taken from memory is brought up first.
+#[tokio::test]
+async fn what_the_version_before_was_checking_is_told_of_once_it_has_ended() {
+    let (executor, folder) = (FakeExecutor::new(TWO), tempfile::tempdir().unwrap());
+    let memory = Memory::open(folder.path()).unwrap();
+    let before = Checking { action_id: Some("act_1".to_owned()), ..checking(1) };
+    let stage = Stage::Checking(Box::new(before));
+    let before = serde_json::to_string(&Conversation { stage, ..Conversation::default() }).unwrap();
+    let name = format!("c1\n\n{}", subject::key(TOKEN));
+    let (held, _) = memory.take(&name).await.unwrap();
+    held.keep(&BTreeSet::new(), before).await;
+    let others = (memory, Knowledge::default());
+    let mut talk = Talk::remembering(executor.clone(), Arc::new(Offline), others);
+    executor.shop.lock().watch_script = [sealed(Outcome::Applied, "It is cancelled.")].into();
+    assert_eq!(talk.say("hello?").await.reply, "It is cancelled.");
 }
 
 #[test]
