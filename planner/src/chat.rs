@@ -36,7 +36,6 @@ mod frontend;
 mod listen;
 mod openai;
 mod origins;
-mod pace;
 mod sse;
 mod tape;
 mod thread;

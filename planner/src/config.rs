@@ -36,6 +36,9 @@ pub struct Config {
     pub tls: MaterialFiles,
     /// Frontends that may call.
     pub callers: Vec<SpiffePattern>,
+    /// Turns a minute of one of them, by the identity in its certificate.
+    #[serde(default = "frontend_pace")]
+    pub per_minute: u32,
     /// The executor.
     pub executor: ExecutorConfig,
     /// Folder for receipts and the newest checkpoint. Absent: none is kept, and this

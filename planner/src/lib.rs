@@ -34,6 +34,7 @@ pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod notes;
+mod pace;
 pub mod parse;
 pub mod peer;
 pub mod price;

@@ -2,10 +2,12 @@
 //! streams its events. A frontend that hangs up does not stop a turn midway.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use countersign_proto::v1::planner_server::Planner;
 use countersign_proto::v1::{ConverseRequest, ConverseResponse};
 use countersign_shared::codes::Code;
+use countersign_shared::mtls::SpiffeId;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::span::{Kind, Span};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -15,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use crate::conversation::turn::Engine;
+use crate::pace::Pace;
 
 /// Turns under way at once; further ones are refused, to be tried again.
 const MAX_TURNS: usize = 512;
@@ -27,14 +30,17 @@ const MAX_ID: usize = 128;
 pub struct PlannerService {
     engine: Arc<Engine>,
     room: Arc<Semaphore>,
+    pace: Arc<Pace>,
     turns: TaskTracker,
 }
 
 impl PlannerService {
-    /// Over an engine. `turns` tells when the last turn has ended.
+    /// Over an engine, with so many turns a minute for each caller. `turns` tells when the last
+    /// turn has ended.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, turns: TaskTracker) -> Self {
-        Self { engine, room: Arc::new(Semaphore::new(MAX_TURNS)), turns }
+    pub fn new(engine: Arc<Engine>, per_minute: u32, turns: TaskTracker) -> Self {
+        let pace = Arc::new(Pace::new(per_minute));
+        Self { engine, room: Arc::new(Semaphore::new(MAX_TURNS)), pace, turns }
     }
 }
 
@@ -48,6 +54,8 @@ impl Planner for PlannerService {
         &self,
         request: Request<ConverseRequest>,
     ) -> Result<Response<Self::ConverseStream>, Status> {
+        keep_pace(&self.pace, request.extensions().get(), Instant::now())
+            .map_err(Refusal::into_status)?;
         let request = request.into_inner();
         check(&request).map_err(Refusal::into_status)?;
         let place = take_place(&self.room).map_err(Refusal::into_status)?;
@@ -66,6 +74,16 @@ impl Planner for PlannerService {
 fn take_place(room: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
     let full = |_full| Refusal::new(Code::Overloaded, "too many turns at once");
     Arc::clone(room).try_acquire_owned().map_err(full)
+}
+
+/// Counts a turn of whoever calls, before anything is done for them.
+fn keep_pace(pace: &Pace, caller: Option<&SpiffeId>, now: Instant) -> Result<(), Refusal> {
+    let caller =
+        caller.ok_or_else(|| Refusal::new(Code::CallerNotAllowed, "no verified caller"))?;
+    pace.take(caller.as_str(), now).map_err(|again| Refusal {
+        retry_after: Some(again),
+        ..Refusal::new(Code::Overloaded, "this caller has had its turns of this minute")
+    })
 }
 
 /// The form of a request; what it says is judged by the executor.
@@ -109,6 +127,8 @@ fn check(request: &ConverseRequest) -> Result<(), Refusal> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use std::time::Duration;
+
     use super::*;
     use countersign_proto::v1::AttestedMessage;
 
@@ -122,6 +142,20 @@ mod tests {
         assert!(refusal.retry_after.is_some(), "{refusal:?}");
         drop(place);
         assert!(take_place(&room).is_ok());
+    }
+
+    #[test]
+    fn each_caller_has_a_pace_of_its_own_and_hears_when_to_come_back() {
+        let [web, kiosk] = ["spiffe://demo/web", "spiffe://demo/kiosk"].map(|id| id.parse().ok());
+        let (pace, start) = (Pace::new(1), Instant::now());
+        keep_pace(&pace, web.as_ref(), start).unwrap();
+        let later = start + Duration::from_secs(20);
+        let status = keep_pace(&pace, web.as_ref(), later).unwrap_err().into_status();
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+        let refusal = Refusal::from_status(&status).unwrap();
+        assert_eq!(refusal.retry_after, Some(Duration::from_secs(40)));
+        keep_pace(&pace, kiosk.as_ref(), later).unwrap();
+        assert_eq!(keep_pace(&pace, None, later).unwrap_err().code, "CALLER_NOT_ALLOWED");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::asserted::Asserting;
-use super::pace::Pace;
 use crate::config::{FrontendConfig, SubjectConfig};
+use crate::pace::Pace;
 use crate::subject;
 
 /// Shorter keys can be guessed.

@@ -11,7 +11,7 @@ const MOST: usize = 50_000;
 
 /// Counts requests by name, in windows of a minute.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     per_minute: u32,
     seen: Mutex<HashMap<String, Window>>,
 }
@@ -23,12 +23,12 @@ struct Window {
 }
 
 impl Pace {
-    pub(super) fn new(per_minute: u32) -> Self {
+    pub(crate) fn new(per_minute: u32) -> Self {
         Self { per_minute, seen: Mutex::default() }
     }
 
     /// Counts one more; where there were too many, in how long the next one may come.
-    pub(super) fn take(&self, name: &str, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn take(&self, name: &str, now: Instant) -> Result<(), Duration> {
         let mut seen = self.seen.lock();
         let over = |window: &Window| now.duration_since(window.since) >= MINUTE;
         if seen.len() >= MOST && !seen.contains_key(name) {
