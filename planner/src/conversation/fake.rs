@@ -80,6 +80,8 @@ pub(crate) struct Shop {
     pub(crate) listed: usize,
     /// How what was handed over stands.
     pub(crate) handover: GetHandoverResponse,
+    /// Whether it lists its tools and tells nothing beside them, as an older version does.
+    pub(crate) only_lists: bool,
     /// What asking for it is refused with.
     pub(crate) handover_refused: Option<Code>,
 }
@@ -272,7 +274,7 @@ impl Executor for FakeExecutor {
                 Ok(ListToolsResponse {
                     tools: self.tools.clone(),
                     kept_under,
-                    handover: stands.filter(|_| !conversation_id.is_empty()),
+                    handover: stands.filter(|_| !conversation_id.is_empty() && !shop.only_lists),
                     checkpoint: String::new(),
                 })
             }

@@ -96,6 +96,22 @@ async fn a_signed_yes_beside_a_hand_back_tells_of_both() {
     assert!(both.actions.iter().any(|action| action.receipt_id == "rcp_1"), "{both:?}");
 }
 
+/// An executor of a version before tells with its tools neither who has it nor its checkpoint.
+#[tokio::test]
+async fn an_executor_that_only_lists_its_tools_is_asked_who_has_it() {
+    let executor = FakeExecutor::new(&[(1001, &[("Mug", 1)])]);
+    executor.shop.lock().only_lists = true;
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    assert_eq!(talk.confirm().await.reply, "It is cancelled. Receipt rcp_1.");
+    executor.shop.lock().handover = GetHandoverResponse {
+        taken: true,
+        receipt_id: "rcp_9".to_owned(),
+        ..GetHandoverResponse::default()
+    };
+    assert_eq!(talk.say("where is order #1001?").await.reply, reply::WITH_A_COLLEAGUE);
+}
+
 /// Also what ended meanwhile: nothing was looked at while a colleague had it.
 #[tokio::test]
 async fn what_ended_while_a_person_had_it_is_told_once_it_is_back() {
