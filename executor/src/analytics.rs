@@ -9,7 +9,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::conversations::{Costs, Spent};
+use crate::conversations::{Costs, Rated, Ratings, Spent};
 use crate::ports::{Store, StoreError};
 use crate::register::{Day, begin_of, day_of};
 
@@ -41,6 +41,8 @@ pub struct Analytics {
     pub waits: Waits,
     /// What conversations cost, by currency.
     pub costs: BTreeMap<String, Spent>,
+    /// How conversations were rated.
+    pub rated: Rated,
 }
 
 /// The numbers of a bucket.
@@ -56,6 +58,8 @@ pub struct Bucket {
     pub moved: BTreeMap<String, i64>,
     /// What conversations cost, by currency.
     pub costs: BTreeMap<String, Spent>,
+    /// How conversations were rated.
+    pub rated: Rated,
 }
 
 /// How many actions, and how they ended. Receipts that settle an earlier one are no
@@ -137,7 +141,9 @@ pub async fn read(store: &dyn Store, asked: &Asked) -> Result<Analytics, StoreEr
     let within = begin_of(asked.days.start)..begin_of(asked.days.end);
     let waits = store.waits(asked.tenant.clone(), within).await?;
     let costs = store.costs(asked.tenant.clone(), asked.days.clone()).await?;
-    Ok(of(&days, waits, &asked.days, asked.width).with_costs(&costs, asked.width))
+    let ratings = store.ratings(asked.tenant.clone(), asked.days.clone()).await?;
+    let all = of(&days, waits, &asked.days, asked.width);
+    Ok(all.with_costs(&costs, asked.width).with_ratings(&ratings, asked.width))
 }
 
 /// The whole days from a time until another, both included.
@@ -218,13 +224,28 @@ impl Analytics {
     pub fn with_costs(mut self, costs: &[Costs], width: Width) -> Self {
         for Costs { day, currency, spent } in costs {
             self.costs.entry(currency.clone()).or_default().add(*spent);
-            let begins = width.begin(*day);
-            // Every day that was asked for has its bucket.
-            if let Some((_, bucket)) = self.buckets.iter_mut().find(|(day, _)| *day == begins) {
+            if let Some(bucket) = self.bucket(width.begin(*day)) {
                 bucket.costs.entry(currency.clone()).or_default().add(*spent);
             }
         }
         self
+    }
+
+    /// The same with how conversations were rated.
+    #[must_use]
+    pub fn with_ratings(mut self, ratings: &[Ratings], width: Width) -> Self {
+        for Ratings { rating, count } in ratings {
+            self.rated.add(rating.score, *count);
+            if let Some(bucket) = self.bucket(width.begin(rating.day)) {
+                bucket.rated.add(rating.score, *count);
+            }
+        }
+        self
+    }
+
+    /// The bucket that begins with this day. Every day that was asked for has one.
+    fn bucket(&mut self, begins: i64) -> Option<&mut Bucket> {
+        self.buckets.iter_mut().find(|(day, _)| *day == begins).map(|(_, bucket)| bucket)
     }
 }
 

@@ -1,9 +1,10 @@
-//! What conversations cost, as planners told it: millionths of a currency, since one call of a
-//! model costs less than a cent.
+//! What conversations cost, as planners told it, and how they were rated, as frontends say.
+//! Costs are millionths of a currency, since one call of a model costs less than a cent.
 
 use std::ops::Range;
 
 use async_trait::async_trait;
+use countersign_core::subject::Subject;
 use countersign_shared::turn::Told;
 
 use crate::ports::StoreError;
@@ -13,7 +14,7 @@ const MILLION: i64 = 1_000_000;
 /// The most that is kept of one turn, so that no sum is too large to be read.
 const MOST: i64 = 1_000_000 * MILLION;
 
-/// Reads what stands beside the turns.
+/// What stands beside the turns.
 #[async_trait]
 pub trait Conversations: Send + Sync {
     /// What conversations cost, by day and currency in their order; of one tenant or of all. A
@@ -23,6 +24,51 @@ pub trait Conversations: Send + Sync {
         tenant: Option<String>,
         days: Range<i64>,
     ) -> Result<Vec<Costs>, StoreError>;
+
+    /// Keeps how a conversation was rated, in the place of an earlier score. False where no turn
+    /// of this subject is kept there.
+    async fn rate(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        rating: Rating,
+    ) -> Result<bool, StoreError>;
+
+    /// How conversations were rated, by day and score in their order; of one tenant or of all.
+    async fn ratings(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Ratings>, StoreError>;
+}
+
+/// How a conversation was rated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rating {
+    /// Which day, counted from 1970-01-01, UTC.
+    pub day: i64,
+    /// From 1, the worst, to 5.
+    pub score: i64,
+}
+
+/// How many conversations were rated so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ratings {
+    /// How, and on which day.
+    pub rating: Rating,
+    /// How many.
+    pub count: i64,
+}
+
+/// How conversations were rated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rated {
+    /// How many were.
+    pub count: i64,
+    /// Their scores, added up.
+    pub sum: i64,
+    /// How many of them were rated 4 or 5.
+    pub high: i64,
 }
 
 /// What the models of one turn cost.
@@ -85,6 +131,28 @@ impl Spent {
     }
 }
 
+impl Rated {
+    /// Adds conversations with this score.
+    pub fn add(&mut self, score: i64, count: i64) {
+        self.count = self.count.saturating_add(count);
+        self.sum = self.sum.saturating_add(score.saturating_mul(count));
+        self.high = self.high.saturating_add(if score >= 4 { count } else { 0 });
+    }
+
+    /// Their mean in hundredths; 0 of nothing.
+    #[must_use]
+    pub fn mean(self) -> i64 {
+        let sum = self.sum.saturating_mul(100).saturating_add(self.count / 2);
+        sum.checked_div(self.count).unwrap_or(0)
+    }
+}
+
+/// Hundredths as people read them: `4.50`.
+#[must_use]
+pub fn hundredths(mean: i64) -> String {
+    format!("{}.{:02}", mean / 100, mean % 100)
+}
+
 /// Millionths as people read them: `0.003500`.
 #[must_use]
 pub fn amount(micros: i64) -> String {
@@ -115,6 +183,17 @@ mod tests {
         ] {
             assert_eq!(Cost::of(&told(costs)), is, "{costs:?}");
         }
+    }
+
+    #[test]
+    fn ratings_have_a_mean_and_a_share_of_good_ones() {
+        let mut rated = Rated::default();
+        assert_eq!(rated.mean(), 0);
+        for (score, count) in [(5, 2), (4, 1), (1, 3)] {
+            rated.add(score, count);
+        }
+        assert_eq!((rated.count, rated.high, rated.mean()), (6, 3, 283));
+        assert_eq!(hundredths(rated.mean()), "2.83");
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/countersign.v1.Executor/MatchSubject", &[Role::Planner]),
     ("/countersign.v1.Executor/Escalate", &[Role::Planner]),
     ("/countersign.v1.Executor/RecordTurn", &[Role::Planner]),
+    ("/countersign.v1.Executor/RecordRating", &[Role::Planner]),
     ("/countersign.v1.Executor/ListErased", &[Role::Planner]),
     ("/countersign.v1.Executor/GetHandover", &[Role::Planner]),
     ("/countersign.v1.Executor/GetAction", &[Role::Planner]),

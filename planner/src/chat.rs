@@ -4,6 +4,7 @@
 //! ```text
 //! listen ─▶ frontend (whose key, for whom) ─▶ openai, agui (what is asked)
 //!    ─▶ turn, thread (new, again, edited, or aside) ─▶ engine ─▶ tape ─▶ every reader
+//! listen ─▶ frontend ─▶ rating ─▶ engine ─▶ executor
 //! ```
 //!
 //! Chat Completions is stateless and its clients repeat themselves, so a request is never
@@ -36,6 +37,7 @@ mod frontend;
 mod listen;
 mod openai;
 mod origins;
+mod rating;
 mod sse;
 mod tape;
 mod thread;
@@ -116,6 +118,7 @@ pub async fn serve(
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{model}", get(openai::model))
         .route("/agui", post(agui::run).layer(Traced))
+        .route("/v1/conversations/{conversation}/rating", post(rating::rate).layer(Traced))
         .fallback(openai::nowhere)
         .method_not_allowed_fallback(openai::nowhere)
         .layer(middleware::from_fn_with_state(Arc::clone(&chat), origins::answer))

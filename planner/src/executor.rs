@@ -9,8 +9,8 @@ use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::{
     Action, ActionState, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
     GetActionRequest, GetHandoverRequest, GetHandoverResponse, ListErasedRequest, ListToolsRequest,
-    ListToolsResponse, MatchSubjectRequest, Proposal, ProposeRequest, RecordTurnRequest,
-    WatchActionRequest, WithdrawRequest,
+    ListToolsResponse, MatchSubjectRequest, Proposal, ProposeRequest, RecordRatingRequest,
+    RecordTurnRequest, WatchActionRequest, WithdrawRequest,
 };
 use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
@@ -54,6 +54,8 @@ pub trait Executor: Send + Sync {
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError>;
     /// Tells what happened in a turn.
     async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError>;
+    /// Tells how a conversation was rated.
+    async fn record_rating(&self, request: RecordRatingRequest) -> Result<(), CallError>;
     /// How a matter stands that was handed over: by its receipt, or, where that is empty, the
     /// one that is open of the conversation.
     async fn handover(
@@ -246,6 +248,16 @@ impl Executor for GrpcExecutor {
         self.history.trusted()?;
         let answer = called("Executor/RecordTurn", async {
             self.client.clone().record_turn(timed(request, ADVISORY_PATIENCE)).await
+        })
+        .await;
+        answer.map(drop).map_err(|s| CallError::from_status(&s))
+    }
+
+    async fn record_rating(&self, request: RecordRatingRequest) -> Result<(), CallError> {
+        self.history.trusted()?;
+        // The same score again changes nothing.
+        let answer = asked("Executor/RecordRating", || async {
+            self.client.clone().record_rating(timed(request.clone(), ADVISORY_PATIENCE)).await
         })
         .await;
         answer.map(drop).map_err(|s| CallError::from_status(&s))

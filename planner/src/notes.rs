@@ -9,7 +9,7 @@ use countersign_proto::v1::argument::Source;
 use countersign_proto::v1::{
     Action, Argument, EscalateRequest, EscalateResponse, ExecuteRequest, ExecuteResponse,
     GetHandoverResponse, ListToolsResponse, MatchSubjectRequest, Outcome, Plan, Proposal,
-    ProposeRequest, RecordTurnRequest, TurnAction, execute_request::Target,
+    ProposeRequest, RecordRatingRequest, RecordTurnRequest, TurnAction, execute_request::Target,
 };
 use countersign_shared::turn::{Acted, Call, Told};
 use parking_lot::Mutex;
@@ -172,6 +172,10 @@ impl Executor for Noted<dyn Executor> {
 
     async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError> {
         self.inner.record_turn(request).await
+    }
+
+    async fn record_rating(&self, request: RecordRatingRequest) -> Result<(), CallError> {
+        self.inner.record_rating(request).await
     }
 }
 

@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 /// Methods that frontends may call. A method that is not in it can be called by nobody.
 pub const TABLE: &[&str] = &[
     "/countersign.v1.Planner/Converse",
+    "/countersign.v1.Planner/Rate",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/List",
     "/grpc.health.v1.Health/Watch",

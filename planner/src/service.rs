@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_proto::v1::planner_server::Planner;
-use countersign_proto::v1::{ConverseRequest, ConverseResponse};
+use countersign_proto::v1::{
+    ConverseRequest, ConverseResponse, RateRequest, RateResponse, RecordRatingRequest,
+};
 use countersign_shared::codes::Code;
 use countersign_shared::mtls::SpiffeId;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::span::{Kind, Span};
+use countersign_shared::turn::SCORES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -17,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use crate::conversation::turn::Engine;
+use crate::executor::CallError;
 use crate::pace::Pace;
 
 /// Turns under way at once; further ones are refused, to be tried again.
@@ -68,6 +72,22 @@ impl Planner for PlannerService {
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(stream).map(Ok))))
     }
+
+    async fn rate(&self, request: Request<RateRequest>) -> Result<Response<RateResponse>, Status> {
+        keep_pace(&self.pace, request.extensions().get(), Instant::now())
+            .map_err(Refusal::into_status)?;
+        let RateRequest { subject_token, conversation_id, score } = request.into_inner();
+        check_rating(&subject_token, &conversation_id, score).map_err(Refusal::into_status)?;
+        let _place = take_place(&self.room).map_err(Refusal::into_status)?;
+        let rating = RecordRatingRequest { subject_token, conversation_id, score };
+        self.engine.rate(rating).await.map_err(|error| match error {
+            CallError::Refused(refusal) => refusal.into_status(),
+            CallError::Unreachable(why) | CallError::Lost(why) => {
+                Status::unavailable(format!("the executor does not answer, try again: {why}"))
+            }
+        })?;
+        Ok(Response::new(RateResponse {}))
+    }
 }
 
 /// A place for one more turn.
@@ -88,17 +108,9 @@ fn keep_pace(pace: &Pace, caller: Option<&SpiffeId>, now: Instant) -> Result<(),
 
 /// The form of a request; what it says is judged by the executor.
 fn check(request: &ConverseRequest) -> Result<(), Refusal> {
-    let mut violations = Vec::new();
+    let mut violations = check_whose(&request.subject_token, &request.conversation_id);
     let mut wrong =
         |field: &str, problem: &str| violations.push((field.to_owned(), problem.to_owned()));
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
-    let id = &request.conversation_id;
-    if id.is_empty() || id.len() > MAX_ID || !id.chars().all(plain) {
-        wrong("conversation_id", "write 1 to 128 characters of A-Z a-z 0-9 . _ : -");
-    }
-    if request.subject_token.is_empty() || request.subject_token.len() > MAX_TOKEN {
-        wrong("subject_token", "send the subject's token, up to 16 KiB");
-    }
     if request.confirmation.len() > MAX_TOKEN {
         wrong("confirmation", "send at most 16 KiB");
     }
@@ -117,6 +129,33 @@ fn check(request: &ConverseRequest) -> Result<(), Refusal> {
         }
         Some(_) | None => {}
     }
+    malformed(violations)
+}
+
+fn check_rating(token: &str, conversation: &str, score: u32) -> Result<(), Refusal> {
+    let mut violations = check_whose(token, conversation);
+    if !SCORES.contains(&score) {
+        violations.push(("score".to_owned(), "send a number from 1 to 5".to_owned()));
+    }
+    malformed(violations)
+}
+
+/// Field and what is wrong with it.
+fn check_whose(token: &str, conversation: &str) -> Vec<(String, String)> {
+    let mut violations = Vec::new();
+    let mut wrong =
+        |field: &str, problem: &str| violations.push((field.to_owned(), problem.to_owned()));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+    if conversation.is_empty() || conversation.len() > MAX_ID || !conversation.chars().all(plain) {
+        wrong("conversation_id", "write 1 to 128 characters of A-Z a-z 0-9 . _ : -");
+    }
+    if token.is_empty() || token.len() > MAX_TOKEN {
+        wrong("subject_token", "send the subject's token, up to 16 KiB");
+    }
+    violations
+}
+
+fn malformed(violations: Vec<(String, String)>) -> Result<(), Refusal> {
     if violations.is_empty() {
         return Ok(());
     }
@@ -177,6 +216,16 @@ mod tests {
         let fields: Vec<_> =
             check(&bad).unwrap_err().violations.into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields, ["conversation_id", "subject_token", "external_ref", "message"]);
+        assert!(check_rating("t", "c", 5).is_ok());
+        for (token, conversation, score, field) in [
+            ("t", "c", 0, "score"),
+            ("t", "c", 6, "score"),
+            ("", "c", 1, "subject_token"),
+            ("t", "a b", 1, "conversation_id"),
+        ] {
+            let wrong = check_rating(token, conversation, score).unwrap_err().violations;
+            assert_eq!(wrong.first().map(|(field, _)| field.as_str()), Some(field));
+        }
         let only_yes = ConverseRequest { message: None, confirmation: "y".into(), ..good };
         assert!(check(&only_yes).is_ok());
     }

@@ -7,6 +7,9 @@ use serde_json::Value as Json;
 /// Most of what a planner may tell of one turn, in bytes.
 pub const LARGEST: usize = 64 * 1024;
 
+/// How a user may rate a conversation.
+pub const SCORES: std::ops::RangeInclusive<u32> = 1..=5;
+
 /// A turn as the executor keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Turn {

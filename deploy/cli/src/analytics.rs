@@ -9,8 +9,8 @@ use comfy_table::presets::NOTHING;
 use countersign_executor::analytics::{duration, percent};
 use countersign_executor::review::Week;
 use countersign_proto::v1::{
-    AnalyticsCost, AnalyticsCount, AnalyticsRequest, AnalyticsResponse, AnalyticsSums,
-    ReviewRequest,
+    AnalyticsCost, AnalyticsCount, AnalyticsRatings, AnalyticsRequest, AnalyticsResponse,
+    AnalyticsSums, ReviewRequest,
 };
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -27,7 +27,8 @@ Examples:
       --tls ./auditor --executor-id spiffe://shop.example/executor
 
 Days are whole, in UTC. Nothing is estimated. What conversations cost is the planner's word,
-by the prices in its configuration. Satisfaction is not here: there is no way to send it yet.";
+by the prices in its configuration. Satisfaction is what frontends say that users gave: a claim,
+never evidence.";
 
 const REVIEW_EXAMPLES: &str = "\
 Examples:
@@ -179,6 +180,7 @@ fn page(out: &mut impl Write, all: &AnalyticsResponse) -> io::Result<()> {
         writeln!(out, "Moved {currency} {amount} by {tool} in {actions}.")?;
     }
     costs(out, all.total.as_ref())?;
+    satisfaction(out, all.total.as_ref())?;
     counts(out, "Refused", &all.refusals)?;
     counts(out, "For a person", &all.reasons)?;
     for e in &all.errors {
@@ -211,6 +213,16 @@ fn costs(out: &mut impl Write, total: Option<&AnalyticsSums>) -> io::Result<()> 
     })
 }
 
+fn satisfaction(out: &mut impl Write, total: Option<&AnalyticsSums>) -> io::Result<()> {
+    let rated = total.and_then(|total| total.ratings.as_ref()).filter(|rated| rated.count > 0);
+    let Some(rated) = rated else {
+        return writeln!(out, "Satisfaction: no frontend sent a rating.");
+    };
+    let (mean, good) = (one_line(&rated.mean), share(rated.high, rated.count));
+    let count = rated.count;
+    writeln!(out, "Satisfaction, as frontends say: {mean} of 5, {good} gave 4 or 5, {count} rated.")
+}
+
 fn counts(out: &mut impl Write, what: &str, all: &[AnalyticsCount]) -> io::Result<()> {
     all.iter().try_for_each(|one| writeln!(out, "{what}: {} {}", one_line(&one.name), one.count))
 }
@@ -222,6 +234,10 @@ fn whole(all: &AnalyticsResponse) -> Json {
             "each": c.each,
         })
     };
+    let rated = |r: &AnalyticsRatings| {
+        let mean = Some(&r.mean).filter(|mean| !mean.is_empty());
+        json!({ "count": r.count, "mean": mean, "high": r.high })
+    };
     let sums = |sums: &AnalyticsSums| {
         json!({
             "begins": date(sums.begins), "actions": sums.actions, "contained": sums.contained,
@@ -229,6 +245,7 @@ fn whole(all: &AnalyticsResponse) -> Json {
             "refused": sums.refused, "approvals": sums.approvals, "rejections": sums.rejections,
             "by_hand": sums.by_hand, "tokens": sums.tokens,
             "costs": sums.costs.iter().map(cost).collect::<Vec<_>>(),
+            "ratings": sums.ratings.as_ref().map(rated),
         })
     };
     let counts = |all: &[AnalyticsCount]| {

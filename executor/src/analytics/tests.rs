@@ -88,6 +88,17 @@ fn costs_are_added_up_by_currency() {
 }
 
 #[test]
+fn ratings_are_added_up() {
+    let ratings =
+        |day, score, count| Ratings { rating: crate::conversations::Rating { day, score }, count };
+    let rows = [ratings(MONDAY, 2, 1), ratings(MONDAY + 1, 5, 3), ratings(MONDAY + 8, 4, 1)];
+    let all = of(&[], vec![], &(MONDAY..MONDAY + 14), Width::Week).with_ratings(&rows, Width::Week);
+    assert_eq!(all.rated, Rated { count: 5, sum: 21, high: 4 });
+    let weeks: Vec<_> = all.buckets.iter().map(|(_, week)| week.rated.mean()).collect();
+    assert_eq!(weeks, [425, 400]);
+}
+
+#[test]
 fn weeks_begin_on_monday() {
     for (at, begins) in [(0, 0), (6, 0), (7, 7), (-1, -7)] {
         assert_eq!(Width::Week.begin(MONDAY + at), MONDAY + begins, "{at}");

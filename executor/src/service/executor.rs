@@ -406,6 +406,19 @@ impl Executor for ExecutorService {
         Ok(Response::new(v1::RecordTurnResponse {}))
     }
 
+    async fn record_rating(
+        &self,
+        request: Request<v1::RecordRatingRequest>,
+    ) -> Result<Response<v1::RecordRatingResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let wire = request.into_inner();
+        let conversation = wire.conversation_id;
+        let request = self.request(&caller, &wire.subject_token, vec![], &conversation).await?;
+        let rated = self.desk.record_rating(&request, &conversation, wire.score);
+        rated.await.map_err(Turned::from)?;
+        Ok(Response::new(v1::RecordRatingResponse {}))
+    }
+
     async fn get_handover(
         &self,
         request: Request<v1::GetHandoverRequest>,

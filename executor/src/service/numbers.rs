@@ -12,7 +12,7 @@ use tonic::Status;
 use super::audit::{failed, proof};
 use super::search::time;
 use crate::analytics::{self, Analytics, Asked, Sums, Width};
-use crate::conversations::{Spent, amount};
+use crate::conversations::{Rated, Spent, amount, hundredths};
 use crate::desk::Desk;
 use crate::ports::SealedReceipt;
 use crate::register::begin_of;
@@ -86,8 +86,12 @@ fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
         actions: m.actions,
     };
     v1::AnalyticsResponse {
-        total: Some(sums(begins, &all.total, &all.costs)),
-        buckets: all.buckets.iter().map(|(day, of)| sums(*day, &of.sums, &of.costs)).collect(),
+        total: Some(sums(begins, &all.total, (&all.costs, all.rated))),
+        buckets: all
+            .buckets
+            .iter()
+            .map(|(day, of)| sums(*day, &of.sums, (&of.costs, of.rated)))
+            .collect(),
         reasons: all.reasons.iter().map(count).collect(),
         refusals: all.refusals.iter().map(count).collect(),
         errors: all.errors.iter().map(error).collect(),
@@ -98,7 +102,11 @@ fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
     }
 }
 
-fn sums(day: i64, sums: &Sums, costs: &BTreeMap<String, Spent>) -> v1::AnalyticsSums {
+fn sums(
+    day: i64,
+    sums: &Sums,
+    (costs, rated): (&BTreeMap<String, Spent>, Rated),
+) -> v1::AnalyticsSums {
     let cost = |(currency, spent): (&String, &Spent)| v1::AnalyticsCost {
         currency: currency.clone(),
         amount: amount(spent.micros),
@@ -118,6 +126,11 @@ fn sums(day: i64, sums: &Sums, costs: &BTreeMap<String, Spent>) -> v1::Analytics
         by_hand: sums.by_hand,
         tokens: sums.tokens,
         costs: costs.iter().map(cost).collect(),
+        ratings: Some(v1::AnalyticsRatings {
+            count: rated.count,
+            mean: if rated.count == 0 { String::new() } else { hundredths(rated.mean()) },
+            high: rated.high,
+        }),
     }
 }
 

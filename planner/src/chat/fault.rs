@@ -46,8 +46,17 @@ impl Fault {
         Self { param: "model".to_owned(), ..fault }
     }
 
+    /// The conversation that is rated is none of the subject's.
+    pub(super) fn no_conversation() -> Self {
+        let message = "no such conversation of this customer: it begins with their first turn";
+        let status = StatusCode::NOT_FOUND;
+        let fault = Self::new(status, "invalid_request_error", "conversation_not_found", message);
+        Self { param: "conversation".to_owned(), ..fault }
+    }
+
     pub(super) fn nowhere() -> Self {
-        let message = "served are POST /v1/chat/completions, GET /v1/models and POST /agui";
+        let message = "served are POST /v1/chat/completions, GET /v1/models, POST /agui and \
+                       POST /v1/conversations/{conversation}/rating";
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message)
     }
 

@@ -1,6 +1,8 @@
 //! The HTTP face against a hand-written executor, over real connections.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod rating;
+
 use std::sync::Arc;
 
 use reqwest::{RequestBuilder, Response, StatusCode};

@@ -55,6 +55,8 @@ pub(crate) struct Shop {
     pub(crate) propose_script: VecDeque<CallError>,
     pub(crate) execute_script: VecDeque<Result<Action, CallError>>,
     pub(crate) list_script: VecDeque<CallError>,
+    pub(crate) rated: Vec<RecordRatingRequest>,
+    pub(crate) rate_script: VecDeque<CallError>,
     pub(crate) withdrawn: Vec<String>,
     pub(crate) withdraw_script: VecDeque<Result<Action, CallError>>,
     pub(crate) watch_script: VecDeque<Action>,
@@ -316,6 +318,15 @@ impl Executor for FakeExecutor {
 
     async fn record_turn(&self, request: RecordTurnRequest) -> Result<(), CallError> {
         self.shop.lock().recorded.push(request);
+        Ok(())
+    }
+
+    async fn record_rating(&self, request: RecordRatingRequest) -> Result<(), CallError> {
+        let mut shop = self.shop.lock();
+        if let Some(error) = shop.rate_script.pop_front() {
+            return Err(error);
+        }
+        shop.rated.push(request);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use countersign_proto::v1::{
     Card, ConverseRequest, ConverseResponse, GetHandoverResponse, Intent, ListToolsResponse,
-    Progress, Turn, converse_response,
+    Progress, RecordRatingRequest, Turn, converse_response,
 };
 use countersign_shared::turn::Told;
 use futures_util::future::join;
@@ -160,6 +160,14 @@ impl Engine {
     pub(super) async fn acting(&self) -> &dyn Executor {
         self.memory.settled().await;
         self.executor.as_ref()
+    }
+
+    /// Tells the executor how a conversation was rated.
+    ///
+    /// # Errors
+    /// What it said, or that it cannot be asked.
+    pub async fn rate(&self, rating: RecordRatingRequest) -> Result<(), CallError> {
+        self.executor.record_rating(rating).await
     }
 
     /// Takes one turn and sends its events; the last one is the turn's result.

@@ -99,6 +99,7 @@ async fn cross_subject_roles_per_rpc() {
             (planner, executor.execute(v1::ExecuteRequest::default()).await.map(drop)),
             (planner, executor.get_action(v1::GetActionRequest::default()).await.map(drop)),
             (planner, executor.record_turn(v1::RecordTurnRequest::default()).await.map(drop)),
+            (planner, executor.record_rating(v1::RecordRatingRequest::default()).await.map(drop)),
             (planner, executor.list_erased(v1::ListErasedRequest::default()).await.map(drop)),
             (planner, executor.watch_action(v1::WatchActionRequest::default()).await.map(drop)),
             (auditor, audit.get_receipt(v1::GetReceiptRequest::default()).await.map(drop)),

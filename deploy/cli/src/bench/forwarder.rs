@@ -185,6 +185,13 @@ impl Executor for Forwarder {
         Err(not_here())
     }
 
+    async fn record_rating(
+        &self,
+        _request: Request<v1::RecordRatingRequest>,
+    ) -> Result<Response<v1::RecordRatingResponse>, Status> {
+        Err(not_here())
+    }
+
     async fn get_handover(
         &self,
         _request: Request<v1::GetHandoverRequest>,

@@ -13,13 +13,13 @@ use serde::Deserialize;
 
 use super::actions::{date, tenants, to_actions};
 use super::plot::{Plot, Series};
-use crate::analytics::{self, Analytics, Bucket, Sums, Width, duration};
+use crate::analytics::{self, Analytics, Bucket, Sums, Width, duration, percent};
 use crate::console::Console;
 use crate::console::frame::{Frame, Place};
 use crate::console::requests::{notice, page};
 use crate::console::view::Headline;
 use crate::console::visitor::Visitor;
-use crate::conversations::{Spent, amount};
+use crate::conversations::{Spent, amount, hundredths};
 use crate::register::begin_of;
 use crate::review::FIRST;
 
@@ -204,6 +204,7 @@ fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
         tile("Time to a yes or no", median, nine, links.all(&[("by", "people")])),
         tile("Overrides", total.overrides().to_string(), said, links.all(&[("by", "override")])),
         costs(links, all),
+        satisfaction(links, all),
     ]
 }
 
@@ -220,6 +221,19 @@ fn costs(links: &Links<'_>, all: &Analytics) -> Tile {
         (each.collect::<Vec<_>>().join(", "), of.collect::<Vec<_>>().join("; "))
     };
     Tile { name: "Cost per conversation", value, note, link: links.all(&[FIRST]) }
+}
+
+/// How conversations were rated, as frontends say.
+fn satisfaction(links: &Links<'_>, all: &Analytics) -> Tile {
+    let rated = all.rated;
+    let (value, note) = if rated.count == 0 {
+        ("-".to_owned(), "no frontend sent a rating".to_owned())
+    } else {
+        let good = share(percent(rated.high, rated.count));
+        let note = format!("{good} gave 4 or 5; {} rated, as frontends say", rated.count);
+        (format!("{} of 5", hundredths(rated.mean())), note)
+    };
+    Tile { name: "Satisfaction", value, note, link: links.all(&[FIRST]) }
 }
 
 fn money(code: &str, micros: i64) -> String {
@@ -310,6 +324,12 @@ fn plots(links: &Links<'_>, all: &Analytics) -> Vec<Plot> {
         let show = |micros: i64| money(code, micros);
         plot(links, all, &format!("Cost per conversation, {code}"), &show, &[each])
     }));
+    let mean = Part {
+        name: "of 5".to_owned(),
+        of: Box::new(|bucket| bucket.rated.mean()),
+        condition: vec![FIRST],
+    };
+    plots.push(plot(links, all, "Satisfaction, as frontends say", &hundredths, &[mean]));
     plots.retain(|plot| !plot.bars.is_empty());
     plots
 }

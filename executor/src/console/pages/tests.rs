@@ -27,9 +27,10 @@ use tower::ServiceExt as _;
 use crate::console::challenge::Challenges;
 use crate::console::session::Proof;
 use crate::console::{Console, Site};
-use crate::conversations::Cost;
+use crate::conversations::{Cost, Rating};
 use crate::grants::tests::shop::{PACK, Shop};
 use crate::ports::{SystemClock, Turn};
+use crate::register::day_of;
 use crate::store::conformance::owner;
 use crate::testing::{catalog, desk, id, proposed, with_people};
 
@@ -249,7 +250,8 @@ async fn numbers_lead_to_their_actions() {
     assert_eq!(page.matches("<svg class=\"plot\"").count(), 4, "nothing failed: {page}");
     // No number stands alone: each tile is a link.
     let tiles = page.split("<ul class=\"tiles\">").nth(1).unwrap();
-    assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 5, "{tiles}");
+    assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 6, "{tiles}");
+    assert!(tiles.contains("no frontend sent a rating"), "{tiles}");
     assert!(tiles.contains("no prices configured, or no model was asked"), "{tiles}");
     // What was settled later is counted once, and listed once.
     let success = tiles.split("Success").nth(1).unwrap().split("<a href=\"").nth(1).unwrap();
@@ -274,7 +276,7 @@ async fn numbers_lead_to_their_actions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conversation_has_its_cost_in_each_currency() {
+async fn conversations_have_their_costs_and_ratings() {
     let house = house();
     house.fill().await;
     let store = &house.console.desk.pipeline.store;
@@ -294,7 +296,16 @@ async fn a_conversation_has_its_cost_in_each_currency() {
         };
         store.record(&owner(), turn).await.unwrap();
     }
+    let day = day_of(Timestamp::now());
+    for (conversation, score) in [("c", 1), ("d", 4), ("c", 5)] {
+        assert!(store.rate(&owner(), conversation, Rating { day, score }).await.unwrap());
+    }
     let (_, page) = house.get("eve", "/analytics").await;
+    assert!(
+        page.contains(">4.50 of 5</a>") && page.contains("100 % gave 4 or 5; 2 rated"),
+        "{page}"
+    );
+    assert!(page.contains(": 4.50 of 5\"") && page.contains("a claim, never evidence"), "{page}");
     assert!(page.contains(">EUR 0.000007, USD 0.500500</a>"), "{page}");
     assert!(page.contains("USD 1.001000 in 2 that had a priced call of a model"), "{page}");
     for (title, label) in

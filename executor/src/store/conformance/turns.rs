@@ -8,7 +8,7 @@ use countersign_core::person::Person;
 use countersign_shared::ids::TurnId;
 use jiff::SignedDuration;
 
-use crate::conversations::{Cost, Costs};
+use crate::conversations::{Cost, Costs, Rating};
 use crate::ports::{ReceiptQuery, Turn, TurnQuery};
 use crate::register::day_of;
 use crate::store::old::first_id;
@@ -105,6 +105,33 @@ pub(crate) async fn conversations_cost_what_their_turns_did(bed: &impl Bed) {
     tokio::time::sleep(Duration::from_millis(2)).await;
     store.erase(vec![(person, says(9))], Timestamp::now()).await.unwrap().unwrap();
     assert_eq!(costs(None, today - 9..today + 1).await, [usd], "what they cost went with them");
+}
+
+pub(crate) async fn a_conversation_has_one_rating_by_its_own_subject(bed: &impl Bed) {
+    let store = bed.open().await;
+    for (who, conversation, days) in [(owner(), "c", 3), (owner(), "c", 2), (ada(), "d", 1)] {
+        store.record(&who, turn(&who, conversation, days)).await.unwrap();
+    }
+    let rate = async |who: &Subject, conversation: &str, day: i64, score: i64| {
+        store.rate(who, conversation, Rating { day, score }).await.unwrap()
+    };
+    assert!(!rate(&ada(), "c", 7, 1).await, "somebody else's");
+    assert!(!rate(&owner(), "x", 7, 1).await, "none");
+    let ratings = async |tenant: Option<&str>, days: Range<i64>| {
+        let ratings = store.ratings(tenant.map(str::to_owned), days).await.unwrap();
+        ratings.into_iter().map(|r| (r.rating.day, r.rating.score, r.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(ratings(None, 0..99).await, []);
+    assert!(rate(&owner(), "c", 7, 2).await && rate(&owner(), "c", 8, 5).await);
+    assert!(rate(&ada(), "d", 8, 5).await);
+    assert_eq!(ratings(None, 0..99).await, [(8, 5, 2)], "the latest");
+    assert_eq!(ratings(Some("t"), 8..9).await, [(8, 5, 2)]);
+    assert_eq!(ratings(Some("u"), 0..99).await, []);
+    assert_eq!(ratings(None, 0..8).await, []);
+    let person = store.person(&Person::of(&ada()));
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    store.erase(vec![(person, says(9))], Timestamp::now()).await.unwrap().unwrap();
+    assert_eq!(ratings(None, 0..99).await, [(8, 5, 1)], "it went with them");
 }
 
 pub(crate) async fn an_address_leads_to_whoever_asked_with_it(bed: &impl Bed) {

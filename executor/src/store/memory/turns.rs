@@ -1,4 +1,5 @@
-//! Turns as planners told them, what they cost, and whose address is whose.
+//! Turns as planners told them, what they cost, how they were rated, and whose address
+//! is whose.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,15 +13,17 @@ use countersign_shared::ids::TurnId;
 use super::Memory;
 use super::log::named;
 use super::tables::Tables;
-use crate::conversations::{Conversations, Costs, Spent};
+use crate::conversations::{Conversations, Costs, Rating, Ratings, Spent};
 use crate::ports::{StoreError, Turn, TurnQuery};
 use crate::store::email;
 use crate::store::old::first_id;
 
 /// A turn, and whose it is.
+#[derive(Clone)]
 pub(super) struct Told {
     person: String,
     turn: Turn,
+    rating: Option<Rating>,
 }
 
 #[async_trait]
@@ -31,6 +34,24 @@ impl Conversations for Memory {
         days: Range<i64>,
     ) -> Result<Vec<Costs>, StoreError> {
         self.read(|tables| Ok(tables.costs(tenant.as_deref(), &days))).await
+    }
+
+    async fn rate(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        rating: Rating,
+    ) -> Result<bool, StoreError> {
+        let person = named(&Person::of(owner));
+        self.write(|tables, _| Ok(tables.rate(&person, conversation, rating))).await
+    }
+
+    async fn ratings(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Ratings>, StoreError> {
+        self.read(|tables| Ok(tables.ratings(tenant.as_deref(), &days))).await
     }
 }
 
@@ -62,9 +83,31 @@ impl Tables {
         all.into_iter().map(costs).collect()
     }
 
+    fn rate(&mut self, person: &str, conversation: &str, rating: Rating) -> bool {
+        let first = self
+            .turns
+            .values_mut()
+            .find(|told| told.person == person && told.turn.conversation == conversation);
+        let Some(first) = first else { return false };
+        *first = Arc::new(Told { rating: Some(rating), ..Told::clone(first) });
+        true
+    }
+
+    fn ratings(&self, tenant: Option<&str>, days: &Range<i64>) -> Vec<Ratings> {
+        let mut all: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+        for told in self.turns.values() {
+            let Some(Rating { day, score }) = told.rating else { continue };
+            if days.contains(&day) && tenant.is_none_or(|tenant| tenant == told.turn.tenant) {
+                *all.entry((day, score)).or_default() += 1;
+            }
+        }
+        let ratings = |((day, score), count)| Ratings { rating: Rating { day, score }, count };
+        all.into_iter().map(ratings).collect()
+    }
+
     pub(super) fn record(&mut self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
         let person = named(&Person::of(owner));
-        let told = Told { person, turn };
+        let told = Told { person, turn, rating: None };
         if self.turns.insert(told.turn.id.clone(), Arc::new(told)).is_some() {
             return Err(StoreError::Conflict);
         }

@@ -1,10 +1,14 @@
-//! Turns as planners told them, what they cost, and whose address is whose, as rows.
+//! Turns as planners told them, what they cost, how they were rated, and whose
+//! address is whose, as rows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use countersign_core::subject::Subject;
 use countersign_shared::ids::TurnId;
 use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::FutureExt as _;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -12,9 +16,9 @@ use super::Postgres;
 use super::database::{all, plain, run};
 use super::erase;
 use super::fault::Fault;
-use crate::conversations::{Conversations, Costs, Spent};
+use crate::conversations::{Conversations, Costs, Rating, Ratings, Spent};
 use crate::ports::{StoreError, TurnQuery};
-use crate::store::conversations::COSTS;
+use crate::store::conversations::{COSTS, RATE, RATINGS};
 use crate::store::old::first_id;
 use crate::store::veiled::{TurnRow, Whose};
 
@@ -40,6 +44,39 @@ impl Conversations for Postgres {
             Ok(Costs { day: row.try_get(0)?, currency: row.try_get(1)?, spent })
         };
         Ok(rows.iter().map(costs).collect::<Result<_, Fault>>()?)
+    }
+
+    async fn rate(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        rating: Rating,
+    ) -> Result<bool, StoreError> {
+        let whose = Arc::new(Whose::of(&self.veil, owner, conversation));
+        let rated = self.write(move |db| {
+            let whose = Arc::clone(&whose);
+            async move {
+                let Rating { score, day } = rating;
+                run(db, RATE, &[&score, &day, &whose.subject, &whose.conversation]).await
+            }
+            .boxed()
+        });
+        Ok(rated.await? > 0)
+    }
+
+    async fn ratings(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Ratings>, StoreError> {
+        let of = tenant.unwrap_or_default();
+        let with: super::database::With<'_> = &[&days.start, &days.end, &plain(&of)];
+        let rows = all(&self.db.client().await?, RATINGS, with).await?;
+        let ratings = |row: &Row| -> Result<_, Fault> {
+            let rating = Rating { day: row.try_get(0)?, score: row.try_get(1)? };
+            Ok(Ratings { rating, count: row.try_get(2)? })
+        };
+        Ok(rows.iter().map(ratings).collect::<Result<_, Fault>>()?)
     }
 }
 

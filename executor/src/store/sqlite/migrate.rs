@@ -7,7 +7,7 @@ use crate::ports::StoreError;
 use crate::store::migration::{Migration, pending};
 
 /// Five layouts came before the first file.
-const KNOWN: [Migration; 11] = [
+const KNOWN: [Migration; 12] = [
     Migration { number: 5, name: "schema", sql: include_str!("migrations/0005_schema.sql") },
     Migration { number: 6, name: "standing", sql: include_str!("migrations/0006_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -23,6 +23,7 @@ const KNOWN: [Migration; 11] = [
     Migration { number: 17, name: "waits", sql: include_str!("migrations/0017_waits.sql") },
     Migration { number: 18, name: "overrides", sql: include_str!("migrations/0018_overrides.sql") },
     Migration { number: 19, name: "costs", sql: include_str!("migrations/0019_costs.sql") },
+    Migration { number: 20, name: "ratings", sql: include_str!("migrations/0020_ratings.sql") },
 ];
 
 const TABLE: &str = "

@@ -1,16 +1,18 @@
-//! Turns as planners told them, what they cost, and whose address is whose, as rows.
+//! Turns as planners told them, what they cost, how they were rated, and whose
+//! address is whose, as rows.
 
 use std::ops::Range;
 
 use async_trait::async_trait;
+use countersign_core::subject::Subject;
 use countersign_shared::ids::TurnId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::Sqlite;
-use crate::conversations::{Conversations, Costs, Spent};
+use crate::conversations::{Conversations, Costs, Rating, Ratings, Spent};
 use crate::ports::{StoreError, TurnQuery};
-use crate::store::conversations::COSTS;
+use crate::store::conversations::{COSTS, RATE, RATINGS};
 use crate::store::old::first_id;
 use crate::store::veiled::{TurnRow, Whose};
 
@@ -27,6 +29,37 @@ impl Conversations for Sqlite {
             let rows = select.query_map(params![days.start, days.end, of], |row| {
                 let spent = Spent { micros: row.get(2)?, conversations: row.get(3)? };
                 Ok(Costs { day: row.get(0)?, currency: row.get(1)?, spent })
+            })?;
+            rows.collect::<Result<_, _>>().map_err(Into::into)
+        })
+        .await
+    }
+
+    async fn rate(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        rating: Rating,
+    ) -> Result<bool, StoreError> {
+        let whose = Whose::of(&self.veil, owner, conversation);
+        let rated = self.writer.write(move |batch| {
+            let with = params![rating.score, rating.day, whose.subject, whose.conversation];
+            Ok(batch.db().prepare_cached(RATE)?.execute(with)?)
+        });
+        Ok(rated.await? > 0)
+    }
+
+    async fn ratings(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Ratings>, StoreError> {
+        let of = tenant.unwrap_or_default();
+        self.read(move |db| {
+            let mut select = db.prepare_cached(RATINGS)?;
+            let rows = select.query_map(params![days.start, days.end, of], |row| {
+                let rating = Rating { day: row.get(0)?, score: row.get(1)? };
+                Ok(Ratings { rating, count: row.get(2)? })
             })?;
             rows.collect::<Result<_, _>>().map_err(Into::into)
         })

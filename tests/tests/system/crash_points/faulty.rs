@@ -17,7 +17,7 @@ use countersign_core::resolve::{Evidence, Observation};
 use countersign_core::seal::Leaf;
 use countersign_core::subject::{Matched, Subject};
 use countersign_core::switch::{Off, Reach, Switches};
-use countersign_executor::conversations::{Conversations, Costs};
+use countersign_executor::conversations::{Conversations, Costs, Rating, Ratings};
 use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, Persons, ReceiptQuery,
@@ -204,6 +204,23 @@ impl Conversations for Faulty {
         days: Range<i64>,
     ) -> Result<Vec<Costs>, StoreError> {
         self.reads(self.inner.costs(tenant, days)).await
+    }
+
+    async fn rate(
+        &self,
+        owner: &Subject,
+        conversation: &str,
+        rating: Rating,
+    ) -> Result<bool, StoreError> {
+        self.inner.rate(owner, conversation, rating).await
+    }
+
+    async fn ratings(
+        &self,
+        tenant: Option<String>,
+        days: Range<i64>,
+    ) -> Result<Vec<Ratings>, StoreError> {
+        self.reads(self.inner.ratings(tenant, days)).await
     }
 }
 

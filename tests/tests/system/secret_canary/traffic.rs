@@ -66,6 +66,8 @@ async fn every_rpc(to: &Deployment, heard: &Heard, role: Role) {
         heard.rpc(executor.get_handover(handed).await);
         let told = v1::RecordTurnRequest { subject_token: token(), ..Default::default() };
         heard.rpc(executor.record_turn(told).await);
+        let rated = v1::RecordRatingRequest { subject_token: token(), ..Default::default() };
+        heard.rpc(executor.record_rating(rated).await);
         let watch = v1::WatchActionRequest { subject_token: token(), ..Default::default() };
         let watched = executor.watch_action(watch).await.map(drop);
         heard.note(RPC, format!("{watched:?}"));

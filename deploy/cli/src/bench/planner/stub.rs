@@ -208,6 +208,13 @@ impl Executor for Desk {
         Ok(Response::new(v1::RecordTurnResponse {}))
     }
 
+    async fn record_rating(
+        &self,
+        _request: Request<v1::RecordRatingRequest>,
+    ) -> Result<Response<v1::RecordRatingResponse>, Status> {
+        not_here()
+    }
+
     async fn get_handover(
         &self,
         _request: Request<v1::GetHandoverRequest>,
