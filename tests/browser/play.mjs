@@ -4,14 +4,15 @@
 //   node --experimental-websocket play.mjs '{ chromium, profile, shots, credential, steps }'
 //
 // Steps: { open } { click, times? } { type, text } { choose, value } { wait, text } { read }
-// { count } { value } { at } { fetch } { forget } { keys } { axe } { wide } { dark }
-// { shot, tall? } { beyond }
+// { count } { value } { at } { fetch } { forget } { ended } { post, body } { keys } { axe }
+// { wide } { dark } { shot, tall? } { beyond }
 // The last line printed is a JSON list of what `read`, `count`, `value`, `at` and `fetch` found. A dialog,
 // anything that the page's policy forbids, and a request to anywhere else fail it; `beyond`
 // names another site that the page may lead to.
 
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
 
 const { chromium, profile, shots, credential, steps, axe } = JSON.parse(process.argv[2]);
@@ -115,6 +116,16 @@ async function present(selector) {
   }
 }
 
+// Past the browser, as another program asks.
+async function post(url, headers, body) {
+  const answer = await new Promise((done, failed) => {
+    const asked = request(url, { method: "POST", family: 4, headers }, done);
+    asked.on("error", failed).end(body);
+  });
+  answer.resume();
+  if (answer.statusCode >= 400) throw new Error(`${url}: ${answer.statusCode}`);
+}
+
 const play = {
   open: ({ open }) => {
     home = new URL(open).origin;
@@ -172,6 +183,14 @@ const play = {
       const missing = await run(`wanted.filter((_, at) => !${JSON.stringify([...reached])}.includes(at)).map((one) => one.outerHTML.slice(0, 120)).join("\n")`);
       throw new Error(`${keys}: Tab never reaches\n${missing}`);
     }
+  },
+  // Somebody else does something meanwhile.
+  post: ({ post: url, body }) => post(url, { "Content-Type": "application/json" }, JSON.stringify(body)),
+  // The server ends the session; the browser keeps its cookie.
+  ended: async () => {
+    const { cookies } = await call("Network.getCookies", { urls: [home] });
+    const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+    await post(`${home}/sign-out`, { Cookie: cookie, Origin: home });
   },
   forget: () => call("Network.clearBrowserCookies"),
   axe: async ({ axe: where }) => {

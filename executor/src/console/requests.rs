@@ -152,14 +152,18 @@ impl Console {
         let signers = self.desk.signers();
         let people = signers.policy.people();
         let seen = Seen::of(life.state());
-        let headline = match trouble {
-            Some(why) => Headline::unreadable(&why),
-            None => Headline::of(life.state(), person, people, now),
-        };
         let parked =
             if let Standing::Proposed(parked) = life.state() { Some(parked) } else { None };
-        let open = parked.filter(|parked| parked.waits_for_staff() && !headline.trouble);
-        let role = open.and_then(|parked| self.role(parked, person).ok());
+        let open = parked.filter(|parked| parked.waits_for_staff() && trouble.is_none());
+        let (role, barred) = match open.map(|parked| self.role(parked, person)) {
+            Some(Ok(role)) => (Some(role), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        let headline = match trouble {
+            Some(why) => Headline::unreadable(&why),
+            None => Headline::of(life.state(), person, barred.as_deref(), people, now),
+        };
         let (changes, renewed) = self.instead(life.state()).await;
         let busy = headline.busy;
         let reads = visitor.may(&[Duty::Auditor], &seen.proposal.asked().subject.tenant);

@@ -191,7 +191,7 @@ impl Console {
         match self.found(id, person).await {
             Ok(life) => {
                 let signers = self.desk.signers();
-                let shown = Headline::of(life.state(), person, signers.policy.people(), now);
+                let shown = Headline::of(life.state(), person, None, signers.policy.people(), now);
                 format!("{}. {}", shown.title, shown.text)
             }
             Err(turned) => turned.refused.message,

@@ -28,6 +28,7 @@ mod blind_backend;
 mod bulk_triage;
 mod chat;
 mod console;
+mod console_approvals;
 mod console_auditor;
 mod console_sign_in;
 mod console_xss;

@@ -18,14 +18,12 @@ pub(crate) struct Headline {
     pub(crate) receipt: String,
     /// Whether it will change by itself in a moment.
     pub(crate) busy: bool,
-    /// Whether nobody can answer now.
-    pub(crate) trouble: bool,
 }
 
 impl Headline {
     fn new(tone: &'static str, title: &str, text: impl Into<String>) -> Self {
         let (title, text) = (title.to_owned(), text.into());
-        Self { tone, title, text, receipt: String::new(), busy: false, trouble: false }
+        Self { tone, title, text, receipt: String::new(), busy: false }
     }
 
     /// No such request.
@@ -65,13 +63,19 @@ impl Headline {
     /// Nobody can say now.
     pub(crate) fn unreadable(why: &str) -> Self {
         let text = format!("The state cannot be read now: {why}. Open the page again in a moment.");
-        Self { trouble: true, ..Self::new("doubt", "Not readable now", text) }
+        Self::new("doubt", "Not readable now", text)
     }
 
-    /// As a person sees it.
-    pub(crate) fn of(state: &State, person: &Person, people: &People, now: Timestamp) -> Self {
+    /// As a person sees it; where their role is asked and they may not answer, with why.
+    pub(crate) fn of(
+        state: &State,
+        person: &Person,
+        barred: Option<&str>,
+        people: &People,
+        now: Timestamp,
+    ) -> Self {
         match state {
-            State::Proposed(parked) => waiting(parked, person, people, now),
+            State::Proposed(parked) => waiting(parked, person, barred, people, now),
             State::Refused(stopped) => refused(&stopped.refused),
             State::SealedRefusal(stopped, receipt) => {
                 Self { receipt: receipt.to_string(), ..refused(&stopped.refused) }
@@ -93,7 +97,13 @@ impl Headline {
     }
 }
 
-fn waiting(parked: &Parked, person: &Person, people: &People, now: Timestamp) -> Headline {
+fn waiting(
+    parked: &Parked,
+    person: &Person,
+    barred: Option<&str>,
+    people: &People,
+    now: Timestamp,
+) -> Headline {
     let proposal = parked.proposal();
     if now > proposal.expires_at() {
         return Headline::new("bad", "Too late", "Nobody answered in time. Nothing was done.");
@@ -110,6 +120,9 @@ fn waiting(parked: &Parked, person: &Person, people: &People, now: Timestamp) ->
     }
     let roles = people.roles_for(person, &proposal.asked().subject.tenant, now);
     if parked.missing().any(|need| need.role().is_some_and(|role| roles.contains(role))) {
+        if let Some(why) = barred {
+            return Headline::new("waits", "You cannot answer this", format!("{why}."));
+        }
         let text = format!("Until {}.", clock(proposal.expires_at()));
         return Headline::new("waits", "Waits for a yes or no", text);
     }
