@@ -4,8 +4,8 @@
 //   node --experimental-websocket play.mjs '{ chromium, profile, shots, credential, steps }'
 //
 // Steps: { open } { click, times? } { type, text } { choose, value } { wait, text } { read }
-// { count } { value } { at } { fetch } { forget } { ended } { post, body } { keys } { axe }
-// { wide } { dark } { shot, tall? } { beyond }
+// { count } { value } { at } { fetch } { forget } { ended } { post, body } { keys } { tab, within? }
+// { press } { axe } { wide } { dark } { shot, tall? } { beyond }
 // The last line printed is a JSON list of what `read`, `count`, `value`, `at` and `fetch` found. A dialog,
 // anything that the page's policy forbids, and a request to anywhere else fail it; `beyond`
 // names another site that the page may lead to.
@@ -72,6 +72,8 @@ sessionId = (await call("Target.attachToTarget", { targetId, flatten: true })).s
 await call("Page.enable");
 await call("Log.enable");
 await call("Network.enable");
+// A focus is drawn as in a window that somebody looks at.
+await call("Emulation.setFocusEmulationEnabled", { enabled: true });
 let width = 390;
 const size = () => call("Emulation.setDeviceMetricsOverride", {
   width, height: 844, deviceScaleFactor: 1, mobile: width === 390,
@@ -114,6 +116,15 @@ async function present(selector) {
     if (Date.now() - began > PATIENCE) throw new Error(`${selector} never came`);
     await new Promise((again) => setTimeout(again, 50));
   }
+}
+
+// By name: what the browser calls it, its old number, and what it types.
+const KEYS = { Tab: ["Tab", 9], Enter: ["Enter", 13, "\r"], Space: [" ", 32, " "] };
+async function press(code) {
+  const [key, windowsVirtualKeyCode, text] = KEYS[code];
+  const one = { key, code, windowsVirtualKeyCode };
+  await call("Input.dispatchKeyEvent", { type: "keyDown", text, ...one });
+  await call("Input.dispatchKeyEvent", { type: "keyUp", ...one });
 }
 
 // Past the browser, as another program asks.
@@ -173,9 +184,7 @@ const play = {
     }`);
     const reached = new Set();
     for (let presses = 0; reached.size < all && presses < 6 * all + 20; presses++) {
-      for (const type of ["keyDown", "keyUp"]) {
-        await call("Input.dispatchKeyEvent", { type, key: "Tab", code: "Tab", windowsVirtualKeyCode: 9 });
-      }
+      await press("Tab");
       reached.add(await run("wanted.indexOf(document.activeElement)"));
       reached.delete(-1);
     }
@@ -183,6 +192,22 @@ const play = {
       const missing = await run(`wanted.filter((_, at) => !${JSON.stringify([...reached])}.includes(at)).map((one) => one.outerHTML.slice(0, 120)).join("\n")`);
       throw new Error(`${keys}: Tab never reaches\n${missing}`);
     }
+  },
+  press: ({ press: key }) => press(key),
+  // On by Tab alone, forwards, to what is named; wherever the focus is on the way, one sees it.
+  tab: async ({ tab, within = 60 }) => {
+    await present(tab);
+    for (let presses = 0; presses < within; presses++) {
+      await press("Tab");
+      const { html, there, seen } = await run(`{
+        const one = document.activeElement, box = one.getBoundingClientRect(), { outlineStyle } = getComputedStyle(one);
+        const seen = one.matches(":focus-visible") && outlineStyle !== "none" && box.right > 0 && box.left < innerWidth && box.height > 0;
+        ({ html: one.outerHTML.slice(0, 120), there: one.matches(${JSON.stringify(tab)}), seen: seen || one === document.body })
+      }`);
+      if (!seen) throw new Error(`the focus is not seen on ${html}`);
+      if (there) return;
+    }
+    throw new Error(`${tab} is not reached by ${within} times Tab`);
   },
   // Somebody else does something meanwhile.
   post: ({ post: url, body }) => post(url, { "Content-Type": "application/json" }, JSON.stringify(body)),

@@ -1,5 +1,5 @@
 //! Approving in a browser where something comes between: a second person, one's own request, a
-//! change in the shop, a session that the server ends.
+//! change in the shop, a session that the server ends; and by the keyboard alone.
 
 use countersign_tests::sandbox::StaffAct;
 use reqwest::StatusCode;
@@ -171,4 +171,43 @@ async fn console_approvals_outlast_a_session_that_the_server_ended() {
     let back = Page::signed_in(&house.origin, &house.alice).await;
     assert!(back.read(&card).await.contains("<h1>Waits for a yes or no</h1>"));
     assert_eq!(house.refunds(), 0, "{:?}", house.pair.effects());
+}
+
+/// From the link to the end by Tab, Enter and Space: the focus is seen wherever it is, the way
+/// past the menu is the first thing, and what is asked comes in the order in which it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_approvals_go_by_the_keyboard_alone() {
+    let house = House::staffed("[support_lead]", "Alice Example").await;
+    let id = house.refund(&mut house.desk()).await;
+    let steps = json!([
+        { "open": format!("{}/approve/{id}", house.origin) },
+        { "wait": "h1", "text": "Sign in" },
+        { "tab": ".skip", "within": 1 },
+        { "press": "Enter" },
+        { "tab": "#sign-in button", "within": 1 },
+        { "press": "Enter" },
+        { "wait": "h1", "text": "Waits for a yes or no" },
+        { "tab": ".skip", "within": 1 },
+        { "tab": ".brand", "within": 1 },
+        { "tab": "header form button", "within": 1 },
+        { "tab": "nav a", "within": 1 },
+        { "tab": "#reason" },
+        { "tab": "#answer .yes", "within": 1 },
+        { "tab": "#answer .no", "within": 1 },
+        { "tab": "main details summary", "within": 1 },
+        { "press": "Enter" },
+        { "count": "main details[open]" },
+        { "open": format!("{}/approve/{id}", house.origin) },
+        { "wait": "h1", "text": "Waits for a yes or no" },
+        { "tab": ".skip", "within": 1 },
+        { "press": "Enter" },
+        { "tab": "#reason", "within": 1 },
+        { "tab": "#answer .yes", "within": 1 },
+        { "press": "Space" },
+        { "wait": "h1", "text": "Done" },
+    ]);
+    if let Some(read) = browser::play(&house.pair, Some(house.alice.for_browser()), steps).await {
+        assert_eq!(read, ["1"], "what is folded opens");
+        assert_eq!(house.refunds(), 1, "{:?}", house.pair.effects());
+    }
 }
