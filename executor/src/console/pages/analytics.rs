@@ -26,7 +26,8 @@ use crate::review::FIRST;
 /// Days that are shown where nobody says from when, and the most.
 const DAYS: i64 = 14;
 const MOST: i64 = 2 * 366;
-/// Of the parts of a plot, in their order, as the stylesheet names them; no plot has more.
+/// Of the parts of a plot that mean nothing by themselves, in their order, as the stylesheet names
+/// them; no plot has more.
 const TONES: [&str; 4] = ["good", "bad", "waits", "doubt"];
 
 #[derive(Template)]
@@ -249,6 +250,20 @@ struct Part<'a> {
     condition: Vec<(&'a str, &'a str)>,
 }
 
+impl Part<'_> {
+    /// Its colour: the same wherever it means the same, else that of its rank.
+    fn tone(&self, rank: &'static str) -> &'static str {
+        match self.condition.as_slice() {
+            [("outcome", _), ("code", _), ..] => rank,
+            [("outcome", "applied"), ..] => "good",
+            [("outcome", "not_applied"), ..] => "bad",
+            [("outcome", "unknown"), ..] => "doubt",
+            [("outcome", "refused") | ("by", "somebody"), ..] => "waits",
+            _ => rank,
+        }
+    }
+}
+
 fn part<'a>(name: &str, of: fn(&Sums) -> i64, condition: &[(&'a str, &'a str)]) -> Part<'a> {
     let of = Box::new(move |bucket: &Bucket| of(&bucket.sums));
     Part { name: name.to_owned(), of, condition: condition.to_vec() }
@@ -347,7 +362,7 @@ fn plot(
         (day(*begins), each.collect())
     });
     let stacks = stacks.collect();
-    let legend = parts.iter().zip(TONES).map(|(one, tone)| Series::new(&one.name, tone));
+    let legend = parts.iter().zip(TONES).map(|(one, rank)| Series::new(&one.name, one.tone(rank)));
     Plot::stacked(title.to_owned(), legend.collect(), show, stacks)
 }
 
@@ -415,4 +430,59 @@ fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
         },
         Table { name: "Failures by connector", none: "Nothing failed.", rows: errors.collect() },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each plot's parts with their colours.
+    fn colours() -> Vec<(String, Vec<(String, &'static str)>)> {
+        let sums = Sums {
+            actions: 4,
+            contained: 1,
+            applied: 1,
+            not_applied: 1,
+            unknown: 1,
+            refused: 1,
+            ..Sums::default()
+        };
+        let codes = ["POLICY_FORBIDS", "RULE_ERROR"].map(|code| (code.to_owned(), 1));
+        let bucket =
+            Bucket { sums, refusals: codes.iter().cloned().collect(), ..Bucket::default() };
+        let all = Analytics {
+            buckets: vec![(0, bucket)],
+            refusals: codes.to_vec(),
+            ..Analytics::default()
+        };
+        let wanted = analytics::Asked { tenant: None, days: 0..1, width: Width::Day };
+        let links = Links { tenant: "t".to_owned(), wanted: &wanted };
+        let named = |plot: Plot| {
+            let parts = plot.legend.into_iter().map(|series| (series.name, series.tone));
+            (plot.title, parts.collect())
+        };
+        plots(&links, &all).into_iter().map(named).collect()
+    }
+
+    #[test]
+    fn a_colour_means_the_same_in_every_plot() {
+        for (title, parts) in colours() {
+            for (name, tone) in &parts {
+                let meant = match name.as_str() {
+                    "applied" | "without a person" => "good",
+                    "not applied" => "bad",
+                    "unknown" => "doubt",
+                    "refused" | "with a person" => "waits",
+                    _ => *tone,
+                };
+                assert_eq!(*tone, meant, "{name} in {title}");
+            }
+            let mut tones: Vec<_> = parts.iter().map(|(_, tone)| tone).collect();
+            tones.sort();
+            tones.dedup();
+            assert_eq!(tones.len(), parts.len(), "{title}: {parts:?} are told apart");
+        }
+        assert!(colours().iter().any(|(title, parts)| title == "Share that failed"
+            && parts.iter().any(|(_, tone)| *tone == "bad")));
+    }
 }
