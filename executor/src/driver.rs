@@ -164,9 +164,8 @@ impl Driver {
         let subject = &dispatch.proposal().asked().subject;
         let sent = match self.same_account(dispatch, contract) {
             Ok(()) => self.backends.send(subject, contract, dispatch.request()).await,
-            Err(refused) => {
-                Sent::NotSent { barrier: Barrier::Unreachable, why: refused.to_string() }
-            }
+            // Only another start changes that.
+            Err(refused) => Sent::NotSent { barrier: Barrier::Egress, why: refused.to_string() },
         };
         let (status, raw) = match &sent {
             Sent::Answered { status, body, .. } => (Some(*status), kept(body)),

@@ -124,7 +124,7 @@ fn may_have_gone_on(dispatch: &Dispatch, since: Timestamp) -> bool {
     let put_off = answer.is_some_and(|answer| {
         matches!(answer.verdict, Verdict::NotSent { .. } | Verdict::Throttled { .. })
     });
-    put_off && !dispatch.in_doubt() && dispatch.newest().is_some_and(|newest| newest < since)
+    put_off && dispatch.newest().is_some_and(|newest| newest < since)
 }
 
 /// When what was under way before the recovery has had its time to show.

@@ -20,6 +20,8 @@ pub const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How long a backend that cannot be reached is tried.
 pub const MAX_OUTAGE: Duration = Duration::from_secs(600);
 
+/// How long, where an earlier attempt is in doubt: reads may get through, and tell.
+const LOOK_AFTER: Duration = Duration::from_secs(60);
 /// Longest pause after an attempt that may have reached the backend.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the gates' answers hold for a write that certainly had no effect yet.
@@ -84,7 +86,8 @@ fn unreached(dispatch: &Dispatch, now: Timestamp) -> Option<Timestamp> {
     let tries = dispatch.unsent();
     let since = tries.first()?.at;
     let again = at(now, backoff(dispatch, tries.len(), MAX_WAIT));
-    (again.duration_since(since).unsigned_abs() < MAX_OUTAGE).then_some(again)
+    let longest = if dispatch.in_doubt() { LOOK_AFTER } else { MAX_OUTAGE };
+    (again.duration_since(since).unsigned_abs() < longest).then_some(again)
 }
 
 /// Provably not executed: again then, if that is safe.

@@ -297,7 +297,7 @@ const fn refuses_its_repeat(class: EffectClass) -> bool {
 
 /// A lost reply and nothing to be seen: wait out whatever the backend may still
 /// be doing, look twice at least one bound apart, and claim absence only where a
-/// sourced bound allows it and no money is at stake.
+/// sourced bound allows it, no money is at stake, and what a look shows can be trusted.
 fn absent_in_doubt(
     looks: &[Look],
     contract: &Contract,
@@ -317,7 +317,8 @@ fn absent_in_doubt(
     if now < second || after_quiet.len() < 2 {
         return Next::Again(second);
     }
-    if contract.effect.visible_within.is_some() && !contract.effect.irreversible {
+    let blind = contract.effect.class == EffectClass::Blind;
+    if contract.effect.visible_within.is_some() && !contract.effect.irreversible && !blind {
         let message = format!("the reply was lost; two looks found nothing: {}", worded(facts));
         return settle(Outcome::NotApplied, Code::ReplyLost.name(), &message);
     }

@@ -5,7 +5,7 @@ mod press;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign::pki::Role;
 use countersign_proto::v1::escalations_client::EscalationsClient;
@@ -82,7 +82,9 @@ async fn send(desk: &mut Desk<'_>, order: u64) -> (Action, u32) {
         let plan = desk.plan(vec![wish(order)]);
         let mut action = desk.execute_plan(plan).await.unwrap().action.unwrap();
         // The house is left alone now and then: what was not sent yet waits.
+        let patience = Instant::now() + Duration::from_secs(660);
         while action.state() != ActionState::Sealed {
+            assert!(Instant::now() < patience, "an outage is tried for ten minutes: {action:?}");
             tokio::time::sleep(Duration::from_millis(200)).await;
             let request = v1::GetActionRequest {
                 subject_token: desk.who.token.clone(),
