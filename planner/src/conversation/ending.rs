@@ -29,6 +29,8 @@ pub(super) struct Ending {
     pub(super) asks_who: bool,
     /// Why it is left to a person that the executor does not know of yet.
     pub(super) hand_over: Option<EscalationReason>,
+    /// What is told before the words with which a person takes over.
+    pub(super) first: String,
     /// Nothing was decided, since something could not be asked.
     pub(super) passing: bool,
     /// No wish was heard in what was said.
@@ -88,8 +90,9 @@ pub(super) fn joined(news: Ending, ending: Ending) -> Ending {
 /// What became of something, then what is said to a new wish: neither is left out.
 pub(super) fn both(news: Ending, ending: Ending) -> Ending {
     let reply = format!("{}\n\n{}", news.reply, ending.reply);
+    let first = format!("{}\n\n{}", news.reply, ending.first);
     let actions = news.actions.into_iter().chain(ending.actions).collect();
-    Ending { reply, actions, passing: false, nothing_understood: false, ..ending }
+    Ending { reply, first, actions, passing: false, nothing_understood: false, ..ending }
 }
 
 pub(super) fn unusable(error: &Unusable, usage: ModelUse) -> Ending {

@@ -48,7 +48,7 @@ impl Engine {
         };
         match self.acting().await.escalate(request).await {
             Ok(answer) => {
-                ending.reply = answer.said;
+                ending.reply = format!("{}{}", ending.first, answer.said);
                 // A conversation is handed over once, and its first receipt names the matter.
                 conversation.handed.get_or_insert_with(|| answer.receipt_id.clone());
                 ending.actions.push(TurnAction {

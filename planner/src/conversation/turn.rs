@@ -308,6 +308,7 @@ impl Engine {
         }
         if !request.confirmation.is_empty() {
             let ending = self.confirmed(&scene, conversation, &request.confirmation).await;
+            let ending = self.handed(&scene, conversation, ending).await;
             let mut ending = still_shown(conversation, ending);
             let carried_out = ending.actions.iter().any(|action| !action.action_id.is_empty());
             if wants_more && carried_out {

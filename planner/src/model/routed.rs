@@ -229,7 +229,7 @@ impl Routed {
 #[async_trait]
 impl Model for Routed {
     async fn decide(&self, view: &View<'_>) -> Result<Decided, Unusable> {
-        let plain = Offline.decide(view).await?;
+        let mut plain = Offline.decide(view).await?;
         let repairs = !view.objections.is_empty();
         if !repairs && is_plain(&plain.decision) {
             return Ok(plain);
@@ -237,7 +237,12 @@ impl Model for Routed {
         // What did not hold is not first shown to the weaker one.
         if repairs && let Some(strong) = &self.strong {
             let answered = self.ask_strong(strong, Why::Repair, view).await;
-            return settled(answered, plain, Vec::new());
+            if answered.is_ok() {
+                return settled(answered, plain, Vec::new());
+            }
+            plain.calls.extend_from_slice(calls(&answered));
+            let cheap = self.ask(("cheap", Why::Repair), &self.cheap, view).await;
+            return settled(cheap, plain, Vec::new());
         }
         let first = if repairs { Why::Repair } else { Why::Unsure };
         let cheap = self.ask(("cheap", first), &self.cheap, view).await;
