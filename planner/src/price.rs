@@ -16,6 +16,7 @@ pub struct Price {
     #[serde(deserialize_with = "millionths")]
     output: u64,
     /// ISO 4217 code.
+    #[serde(deserialize_with = "code")]
     currency: String,
 }
 
@@ -40,6 +41,14 @@ impl Price {
     pub fn currency(&self) -> &str {
         &self.currency
     }
+}
+
+fn code<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.len() != 3 || !text.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(serde::de::Error::custom("write a currency like \"USD\""));
+    }
+    Ok(text)
 }
 
 fn millionths<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
@@ -76,5 +85,7 @@ mod tests {
         for wrong in ["", "-1", "1,5", "1.2345678", "x"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+        let small = serde_json::json!({ "input": "1", "output": "1", "currency": "usd" });
+        assert!(serde_json::from_value::<Price>(small).is_err());
     }
 }

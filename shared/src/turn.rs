@@ -74,7 +74,8 @@ pub struct ModelCall {
     pub output_tokens: u32,
     /// Milliseconds.
     pub latency_ms: u32,
-    /// What it cost, such as `0.000420 USD`; empty where no price is configured.
+    /// What it cost, such as `0.000420 USD`; empty where no price is configured,
+    /// or no usage was told.
     pub cost: String,
     /// Repair rounds.
     pub repairs: u32,

@@ -2,13 +2,13 @@
 //! which values come in the order of their numbers.
 
 /// What conversations cost: from a day on, until another, of one tenant or (empty) of all. A
-/// conversation counts on the first of its days.
+/// conversation, which is one person's, counts on the first of its days.
 pub(super) const COSTS: &str = "
     SELECT day, currency, CAST(sum(micros) AS BIGINT), count(*)
     FROM (SELECT min(day) AS day, currency, CAST(sum(micros) AS BIGINT) AS micros
           FROM turns
           WHERE micros IS NOT NULL AND day >= $1 AND day < $2 AND ($3 = '' OR tenant = $3)
-          GROUP BY tenant, conversation, currency) AS told
+          GROUP BY tenant, person, conversation, currency) AS told
     GROUP BY day, currency ORDER BY day, currency";
 /// Keeps a score and its day, of a person and a conversation.
 pub(super) const RATE: &str = "

@@ -204,6 +204,8 @@ impl Openai {
 
     fn call(&self, taken: Taken, decided: String) -> ModelCall {
         let (Taken { usage, bodies, refused }, price) = (taken, self.price.as_ref());
+        // What was not told, by a server or by none, is not nothing.
+        let price = price.filter(|_| usage.input_tokens > 0 || usage.output_tokens > 0);
         let cost = price.map(|price| price.of(usage.input_tokens, usage.output_tokens));
         ModelCall {
             model: self.name.clone(),

@@ -69,7 +69,7 @@ impl Tables {
             let (turn, day) = (&told.turn, told.turn.day());
             let Some(cost) = &turn.cost else { continue };
             if days.contains(&day) && tenant.is_none_or(|tenant| tenant == turn.tenant) {
-                let key = (&turn.tenant, &turn.conversation, &cost.currency);
+                let key = (&turn.tenant, &told.person, &turn.conversation, &cost.currency);
                 let (_, spent) = each.entry(key).or_insert((day, Spent::default()));
                 spent.micros += cost.micros;
                 spent.conversations = 1;

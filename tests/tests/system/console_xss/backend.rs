@@ -281,7 +281,7 @@ async fn handed_over(desk: &mut Desk<'_>, read: &[v1::Observation], alice: &Page
 #[tokio::test(flavor = "multi_thread")]
 async fn console_xss_every_text_of_a_backend_stays_text() {
     let hook = Hook::start().await;
-    let mut house = House::staffed("[support_lead]", "Alice Example").await;
+    let mut house = House::asking("[support_lead]").await;
     let phone = with_page(&mut house.pair, &hook);
     widen(&mut house.pair);
     deface(&house.pair);

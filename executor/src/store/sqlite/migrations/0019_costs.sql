@@ -3,5 +3,5 @@
 ALTER TABLE turns ADD COLUMN day INTEGER;      -- counted from 1970-01-01, UTC
 ALTER TABLE turns ADD COLUMN currency TEXT;    -- none where nothing was priced
 ALTER TABLE turns ADD COLUMN micros INTEGER;   -- millionths of the currency
-CREATE INDEX turns_by_cost ON turns (day, tenant, conversation, currency, micros)
+CREATE INDEX turns_by_cost ON turns (day, tenant, person, conversation, currency, micros)
     WHERE micros IS NOT NULL;
