@@ -96,7 +96,11 @@ pub(crate) async fn conversations_cost_what_their_turns_did(bed: &impl Bed) {
     let row = |ago, currency: &str, micros, count| (ago, currency.to_owned(), micros, count);
     let (usd, eur) = (row(3, "USD", 11, 1), row(2, "EUR", 7, 1));
     let all = [usd.clone(), eur.clone(), row(2, "USD", 100, 1)];
-    assert_eq!(costs(None, today - 9..today + 1).await, all, "each on its first day, and one for each person");
+    assert_eq!(
+        costs(None, today - 9..today + 1).await,
+        all,
+        "each on its first day, and one for each person"
+    );
     assert_eq!(costs(Some("t"), today - 9..today + 1).await, all);
     assert_eq!(costs(Some("u"), today - 9..today + 1).await, []);
     let later = [eur, row(2, "USD", 106, 2)];
