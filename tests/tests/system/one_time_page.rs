@@ -22,8 +22,15 @@ use super::support::people::Signer;
 use super::support::plans::{Desk, refusal};
 use phone::Phone;
 
-/// From the next start on, the pair's executor serves the page and sends links here.
-pub fn with_page(pair: &mut Pair, hook: &Hook) -> Phone {
+/// The pair's executor serves the page and sends links here.
+fn with_page(pair: &mut Pair, hook: &Hook) -> Phone {
+    let phone = page_from_the_next_start(pair, hook);
+    pair.restart_executor();
+    phone
+}
+
+/// The same from its next start on.
+pub fn page_from_the_next_start(pair: &Pair, hook: &Hook) -> Phone {
     let origin = free_origin();
     let listen = origin.replace("http://localhost", "127.0.0.1");
     std::fs::write(pair.path("page.key"), Signer::new(77).secret_pem()).unwrap();
@@ -34,7 +41,6 @@ pub fn with_page(pair: &mut Pair, hook: &Hook) -> Phone {
          private_networks: [\"127.0.0.0/8\"] }}\n",
         hook.url
     ));
-    pair.restart_executor();
     Phone::new(&origin)
 }
 

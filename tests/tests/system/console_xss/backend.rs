@@ -12,7 +12,7 @@ use countersign_tests::sandbox::{OrderText, StaffAct, StripeAct};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::one_time_page::{mailed, with_page};
+use super::super::one_time_page::{mailed, page_from_the_next_start};
 use super::super::stale_approval::House;
 use super::super::stale_approval::authenticator::Passkey;
 use super::super::stale_approval::page::Page;
@@ -29,7 +29,7 @@ const TITLE: &str = "title <script>alert(21)</script>";
 const ORDER: [(OrderText, &str); 5] = [
     (OrderText::Title, TITLE),
     (OrderText::Variant, "variant\"><svg/onload=alert(22)>"),
-    (OrderText::FirstName, "first' autofocus onfocus=alert(23) x='"),
+    (OrderText::FirstName, "first' <b autofocus onfocus=alert(23)>"),
     (OrderText::LastName, "last</textarea></title></style><script>alert(24)</script>"),
     (OrderText::Address2, "floor <iframe srcdoc='<script>parent.alert(25)</script>'></iframe>"),
 ];
@@ -281,8 +281,8 @@ async fn handed_over(desk: &mut Desk<'_>, read: &[v1::Observation], alice: &Page
 #[tokio::test(flavor = "multi_thread")]
 async fn console_xss_every_text_of_a_backend_stays_text() {
     let hook = Hook::start().await;
-    let mut house = House::asking("[support_lead]").await;
-    let phone = with_page(&mut house.pair, &hook);
+    let mut house = House::staffed("[support_lead]", "Alice Example").await;
+    let phone = page_from_the_next_start(&house.pair, &hook);
     widen(&mut house.pair);
     deface(&house.pair);
     let mut desk = Desk::new(&house.pair, wishes::customer(&house.pair), "c1");
