@@ -176,7 +176,8 @@ pub struct Unusable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// A status finds fault with this request, or no time was left to make it: it cost nothing
-    /// and tells nothing of the server, so whoever words a message badly takes the model from nobody else.
+    /// and tells nothing of the server, so whoever words a message badly takes the model from
+    /// nobody else.
     Request,
     /// It cost nothing: a status refused it, or it never got there.
     Server,

@@ -83,7 +83,8 @@ impl Planner for PlannerService {
         self.engine.rate(rating).await.map_err(|error| match error {
             CallError::Refused(refusal) => refusal.into_status(),
             CallError::Unreachable(why) | CallError::Lost(why) => {
-                Status::unavailable(format!("the executor does not answer, try again: {why}"))
+                let message = format!("the executor does not answer, try again: {why}");
+                Refusal::new(Code::StoreUnavailable, message).into_status()
             }
         })?;
         Ok(Response::new(RateResponse {}))

@@ -197,10 +197,7 @@ fn page(out: &mut impl Write, all: &AnalyticsResponse) -> io::Result<()> {
 fn costs(out: &mut impl Write, total: Option<&AnalyticsSums>) -> io::Result<()> {
     let costs = total.map_or(&[][..], |total| &total.costs);
     if costs.is_empty() {
-        return writeln!(
-            out,
-            "Cost per conversation: no prices configured, or no model was asked."
-        );
+        return writeln!(out, "Cost per conversation: no call of a model had a price.");
     }
     costs.iter().try_for_each(|cost| {
         let (code, conversations) = (one_line(&cost.currency), cost.conversations);

@@ -50,6 +50,8 @@ const VERSIONED: &str =
     "{ class: compare_and_set, visible_within: 2s, probe: { on: 2026-01-01, source: x } }";
 const NUMBERED: &str =
     "{ class: client_id, visible_within: 2s, probe: { on: 2026-01-01, source: x } }";
+/// Nobody has seen that its marker shows: as good as blind.
+const UNPROBED: &str = "{ class: marker, visible_within: 2s }";
 const BLIND: &str = "{ class: blind, irreversible: true, probe: { on: 2026-01-01, source: x } }";
 
 fn lost() -> Verdict {
@@ -369,7 +371,9 @@ fn a_yes_that_does_not_show_is_a_mismatch() {
 
 #[test]
 fn absence_after_a_lost_reply_waits_and_looks_twice() {
-    for (effect, ends) in [(MARKER, Outcome::NotApplied), (FINAL, Outcome::Unknown)] {
+    let each =
+        [(MARKER, Outcome::NotApplied), (FINAL, Outcome::Unknown), (UNPROBED, Outcome::Unknown)];
+    for (effect, ends) in each {
         let shop = Shop::new(effect);
         let mut journal = shop.sent();
         journal.push(shop.answered(lost()));

@@ -366,6 +366,17 @@ async fn a_wish_for_a_person_is_handed_over_and_the_reply_is_the_executors() {
     assert!(shop.proposed.is_empty() && shop.executed.is_empty());
 }
 
+/// What became of the card is told before it.
+#[tokio::test]
+async fn a_card_that_is_taken_back_is_told_of_where_a_person_takes_over() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    let turn = talk.say("no, I want to speak to a human").await;
+    assert_eq!(turn.reply, format!("{}\n\nPassed on.", reply::DROPPED));
+    assert_eq!(executor.shop.lock().withdrawn.len(), 1);
+}
+
 #[tokio::test]
 async fn what_was_not_handed_over_is_not_said_to_be() {
     let executor = FakeExecutor::new(TWO);

@@ -4,8 +4,8 @@
 //! | asked | where |
 //! |---|---|
 //! | built in | always: it costs nothing |
-//! | cheap | the built-in reader is not sure; a plan has to be repaired and there is no strong one |
-//! | strong | the cheap one is not sure, or is less than sure of something that the customer would have to confirm, or gave no usable answer; alone, where a plan has to be repaired |
+//! | cheap | the built-in reader is not sure; a plan has to be repaired, and the strong one is not there or gave no usable answer |
+//! | strong | the cheap one is not sure, or is less than sure of something that the customer would have to confirm, or gave no usable answer; first, where a plan has to be repaired |
 //!
 //! A model that fails is left alone for a while, and the next one is asked; a budget that is
 //! used up ends asking. What is left then is what the built-in reader understood, if it
@@ -167,6 +167,9 @@ impl Routed {
                 failure: Failure::Unknown,
             }
         };
+        if view.until <= tokio::time::Instant::now() {
+            return Err(unasked("the turn's time is used up".to_owned()));
+        }
         if !breaker.lets_through() {
             return Err(unasked(format!("{} failed and is left alone", tier.model.name())));
         }
@@ -191,7 +194,10 @@ impl Routed {
                 let used = &unusable.usage;
                 if used.output_tokens > 0 {
                     breaker.worked();
-                } else if unusable.failure != Failure::Request {
+                // What our own deadline cut off says nothing of the server.
+                } else if unusable.failure != Failure::Request
+                    && tokio::time::Instant::now() < view.until
+                {
                     breaker.failed();
                 }
                 // An answer before it may have cost what nobody was told: then, and where it is
@@ -236,11 +242,10 @@ impl Model for Routed {
         }
         // What did not hold is not first shown to the weaker one.
         if repairs && let Some(strong) = &self.strong {
-            let answered = self.ask_strong(strong, Why::Repair, view).await;
-            if answered.is_ok() {
-                return settled(answered, plain, Vec::new());
+            match self.ask_strong(strong, Why::Repair, view).await {
+                Ok(decided) => return settled(Ok(decided), plain, Vec::new()),
+                Err(unusable) => plain.calls.extend(unusable.calls),
             }
-            plain.calls.extend_from_slice(calls(&answered));
             let cheap = self.ask(("cheap", Why::Repair), &self.cheap, view).await;
             return settled(cheap, plain, Vec::new());
         }

@@ -43,7 +43,7 @@ async fn numbers_are_told_on_the_command_line() {
     };
     let (good, said) = at(&["analytics"]);
     assert!(good && said.contains("APPLIED") && said.lines().count() > 7, "{said}");
-    assert!(said.contains("Cost per conversation: no prices configured"), "{said}");
+    assert!(said.contains("Cost per conversation: no call of a model had a price"), "{said}");
     assert!(said.contains("Satisfaction: no frontend sent a rating."), "{said}");
     for (conversation, cost) in [("c1", "0.000500 USD"), ("c1", "1.000000 USD"), ("c2", "")] {
         costs(&mut Desk::new(&pair, pair.customer(1), conversation), cost).await;

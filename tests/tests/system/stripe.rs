@@ -13,7 +13,8 @@ use super::support::pair::{ISSUER, Pair};
 use super::support::people::Customer;
 use super::support::plans::{Desk, refusal, seen, step};
 
-const PERMIT: &str = r#"
+/// What the policy says of customers and this pack.
+pub const PERMIT: &str = r#"
 @id("stripe-for-customers")
 permit (
     principal is Customer,

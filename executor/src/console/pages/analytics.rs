@@ -217,7 +217,7 @@ fn costs(links: &Links<'_>, all: &Analytics) -> Tile {
         format!("{sum} in {} that had a priced call of a model", spent.conversations)
     });
     let (value, note) = if all.costs.is_empty() {
-        ("-".to_owned(), "no prices configured, or no model was asked".to_owned())
+        ("-".to_owned(), "no call of a model had a price".to_owned())
     } else {
         (each.collect::<Vec<_>>().join(", "), of.collect::<Vec<_>>().join("; "))
     };

@@ -252,7 +252,7 @@ async fn numbers_lead_to_their_actions() {
     let tiles = page.split("<ul class=\"tiles\">").nth(1).unwrap();
     assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 6, "{tiles}");
     assert!(tiles.contains("no frontend sent a rating"), "{tiles}");
-    assert!(tiles.contains("no prices configured, or no model was asked"), "{tiles}");
+    assert!(tiles.contains("no call of a model had a price"), "{tiles}");
     // What was settled later is counted once, and listed once.
     let success = tiles.split("Success").nth(1).unwrap().split("<a href=\"").nth(1).unwrap();
     let link = success.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");

@@ -127,6 +127,8 @@ async fn routing_has_what_did_not_hold_repaired_by_the_strong_model_alone() {
     assert_eq!(repaired(both).await, (why("strong"), 100, told));
     let one = routed(&[Some(0.5)], None, Cap::default());
     assert_eq!(repaired(one).await, (why("cheap"), 100, String::new()));
+    let away = routed(&[Some(0.5)], Some(&[None]), Cap::default());
+    assert_eq!(repaired(away).await, (why("cheap"), 100, String::new()));
 }
 
 #[tokio::test]

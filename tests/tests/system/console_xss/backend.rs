@@ -16,6 +16,7 @@ use super::super::one_time_page::{mailed, page_from_the_next_start};
 use super::super::stale_approval::House;
 use super::super::stale_approval::authenticator::Passkey;
 use super::super::stale_approval::page::Page;
+use super::super::stripe::PERMIT;
 use super::super::support::browser;
 use super::super::support::change::{add_pack, shipped_pack};
 use super::super::support::hook::Hook;
@@ -66,15 +67,7 @@ const LEFT_OUT: [&str; 9] = [
     "stripe.list_subscriptions/subscriptions/*/marker",
 ];
 
-const PERMIT: &str = r#"
-@id("stripe-for-customers")
-permit (
-    principal is Customer,
-    action in [Action::"read", Action::"propose", Action::"execute", Action::"confirm"],
-    resource in Pack::"stripe"
-)
-when { principal.strength >= 2 };
-
+const APPROVERS: &str = r#"
 @id("stripe-approvers")
 permit (principal is Staff, action == Action::"approve", resource in Pack::"stripe")
 when { !principal.roles.isEmpty() };
@@ -90,7 +83,7 @@ fn widen(pair: &mut Pair) {
     pair.change_config("[email, customer_id]", "[email, customer_id, stripe_customer]");
     pair.change_policy(
         |name, text| match name {
-            "policy.cedar" => text + PERMIT,
+            "policy.cedar" => text + PERMIT + APPROVERS,
             "settings.yaml" => text.replace(
                 "tools: [\"shopify.*\"], mode: auto",
                 "tools: [\"shopify.*\", \"stripe.*\"], mode: approve, by: [support_lead]",
