@@ -96,7 +96,12 @@ pub(crate) fn files(dir: &Path) -> Result<Vec<Found>, (PathBuf, io::Error)> {
     let mut folders = vec![(dir.to_owned(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
         let at = |error| (folder.clone(), error);
-        for entry in fs::read_dir(&folder).map_err(at)? {
+        let entries = match fs::read_dir(&folder) {
+            // It was a folder of partial tiles, and the last of them has been replaced.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder != dir => continue,
+            entries => entries.map_err(at)?,
+        };
+        for entry in entries {
             let entry = entry.map_err(at)?;
             let kind = entry.file_type().map_err(at)?;
             let path = format!("{prefix}{}", entry.file_name().to_string_lossy());

@@ -256,6 +256,29 @@ fn options_read_every_entry_and_tell_progress() {
     assert_eq!((failure.code, failure.index), (Code::EntryRefused, Some(260)));
 }
 
+/// A publication commits by its checkpoint and deletes what it replaced afterwards.
+#[test]
+fn a_replaced_tile_may_go_during_a_check_beside_a_publication_only() {
+    let (dir, _) = published(4);
+    let old = ["tile/0/000.p/4", "tile/entries/000.p/4"].map(|path| dir.path().join(path));
+    let bytes = old.each_ref().map(|path| fs::read(path).unwrap());
+    Log::new(5).publish(dir.path());
+    for publishing in [true, false] {
+        old.iter().zip(&bytes).for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+        let mut delete = |_: u64, _: &[u8]| {
+            old.iter().for_each(|path| drop(fs::remove_file(path)));
+            Ok(())
+        };
+        let options = Options { publishing, entry: Some(&mut delete), ..Options::default() };
+        let verified = verify_folder(dir.path(), &key(), options).map(|verified| verified.leaves);
+        if publishing {
+            assert_eq!(verified.unwrap(), 5);
+        } else {
+            assert_eq!(verified.unwrap_err().code, Code::TileMissing);
+        }
+    }
+}
+
 #[test]
 fn another_key_or_a_folder_published_meanwhile_is_told_apart() {
     let (dir, _) = published(5);

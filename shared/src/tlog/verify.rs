@@ -10,7 +10,8 @@
 //! 4. The root is the checkpoint's, and the last of the keys signed it.
 //! 5. Every outgrown partial tile is, byte for byte, the beginning of the tile that replaced it.
 //!    (A publication that stopped before its last step leaves such files, and copies may keep them;
-//!    since all their bytes are checked they hide nothing.)
+//!    since all their bytes are checked they hide nothing. Beside a publication under way one may
+//!    go during the check: it was listed before that last step.)
 //!
 //! One tile of each level is in memory at a time.
 

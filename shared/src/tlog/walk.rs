@@ -231,6 +231,13 @@ impl<'d, 'a> Walk<'d, 'a> {
     fn prefixes(&self, replaced: &[Tile]) -> Result<(), Failure> {
         let mut last: Option<(Tile, Vec<u8>)> = None;
         for old in replaced {
+            let then = match self.read(*old, FailureCode::TileMissing) {
+                // The publication that replaced it has come to its last step since.
+                Err(gone) if gone.code == FailureCode::TileMissing && self.options.publishing => {
+                    continue;
+                }
+                then => then?,
+            };
             let (full, partial) = Tile::layout(old.kind, self.checkpoint.size());
             let grown = partial.filter(|_| old.index >= full);
             let new = grown.unwrap_or(Tile::full(old.kind, old.index));
@@ -238,7 +245,7 @@ impl<'d, 'a> Walk<'d, 'a> {
                 Some((tile, now)) if tile == new => now,
                 Some(_) | None => self.read(new, FailureCode::TileMissing)?,
             };
-            prefix(*old, &self.read(*old, FailureCode::TileMissing)?, &now)?;
+            prefix(*old, &then, &now)?;
             last = Some((new, now));
         }
         Ok(())
