@@ -44,8 +44,17 @@ const ADOPT: Duration = Duration::from_millis(700);
 pub struct Switches {
     /// The database is out of reach.
     pub cut: Arc<AtomicBool>,
-    /// How far its clock is off, in milliseconds.
+    /// How far its wall clock is off by itself, in milliseconds.
     pub skew: Arc<AtomicI64>,
+    /// How far somebody set it, in milliseconds.
+    pub set: Arc<AtomicI64>,
+}
+
+impl Switches {
+    /// How far its wall clock is off, in milliseconds.
+    pub fn off(&self) -> i64 {
+        self.skew.load(Ordering::SeqCst) + self.set.load(Ordering::SeqCst)
+    }
 }
 
 /// Runs until it is crashed.
@@ -60,7 +69,7 @@ pub async fn run(world: Arc<World>, host: &'static str, switches: Switches) -> t
             Err(_) => sleep(Duration::from_millis(200)).await,
         }
     };
-    let clock = world.clock(host, Arc::clone(&switches.skew));
+    let clock = world.clock(host, switches.clone());
     let desk = desk(world.ground, store, clock);
     world.tell(format!("{host} is up"));
     tokio::spawn(adopt(desk.clone(), host, Arc::clone(&world)));

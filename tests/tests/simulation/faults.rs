@@ -17,12 +17,26 @@ use super::world::World;
 /// When the weather clears, in milliseconds.
 pub const CLEARS: u64 = 25_000;
 
+/// Whatever was sent shows by then, in milliseconds. Across a restart an executor has only
+/// the wall clock to wait by: so long before a crash and after it nobody sets that forward.
+const SHOWN: u64 = 8000;
+/// Furthest that a wall clock is set, in milliseconds.
+const FURTHEST: i64 = 600_000;
+/// Where nothing was written for so long, in milliseconds, everybody waits.
+const IDLE: u64 = 10_000;
+
 /// One disturbance that goes on for a while.
 enum Going {
     Crashed(&'static str),
+    /// It was started again a short while ago.
+    Started(&'static str),
     Apart(&'static str, &'static str),
     Held(&'static str, &'static str),
     Cut(usize),
+    /// Somebody set its wall clock.
+    Set(usize),
+    /// Its wall clock was put right a short while ago.
+    PutRight(usize),
 }
 
 /// Everything that is wrong just now.
@@ -37,25 +51,38 @@ pub struct Weather {
     seen: usize,
     /// Until when nothing may leap: something is still on its way.
     still: u64,
+    /// Whether wall clocks are set here. Nothing leaps then, or a key's window could be over
+    /// while the wall clock says that it is not.
+    sets: bool,
+    /// When something was written last.
+    busy: u64,
 }
 
 impl Weather {
     pub fn new(world: &Arc<World>, switches: [Switches; 2]) -> Self {
         let mut dice = world.dice("weather");
         let rate = *dice.pick(&[0, 100, 300, 600]);
+        let sets = dice.once_in(3) && rate > 0;
         let world = Arc::clone(world);
-        Self { world, dice, switches, going: Vec::new(), rate, seen: 0, still: 0 }
+        let going = Vec::new();
+        Self { world, dice, switches, going, rate, seen: 0, still: 0, sets, busy: 0 }
     }
 
     /// One more step of so many milliseconds, at this time.
     pub fn pass(&mut self, sim: &mut Sim<'_>, now: u64, step: u64) {
         let over: Vec<_> = self.going.extract_if(.., |(until, _)| *until <= now).collect();
-        over.into_iter().for_each(|(_, going)| self.end(sim, going));
+        over.into_iter().for_each(|(_, going)| self.end(sim, now, going));
+        let news = self.world.database.written(self.seen);
+        self.seen += news.len();
+        if now < CLEARS || !news.is_empty() || !self.going.is_empty() {
+            self.busy = now;
+        }
+        if self.sets && now - self.busy >= IDLE && self.world.database.unfinished() > 0 {
+            self.let_it_come(now);
+        }
         if now >= CLEARS || self.rate == 0 {
             return;
         }
-        let news = self.world.database.written(self.seen);
-        self.seen += news.len();
         let sent = news.iter().filter(|w| w.event.starts_with("{\"intended\"")).count();
         let chance = |rate: usize, dice: &mut Dice| dice.below(1000) < rate;
         let by_itself = self.dice.below(1_000_000) < self.rate * usize::try_from(step).unwrap();
@@ -97,6 +124,7 @@ impl Weather {
                 self.switches[at].skew.store(skew, Ordering::SeqCst);
                 self.world.fault("clock off", self.under_way());
             }
+            _ if self.sets => self.set(now),
             _ if now > self.still => {
                 let seconds = *self.dice.pick(&[3, 9, 30, 400, 700]);
                 self.world.leap(seconds);
@@ -106,9 +134,33 @@ impl Weather {
         }
     }
 
+    /// Sets the wall clock of an executor that lives; it is put right after a while.
+    fn set(&mut self, now: u64) {
+        let (at, forward) = (self.dice.below(2), self.dice.once_in(2));
+        let most = u64::try_from(*self.dice.pick(&[5000, 60_000, FURTHEST])).unwrap();
+        let by = i64::try_from(1 + self.dice.next() % most).unwrap();
+        let lasts = 2000 + self.dice.next() % 8000;
+        let host = EXECUTORS[at];
+        let started = |going: &Going| matches!(going, Going::Started(h) if *h == host);
+        if self.is_down(host) || self.is_set(host) || self.goes_on(started) {
+            return;
+        }
+        let (kind, by) = if forward { ("clock forward", by) } else { ("clock back", -by) };
+        self.start(kind, now + lasts, Going::Set(at));
+        self.switches[at].set.store(by, Ordering::SeqCst);
+        self.world.tell(format!("the clock of {host} is set by {by} ms"));
+    }
+
+    /// Whoever waits for a time that a clock showed while it was ahead waits for minutes: they
+    /// pass at once.
+    fn let_it_come(&mut self, now: u64) {
+        self.world.tell("everybody waits, and time passes");
+        self.world.leap(FURTHEST / 1000 + 60);
+        self.busy = now;
+    }
+
     fn crash(&mut self, sim: &mut Sim<'_>, now: u64, host: &'static str, lasts: u64) {
-        let down = |(_, going): &(u64, Going)| matches!(going, Going::Crashed(h) if *h == host);
-        if !self.going.iter().any(down) {
+        if !self.is_down(host) && !self.is_set(host) {
             // Tasks are dropped in an order that is not the seed's: what they say goodbye
             // with leaves all at once.
             let others = [shop::HOST, planner::HOST, people::HOST, EXECUTORS[0], EXECUTORS[1]];
@@ -122,13 +174,28 @@ impl Weather {
     }
 
     fn is_apart(&self, one: &str, other: &str) -> bool {
-        let is = |(_, going): &(u64, Going)| match going {
+        self.goes_on(|going| match going {
             Going::Apart(a, b) | Going::Held(a, b) => {
                 (*a, *b) == (one, other) || (*b, *a) == (one, other)
             }
-            Going::Crashed(_) | Going::Cut(_) => false,
-        };
-        self.going.iter().any(is)
+            _ => false,
+        })
+    }
+
+    fn is_down(&self, host: &str) -> bool {
+        self.goes_on(|going| matches!(going, Going::Crashed(h) if *h == host))
+    }
+
+    /// Whether its clock is off by minutes, or was a short while ago.
+    fn is_set(&self, host: &str) -> bool {
+        self.goes_on(|going| match going {
+            Going::Set(at) | Going::PutRight(at) => EXECUTORS[*at] == host,
+            _ => false,
+        })
+    }
+
+    fn goes_on(&self, is: impl Fn(&Going) -> bool) -> bool {
+        self.going.iter().any(|(_, going)| is(going))
     }
 
     fn start(&mut self, kind: &'static str, until: u64, going: Going) {
@@ -136,9 +203,18 @@ impl Weather {
         self.going.push((until, going));
     }
 
-    fn end(&self, sim: &mut Sim<'_>, going: Going) {
+    fn end(&mut self, sim: &mut Sim<'_>, now: u64, going: Going) {
         match going {
-            Going::Crashed(host) => sim.bounce(host),
+            Going::Crashed(host) => {
+                sim.bounce(host);
+                self.going.push((now + SHOWN, Going::Started(host)));
+            }
+            Going::Set(at) => {
+                self.switches[at].set.store(0, Ordering::SeqCst);
+                self.world.tell(format!("the clock of {} is put right", EXECUTORS[at]));
+                self.going.push((now + SHOWN, Going::PutRight(at)));
+            }
+            Going::Started(_) | Going::PutRight(_) => {}
             Going::Apart(a, b) => sim.repair(a, b),
             Going::Held(a, b) => sim.release(a, b),
             Going::Cut(at) => self.switches[at].cut.store(false, Ordering::SeqCst),

@@ -25,6 +25,16 @@ pub const WISHES: [(&str, &str); 5] = [
     ("remark", "write a remark on order"),
     ("remind", "send a reminder about order"),
 ];
+/// What is worth asking again after. A clock that is behind takes whatever was signed just
+/// now for a thing of the future.
+const PASSING: [&str; 6] = [
+    "IN_FLIGHT",
+    "STORE_UNAVAILABLE",
+    "STATE_UNREADABLE",
+    "EFFECTS_HALTED",
+    "SUBJECT_UNVERIFIED",
+    "MESSAGE_UNATTESTED",
+];
 /// How often somebody asks again where no answer comes.
 const TRIES: u32 = 12;
 /// How long somebody waits for an answer.
@@ -206,8 +216,7 @@ impl Person {
                 Outcome::Refused => "refused",
                 Outcome::Unspecified => "",
             };
-            let passing = ["IN_FLIGHT", "STORE_UNAVAILABLE", "STATE_UNREADABLE", "EFFECTS_HALTED"];
-            let passing = passing.contains(&action.code.as_str());
+            let passing = PASSING.contains(&action.code.as_str());
             end |= !outcome.is_empty() || (!action.code.is_empty() && !passing);
             self.heard.lock().push(Heard {
                 order: self.wish.order.clone(),

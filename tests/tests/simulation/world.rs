@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::dice::Dice;
+use super::executor::Switches;
 use super::ground::Ground;
 use super::shop::Books;
 
@@ -67,6 +68,11 @@ impl Time {
         let elapsed = inside.unwrap_or_else(|| self.outside.load(Ordering::SeqCst));
         EPOCH + elapsed + self.leapt.load(Ordering::SeqCst)
     }
+
+    /// By the clock of a machine that nobody sets. It goes on while the machine stands still.
+    fn awake(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now()).unwrap())
+    }
 }
 
 impl World {
@@ -118,13 +124,14 @@ impl World {
     /// Time that a lease is counted in.
     pub fn awake(&self) -> Arc<dyn Fn() -> Duration + Send + Sync> {
         let time = self.time.clone();
-        Arc::new(move || Duration::from_millis(u64::try_from(time.now()).unwrap()))
+        Arc::new(move || time.awake())
     }
 
-    /// The clock of one executor, some milliseconds off.
-    pub fn clock(&self, host: &str, skew: Arc<AtomicI64>) -> Arc<dyn Clock> {
+    /// The clocks of one executor: its wall clock, which may be off, and one that nobody
+    /// sets.
+    pub fn clock(&self, host: &str, switches: Switches) -> Arc<dyn Clock> {
         let ids = Mutex::new(self.dice(&format!("ids of {host} at {}", self.now())));
-        Arc::new(Skewed { time: self.time.clone(), skew, ids })
+        Arc::new(Skewed { time: self.time.clone(), switches, ids })
     }
 
     /// A line of the story.
@@ -167,13 +174,13 @@ impl World {
 
 struct Skewed {
     time: Time,
-    skew: Arc<AtomicI64>,
+    switches: Switches,
     ids: Mutex<Dice>,
 }
 
 impl Skewed {
     fn millis(&self) -> i64 {
-        self.time.now() + self.skew.load(Ordering::SeqCst)
+        self.time.now() + self.switches.off()
     }
 }
 
@@ -183,8 +190,14 @@ impl Clock for Skewed {
         Timestamp::from_millisecond(self.millis()).unwrap()
     }
 
+    /// A wait that has begun is as long as it was, however the wall clock is set meanwhile.
     async fn until(&self, at: Timestamp) {
-        sleep_until(at.as_millisecond(), || self.millis()).await;
+        let wait = at.as_millisecond() - self.millis();
+        sleep_until(self.time.now() + wait, || self.time.now()).await;
+    }
+
+    fn awake(&self) -> Duration {
+        self.time.awake()
     }
 
     fn fresh_id(&self) -> Uuid {
