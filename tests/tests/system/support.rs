@@ -11,6 +11,7 @@ pub mod collector;
 pub mod hook;
 pub mod idp;
 pub mod leaks;
+pub mod node;
 pub mod pair;
 pub mod people;
 pub mod plans;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
+use super::node;
 use super::pair::Pair;
 
 /// What checks accessibility.
@@ -17,19 +18,19 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// The programs, or what is missing.
-fn programs() -> Result<(PathBuf, PathBuf), &'static str> {
-    let node = on_path("node").ok_or("node is not here")?;
-    let chromium = NAMES.iter().find_map(|name| on_path(name)).ok_or("no Chromium is here")?;
-    Ok((node, chromium))
+/// The browser, or what is missing.
+fn chromium() -> Result<PathBuf, String> {
+    node::usable()?;
+    let chromium = NAMES.iter().find_map(|name| on_path(name));
+    chromium.ok_or_else(|| "no Chromium is here".to_owned())
 }
 
 /// Plays the steps, with this passkey as a virtual authenticator takes it, or without
 /// one; answers with what was read. `None`, and a printed reason, where there is no
 /// browser.
 pub async fn play(pair: &Pair, credential: Option<Value>, steps: Value) -> Option<Vec<String>> {
-    let (node, chromium) = match programs() {
-        Ok(programs) => programs,
+    let chromium = match chromium() {
+        Ok(chromium) => chromium,
         Err(why) => {
             assert!(std::env::var_os("COUNTERSIGN_NEEDS_BROWSER").is_none(), "{why}");
             println!("the browser's half is skipped: {why}");
@@ -44,7 +45,7 @@ pub async fn play(pair: &Pair, credential: Option<Value>, steps: Value) -> Optio
         "chromium": chromium, "profile": pair.path(&profile), "shots": shots(pair),
         "credential": credential, "steps": steps, "axe": axe().await,
     });
-    let mut command = Command::new(node);
+    let mut command = Command::new("node");
     command.args(["--experimental-websocket", "--no-warnings", script]).arg(play.to_string());
     let played = tokio::task::spawn_blocking(move || {
         command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap()
