@@ -33,7 +33,7 @@ use tokio::task::JoinHandle;
 
 pub use clock::Clock;
 pub use credential::Credentials;
-pub use fault::{Fault, FaultSpec, Faults};
+pub use fault::{Fault, FaultSpec, Faults, Says};
 pub use ledger::{Effect, Ledger};
 pub use requests::{Received, RequestLog};
 pub use shopify::{OrderText, PATH as SHOPIFY_PATH, StaffAct};

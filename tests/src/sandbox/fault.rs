@@ -43,11 +43,13 @@ pub enum Fault {
     Twice,
     /// A search leaves out whose orders are asked for, as it does with what it does not know.
     Unscoped,
+    /// Answers what `says` has, whatever was asked; nothing happened.
+    Says,
 }
 
 impl Fault {
     /// Every fault, in the order it is listed to people.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LostReply,
         Self::NoEffect,
         Self::HalfEffect,
@@ -63,6 +65,7 @@ impl Fault {
         Self::RefundPending,
         Self::Twice,
         Self::Unscoped,
+        Self::Says,
     ];
 
     /// The stable name, such as `lost_reply`.
@@ -102,6 +105,7 @@ impl Fault {
             }
             Self::Twice => ("twice", "the refund happens twice, the answer names the first"),
             Self::Unscoped => ("unscoped", "searches find other customers' orders too"),
+            Self::Says => ("says", "answers the status and body of `says`, nothing happens"),
         }
     }
 
@@ -119,7 +123,8 @@ impl Fault {
             | Self::ErrorAfter
             | Self::Slow
             | Self::RevokedCredential
-            | Self::StaffChange => called.mutation,
+            | Self::StaffChange
+            | Self::Says => called.mutation,
         }
     }
 }
@@ -143,6 +148,25 @@ pub struct FaultSpec {
     /// arriving mutation most.
     #[serde(default)]
     pub staff: Option<StaffAct>,
+    /// What is answered in `says`.
+    #[serde(default)]
+    pub says: Says,
+}
+
+/// An answer as it goes out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Says {
+    /// HTTP status.
+    pub status: u16,
+    /// The body, of whatever kind.
+    pub body: String,
+}
+
+impl Default for Says {
+    fn default() -> Self {
+        Self { status: 500, body: String::new() }
+    }
 }
 
 fn once() -> u32 {
@@ -155,7 +179,14 @@ fn late() -> u64 {
 
 impl From<Fault> for FaultSpec {
     fn from(fault: Fault) -> Self {
-        Self { fault, times: once(), only: None, after_ms: late(), staff: None }
+        Self {
+            fault,
+            times: once(),
+            only: None,
+            after_ms: late(),
+            staff: None,
+            says: Says::default(),
+        }
     }
 }
 

@@ -112,7 +112,8 @@ async fn wait(world: &Shared, answer: Answer) -> Response<Body> {
 }
 
 fn respond(answer: &Answer) -> Response<Body> {
-    let mut response = Response::new(Body::from(answer.body.to_string()));
+    let body = answer.instead.clone().unwrap_or_else(|| answer.body.to_string());
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
     headers
@@ -230,4 +231,18 @@ mod tests {
     }
 
     use std::net::SocketAddr;
+
+    #[tokio::test]
+    async fn a_said_answer_goes_out_as_it_is_and_nothing_happens() {
+        let sandbox = Sandbox::start(Config::default()).await.unwrap();
+        let order = json!({ "fault": "says", "says": { "status": 502, "body": "<b>no</b>" } });
+        let armed = exchange(&sandbox, "POST", "/sandbox/faults", &order.to_string()).await;
+        assert!(armed.starts_with("HTTP/1.1 201"), "{armed}");
+        let answer = update(&sandbox).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 502") && answer.ends_with("\r\n<b>no</b>"),
+            "{answer}"
+        );
+        assert!(sandbox.ledger().is_empty());
+    }
 }

@@ -32,6 +32,8 @@ pub(super) struct World {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,
+    /// What goes out instead of the body, as it is.
+    pub(super) instead: Option<String>,
     pub(super) request_id: String,
     pub(super) retry_after: Option<u32>,
     /// Headers that only this API has.
@@ -150,6 +152,9 @@ impl World {
         if passing.taken.has(Fault::ErrorBefore) {
             return self.refuse(passing, 500, "error", json!("Internal Server Error"));
         }
+        if passing.taken.has(Fault::Says) {
+            return self.says(passing);
+        }
         let bent = (passing.actor(by), &passing.taken, passing.now);
         let executed = self.shopify.execute((&document, &request), bent, &mut self.ledger);
         if passing.taken.has(Fault::LostReply) {
@@ -178,6 +183,13 @@ impl World {
         Answer { headers: vec![shopify_version()], ..answer }
     }
 
+    /// What the fault has, whichever API was asked.
+    fn says(&mut self, passing: Passing<'_>) -> Answer {
+        let says = passing.taken.get(Fault::Says).map(|spec| spec.says.clone()).unwrap_or_default();
+        let answer = self.answer(passing, says.status, "said", Value::Null);
+        Answer { instead: Some(says.body), ..answer }
+    }
+
     fn answer(&mut self, passing: Passing<'_>, status: u16, answered: &str, body: Value) -> Answer {
         self.requests.record(Received {
             seq: 0,
@@ -194,6 +206,7 @@ impl World {
         Answer {
             status,
             body,
+            instead: None,
             request_id: passing.request_id,
             retry_after: None,
             headers: Vec::new(),

@@ -2,6 +2,7 @@
 //! every field that they can fill, on every page, in a browser.
 
 mod backend;
+mod errors;
 
 use countersign_proto::v1;
 use countersign_shared::attest::marked;

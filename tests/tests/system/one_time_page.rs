@@ -2,7 +2,7 @@
 //! sends the customer a link past the planner, and signs the yes that is given on it
 //! (A YES IS SHOWN AND SIGNED).
 
-mod phone;
+pub mod phone;
 
 use countersign_proto::v1;
 use countersign_proto::v1::{ActionState, Outcome};

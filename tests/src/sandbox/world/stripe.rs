@@ -35,6 +35,9 @@ impl World {
         if passing.taken.has(Fault::ErrorBefore) {
             return self.stripe_answer(passing, asked, Refusal::broken().into());
         }
+        if passing.taken.has(Fault::Says) {
+            return self.says(passing);
+        }
         let bent = (passing.actor(by), &passing.taken, passing.now);
         let mut reply = self.stripe.answer(&call, bent, &mut self.ledger);
         let cut = passing.taken.has(Fault::LostReply);

@@ -77,8 +77,8 @@ fn stripe() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor/packs/stripe")
 }
 
-/// From a state of its own on, the house knows Stripe too and asks staff before every change.
-fn widen(pair: &mut Pair) {
+/// From a state of its own on, the house knows Stripe too; its changes are in this mode.
+pub(super) fn widen(pair: &mut Pair, mode: &str) {
     add_pack(pair.dir.path(), "stripe", &stripe(), "acct_sandbox", &pair.sandbox.base_url());
     pair.change_config("[email, customer_id]", "[email, customer_id, stripe_customer]");
     pair.change_policy(
@@ -86,7 +86,7 @@ fn widen(pair: &mut Pair) {
             "policy.cedar" => text + PERMIT + APPROVERS,
             "settings.yaml" => text.replace(
                 "tools: [\"shopify.*\"], mode: auto",
-                "tools: [\"shopify.*\", \"stripe.*\"], mode: approve, by: [support_lead]",
+                &format!("tools: [\"shopify.*\", \"stripe.*\"], mode: {mode}"),
             ),
             _ => text,
         },
@@ -202,7 +202,7 @@ fn harmless(read: &[v1::Observation]) -> Vec<String> {
 }
 
 /// As a page's bytes have a text.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let marks = [('&', "&#38;"), ('<', "&#60;"), ('>', "&#62;"), ('"', "&#34;"), ('\'', "&#39;")];
     marks
         .iter()
@@ -210,7 +210,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// In the page's bytes each of them is there as text, and nothing of them as anything else.
-fn plain(page: &str, some: &[&str]) {
+pub(super) fn plain(page: &str, some: &[&str]) {
     for text in some {
         assert!(page.contains(&escaped(text)), "{text} is not shown as text in: {page}");
     }
@@ -234,7 +234,7 @@ fn plain(page: &str, some: &[&str]) {
 }
 
 /// The customer says yes, and the request waits for staff.
-async fn confirmed(desk: &mut Desk<'_>, step: v1::Step) -> String {
+pub(super) async fn confirmed(desk: &mut Desk<'_>, step: v1::Step) -> String {
     let proposal = desk.propose(step).await.unwrap();
     let yes = desk.yes(&proposal);
     let action = desk.execute(&proposal, &yes).await.unwrap();
@@ -276,7 +276,7 @@ async fn console_xss_every_text_of_a_backend_stays_text() {
     let hook = Hook::start().await;
     let mut house = House::staffed("[support_lead]", "Alice Example").await;
     let phone = page_from_the_next_start(&house.pair, &hook);
-    widen(&mut house.pair);
+    widen(&mut house.pair, "approve, by: [support_lead]");
     deface(&house.pair);
     let mut desk = Desk::new(&house.pair, wishes::customer(&house.pair), "c1");
     let read = everything(&mut desk).await;
@@ -345,7 +345,7 @@ async fn console_xss_every_text_of_a_backend_stays_text() {
 }
 
 /// Looks at each page with what is folded opened: nothing came alive, and its texts are there.
-async fn in_a_browser(house: &House, who: &Passkey, pages: &[(&str, &str, Vec<&str>)]) {
+pub(super) async fn in_a_browser(house: &House, who: &Passkey, pages: &[(&str, &str, Vec<&str>)]) {
     let mut steps = vec![
         json!({ "open": format!("{}{}", house.origin, pages[0].0) }),
         json!({ "wait": "h1", "text": "Sign in" }),

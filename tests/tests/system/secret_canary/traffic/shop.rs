@@ -15,7 +15,8 @@ use crate::support::plans::Desk;
 const ORDERS: [(&str, u32); 6] =
     [("1001", 1), ("1004", 1), ("2001", 2), ("2002", 2), ("2003", 2), ("4001", 3)];
 /// What a read meets as well as a write does. The others take an order each.
-const BY_READS: [Fault; 3] = [Fault::RateLimited, Fault::RevokedCredential, Fault::Slow];
+const BY_READS: [Fault; 4] =
+    [Fault::RateLimited, Fault::RevokedCredential, Fault::Slow, Fault::Says];
 
 pub async fn all(to: &Deployment, heard: &Heard) {
     let pair = &to.house.pair;
