@@ -1,5 +1,6 @@
 //! Changes of a store's layout: files that are applied in order, each once, and never
-//! edited afterwards. A store remembers which, by number and checksum.
+//! edited afterwards. A store remembers which, by number and checksum. They add, and take away
+//! nothing that the version before uses: where several share a database, it goes on meanwhile.
 
 use sha2::{Digest as _, Sha256};
 

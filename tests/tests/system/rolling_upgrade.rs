@@ -12,10 +12,14 @@
 //! apart, and the former are few. Callers know
 //! only what the services' own channel does: it dials again where nobody listens, and makes a
 //! call once more that was not sent.
+//!
+//! `COUNTERSIGN_OLD_EXECUTOR` is the path of an earlier build's executor: then the first ones are
+//! of it, on a database of its layout, and [`older`] comes before the rest.
 
 mod balancer;
 mod callers;
 mod house;
+mod older;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,20 +42,26 @@ const CALLERS: usize = 3;
 async fn rolling_upgrade() {
     let long = std::env::var("COUNTERSIGN_UPGRADE_SECONDS");
     let long: u64 = long.map_or(LONG, |text| text.parse().unwrap());
-    let (house, mut executors, mut planners) = House::open(1000 + long * 60).await;
+    let older = older::build();
+    let first = older.clone().unwrap_or_else(|| Launch::shipped("executor"));
+    let (house, mut executors, mut planners) = House::open(1000 + long * 60, &first).await;
     let (house, met) = (Arc::new(house), Arc::new(Met::default()));
     let (mut calling, mut talking) = (JoinSet::new(), JoinSet::new());
     for _ in 0..CALLERS {
         calling.spawn(calls(Arc::clone(&house), Arc::clone(&met)));
         talking.spawn(talks(Arc::clone(&house), Arc::clone(&met)));
     }
+    let mut wishes = match &older {
+        Some(older) => older::meet_a_newer(&house, &mut executors, &met, older).await,
+        None => vec![],
+    };
     let (began, mut replaced) = (Instant::now(), 0);
     while replaced == 0 || began.elapsed() < Duration::from_secs(long) {
         replaced += in_their_place(&house, &mut executors, &mut planners).await;
         replaced += by_new_ones(&house, &mut executors, &mut planners).await;
     }
     met.end();
-    let mut wishes: Vec<Wish> = calling.join_all().await.into_iter().flatten().collect();
+    wishes.extend(calling.join_all().await.into_iter().flatten());
     let talked: Vec<_> = talking.join_all().await.into_iter().flatten().collect();
     let errors = std::mem::take(&mut *met.errors.lock());
     println!(

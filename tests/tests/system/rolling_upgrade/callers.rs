@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign_proto::v1;
 use countersign_proto::v1::converse_response::Event;
+use countersign_proto::v1::executor_client::ExecutorClient;
 use countersign_proto::v1::planner_client::PlannerClient;
 use countersign_shared::mtls::Channel;
 use parking_lot::Mutex;
@@ -65,23 +66,25 @@ impl Met {
 pub async fn calls(house: Arc<House>, met: Arc<Met>) -> Vec<Wish> {
     let (client, mut wishes) = (house.executor(), vec![]);
     while met.goes_on() {
-        let mut wish = met.next(false);
-        loop {
-            match wish.pursue(&house.pair, &client).await {
-                Ok(()) => break,
-                Err(Left::UnderWay) => {
-                    met.under_way.fetch_add(1, Ordering::SeqCst);
-                }
-                Err(Left::Away(said)) => {
-                    met.error(format!("{:?} {}: {said}", wish.kind, wish.number))
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        wishes.push(wish);
+        wishes.push(fulfilled(&house, &met, &client).await);
         tokio::time::sleep(PAUSE).await;
     }
     wishes
+}
+
+/// The next wish, called for until it has its end.
+pub async fn fulfilled(house: &House, met: &Met, client: &ExecutorClient<Channel>) -> Wish {
+    let mut wish = met.next(false);
+    loop {
+        match wish.pursue(&house.pair, client).await {
+            Ok(()) => return wish,
+            Err(Left::UnderWay) => {
+                met.under_way.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(Left::Away(said)) => met.error(format!("{:?} {}: {said}", wish.kind, wish.number)),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Talks to planners as a frontend does: a wish, a yes to its card. Answers with the wishes and

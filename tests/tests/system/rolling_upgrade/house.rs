@@ -30,7 +30,7 @@ pub struct House {
     executors_at: SocketAddr,
     planners_at: SocketAddr,
     // Stops after those who use it.
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 /// Several of a service.
@@ -42,8 +42,9 @@ pub struct Fleet {
 }
 
 impl House {
-    /// With so many orders in the shop; with its executors and its planners.
-    pub async fn open(stock: u64) -> (Self, Fleet, Fleet) {
+    /// With so many orders in the shop; with its executors, which are of this build, and its
+    /// planners.
+    pub async fn open(stock: u64, first: &Launch) -> (Self, Fleet, Fleet) {
         let (pair, cluster) = (shop(stock).await, Cluster::start(&[]));
         change::on_postgres(pair.dir.path(), &cluster);
         // Longer than a balancer that looks five times a second needs to see it.
@@ -54,13 +55,21 @@ impl House {
         let config = planner_config(&executors_at.to_string(), "{ kind: offline }");
         fs::write(pair.path("planner.yaml"), config + "drain: 1s\n").unwrap();
         for number in 0..EXECUTORS {
-            executors.join(&pair, &format!("executor-{number}"));
+            let name = format!("executor-{number}");
+            executors
+                .joins_as(&pair, &name, first)
+                .unwrap_or_else(|said| panic!("{name}:\n{said}"));
         }
         for number in 0..PLANNERS {
             planners.join(&pair, &format!("planner-{number}"));
         }
         planners.before.opens(PLANNERS).await;
-        (Self { pair, executors_at, planners_at, _cluster: cluster }, executors, planners)
+        (Self { pair, executors_at, planners_at, cluster }, executors, planners)
+    }
+
+    /// The number of the database's newest migration.
+    pub fn layout(&self) -> String {
+        self.cluster.sql("SELECT max(number) FROM migrations")
     }
 
     /// The executors as a planner sees them.
@@ -84,17 +93,26 @@ impl Fleet {
     /// One more of this name, which serves when this returns. What it remembers lies in a folder
     /// of that name.
     pub fn join(&mut self, pair: &Pair, name: &str) {
+        let launch = Launch::shipped(self.program);
+        self.joins_as(pair, name, &launch).unwrap_or_else(|said| panic!("{name}:\n{said}"));
+    }
+
+    /// The same of another build, or what it said where it ended instead.
+    pub fn joins_as(&mut self, pair: &Pair, name: &str, launch: &Launch) -> Result<(), String> {
         let template = pair.path(&format!("{}.yaml", self.program));
         let config = fs::read_to_string(template).unwrap();
         let config = config.replace("\nstate: ", &format!("\nstate: {name}-"));
         fs::write(pair.path(&format!("{name}.yaml")), config).unwrap();
-        let launch = Launch::shipped(self.program);
         let started = launch.start(name, pair.dir.path(), "info");
         let said = || fs::read_to_string(pair.path(&format!("{name}.log"))).unwrap();
-        let service = started.unwrap_or_else(|gone| panic!("{name} ({gone}):\n{}", said()));
-        let service = Arc::new(service);
+        let service = Arc::new(started.map_err(|gone| format!("{gone}\n{}", said()))?);
         self.before.add(&service);
         self.all.push((name.to_owned(), service));
+        Ok(())
+    }
+
+    pub fn services(&self) -> Vec<Arc<Service>> {
+        self.all.iter().map(|(_, service)| Arc::clone(service)).collect()
     }
 
     /// One more, of a name that nobody had.
