@@ -15,6 +15,8 @@ const MAX_TEXT: usize = 300;
 const MAX_ELEMENTS: usize = 20;
 /// Newest observations that a model sees.
 const MAX_OBSERVATIONS: usize = 6;
+/// What passages of the house take at most, in bytes.
+const MAX_PASSAGES: usize = 12 * 1024;
 
 /// What is asked for one set of tools, and the shape of an answer.
 #[derive(Debug)]
@@ -146,6 +148,17 @@ fn system(toolbox: &Toolbox) -> String {
 
 /// The data of a turn.
 pub async fn data(view: &View<'_>) -> String {
+    with_passages(view, view.passages.found().await)
+}
+
+/// The most bytes that it can take, told before any page is searched.
+#[must_use]
+pub fn longest_data(view: &View<'_>) -> usize {
+    let passages = if view.passages.are_looked_for() { MAX_PASSAGES } else { 0 };
+    with_passages(view, &[]).len().saturating_add(passages)
+}
+
+fn with_passages(view: &View<'_>, passages: &[Found]) -> String {
     let skipped = view.observations.len().saturating_sub(MAX_OBSERVATIONS);
     let observations: Vec<Json> = view.observations.iter().skip(skipped).map(observation).collect();
     let mut data = json!({
@@ -154,7 +167,6 @@ pub async fn data(view: &View<'_>) -> String {
         "reads": observations,
         "message_of_the_customer": view.text,
     });
-    let passages = view.passages.found().await;
     if let Some(data) = data.as_object_mut().filter(|_| !passages.is_empty()) {
         let passages = passages.iter().map(passage).collect();
         data.insert("passages_of_the_house".to_owned(), passages);
@@ -215,6 +227,15 @@ mod tests {
 
     use super::*;
     use countersign_proto::v1::{Observation, Tool};
+
+    /// As long as they come: cut where they are found, and every character written as two.
+    #[test]
+    fn passages_take_no_more_than_is_set_aside_for_them() {
+        let long = |character: &str| character.repeat(2 * MAX_TEXT);
+        let found = Found { title: long("𝄞"), text: "\"".repeat(605), source: long("𝄞") };
+        let shown: Json = [&found; 3].into_iter().map(passage).collect();
+        assert!(json!({ "passages_of_the_house": shown }).to_string().len() < MAX_PASSAGES);
+    }
 
     #[test]
     fn everything_is_required_and_destinations_are_never_typed() {

@@ -26,6 +26,12 @@ impl Passages {
         Self { knowledge, message, found: OnceCell::new() }
     }
 
+    /// Whether there is anywhere to look for them.
+    #[must_use]
+    pub fn are_looked_for(&self) -> bool {
+        self.knowledge.0.is_some()
+    }
+
     /// The passages, the nearest first; none where no page is near enough.
     pub async fn found(&self) -> &[Found] {
         let look = || async {

@@ -173,9 +173,10 @@ impl Routed {
         if !breaker.lets_through() {
             return Err(unasked(format!("{} failed and is left alone", tier.model.name())));
         }
-        let most = tier.most(view).await;
-        let reserved = self.budgets.reserve(&view.purse, most, Timestamp::now()).await;
+        let reserved = self.budgets.reserve(&view.purse, tier.most(view), Timestamp::now()).await;
         let reserved = reserved.map_err(|error| unasked(error.to_string()))?;
+        // Pages may lie behind a search that costs as well: only for a model that will be asked.
+        view.passages.found().await;
         let begun = Instant::now();
         let answered = tier.model.decide(view).await;
         let (model, took) = (tier.model.name(), begun.elapsed());
@@ -335,11 +336,11 @@ impl Tier {
 
     /// The most that one decision can cost: two calls, since one repair may follow, which
     /// repeats the first answer. A token is at least a byte.
-    async fn most(&self, view: &View<'_>) -> Amount {
+    fn most(&self, view: &View<'_>) -> Amount {
         let asked = view.toolbox.answer();
         let asked = asked.map_or(0, |answer| answer.system.len() + answer.schema.get().len());
-        let parts = [prompt::data(view).await, prompt::repair(view.objections)];
-        let bytes = parts.iter().map(String::len).sum::<usize>().saturating_add(asked);
+        let turn = prompt::longest_data(view).saturating_add(prompt::repair(view.objections).len());
+        let bytes = turn.saturating_add(asked);
         let prompt = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(REPAIR);
         let (input, output) = (prompt.saturating_mul(2), self.longest.saturating_mul(2));
         Amount { calls: 2, tokens: input.saturating_add(output), micros: self.price(input, output) }

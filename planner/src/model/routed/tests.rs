@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::Router;
+use axum::routing::post;
 use parking_lot::Mutex;
 
 use super::*;
 use crate::budget::{Cap, Caps, Purse};
+use crate::config::{KnowledgeConfig, SearchConfig};
 use crate::conversation::fake::{FakeExecutor, Talk, tools};
-use crate::knowledge::Passages;
+use crate::knowledge::{Knowledge, Passages};
 use crate::memory::Memory;
 use crate::model::{Call, Objection, PATIENCE};
 use crate::tools::Toolbox;
@@ -69,6 +73,15 @@ fn routed(cheap: &[Option<f64>], strong: Option<&[Option<f64>]>, cap: Cap) -> Ro
 }
 
 async fn asked(model: &Routed, text: &str, objections: &[Objection]) -> Result<Decided, Unusable> {
+    asked_with(model, text, objections, &Passages::default()).await
+}
+
+async fn asked_with(
+    model: &Routed,
+    text: &str,
+    objections: &[Objection],
+    passages: &Passages,
+) -> Result<Decided, Unusable> {
     let toolbox =
         Toolbox::from_listed(&tools(include_str!("../../../testdata/shopify_tools.json")));
     let purse = Purse { conversation: "c".to_owned(), tenant: "shop".to_owned() };
@@ -79,7 +92,7 @@ async fn asked(model: &Routed, text: &str, objections: &[Objection]) -> Result<D
         toolbox: &toolbox,
         observations: &[],
         objections,
-        passages: &Passages::default(),
+        passages,
         purse,
         until: tokio::time::Instant::now() + PATIENCE,
     };
@@ -168,6 +181,30 @@ async fn routing_ends_where_the_budget_does() {
     assert_eq!(used.model, offline::NAME);
     // What is plain needs none.
     assert!(asked(&model, PLAIN, &[]).await.is_ok());
+}
+
+/// The search may cost as well: it is not asked for a model that will not be.
+#[tokio::test]
+async fn routing_has_no_pages_searched_where_the_budget_ended() {
+    let searches = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&searches);
+    let search = post(async move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        r#"{ "results": [] }"#
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", search)).await });
+    let config = SearchConfig { url, timeout: std::time::Duration::from_secs(30) };
+    let knowledge = Knowledge::open(&KnowledgeConfig::Search(config)).unwrap();
+    let cap = Cap { calls: Some(2), ..Cap::default() };
+    let model = routed(&[Some(0.95)], None, cap);
+    for asks in ["cheap", offline::NAME] {
+        let passages = Passages::near(&knowledge, MURKY);
+        let used = asked_with(&model, MURKY, &[], &passages).await.unwrap().usage;
+        assert_eq!(used.model, asks);
+    }
+    assert_eq!(searches.load(Ordering::SeqCst), 1);
 }
 
 #[test]
