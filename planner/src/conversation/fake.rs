@@ -51,6 +51,8 @@ pub(crate) struct Shop {
     pub(crate) proposed: Vec<Proposed>,
     pub(crate) executed: Vec<(String, String)>,
     pub(crate) reads: Vec<String>,
+    /// How sure the plan of each read was.
+    pub(crate) sure_of_reads: Vec<Confidence>,
     /// Answers of the next calls, instead of the usual ones.
     pub(crate) propose_script: VecDeque<CallError>,
     pub(crate) execute_script: VecDeque<Result<Action, CallError>>,
@@ -387,6 +389,7 @@ impl Executor for FakeExecutor {
                 let arguments = self.arguments(step, &request.messages);
                 let (value, said) = self.read(&step.tool, &arguments)?;
                 let mut shop = self.shop.lock();
+                shop.sure_of_reads.push(plan.confidence.clone().unwrap_or_default());
                 let id = format!("obs_{}", shop.observations.len() + 1);
                 shop.observations.insert(id.clone(), value.clone());
                 let observation = Observation {

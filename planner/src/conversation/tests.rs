@@ -406,6 +406,7 @@ mod card;
 mod held;
 mod no;
 mod pending;
+mod sure;
 
 mod other_tools {
     use super::*;
