@@ -51,6 +51,20 @@ pub struct Task {
     pub focus: BTreeMap<String, Candidate>,
 }
 
+impl Task {
+    /// What was seen of it before anything was looked for: no plan of it is surer.
+    #[must_use]
+    pub fn signs(&self) -> Signs {
+        Signs {
+            said: self.score,
+            tokens: self.tokens,
+            inferred: 1.0,
+            fitted: 1,
+            mended: self.usage.repairs > 0,
+        }
+    }
+}
+
 /// Something only the customer can say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Question {
@@ -90,13 +104,7 @@ impl Prepared {
     /// What was seen of the plan that this task came to.
     #[must_use]
     pub fn signs(&self, task: &Task) -> Signs {
-        Signs {
-            said: task.score,
-            tokens: task.tokens,
-            inferred: self.sureness,
-            fitted: self.fitted,
-            mended: task.usage.repairs > 0,
-        }
+        Signs { inferred: self.sureness, fitted: self.fitted, ..task.signs() }
     }
 }
 

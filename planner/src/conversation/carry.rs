@@ -12,17 +12,19 @@ use super::ending::{Ending, ask, awaiting, both, refused_action};
 use super::turn::{Engine, Scene};
 use super::{Checking, Confirming, Conversation, Repeating, Stage, link};
 use crate::assemble::{Assembled, Prepared, Stop, Task, assemble};
+use crate::calibrate::Signs;
 use crate::context::Reader;
 use crate::executor::{CallError, is_sealed};
 use crate::guards::Guard;
 use crate::model::Objection;
 use crate::submit::{self, Ended, Write, carry_out};
+use crate::tools::ToolSpec;
 use crate::{reply, subject};
 
 impl Engine {
     /// Proposes; what needs no grant is carried out at once. Objections to the
-    /// plan's form come back, for a repair. What is sure enough takes the place of a card that
-    /// waits; `left` is what is to be told of that.
+    /// plan's form come back, for a repair. What is sure enough, and the executor would carry out,
+    /// takes the place of a card that waits; `left` is what is to be told of that.
     pub(super) async fn propose(
         &self,
         scene: &Scene<'_>,
@@ -33,29 +35,19 @@ impl Engine {
         left: &mut Option<Ending>,
     ) -> Result<Ending, Vec<Objection>> {
         let signs = ready.signs(&task);
-        let score = signs.score();
-        let sure = |action| submit::sure(&signs, &task.doubt, action);
         let tool = scene.toolbox.get(&task.call.tool);
-        if tool.is_some_and(|t| score < t.floor) && Guard::Floor.is_on() {
-            let action = TurnAction {
-                tool: task.call.tool.clone(),
-                code: Code::ConfidenceTooLow.name().to_owned(),
-                ..TurnAction::default()
-            };
-            return Ok(Ending {
-                confidence: sure(RecommendedAction::Escalate),
-                actions: vec![action],
-                ..Ending::hands_over(
-                    EscalationReason::Ambiguity,
-                    reply::escalate(tool, reply::NOT_SURE_ENOUGH),
-                )
-            });
+        if let Some(ending) = tool.and_then(|tool| not_sure_enough(tool, &task, &signs)) {
+            return Ok(ending);
         }
-        if let Some(stays) = self.make_way(scene, conversation, left).await {
+        // Without a card of its own it may go on at the executor once it is proposed: it is not
+        // even that beside one that stays.
+        if tool.is_none_or(|tool| !tool.needs_confirmation)
+            && let Some(stays) = self.make_way(scene, conversation, left).await
+        {
             return Ok(stays);
         }
         scene.progress("proposing", "checking whether this can be done");
-        let sure = sure(RecommendedAction::Proceed);
+        let sure = submit::sure(&signs, &task.doubt, RecommendedAction::Proceed);
         let write = Write {
             tool: &task.call.tool,
             arguments: ready.arguments,
@@ -68,14 +60,24 @@ impl Engine {
         let ending = match submit::propose(self.acting().await, &scene.asker, write).await {
             Ok(proposal) => {
                 conversation.kept_under.extend(kept_under(&proposal));
-                self.granted_or_shown(scene, conversation, task, proposal, after_receipt_id).await
+                if let Some(stays) = self.make_way(scene, conversation, left).await {
+                    self.let_go(scene, &proposal.proposal_id).await;
+                    return Ok(stays);
+                }
+                let after = (after_receipt_id, sure.clone());
+                self.granted_or_shown(scene, conversation, task, proposal, after).await
             }
-            Err(CallError::Refused(refusal)) => not_proposed(conversation, task, &refusal)?,
+            Err(CallError::Refused(refusal)) => {
+                // Whether it is wanted once more is asked then, and that takes a card's place.
+                if reply::is_earlier(&refusal.code)
+                    && let Some(stays) = self.make_way(scene, conversation, left).await
+                {
+                    return Ok(stays);
+                }
+                not_proposed(conversation, task, &refusal)?
+            }
             Err(error) => Ending::passes(Intent::Action, reply::not_answered(&error)),
         };
-        if let Stage::Confirming(waiting) = &mut conversation.stage {
-            waiting.confidence = sure.clone();
-        }
         Ok(Ending { confidence: sure, ..ending })
     }
 
@@ -85,7 +87,7 @@ impl Engine {
         conversation: &mut Conversation,
         task: Task,
         proposal: Proposal,
-        after_receipt_id: &str,
+        (after_receipt_id, confidence): (&str, Confidence),
     ) -> Ending {
         let tool = task.call.tool.clone();
         let customer = i32::from(GrantKind::Customer);
@@ -112,7 +114,7 @@ impl Engine {
             card: card.clone(),
             task,
             after_receipt_id: after_receipt_id.to_owned(),
-            confidence: Confidence::default(),
+            confidence,
         };
         conversation.stage = Stage::Confirming(Box::new(waiting));
         Ending {
@@ -322,6 +324,24 @@ impl Engine {
             Err(_unknown) => Ended::InDoubt { action_id: None },
         })
     }
+}
+
+/// Below the floor of its contract a person decides.
+pub(super) fn not_sure_enough(tool: &ToolSpec, task: &Task, signs: &Signs) -> Option<Ending> {
+    if signs.score() >= tool.floor || !Guard::Floor.is_on() {
+        return None;
+    }
+    let action = TurnAction {
+        tool: tool.name.clone(),
+        code: Code::ConfidenceTooLow.name().to_owned(),
+        ..TurnAction::default()
+    };
+    let told = reply::escalate(Some(tool), reply::NOT_SURE_ENOUGH);
+    Some(Ending {
+        confidence: submit::sure(signs, &task.doubt, RecommendedAction::Escalate),
+        actions: vec![action],
+        ..Ending::hands_over(EscalationReason::Ambiguity, told)
+    })
 }
 
 /// What was found of one of them: whether it has ended, and what is to be told.

@@ -26,8 +26,8 @@ const NOTHING_THERE: [Code; 4] =
     [Code::NotFound, Code::ProposalExpired, Code::ProposalWithdrawn, Code::ProposalSuperseded];
 
 impl Engine {
-    /// Something takes the card's place: its proposal is taken back first, and `left` is what is
-    /// to be told of that. Comes back with why nothing else may be begun.
+    /// Something takes the card's place, where one waits: its proposal is taken back first, and
+    /// `left` is what is to be told of that. Comes back with why nothing else may be begun.
     pub(super) async fn make_way(
         &self,
         scene: &Scene<'_>,
@@ -50,6 +50,14 @@ impl Engine {
             TakenBack::Stays(told) => return Some(rest_left(told)),
         }
         None
+    }
+
+    /// Takes back a proposal that nobody was shown. Where that cannot be told it is void in time.
+    pub(super) async fn let_go(&self, scene: &Scene<'_>, proposal_id: &str) {
+        let gone = self.acting().await.withdraw(scene.asker.token, proposal_id).await;
+        if let Err(error) = gone {
+            tracing::warn!(%error, "a proposal that nobody was shown was not taken back");
+        }
     }
 
     /// Takes the proposal back.

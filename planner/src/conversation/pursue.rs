@@ -4,6 +4,7 @@
 use countersign_proto::v1::{EscalationReason, Intent, ModelUse, RecommendedAction};
 use countersign_shared::codes::Code;
 
+use super::carry::not_sure_enough;
 use super::decide::newest;
 use super::ending::{Ending, ask, objected, refused_action};
 use super::turn::{Engine, Scene};
@@ -73,6 +74,12 @@ impl Engine {
                         self.propose(scene, conversation, task, ready, "", left).await
                     }
                     Ok(Assembled::Ask(question)) => {
+                        // No answer makes it surer than it is.
+                        let waits = matches!(conversation.stage, Stage::Confirming(_));
+                        let unsure = || not_sure_enough(tool, &task, &task.signs());
+                        if let Some(ending) = waits.then(unsure).flatten() {
+                            return Ok(ending);
+                        }
                         let stays = self.make_way(scene, conversation, left).await;
                         Ok(stays.unwrap_or_else(|| ask(conversation, task, question)))
                     }

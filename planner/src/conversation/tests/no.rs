@@ -107,29 +107,47 @@ async fn the_cards_own_wish_said_again_is_a_yes_that_was_not_signed() {
     assert!(executor.shop.lock().withdrawn.is_empty());
 }
 
-/// What takes the card's place takes its proposal back first, and says so.
+/// What takes the card's place takes its proposal back, and says so.
 #[tokio::test]
 async fn a_new_write_beside_a_card_takes_the_first_one_back() {
     let executor = FakeExecutor::new(TWO);
     let mut talk = Talk::offline(&executor);
     talk.say("cancel order #1001").await;
-    // Where that cannot be said, nothing new is begun and the card stays.
+    // Where that cannot be said, the card stays and the new proposal goes.
     let lost = CallError::Lost("gone".to_owned());
     executor.shop.lock().withdraw_script.push_back(Err(lost));
     let refund = "refund 2 of the mugs from order #1004";
     let stays = format!("{}\n\n{}", reply::NO_ANSWER, reply::NOT_TAKEN_UP);
     assert_eq!(talk.say(refund).await.reply, stays);
-    assert_eq!(executor.proposed().len(), 1);
+    assert_eq!(talk.card.clone().unwrap().proposal_id, "prp_1");
+    assert_eq!(executor.shop.lock().withdrawn, ["prp_1", "prp_2"]);
     let turn = talk.say(refund).await;
-    assert_eq!(executor.shop.lock().withdrawn, ["prp_1", "prp_1"]);
+    assert_eq!(executor.shop.lock().withdrawn, ["prp_1", "prp_2", "prp_1"]);
     let new = talk.card.clone().unwrap();
-    assert_eq!(new.proposal_id, "prp_2");
+    assert_eq!(new.proposal_id, "prp_3");
     assert_eq!(turn.reply, format!("{}\n\n{}", reply::DROPPED, new.text));
     // Also where it asks back: the next answer is one to the question.
     let turn = talk.say("cancel order #1001 and order #1004").await;
     assert!(turn.reply.starts_with(reply::DROPPED), "{}", turn.reply);
-    assert_eq!(executor.shop.lock().withdrawn.last().map(String::as_str), Some("prp_2"));
+    assert_eq!(executor.shop.lock().withdrawn.last().map(String::as_str), Some("prp_3"));
     assert!(talk.card.is_none());
+}
+
+/// What has no card of its own may go on at the executor as soon as it is proposed.
+#[tokio::test]
+async fn a_new_write_without_a_card_is_not_proposed_beside_one_that_stays() {
+    let mut tools = tools(include_str!("../../../testdata/shopify_tools.json"));
+    let refunds = tools.iter_mut().filter(|tool| tool.name == "shopify.refund_lines");
+    refunds.for_each(|tool| tool.needs_confirmation = false);
+    let orders = vec![(1004, vec![("Enamel mug".to_owned(), 3)])];
+    let executor = FakeExecutor::with_tools(orders, tools);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1004").await;
+    let lost = CallError::Lost("gone".to_owned());
+    executor.shop.lock().withdraw_script.push_back(Err(lost));
+    talk.say("refund 2 of the mugs from order #1004").await;
+    assert_eq!(executor.proposed().len(), 1);
+    assert_eq!(executor.shop.lock().withdrawn, ["prp_1"]);
 }
 
 /// The built-in reader, which is not sure of refunds.
@@ -164,6 +182,58 @@ async fn a_wish_that_is_not_sure_enough_leaves_the_card() {
     assert_eq!(talk.confirm().await.reply, "It is cancelled. Receipt rcp_1.");
 }
 
+/// No answer to a question would make it surer. Where no card waits, it is asked first.
+#[tokio::test]
+async fn a_wish_that_lacks_a_detail_and_is_not_sure_enough_leaves_the_card() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::with(&executor, Arc::new(Doubting));
+    talk.say("cancel order #1001").await;
+    let turn = talk.say("refund order #1001").await;
+    assert_eq!((turn.reply.as_str(), turn.intent()), ("Passed on.", Intent::Escalate));
+    assert_eq!(turn.actions[0].code, "CONFIDENCE_TOO_LOW");
+    assert!(executor.shop.lock().withdrawn.is_empty());
+    assert_eq!(talk.confirm().await.reply, "It is cancelled. Receipt rcp_1.");
+    talk.anew();
+    assert_eq!(talk.say("refund order #1001").await.intent(), Intent::Clarify);
+}
+
+/// Such as by a floor that counts from some amount on, which only the executor knows.
+#[tokio::test]
+async fn a_wish_that_the_executor_refuses_leaves_the_card() {
+    for code in [Code::ConfidenceTooLow, Code::LimitExceeded] {
+        let executor = FakeExecutor::new(TWO);
+        let mut talk = Talk::offline(&executor);
+        let shown = talk.say("cancel order #1001").await;
+        let refusal = refused(Refusal::new(code, "no"));
+        executor.shop.lock().propose_script.push_back(refusal);
+        let turn = talk.say("refund 2 of the mugs from order #1004").await;
+        assert_eq!(turn.reply, code.page().say);
+        assert_eq!(turn.actions[0].code, code.name());
+        assert_eq!(talk.card.as_ref().map(|card| card.proposal_id.as_str()), Some("prp_1"));
+        assert!(executor.shop.lock().withdrawn.is_empty());
+        let done = talk.confirm().await;
+        assert_eq!(done.reply, "It is cancelled. Receipt rcp_1.");
+        assert_eq!(done.confidence, shown.confidence, "that of its own plan");
+    }
+}
+
+/// A question takes the card's place: the next words answer one thing only.
+#[tokio::test]
+async fn a_wish_that_was_fulfilled_before_takes_the_card_back_to_ask_whether_again() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    let refusal =
+        Refusal { receipt_id: Some("rcp_1".into()), ..Refusal::new(Code::AlreadyDone, "") };
+    executor.shop.lock().propose_script.push_back(refused(refusal));
+    let turn = talk.say("refund 2 of the mugs from order #1004").await;
+    assert!(turn.reply.starts_with(reply::DROPPED), "{}", turn.reply);
+    assert_eq!(executor.shop.lock().withdrawn, ["prp_1"]);
+    assert!(talk.card.is_none());
+    talk.say("do it again").await;
+    assert_eq!(executor.proposed()[1].after, "rcp_1");
+}
+
 /// Nothing new is begun beside a yes that was faster and goes on, and that is said.
 #[tokio::test]
 async fn a_wish_beside_a_card_that_stays_is_not_lost_in_silence() {
@@ -173,10 +243,10 @@ async fn a_wish_beside_a_card_that_stays_is_not_lost_in_silence() {
         said: "I've started on that.".into(),
         ..Action::default()
     };
-    for (text, wish) in [
-        ("refund 2 of the mugs from order #1004", true),
-        ("no, cancel order #1004 instead", true),
-        ("no, leave it", false),
+    for (text, wish, gone) in [
+        ("refund 2 of the mugs from order #1004", true, &["prp_1", "prp_2"][..]),
+        ("no, cancel order #1004 instead", true, &["prp_1"][..]),
+        ("no, leave it", false, &["prp_1"][..]),
     ] {
         let executor = FakeExecutor::new(TWO);
         let mut talk = Talk::offline(&executor);
@@ -185,6 +255,7 @@ async fn a_wish_beside_a_card_that_stays_is_not_lost_in_silence() {
         let told = talk.say(text).await.reply;
         let rest = if wish { format!("\n\n{}", reply::NOT_TAKEN_UP) } else { String::new() };
         assert_eq!(told, format!("{}{rest}", going_on.said), "{text}");
-        assert_eq!(executor.proposed().len(), 1, "{text}");
+        assert_eq!(executor.shop.lock().withdrawn, gone, "{text}");
+        assert!(talk.card.is_none() && executor.shop.lock().executed.is_empty(), "{text}");
     }
 }
