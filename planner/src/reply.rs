@@ -47,6 +47,8 @@ pub const SIGN_IN: &str = "For this you have to sign in first. I have started no
 /// The state moved between card and yes.
 pub const LOOK_AGAIN: &str =
     "Something changed in the meantime, so nothing has been done. This is how it looks now:";
+/// The same, where no card follows.
+pub const CHANGED: &str = "Something changed in the meantime, so nothing has been done.";
 /// The executor's link was sent and not used yet.
 pub const OPEN_THE_LINK: &str =
     "This waits for your yes. Please open the link that was sent to you.";

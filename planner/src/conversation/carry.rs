@@ -167,7 +167,9 @@ impl Engine {
                 if code == Code::StateChanged.name() || code == Code::ProposalExpired.name() =>
             {
                 let again = self.proposed(scene, conversation, task, &after).await;
-                Ending { reply: format!("{}\n{}", reply::LOOK_AGAIN, again.reply), ..again }
+                // Also where a person takes over: what became of the yes is told before.
+                let first = format!("{}\n\n", reply::CHANGED);
+                Ending { reply: format!("{}\n{}", reply::LOOK_AGAIN, again.reply), first, ..again }
             }
             // Nothing was handed over: the card stays answerable.
             Some(task) if ending.actions.is_empty() => {

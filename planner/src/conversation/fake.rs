@@ -67,6 +67,8 @@ pub(crate) struct Shop {
     /// What is not there any more.
     pub(crate) forgotten: bool,
     pub(crate) no_confirmation: bool,
+    /// Whether there is nothing to show to whoever has to say yes.
+    pub(crate) no_card: bool,
     /// Whether it serves the customer's page.
     pub(crate) sends_links: bool,
     pub(crate) escalated: Vec<EscalateRequest>,
@@ -374,7 +376,7 @@ impl Executor for FakeExecutor {
         Ok(Proposal {
             proposal_id,
             tool: step.tool,
-            card: Some(card),
+            card: Some(card).filter(|_| !shop.no_card),
             needs,
             action_id: format!("act_{number}"),
             link_sent_to,

@@ -403,6 +403,7 @@ fn conversations_are_bounded_in_number_and_age() {
 
 /// Nothing about shops is built in: other tools work from their own declarations.
 mod card;
+mod hand;
 mod held;
 mod no;
 mod pending;
