@@ -36,9 +36,13 @@ pub struct Config {
     pub tls: MaterialFiles,
     /// Frontends that may call.
     pub callers: Vec<SpiffePattern>,
-    /// Turns a minute of one of them, by the identity in its certificate.
+    /// Turns and ratings a minute of one of them, by the identity in its certificate: all its
+    /// customers together.
     #[serde(default = "frontend_pace")]
     pub per_minute: u32,
+    /// The same of one customer.
+    #[serde(default = "subject_pace")]
+    pub per_minute_each: u32,
     /// The executor.
     pub executor: ExecutorConfig,
     /// Folder for receipts and the newest checkpoint. Absent: none is kept, and this

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+use crate::subject;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Names that are counted at once; beyond, those whose minute is over are forgotten.
@@ -25,6 +28,17 @@ struct Window {
 impl Pace {
     pub(crate) fn new(per_minute: u32) -> Self {
         Self { per_minute, seen: Mutex::default() }
+    }
+
+    /// Counts one more of a frontend's customer, by whom the token names.
+    pub(crate) fn take_of(
+        &self,
+        frontend: &str,
+        token: &str,
+        now: Instant,
+    ) -> Result<(), Duration> {
+        let customer = hex::encode(Sha256::digest(subject::key(token)));
+        self.take(&format!("{frontend}\n{customer}"), now)
     }
 
     /// Counts one more; where there were too many, in how long the next one may come.

@@ -167,7 +167,8 @@ pub async fn run(
     };
     tokio::spawn(memory.clone().sweep(config.kept_idle()));
     tokio::spawn(forget::follow(asked, memory.clone()));
-    let planner = PlannerServer::new(PlannerService::new(engine, config.per_minute, turns.clone()));
+    let paces = (config.per_minute, config.per_minute_each);
+    let planner = PlannerServer::new(PlannerService::new(engine, paces, turns.clone()));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<PlannerServer<PlannerService>>().await;
     let reflection = tonic_reflection::server::Builder::configure()

@@ -2,7 +2,7 @@
 //! streams its events. A frontend that hangs up does not stop a turn midway.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use countersign_proto::v1::planner_server::Planner;
 use countersign_proto::v1::{
@@ -34,17 +34,20 @@ const MAX_ID: usize = 128;
 pub struct PlannerService {
     engine: Arc<Engine>,
     room: Arc<Semaphore>,
-    pace: Arc<Pace>,
+    /// Of each caller.
+    all: Arc<Pace>,
+    /// Of each customer of a caller.
+    each: Arc<Pace>,
     turns: TaskTracker,
 }
 
 impl PlannerService {
-    /// Over an engine, with so many turns a minute for each caller. `turns` tells when the last
-    /// turn has ended.
+    /// Over an engine, with so many turns a minute for each caller, and for each of its customers.
+    /// `turns` tells when the last turn has ended.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, per_minute: u32, turns: TaskTracker) -> Self {
-        let pace = Arc::new(Pace::new(per_minute));
-        Self { engine, room: Arc::new(Semaphore::new(MAX_TURNS)), pace, turns }
+    pub fn new(engine: Arc<Engine>, (all, each): (u32, u32), turns: TaskTracker) -> Self {
+        let [all, each] = [all, each].map(|per_minute| Arc::new(Pace::new(per_minute)));
+        Self { engine, room: Arc::new(Semaphore::new(MAX_TURNS)), all, each, turns }
     }
 }
 
@@ -58,36 +61,49 @@ impl Planner for PlannerService {
         &self,
         request: Request<ConverseRequest>,
     ) -> Result<Response<Self::ConverseStream>, Status> {
-        keep_pace(&self.pace, request.extensions().get(), Instant::now())
-            .map_err(Refusal::into_status)?;
+        let caller = caller(&request).map_err(Refusal::into_status)?;
+        keep_pace(&self.all, &caller, Instant::now()).map_err(Refusal::into_status)?;
         let request = request.into_inner();
         check(&request).map_err(Refusal::into_status)?;
         let place = take_place(&self.room).map_err(Refusal::into_status)?;
+        let span = Span::begin(Kind::Internal, "turn");
+        let verify = self.engine.verify(&request.subject_token, &request.conversation_id);
+        let verified = span.run(verify).await;
+        if verified.is_ok() {
+            keep_pace_of(&self.each, &caller, &request.subject_token, Instant::now())
+                .map_err(Refusal::into_status)?;
+        }
         let (events, stream) = mpsc::unbounded_channel();
         let engine = Arc::clone(&self.engine);
-        let span = Span::begin(Kind::Internal, "turn");
         self.turns.spawn(async move {
-            span.run(engine.turn(request, &events)).await;
+            span.run(engine.turn_of(request, verified, None, &events)).await;
             drop(place);
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(stream).map(Ok))))
     }
 
     async fn rate(&self, request: Request<RateRequest>) -> Result<Response<RateResponse>, Status> {
-        keep_pace(&self.pace, request.extensions().get(), Instant::now())
-            .map_err(Refusal::into_status)?;
+        let caller = caller(&request).map_err(Refusal::into_status)?;
+        keep_pace(&self.all, &caller, Instant::now()).map_err(Refusal::into_status)?;
         let RateRequest { subject_token, conversation_id, score } = request.into_inner();
         check_rating(&subject_token, &conversation_id, score).map_err(Refusal::into_status)?;
         let _place = take_place(&self.room).map_err(Refusal::into_status)?;
+        self.engine.verify(&subject_token, "").await.map_err(not_rated)?;
+        keep_pace_of(&self.each, &caller, &subject_token, Instant::now())
+            .map_err(Refusal::into_status)?;
         let rating = RecordRatingRequest { subject_token, conversation_id, score };
-        self.engine.rate(rating).await.map_err(|error| match error {
-            CallError::Refused(refusal) => refusal.into_status(),
-            CallError::Unreachable(why) | CallError::Lost(why) => {
-                let message = format!("the executor does not answer, try again: {why}");
-                Refusal::new(Code::StoreUnavailable, message).into_status()
-            }
-        })?;
+        self.engine.rate(rating).await.map_err(not_rated)?;
         Ok(Response::new(RateResponse {}))
+    }
+}
+
+fn not_rated(error: CallError) -> Status {
+    match error {
+        CallError::Refused(refusal) => refusal.into_status(),
+        CallError::Unreachable(why) | CallError::Lost(why) => {
+            let message = format!("the executor does not answer, try again: {why}");
+            Refusal::new(Code::StoreUnavailable, message).into_status()
+        }
     }
 }
 
@@ -97,14 +113,25 @@ fn take_place(room: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
     Arc::clone(room).try_acquire_owned().map_err(full)
 }
 
-/// Counts a turn of whoever calls, before anything is done for them.
-fn keep_pace(pace: &Pace, caller: Option<&SpiffeId>, now: Instant) -> Result<(), Refusal> {
-    let caller =
-        caller.ok_or_else(|| Refusal::new(Code::CallerNotAllowed, "no verified caller"))?;
-    pace.take(caller.as_str(), now).map_err(|again| Refusal {
-        retry_after: Some(again),
-        ..Refusal::new(Code::Overloaded, "this caller has had its turns of this minute")
-    })
+fn caller<T>(request: &Request<T>) -> Result<SpiffeId, Refusal> {
+    let caller = request.extensions().get::<SpiffeId>().cloned();
+    caller.ok_or_else(|| Refusal::new(Code::CallerNotAllowed, "no verified caller"))
+}
+
+/// Counts what a caller asks, before anything is done for them.
+fn keep_pace(pace: &Pace, caller: &SpiffeId, now: Instant) -> Result<(), Refusal> {
+    let taken = pace.take(caller.as_str(), now);
+    taken.map_err(|again| too_fast(again, "this caller has had its turns of this minute"))
+}
+
+/// Counts what is asked for a customer whom the executor knows: nobody uses up another's minute.
+fn keep_pace_of(pace: &Pace, caller: &SpiffeId, token: &str, now: Instant) -> Result<(), Refusal> {
+    let taken = pace.take_of(caller.as_str(), token, now);
+    taken.map_err(|again| too_fast(again, "this customer has had their turns of this minute"))
+}
+
+fn too_fast(again: Duration, why: &str) -> Refusal {
+    Refusal { retry_after: Some(again), ..Refusal::new(Code::Overloaded, why) }
 }
 
 /// The form of a request; what it says is judged by the executor.
@@ -167,10 +194,15 @@ fn malformed(violations: Vec<(String, String)>) -> Result<(), Refusal> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use std::time::Duration;
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
+    use countersign_proto::v1::AttestedMessage;
 
     use super::*;
-    use countersign_proto::v1::AttestedMessage;
+    use crate::conversation::Limits;
+    use crate::conversation::fake::{FakeExecutor, refused};
+    use crate::executor::Executor;
+    use crate::model::offline::Offline;
 
     #[test]
     fn who_finds_no_place_is_told_when_to_come_back() {
@@ -186,16 +218,57 @@ mod tests {
 
     #[test]
     fn each_caller_has_a_pace_of_its_own_and_hears_when_to_come_back() {
-        let [web, kiosk] = ["spiffe://demo/web", "spiffe://demo/kiosk"].map(|id| id.parse().ok());
+        let web = "spiffe://demo/web".parse().unwrap();
+        let kiosk = "spiffe://demo/kiosk".parse().unwrap();
         let (pace, start) = (Pace::new(1), Instant::now());
-        keep_pace(&pace, web.as_ref(), start).unwrap();
+        keep_pace(&pace, &web, start).unwrap();
         let later = start + Duration::from_secs(20);
-        let status = keep_pace(&pace, web.as_ref(), later).unwrap_err().into_status();
+        let status = keep_pace(&pace, &web, later).unwrap_err().into_status();
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);
         let refusal = Refusal::from_status(&status).unwrap();
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(40)));
-        keep_pace(&pace, kiosk.as_ref(), later).unwrap();
-        assert_eq!(keep_pace(&pace, None, later).unwrap_err().code, "CALLER_NOT_ALLOWED");
+        keep_pace(&pace, &kiosk, later).unwrap();
+        assert_eq!(caller(&Request::new(())).unwrap_err().code, "CALLER_NOT_ALLOWED");
+    }
+
+    #[tokio::test]
+    async fn each_customer_has_a_pace_of_their_own_once_they_are_known() {
+        let executor = FakeExecutor::new(&[]);
+        let asked: Arc<dyn Executor> = Arc::<FakeExecutor>::clone(&executor);
+        let engine = Engine::new(asked, Arc::new(Offline), Limits::default(), Default::default());
+        let service = PlannerService::new(Arc::new(engine), (100, 1), TaskTracker::new());
+        let frontend: SpiffeId = "spiffe://demo/web".parse().unwrap();
+        let token = |who: &str| {
+            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"iss":"i","sub":"{who}"}}"#));
+            format!("e30.{claims}.sig")
+        };
+        let say = async |who: &str| {
+            let mut request = Request::new(ConverseRequest {
+                subject_token: token(who),
+                conversation_id: "c".into(),
+                message: Some(AttestedMessage {
+                    message_id: "m".into(),
+                    text: "hi".into(),
+                    attestation: "a".into(),
+                }),
+                ..ConverseRequest::default()
+            });
+            request.extensions_mut().insert(frontend.clone());
+            service.converse(request).await.map(drop).map_err(|status| status.code())
+        };
+        // Whoever only says that they are somebody uses up nobody's minute.
+        let unknown = refused(Refusal::new(Code::SubjectUnverified, "no"));
+        executor.shop.lock().list_script.push_back(unknown);
+        say("ada").await.unwrap();
+        say("ada").await.unwrap();
+        assert_eq!(say("ada").await, Err(tonic::Code::ResourceExhausted));
+        say("bob").await.unwrap();
+        let (subject_token, conversation_id) = (token("bob"), "c".to_owned());
+        let mut rating = Request::new(RateRequest { subject_token, conversation_id, score: 5 });
+        rating.extensions_mut().insert(frontend.clone());
+        let status = service.rate(rating).await.unwrap_err();
+        assert_eq!(Refusal::from_status(&status).unwrap().code, Code::Overloaded.name());
+        assert!(executor.shop.lock().rated.is_empty());
     }
 
     #[test]

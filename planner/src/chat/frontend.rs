@@ -10,7 +10,6 @@ use sha2::{Digest as _, Sha256};
 use super::asserted::Asserting;
 use crate::config::{FrontendConfig, SubjectConfig};
 use crate::pace::Pace;
-use crate::subject;
 
 /// Shorter keys can be guessed.
 const SHORTEST_KEY: usize = 24;
@@ -154,8 +153,7 @@ impl Frontend {
 
     /// Counts a request of a subject whom the executor knows.
     pub(super) fn pace_of(&self, caller: &Caller, now: Instant) -> Result<(), Unheard> {
-        let name = hex::encode(Sha256::digest(subject::key(&caller.token)));
-        self.each.take(&name, now).map_err(Unheard::Pace)
+        self.each.take_of(&self.name, &caller.token, now).map_err(Unheard::Pace)
     }
 
     /// For whom and where the request asks.

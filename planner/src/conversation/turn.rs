@@ -170,14 +170,8 @@ impl Engine {
         self.executor.record_rating(rating).await
     }
 
-    /// Takes one turn and sends its events; the last one is the turn's result.
-    pub async fn turn(&self, request: ConverseRequest, events: &Events) {
-        let verified = self.verify(&request.subject_token, &request.conversation_id).await;
-        self.turn_of(request, verified, None, events).await;
-    }
-
-    /// The same, of a subject who was asked about already. `also` is what a
-    /// frontend keeps of it by itself.
+    /// Takes one turn of whom the executor was asked about, and sends its events; the last one is
+    /// the turn's result. `also` is what a frontend keeps of it by itself.
     pub async fn turn_of(
         &self,
         request: ConverseRequest,

@@ -31,7 +31,7 @@ pub async fn run(world: Arc<World>) -> turmoil::Result {
     let channel = wire::channel(choose, Arc::clone(&world.ground.planner), id("executor"));
     let executor = Arc::new(GrpcExecutor::new(channel, Keep::default(), Memory::default()));
     let engine = Engine::new(executor, Arc::new(Offline), Limits::default(), Default::default());
-    let service = PlannerService::new(Arc::new(engine), u32::MAX, TaskTracker::new());
+    let service = PlannerService::new(Arc::new(engine), (u32::MAX, u32::MAX), TaskTracker::new());
     let incoming = wire::listen(Arc::clone(&world.ground.planner)).await?;
     server(wire::limits())
         .layer(Guard::new(Authorize::new(vec![id("frontend").to_string().parse()?])))

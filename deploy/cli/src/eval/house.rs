@@ -300,6 +300,7 @@ listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 tls: {{ cert: pki/planner/tls.crt, key: pki/planner/tls.key, ca: pki/planner/ca.crt }}
 callers: [\"{frontend}\"]
+per_minute_each: 600
 executor: {{ address: \"{executor}\", id: \"{id}\" }}
 state: planner-{play}-state
 log: {{ keys: log.pub, cosign: {{ name: {COSIGNER}, key: cosign.key }} }}

@@ -470,6 +470,7 @@ admin: 127.0.0.1:0
 tls: {{ cert: pki/planner/tls.crt, key: pki/planner/tls.key, ca: pki/planner/ca.crt }}
 callers: ["spiffe://{DOMAIN}/frontend"]
 per_minute: 4000000000
+per_minute_each: 4000000000
 executor: {{ address: "{executor}", id: "spiffe://{DOMAIN}/executor" }}
 state: planner-state
 log: {{ keys: log.pub, cosign: {{ name: test.countersign/planner, key: cosign.pem }} }}
