@@ -171,3 +171,6 @@ fn denies(refusal: &Refusal) -> bool {
 fn distrusted(why: Distrusted) -> CallError {
     CallError::Refused(Box::new(Refusal::new(Code::HistoryDistrusted, why.to_string())))
 }
+
+#[cfg(test)]
+mod tests;

@@ -418,4 +418,4 @@ fn damaged(path: &Path) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,12 +18,12 @@ fn own() -> WitnessKey {
     WitnessKey::new("planner", SigningKey::from_bytes(&[8; 32])).unwrap()
 }
 
-fn open(folder: &Path) -> io::Result<Keep> {
+pub(crate) fn open(folder: &Path) -> io::Result<Keep> {
     Keep::open(folder, vec![key(7, NAME).verifier_key()], own())
 }
 
 /// The log of the entries "0", "1", … at a size; other ones from `other` on.
-fn note(size: u64, other: u64) -> (String, Tree) {
+pub(crate) fn note(size: u64, other: u64) -> (String, Tree) {
     let mut tree = Tree::default();
     for index in 0..size {
         let leaf = if index < other { index } else { index + 1_000 };
