@@ -91,9 +91,11 @@ impl Engine {
     ) -> Ending {
         let tool = task.call.tool.clone();
         let customer = i32::from(GrantKind::Customer);
-        // Staff that has to say yes is asked by the executor, once it is to be done.
+        // Staff that has to say yes is asked by the executor.
         if !proposal.needs.contains(&customer) || !Guard::CardFirst.is_on() {
             if scene.edited {
+                // They would see it from now on, and their yes would carry it out.
+                self.let_go(scene, &proposal.proposal_id).await;
                 conversation.stage = Stage::Listening;
                 return Ending::says(Intent::Clarify, reply::SAY_IT_ANEW);
             }

@@ -150,6 +150,19 @@ async fn a_new_write_without_a_card_is_not_proposed_beside_one_that_stays() {
     assert_eq!(executor.shop.lock().withdrawn, ["prp_1"]);
 }
 
+/// Nor left with the executor by an edited message: staff could say yes to it there.
+#[tokio::test]
+async fn what_an_edited_message_wants_without_a_card_is_taken_back() {
+    let executor = FakeExecutor::new(TWO);
+    executor.shop.lock().no_confirmation = true;
+    let mut talk = Talk::offline(&executor);
+    talk.edited = true;
+    assert_eq!(talk.say("cancel order #1001").await.reply, reply::SAY_IT_ANEW);
+    let shop = executor.shop.lock();
+    assert_eq!(shop.withdrawn, ["prp_1"]);
+    assert!(shop.executed.is_empty());
+}
+
 /// The built-in reader, which is not sure of refunds.
 struct Doubting;
 
