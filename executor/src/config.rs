@@ -61,7 +61,8 @@ pub struct Config {
     /// How people sign in to the console beside passkeys.
     #[serde(default)]
     pub sign_in: SignInConfig,
-    /// The customer's one-time page; absent where every frontend signs confirmations.
+    /// The pages for customers. Without them every frontend signs confirmations, and no reply
+    /// has a link to its receipt.
     #[serde(default)]
     pub confirm: Option<ConfirmConfig>,
     /// Who is told when an action waits for members of staff.

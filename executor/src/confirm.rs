@@ -1,5 +1,6 @@
-//! The customer's one-time page, for frontends that cannot sign a confirmation: its
-//! link, the mailer that carries the link, and the key that signs each yes given on it.
+//! The pages for customers. The one-time page, for frontends that cannot sign a confirmation:
+//! its link, the mailer that carries the link, and the key that signs each yes given on it. And
+//! the page of a receipt, whose link goes into the reply.
 //!
 //! ```text
 //! propose ─▶ link ─▶ the house's mailer ─▶ the subject's own mailbox ─▶ page ─▶ yes, signed here
@@ -7,25 +8,25 @@
 //! ```
 //!
 //! The planner sees whatever goes through it, so nothing that goes through it opens the
-//! page (A YES IS SHOWN AND SIGNED). A link's secret is derived from the page's key and
-//! the proposal's id: it is stored nowhere, and ends with the proposal.
+//! page (A YES IS SHOWN AND SIGNED). A link ends with its proposal. The page of a receipt is
+//! only read, and says what the planner was told already: its link may go through it.
 
 mod answer;
 mod config;
+mod links;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::grant::Need;
 use countersign_core::proposal::Proposal;
 use countersign_core::subject::{Strength, Subject};
 use countersign_shared::attest::{AUDIENCE, ConfirmationClaims, ConfirmationType};
-use countersign_shared::ids::ProposalId;
+use countersign_shared::ids::{ProposalId, ReceiptId};
 use ed25519_dalek::{Signer as _, SigningKey};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -35,6 +36,7 @@ use crate::console::Site;
 use crate::webhook::Webhook;
 pub(crate) use answer::{on_page, waits_for_customer};
 pub use config::{ConfirmConfig, MailerConfig};
+use links::Links;
 
 /// What the page is called where a frontend has its id: in policies and receipts.
 pub const PAGE: &str = "executor-page";
@@ -51,7 +53,8 @@ const WITHIN: Duration = Duration::from_secs(3600);
 pub struct Confirm {
     site: Site,
     key: SigningKey,
-    links: hmac::Key,
+    proposals: Links,
+    receipts: Links,
     mailer: Arc<Webhook>,
     sent: Mutex<HashMap<[String; 3], Vec<Timestamp>>>,
 }
@@ -63,14 +66,12 @@ impl Confirm {
     /// A key, an address or a mailer that cannot be used.
     pub fn open(config: &ConfirmConfig) -> anyhow::Result<Self> {
         let key = config.signing_key()?;
-        // HMAC as a derivation (RFC 5869): what it gives tells nothing of the key.
-        let master = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
-        let links = hmac::sign(&master, b"countersign confirmation link v1");
         let mailer = Webhook::new(&config.mailer.receiver())
             .map_err(|why| anyhow!("`confirm.mailer`: {why}"))?;
         Ok(Self {
             site: config.page.site().context("`confirm.page`")?,
-            links: hmac::Key::new(hmac::HMAC_SHA256, links.as_ref()),
+            proposals: Links::new(&key, "/yes", b"countersign confirmation link v1"),
+            receipts: Links::new(&key, "/receipt", b"countersign receipt link v1"),
             key,
             mailer: Arc::new(mailer),
             sent: Mutex::default(),
@@ -118,15 +119,22 @@ impl Confirm {
 
     /// The page of a proposal: whoever knows it may answer.
     pub(crate) fn path(&self, id: &ProposalId) -> String {
-        let secret = hmac::sign(&self.links, id.as_str().as_bytes());
-        format!("/yes/{id}/{}", URL_SAFE_NO_PAD.encode(secret.as_ref()))
+        self.proposals.path(id.as_str())
     }
 
     /// The proposal that a link opens, where the link is ours.
     pub(crate) fn opens(&self, id: &str, secret: &str) -> Option<ProposalId> {
-        let secret = URL_SAFE_NO_PAD.decode(secret).ok()?;
-        hmac::verify(&self.links, id.as_bytes(), &secret).ok()?;
-        id.parse().ok()
+        self.proposals.opens(id, secret).then(|| id.parse().ok()).flatten()
+    }
+
+    /// The address of a receipt's page: whoever knows it may read what its customer was told.
+    pub(crate) fn receipt_link(&self, id: &ReceiptId) -> String {
+        format!("{}{}", self.site.origin(), self.receipts.path(id.as_str()))
+    }
+
+    /// The receipt that a link opens, where the link is ours.
+    pub(crate) fn opens_receipt(&self, id: &str, secret: &str) -> Option<ReceiptId> {
+        self.receipts.opens(id, secret).then(|| id.parse().ok()).flatten()
     }
 
     /// As what browsers know the page.

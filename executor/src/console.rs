@@ -8,7 +8,7 @@
 //!             └─ tap ─▶ claims, made here ─▶ passkey over their digest ─▶ answer ─▶ grants
 //! ```
 //!
-//! `customer` is the other page: one card, by a link that only its customer has.
+//! `customer` is the other face: one card, or one receipt, by a link that only its customer has.
 //!
 //! What is absent: a password, a state outside this process, and any way to say yes by
 //! a session alone.
@@ -148,7 +148,7 @@ pub async fn serve(
     serve_at(config.address()?, (config.tls.as_ref(), told), clients, router).await
 }
 
-/// Serves the customer's one-time page until the process ends.
+/// Serves the pages for customers until the process ends.
 ///
 /// # Errors
 /// An address that cannot be bound, certificates that cannot be used.
@@ -161,6 +161,8 @@ pub async fn serve_customers(
     let told = (desk.pipeline.metrics.clone(), "confirm");
     let router = Router::new()
         .route("/yes/{id}/{secret}", get(customer::show).post(customer::answer))
+        .route("/receipt/{id}/{secret}", get(customer::receipt::show))
+        .fallback(customer::nowhere)
         .route("/page.css", get(guard::style))
         .layer(DefaultBodyLimit::max(LARGEST))
         .layer(from_fn_with_state(site, guard::guard))

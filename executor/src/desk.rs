@@ -60,7 +60,7 @@ pub struct Desk {
     pub waiting: Arc<Notify>,
     /// Where the executor's own pages are served; empty where they are not.
     pub origin: Arc<str>,
-    /// The customer's one-time page, where there is one.
+    /// The pages for customers, where they are served.
     pub confirm: Option<Arc<Confirm>>,
 }
 

@@ -284,6 +284,7 @@ pub fn action(state: &State, said: String, leaf_index: u64) -> v1::Action {
         receipt: Vec::new(),
         said_opening: Vec::new(),
         tlog_proof: String::new(),
+        receipt_link: String::new(),
     }
 }
 

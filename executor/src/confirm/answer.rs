@@ -6,7 +6,7 @@ use countersign_core::grant::{self, Need, Parked, Vote};
 use countersign_core::lifecycle::{Event, State};
 use countersign_core::proposal::Proposal;
 use countersign_shared::codes::Code;
-use countersign_shared::ids::ProposalId;
+use countersign_shared::ids::{ProposalId, ReceiptId};
 
 use super::{Confirm, PAGE};
 use crate::desk::Desk;
@@ -19,6 +19,11 @@ impl Desk {
     /// Sends the customer the link of a proposal; answers with the masked address.
     pub fn send_link(&self, proposal: &Proposal) -> Option<String> {
         self.confirm.as_ref()?.send(proposal, self.pipeline.clock.now())
+    }
+
+    /// The address of a receipt's page; empty where no page for customers is served.
+    pub(crate) fn receipt_link(&self, id: &ReceiptId) -> String {
+        self.confirm.as_ref().map_or_else(String::new, |confirm| confirm.receipt_link(id))
     }
 
     /// Counts the customer's yes to the card that the page showed. Given twice, it is

@@ -16,14 +16,14 @@ use crate::webhook::Receiver;
 
 const MAKE_ONE: &str = "make one with `openssl genpkey -algorithm ed25519 -out FILE`, mode 0600";
 
-/// The customer's one-time page.
+/// The pages for customers: the one-time page, and that of a receipt.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmConfig {
     /// Where the page listens, and as what customers know it. Apart from the approval
     /// page: customers reach it from anywhere, approvers need not.
     pub page: ConsoleConfig,
-    /// The page's own key: Ed25519, PKCS#8 PEM. It signs each yes, and makes the links.
+    /// The pages' own key: Ed25519, PKCS#8 PEM. It signs each yes, and makes the links.
     pub key: PathBuf,
     /// Who brings the link to the customer.
     pub mailer: MailerConfig,

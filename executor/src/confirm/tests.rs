@@ -58,6 +58,29 @@ fn a_link_opens_its_own_proposal_and_no_other() {
 }
 
 #[test]
+fn a_receipts_link_opens_it_and_nothing_else() {
+    let (ours, theirs) = (page(1), page(2));
+    // Ids are unique over all tenants: another tenant's receipt is another id.
+    let ids = [1, 2].map(|n| ReceiptId::from_uuid(Uuid::from_u128(n)));
+    let link = ours.receipt_link(&ids[0]);
+    assert!(link.starts_with("https://yes.shop.example/receipt/rcp_"), "{link}");
+    let secret = link.rsplit('/').next().unwrap();
+    assert_eq!(secret.len(), 43, "256 bits");
+    assert_eq!(ours.opens_receipt(ids[0].as_str(), secret).as_ref(), Some(&ids[0]));
+    assert_eq!(ours.opens_receipt(ids[1].as_str(), secret), None, "another receipt");
+    assert_eq!(theirs.opens_receipt(ids[0].as_str(), secret), None, "another key");
+    let (mut shorter, longer) = (secret.to_owned(), format!("{secret}A"));
+    shorter.pop();
+    let first = if secret.starts_with('A') { "B" } else { "A" };
+    let altered = format!("{first}{}", secret.get(1..).unwrap());
+    for wrong in ["", "AAAA", &shorter, &longer, &altered] {
+        assert_eq!(ours.opens_receipt(ids[0].as_str(), wrong), None, "{wrong}");
+    }
+    // Each kind of page has secrets of its own, also over the same id.
+    assert!(!ours.proposals.opens(ids[0].as_str(), secret));
+}
+
+#[test]
 fn an_address_is_the_subjects_own_and_never_one_that_is_merely_asserted() {
     let who = |email: &str, strength| address(&subject("s", email, strength)).map(str::to_owned);
     assert_eq!(who("a@b.example", Strength::Asserted), None);

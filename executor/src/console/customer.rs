@@ -28,6 +28,7 @@ use crate::pipeline::Life;
 use crate::ports::Named;
 use crate::turned::Turned;
 
+pub(super) mod receipt;
 mod told;
 
 use told::Told;
@@ -122,6 +123,18 @@ pub(super) async fn answer(
     }
 }
 
+/// Any other address.
+pub(super) async fn nowhere() -> Response {
+    absent()
+}
+
+/// Whatever is wrong with a link, the answer is the same.
+fn absent() -> Response {
+    let mut answer = page(&Page::only(Told::absent()));
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    answer
+}
+
 impl Page {
     fn only(told: Told) -> Self {
         Self { told, question: None, renewed: None }
@@ -129,16 +142,11 @@ impl Page {
 }
 
 impl Customers {
-    /// What a link opens. Whatever is wrong with one, the answer is the same.
+    /// What a link opens.
     async fn opened(
         &self,
         (id, secret): &(String, String),
     ) -> Result<(ProposalId, Life), Response> {
-        let absent = || {
-            let mut answer = page(&Page::only(Told::absent()));
-            *answer.status_mut() = StatusCode::NOT_FOUND;
-            answer
-        };
         let id = self.confirm.opens(id, secret).ok_or_else(absent)?;
         let now = self.desk.pipeline.clock.now();
         match self.desk.parked(Named::Proposal(id.clone())).await {

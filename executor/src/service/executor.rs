@@ -102,12 +102,14 @@ impl ExecutorService {
         })
     }
 
-    /// An action, with its receipt and the proof of it for whoever keeps them.
+    /// An action, with its receipt and the proof of it for whoever keeps them, and the link to
+    /// its page for whoever asked for it.
     async fn kept(&self, step: &Step) -> Result<v1::Action, Status> {
         let Some(told) = told(&self.desk, step).await? else { return Ok(under_way(step)) };
         let proof = audit::proof(&self.desk, told.sealed.index).await?;
         let (shown, body) = (shown(step, &told), told.sealed.body.clone());
-        Ok(v1::Action { receipt: body, tlog_proof: proof, ..shown })
+        let receipt_link = self.desk.receipt_link(&told.sealed.id);
+        Ok(v1::Action { receipt: body, tlog_proof: proof, receipt_link, ..shown })
     }
 
     async fn kept_under(&self, person: &Person) -> Result<String, Status> {

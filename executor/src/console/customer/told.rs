@@ -32,6 +32,15 @@ impl Told {
         Self::new("bad", "This link does not work", "It is not complete, or too old.")
     }
 
+    /// How it ended, in the words of its receipt.
+    pub(super) fn ended(outcome: Outcome, said: String) -> Self {
+        match outcome {
+            Outcome::Applied => Self::new("good", "Done", said),
+            Outcome::NotApplied | Outcome::Refused => Self::new("bad", "Not done", said),
+            Outcome::Unknown => Self::new("doubt", "Not known yet", said),
+        }
+    }
+
     /// Nobody can say now.
     pub(super) fn not_now() -> Self {
         let text =
@@ -62,12 +71,7 @@ impl Told {
             State::Refused(stopped) | State::SealedRefusal(stopped, _) => refused(&stopped.refused),
             State::Sealed(settled, receipt) => {
                 let owner = &state.proposal().asked().subject;
-                let said = words(desk, owner, receipt).await?;
-                match settled.settlement.outcome {
-                    Outcome::Applied => Self::new("good", "Done", said),
-                    Outcome::NotApplied | Outcome::Refused => Self::new("bad", "Not done", said),
-                    Outcome::Unknown => Self::new("doubt", "Not known yet", said),
-                }
+                Self::ended(settled.settlement.outcome, words(desk, owner, receipt).await?)
             }
             State::Granted(_)
             | State::Claimed(_)

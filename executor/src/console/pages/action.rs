@@ -15,6 +15,7 @@ use crate::console::frame::{Frame, Place};
 use crate::console::requests::{missing, notice, page};
 use crate::console::view::Headline;
 use crate::console::visitor::{Duty, Visitor};
+use crate::desk::Desk;
 use crate::ports::{ReceiptQuery, SealedReceipt, StoreError};
 use crate::service::audit::proof;
 use crate::timeline::{self, clock};
@@ -110,14 +111,14 @@ fn file(name: &str, kind: &'static str, body: impl IntoResponse) -> Response {
     ([(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, named)], body).into_response()
 }
 
-impl Console {
+impl Desk {
     /// A receipt, of whatever tenant: whose it is the caller asks.
-    pub(super) async fn receipt(
+    pub(in crate::console) async fn receipt(
         &self,
         id: &ReceiptId,
     ) -> Result<Option<(SealedReceipt, Receipt)>, StoreError> {
         let query = ReceiptQuery { id: Some(id.clone()), limit: 1, ..ReceiptQuery::default() };
-        let found = self.desk.pipeline.store.receipts(query).await?;
+        let found = self.pipeline.store.receipts(query).await?;
         let Some(sealed) = found.into_iter().next() else { return Ok(None) };
         let receipt = sealed.open()?;
         Ok(Some((sealed, receipt)))
@@ -131,7 +132,7 @@ async fn found(
     id: &str,
 ) -> Result<Option<(SealedReceipt, Receipt)>, StoreError> {
     let Ok(id) = id.parse() else { return Ok(None) };
-    let found = console.receipt(&id).await?;
+    let found = console.desk.receipt(&id).await?;
     Ok(found.filter(|(_, receipt)| visitor.may(&[Duty::Auditor], &receipt.tenant)))
 }
 

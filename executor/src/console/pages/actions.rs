@@ -140,7 +140,7 @@ async fn show(
             let rows = found.into_iter().map(async |found| {
                 let id = found.entry.receipt.parse().ok();
                 let receipt = match &id {
-                    Some(id) => console.receipt(id).await.ok().flatten(),
+                    Some(id) => console.desk.receipt(id).await.ok().flatten(),
                     None => None,
                 };
                 row(found, receipt.as_ref().map(|(_, receipt)| receipt))

@@ -35,7 +35,7 @@ impl Console {
 
 /// A receipt of a matter that the visitor may see; none where it cannot be read now.
 pub(super) async fn receipt(console: &Console, id: &ReceiptId) -> Option<Receipt> {
-    console.receipt(id).await.ok().flatten().map(|(_, receipt)| receipt)
+    console.desk.receipt(id).await.ok().flatten().map(|(_, receipt)| receipt)
 }
 
 /// The person's word that a receipt ends a matter with.
