@@ -218,6 +218,7 @@ mod tests {
             outcome: outcome.into(),
             state: state.into(),
             said: "prose that no model is to read".to_owned(),
+            receipt_link: "https://prose.example".to_owned(),
             ..Action::default()
         }
     }

@@ -107,9 +107,18 @@ pub fn not_answered(error: &CallError) -> String {
     }
 }
 
-/// Words for an action: what its receipt says, else what its outcome allows.
+/// Words for an action, with the link to its receipt where the executor gave one.
 #[must_use]
 pub fn acted(action: &Action) -> String {
+    let words = of_action(action);
+    if action.receipt_link.is_empty() {
+        return words;
+    }
+    format!("{words}\nYour receipt: {}", action.receipt_link)
+}
+
+/// What its receipt says, else what its outcome allows.
+fn of_action(action: &Action) -> String {
     if !action.said.is_empty() {
         return action.said.clone();
     }
@@ -276,6 +285,23 @@ mod tests {
         action.set_state(ActionState::Sealed);
         action.receipt_id = "rcp_1".to_owned();
         assert_eq!(acted(&action), "Done. Receipt rcp_1.");
+    }
+
+    #[test]
+    fn the_receipts_link_comes_after_its_words_in_every_ending() {
+        let mut action = Action {
+            said: "It is cancelled. Receipt rcp_1.".to_owned(),
+            receipt_link: "https://yes.shop.example/receipt/rcp_1/x".to_owned(),
+            ..Action::default()
+        };
+        let link = "\nYour receipt: https://yes.shop.example/receipt/rcp_1/x";
+        assert_eq!(acted(&action), format!("It is cancelled. Receipt rcp_1.{link}"));
+        action.set_state(ActionState::Sealed);
+        action.said.clear();
+        for outcome in [Outcome::Unknown, Outcome::NotApplied, Outcome::Refused] {
+            action.set_outcome(outcome);
+            assert!(acted(&action).ends_with(link), "{outcome:?}");
+        }
     }
 
     #[test]
