@@ -7,6 +7,7 @@
 
 mod faulty;
 mod hands;
+mod outage;
 mod process;
 mod staff;
 mod verdict;

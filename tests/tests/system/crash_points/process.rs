@@ -12,7 +12,7 @@ use countersign_executor::connector::Connections;
 use countersign_executor::desk::Desk;
 use countersign_executor::driver::Driver;
 use countersign_executor::pipeline::Pipeline;
-use countersign_executor::ports::{Clock, Store};
+use countersign_executor::ports::{Backends, Clock, Store};
 use countersign_executor::store::sqlite::{LogSource, Sqlite};
 use countersign_executor::subject::Subjects;
 use countersign_executor::switch::Switchboard;
@@ -32,6 +32,7 @@ use tokio::runtime::Runtime;
 
 use super::faulty::{Faulty, How};
 use super::hands::Hands;
+use super::outage::{Away, Reached};
 use crate::support::canary;
 use crate::support::pair::lay_out;
 use crate::support::people::Signer;
@@ -63,6 +64,11 @@ impl Life {
     pub fn locks(&self) -> u32 {
         let db = rusqlite::Connection::open(self.dir.path().join("executor.db")).unwrap();
         db.query_row("SELECT count(*) FROM locks", [], |row| row.get(0)).unwrap()
+    }
+
+    /// How long the shop takes no write.
+    pub(super) fn away(&self) -> &Away {
+        &self.clock.away
     }
 
     /// What was seen that must never be.
@@ -117,6 +123,7 @@ pub struct Truth {
 struct Jumping {
     skipped: Mutex<SignedDuration>,
     world: Arc<World>,
+    away: Arc<Away>,
 }
 
 #[async_trait]
@@ -126,6 +133,7 @@ impl Clock for Jumping {
     }
 
     async fn until(&self, at: Timestamp) {
+        self.away.pause().await;
         let wait = at.duration_since(self.now());
         if wait.is_positive() {
             self.skip(wait);
@@ -159,13 +167,19 @@ impl Machine {
     /// A new shop and an empty store.
     pub fn life(&self) -> Life {
         self.world.sandbox.reset();
-        let clock = Jumping { skipped: Mutex::default(), world: Arc::clone(&self.world) };
+        let (world, away) = (Arc::clone(&self.world), Arc::new(Away::never()));
+        let clock = Jumping { skipped: Mutex::default(), world, away };
         Life { dir: TempDir::new().unwrap(), clock: Arc::new(clock), wrong: Mutex::default() }
     }
 
     /// Effects that really happened, those of staff left out.
     pub fn effects(&self) -> Vec<Effect> {
         self.world.sandbox.ledger().into_iter().filter(|e| !e.staff).collect()
+    }
+
+    /// Requests to change something that reached the shop.
+    pub fn mutations(&self) -> usize {
+        self.world.mutations()
     }
 
     /// One process from its start until `work` is done, the fault takes it away, or
@@ -240,13 +254,14 @@ impl Machine {
 
     fn desk(&self, life: &Life, store: Arc<dyn Store>) -> Desk {
         let vault = Vault::open(&self.config.credentials).unwrap();
-        let connections =
-            Connections::build(&self.config.connections, &self.catalog, &vault).unwrap();
+        let there = Connections::build(&self.config.connections, &self.catalog, &vault).unwrap();
+        let backends: Arc<dyn Backends> =
+            Arc::new(Reached { there, away: Arc::clone(&life.clock.away) });
         let clock = Arc::clone(&life.clock) as Arc<dyn Clock>;
         let pipeline = Pipeline {
             catalog: Arc::clone(&self.catalog),
             policy: Arc::new(policy::load(&self.config.policy, &self.catalog).unwrap()),
-            driver: Driver::new(Arc::clone(&self.catalog), connections, Arc::clone(&clock)),
+            driver: Driver::new(Arc::clone(&self.catalog), backends, Arc::clone(&clock)),
             store,
             vitals: countersign_executor::vitals::Vitals::default(),
             metrics: countersign_executor::metrics::Metrics::default(),
