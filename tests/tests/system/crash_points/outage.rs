@@ -1,6 +1,7 @@
-//! A backend that takes no connection for longer than any number of attempts, and the
-//! process gone meanwhile. The pauses between tries that never left add up to minutes, so the
-//! clock jumps over them here, and the backend is refused in front of the real one.
+//! A backend that takes no connection for longer than any number of attempts, and what may
+//! happen meanwhile: the process gone, a switch thrown, a clock that is behind. The pauses
+//! between tries that never left add up to minutes, so the clock jumps over them here, and
+//! the backend is refused in front of the real one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,10 +12,13 @@ use countersign_core::contract::Contract;
 use countersign_core::dispatch::Account;
 use countersign_core::request::WireRequest;
 use countersign_core::subject::Subject;
+use countersign_core::switch::Reach;
 use countersign_executor::connector::Connections;
 use countersign_executor::ports::Backends;
+use countersign_executor::switch::Turn;
 use countersign_proto::v1;
 use countersign_shared::receipt::Receipt;
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use super::hands::Hands;
@@ -132,12 +136,74 @@ fn an_outage_and_a_kill_in_it_are_waited_out_and_one_request_leaves() {
     verdict::check("an outage", scenario, &truth);
 }
 
+#[test]
+fn a_switch_that_is_thrown_in_an_outage_ends_it_and_nothing_sets_itself_going() {
+    let machine = Machine::new();
+    let life = machine.life();
+    let run = machine.run(&life, None, PATIENCE, async |hands: &Hands| {
+        let proposal = propose(hands, Wish::Refund, 1).await.unwrap();
+        life.away().leave(HALF, HALF);
+        held(hands, &proposal, life.away()).await;
+        turn(hands, true).await;
+        life.away().let_go();
+        hands.recovered().await;
+        turn(hands, false).await;
+        let ended = receipts(hands).await;
+        assert_eq!(machine.mutations(), 0);
+        let proposal = propose(hands, Wish::Refund, 2).await.unwrap();
+        let again = hands.execute(&proposal).await.unwrap();
+        assert_eq!(again.outcome(), v1::Outcome::Applied);
+        ended
+    });
+    let Run::Ended { answer: receipts, .. } = run else { panic!("not in time") };
+    let [receipt] = receipts.as_slice() else { panic!("{receipts:?}") };
+    assert_eq!((receipt.outcome.as_str(), receipt.code.as_str()), ("not_applied", "SWITCHED_OFF"));
+    assert_eq!((machine.mutations(), refunds(&machine)), (1, 1));
+}
+
+#[test]
+fn a_clock_that_is_behind_in_an_outage_sends_nothing_until_it_is_right() {
+    let machine = Machine::new();
+    let life = machine.life();
+    let run = machine.run(&life, None, PATIENCE, async |hands: &Hands| {
+        let proposal = propose(hands, Wish::Refund, 1).await.unwrap();
+        life.away().leave(HALF, HALF);
+        held(hands, &proposal, life.away()).await;
+        let pipeline = &hands.desk.pipeline;
+        let right = pipeline.clock.now() + SignedDuration::from_secs(90);
+        pipeline.vitals.wrote(Some(right));
+        life.away().let_go();
+        hands.recovered().await;
+        (right, receipts(hands).await)
+    });
+    let Run::Ended { answer: (right, receipts), .. } = run else { panic!("not in time") };
+    let [receipt] = receipts.as_slice() else { panic!("{receipts:?}") };
+    assert_eq!(receipt.outcome, "applied", "{}", receipt.message);
+    assert_eq!((machine.mutations(), refunds(&machine)), (1, 1));
+    let (last, before) = receipt.attempts.split_last().unwrap();
+    assert!(before.len() > usize::try_from(HALF).unwrap(), "it was held back: {before:?}");
+    assert!(before.iter().all(|a| a.verdict.get("not_sent").is_some()), "{before:?}");
+    // Two seconds behind are no reason to stop.
+    assert!(last.at >= right - SignedDuration::from_secs(3), "{last:?}");
+}
+
 /// Until the action waits in the pause that does not end.
 async fn held(hands: &Hands, proposal: &v1::Proposal, away: &Away) {
     tokio::select! {
         told = hands.execute(proposal) => panic!("not held: {told:?}"),
         () = away.held.notified() => {}
     }
+}
+
+async fn turn(hands: &Hands, off: bool) {
+    let (by, reason) = ("op".to_owned(), "a test".to_owned());
+    let turn = Turn { reach: Reach::All, off, by, reason, word: None };
+    let pipeline = &hands.desk.pipeline;
+    pipeline.switches.turn(pipeline, turn).await.unwrap();
+}
+
+fn refunds(machine: &Machine) -> usize {
+    machine.effects().iter().filter(|effect| effect.kind == "refund_created").count()
 }
 
 /// Those of the action.
