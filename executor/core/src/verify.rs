@@ -198,7 +198,7 @@ pub fn after(dispatch: &Dispatch, looks: &[Look], contract: &Contract, now: Time
     let Some(look) = looks.last() else { return Next::Again(now) };
     let verify = &write.verify;
     let since = answered(dispatch).unwrap_or(now);
-    let again = |code: Code, budget: Duration, why: &str| {
+    let again = |since: Timestamp, code: Code, budget: Duration, why: &str| {
         // By when it was last seen, not by the clock: after a pause it is looked at again.
         if look.at < plus(since, budget) {
             Next::Again(plus(now, verify.every))
@@ -219,14 +219,20 @@ pub fn after(dispatch: &Dispatch, looks: &[Look], contract: &Contract, now: Time
             &format!("{count} effects bear this action's marker"),
         ),
         Sight::Pending { .. } => {
-            again(Code::VerifyTimeout, verify.within, "accepted, not finished")
+            again(since, Code::VerifyTimeout, verify.within, "accepted, not finished")
         }
         Sight::Wrong { facts } => again(
+            since,
             Code::VerifyMismatch,
             visible(contract),
             &format!("expected beside found: {}", worded(facts)),
         ),
-        Sight::Unreadable { why } => again(doubt(dispatch), verify.within, why),
+        // A read may fail for a while whenever it is made, also long after the answer: after
+        // a restart or a recovery.
+        Sight::Unreadable { why } => {
+            let since = looks.first().map_or(since, |first| since.max(first.at));
+            again(since, doubt(dispatch), verify.within, why)
+        }
         Sight::Absent { facts } => absent(dispatch, looks, contract, facts, now),
     }
 }
@@ -287,7 +293,7 @@ fn absent(
             | Verdict::SwitchedOff { .. }
             | Verdict::Lost { .. },
         )
-        | None => absent_in_doubt(looks, contract, (since, every), facts, now),
+        | None => absent_in_doubt(dispatch, looks, contract, (since, every), facts, now),
     }
 }
 
@@ -299,6 +305,7 @@ const fn refuses_its_repeat(class: EffectClass) -> bool {
 /// be doing, look twice at least one bound apart, and claim absence only where a
 /// sourced bound allows it, no money is at stake, and what a look shows can be trusted.
 fn absent_in_doubt(
+    dispatch: &Dispatch,
     looks: &[Look],
     contract: &Contract,
     (since, every): (Timestamp, Duration),
@@ -307,7 +314,9 @@ fn absent_in_doubt(
 ) -> Next {
     let bound = visible(contract);
     let quiet = plus(since, contract.pack.quiet_period.saturating_add(bound));
-    let after_quiet: Vec<_> = looks.iter().filter(|l| l.at >= quiet).map(|l| l.at).collect();
+    // A read that failed saw nothing, and found nothing missing either.
+    let nothing = |l: &&Look| l.at >= quiet && matches!(l.sight, Sight::Absent { .. });
+    let after_quiet: Vec<_> = looks.iter().filter(nothing).map(|l| l.at).collect();
     let Some(first) = after_quiet.first() else {
         // It may show at any time: look early, then ever more rarely.
         let waited = now.duration_since(since).unsigned_abs();
@@ -317,13 +326,18 @@ fn absent_in_doubt(
     if now < second || after_quiet.len() < 2 {
         return Next::Again(second);
     }
+    let what = if forgotten(dispatch) {
+        "what followed its last try is not known since a recovery"
+    } else {
+        "the reply was lost"
+    };
     let blind = contract.effect.class == EffectClass::Blind;
     if contract.effect.visible_within.is_some() && !contract.effect.irreversible && !blind {
-        let message = format!("the reply was lost; two looks found nothing: {}", worded(facts));
+        let message = format!("{what}; two looks found nothing: {}", worded(facts));
         return settle(Outcome::NotApplied, Code::ReplyLost.name(), &message);
     }
-    let message = format!("the reply was lost and absence proves nothing here: {}", worded(facts));
-    settle(Outcome::Unknown, Code::ReplyLost.name(), &message)
+    let message = format!("{what} and absence proves nothing here: {}", worded(facts));
+    settle(Outcome::Unknown, doubt(dispatch).name(), &message)
 }
 
 fn settle(outcome: Outcome, code: &str, message: &str) -> Next {
@@ -361,7 +375,21 @@ pub fn visible(contract: &Contract) -> Duration {
 }
 
 fn doubt(dispatch: &Dispatch) -> Code {
-    if dispatch.in_doubt() { Code::ReplyLost } else { Code::VerifyTimeout }
+    if dispatch.in_doubt() {
+        Code::ReplyLost
+    } else if forgotten(dispatch) {
+        Code::HistoryMissing
+    } else {
+        Code::VerifyTimeout
+    }
+}
+
+/// Whether every try that is known was put off or never left. Only after a recovery is such
+/// an action looked for: it may have been sent since.
+fn forgotten(dispatch: &Dispatch) -> bool {
+    let last = dispatch.last().and_then(|a| a.result.as_ref()).map(|r| &r.verdict);
+    let put_off = matches!(last, Some(Verdict::NotSent { .. } | Verdict::Throttled { .. }));
+    put_off && !dispatch.in_doubt()
 }
 
 fn write(contract: &Contract) -> Option<&WriteBody> {

@@ -369,6 +369,28 @@ fn a_yes_that_does_not_show_is_a_mismatch() {
     assert_eq!(outcome(shop.ask(&journal, 21)), (Outcome::NotApplied, "BACKEND_REFUSED".into()));
 }
 
+/// After a recovery what never left is looked for too: it may have been sent since.
+#[test]
+fn a_read_that_fails_is_made_again_for_its_time_however_late_it_begins() {
+    let away = || Sight::Unreadable { why: "away".into() };
+    let unsent = Verdict::NotSent { why: "no route".into() };
+    let shop = Shop::new(FINAL);
+    for (verdict, code) in [(lost(), "REPLY_LOST"), (unsent, "HISTORY_MISSING")] {
+        let mut journal = shop.sent();
+        journal.extend([shop.answered(verdict), shop.looked(away(), 3600)]);
+        assert!(matches!(shop.ask(&journal, 3600), Ask::Look(_)), "{code}");
+        journal.push(shop.looked(away(), 3619));
+        assert!(matches!(shop.ask(&journal, 3619), Ask::Look(_)), "{code}");
+        let mut absent_then = journal.clone();
+        journal.push(shop.looked(away(), 3620));
+        assert_eq!(outcome(shop.ask(&journal, 3620)), (Outcome::Unknown, code.into()));
+        absent_then.push(shop.looked(absent(), 3619));
+        assert!(matches!(shop.ask(&absent_then, 3619), Ask::Look(_)), "only one saw nothing");
+        absent_then.push(shop.looked(absent(), 3621));
+        assert_eq!(outcome(shop.ask(&absent_then, 3621)), (Outcome::Unknown, code.into()));
+    }
+}
+
 #[test]
 fn absence_after_a_lost_reply_waits_and_looks_twice() {
     let each =
