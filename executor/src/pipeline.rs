@@ -407,6 +407,7 @@ impl Pipeline {
     }
 
     async fn wait(&self, life: &mut Life, at: Timestamp, steady: &Steady) {
+        let due = steady.due(at);
         if at.duration_since(steady.now()) > WORTH_A_COMMIT {
             kill::Step::Flush.before();
             if let Err(error) = self.flush(life).await {
@@ -414,7 +415,7 @@ impl Pipeline {
             }
             kill::Step::Flush.after();
         }
-        steady.until(at).await;
+        steady.until(due).await;
     }
 
     async fn flush(&self, life: &mut Life) -> Result<(), StoreError> {

@@ -30,9 +30,16 @@ impl Steady {
         self.clock.now().min(latest)
     }
 
-    /// Waits until it is then by its own time.
-    pub(crate) async fn until(&self, at: Timestamp) {
-        let rest = at.duration_since(self.now());
+    /// When its own time is then, by the clock that nobody sets: a wait that is decided on
+    /// does not become longer where the wall clock was ahead and is put right.
+    pub(crate) fn due(&self, at: Timestamp) -> Duration {
+        let rest = Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
+        self.clock.awake().saturating_add(rest)
+    }
+
+    /// Waits until that is due.
+    pub(crate) async fn until(&self, due: Duration) {
+        let rest = due.saturating_sub(self.clock.awake());
         let until = self.clock.now().saturating_add(rest).unwrap_or(Timestamp::MAX);
         self.clock.until(until).await;
     }
@@ -81,15 +88,29 @@ mod tests {
         let clock = Arc::clone(&hands) as Arc<dyn Clock>;
         let steady = Steady::begin(&clock);
         let after = |seconds| start + SignedDuration::from_secs(seconds);
-        steady.until(after(10)).await;
+        steady.until(steady.due(after(10))).await;
         assert_eq!(steady.now(), after(10));
         hands.set(3600);
         assert_eq!(steady.now(), after(10), "ten seconds passed, whatever the wall says");
-        steady.until(after(80)).await;
+        steady.until(steady.due(after(80))).await;
         assert_eq!((steady.now(), clock.now()), (after(80), after(3680)));
         assert_eq!(Steady::begin(&clock).now(), after(3680), "what begins now begins there");
         // One that is set back says less by itself.
         hands.set(-3700);
         assert_eq!(steady.now(), after(-20));
+    }
+
+    #[tokio::test]
+    async fn a_wait_is_no_longer_because_the_clock_is_put_right_before_it_begins() {
+        let hands = Arc::new(Hands(Mutex::new((Timestamp::UNIX_EPOCH, Duration::ZERO))));
+        hands.set(3600);
+        let clock = Arc::clone(&hands) as Arc<dyn Clock>;
+        let steady = Steady::begin(&clock);
+        let due = steady.due(steady.now() + SignedDuration::from_secs(5));
+        hands.set(-3600);
+        steady.until(due).await;
+        assert_eq!(clock.awake(), Duration::from_secs(5));
+        steady.until(Duration::ZERO).await;
+        assert_eq!(clock.awake(), Duration::from_secs(5), "what is due is not waited for");
     }
 }
