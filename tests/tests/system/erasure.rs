@@ -119,7 +119,7 @@ fn approve(pair: &Pair, proposal: &Proposal, reason: &str) {
     assert!(done, "{said}");
 }
 
-fn erase(pair: &Pair, what: &[&str]) -> (bool, String) {
+pub fn erase(pair: &Pair, what: &[&str]) -> (bool, String) {
     let whom = ["erase", "--tenant", "demo-shop", "--subject", "customer1@example.com"];
     let owner = ["--owner", "customer_id=gid://shopify/Customer/1"];
     command(pair, &[&whom[..], &owner, what].concat(), Role::Operator)

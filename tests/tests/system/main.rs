@@ -60,6 +60,7 @@ mod one_trace;
 mod own_deployment;
 mod planner_holds_no_credential;
 mod planners;
+mod receipt_page;
 mod refusal_codes;
 mod refusals;
 mod replicas;

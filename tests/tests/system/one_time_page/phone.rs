@@ -19,7 +19,7 @@ impl Phone {
         self.send(method, path).await.status()
     }
 
-    async fn send(&self, method: Method, path: &str) -> Response {
+    pub async fn send(&self, method: Method, path: &str) -> Response {
         let response = self.client.request(method, format!("{}{path}", self.origin));
         let response = response.send().await.unwrap();
         let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
