@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::budget::Purse;
 use crate::executor::{CallError, Executor};
-use crate::subject;
+use crate::subject::Named;
 
 /// Reads that one turn may make.
 pub const MAX_READS: usize = 8;
@@ -29,17 +29,13 @@ pub struct Asker<'a> {
     pub conversation_id: &'a str,
     /// The frontend's ticket; may be empty.
     pub external_ref: &'a str,
+    /// Who pays for models. The executor has verified the token by then.
+    pub purse: &'a Purse,
     /// Attested messages that spans may point into.
     pub messages: &'a [AttestedMessage],
 }
 
 impl Asker<'_> {
-    /// Who pays for models. The executor has verified the token by then.
-    #[must_use]
-    pub fn purse(&self) -> Purse {
-        purse(self.token, self.conversation_id)
-    }
-
     /// The conversation's newest messages and those that the steps point into: what
     /// a write's receipt shows that it rests on.
     #[must_use]
@@ -63,13 +59,10 @@ impl Asker<'_> {
     }
 }
 
-/// Who pays for models in a conversation of whoever the token names.
+/// Who pays for models in a conversation of whoever a token names.
 #[must_use]
-pub fn purse(token: &str, conversation_id: &str) -> Purse {
-    Purse {
-        conversation: format!("{conversation_id}\n{}", subject::key(token)),
-        tenant: subject::house(token),
-    }
+pub fn purse(named: Named, conversation_id: &str) -> Purse {
+    Purse { conversation: format!("{conversation_id}\n{}", named.key), tenant: named.house }
 }
 
 fn collect(argument: &Argument, ids: &mut Vec<String>) {

@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use crate::subject;
-
 const MINUTE: Duration = Duration::from_secs(60);
 /// Names that are counted at once; beyond, those whose minute is over are forgotten.
 const MOST: usize = 50_000;
@@ -30,14 +28,14 @@ impl Pace {
         Self { per_minute, seen: Mutex::default() }
     }
 
-    /// Counts one more of a frontend's customer, by whom the token names.
+    /// Counts one more of a frontend's customer, who may have a long name.
     pub(crate) fn take_of(
         &self,
         frontend: &str,
-        token: &str,
+        customer: &str,
         now: Instant,
     ) -> Result<(), Duration> {
-        let customer = hex::encode(Sha256::digest(subject::key(token)));
+        let customer = hex::encode(Sha256::digest(customer));
         self.take(&format!("{frontend}\n{customer}"), now)
     }
 

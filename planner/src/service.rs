@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 use crate::conversation::turn::Engine;
 use crate::executor::CallError;
 use crate::pace::Pace;
+use crate::subject;
 
 /// Turns under way at once; further ones are refused, to be tried again.
 const MAX_TURNS: usize = 512;
@@ -126,7 +127,7 @@ fn keep_pace(pace: &Pace, caller: &SpiffeId, now: Instant) -> Result<(), Refusal
 
 /// Counts what is asked for a customer whom the executor knows: nobody uses up another's minute.
 fn keep_pace_of(pace: &Pace, caller: &SpiffeId, token: &str, now: Instant) -> Result<(), Refusal> {
-    let taken = pace.take_of(caller.as_str(), token, now);
+    let taken = pace.take_of(caller.as_str(), &subject::key(token), now);
     taken.map_err(|again| too_fast(again, "this customer has had their turns of this minute"))
 }
 

@@ -13,20 +13,28 @@ pub fn claims(token: &str) -> Map<String, Json> {
     payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
+/// Whom a token names, in texts to key by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Issuer, audience and subject.
+    pub key: String,
+    /// Issuer and audience: together they stand for a tenant.
+    pub house: String,
+}
+
+/// Whom a token names.
+#[must_use]
+pub fn named(token: &str) -> Named {
+    let claims = claims(token);
+    let part = |name: &str| claims.get(name).map(Json::to_string).unwrap_or_default();
+    let house = [part("iss"), part("aud")].join("\n");
+    Named { key: format!("{house}\n{}", part("sub")), house }
+}
+
 /// Issuer, audience and subject in one text, to key by.
 #[must_use]
 pub fn key(token: &str) -> String {
-    let claims = claims(token);
-    let part = |name: &str| claims.get(name).map(Json::to_string).unwrap_or_default();
-    [part("iss"), part("aud"), part("sub")].join("\n")
-}
-
-/// Issuer and audience in one text: together they stand for a tenant.
-#[must_use]
-pub fn house(token: &str) -> String {
-    let claims = claims(token);
-    let part = |name: &str| claims.get(name).map(Json::to_string).unwrap_or_default();
-    [part("iss"), part("aud")].join("\n")
+    named(token).key
 }
 
 /// The proposal that a confirmation is for.

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::asserted::Asserting;
 use crate::config::{FrontendConfig, SubjectConfig};
 use crate::pace::Pace;
+use crate::subject;
 
 /// Shorter keys can be guessed.
 const SHORTEST_KEY: usize = 24;
@@ -44,6 +45,8 @@ enum Speaks {
 pub(super) struct Caller {
     /// The subject's token.
     pub(super) token: String,
+    /// Whom it names.
+    pub(super) subject: String,
     /// The conversation, as the frontend calls it.
     pub(super) conversation: String,
     /// The ticket; may be empty.
@@ -153,7 +156,7 @@ impl Frontend {
 
     /// Counts a request of a subject whom the executor knows.
     pub(super) fn pace_of(&self, caller: &Caller, now: Instant) -> Result<(), Unheard> {
-        self.each.take_of(&self.name, &caller.token, now).map_err(Unheard::Pace)
+        self.each.take_of(&self.name, &caller.subject, now).map_err(Unheard::Pace)
     }
 
     /// For whom and where the request asks.
@@ -176,7 +179,8 @@ impl Frontend {
             Some(name) if headers.contains_key(name) => text(headers, name, LONGEST_ID)?,
             Some(_) | None => "",
         };
-        Ok(Caller { token, conversation: conversation.to_owned(), ticket: ticket.to_owned() })
+        let (conversation, ticket) = (conversation.to_owned(), ticket.to_owned());
+        Ok(Caller { subject: subject::key(&token), token, conversation, ticket })
     }
 }
 

@@ -20,7 +20,7 @@ use super::tape::Tape;
 use super::thread::{Begun, Meant, New, Thread, Way};
 use crate::conversation::turn::Also;
 use crate::memory::{Held, NotTaken, Unread};
-use crate::{reply, subject};
+use crate::reply;
 
 const LONGEST: usize = 16 * 1024;
 const LONGEST_ID: usize = 128;
@@ -101,7 +101,7 @@ pub(super) async fn taken(
     let now = Instant::now();
     let verified = chat.engine.verify(&caller.token, &caller.conversation).await?;
     frontend.pace_of(caller, now)?;
-    let name = [frontend.name(), &subject::key(&caller.token), &caller.conversation].join("\n");
+    let name = [frontend.name(), &caller.subject, &caller.conversation].join("\n");
     let asked = |thread: &mut Thread| {
         let quotes = |text: &str| thread.quotes_a_reply(text);
         if wish.resumes.is_none() && aside::is_aside(wish.said, quotes) {

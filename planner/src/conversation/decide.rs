@@ -111,7 +111,7 @@ impl Engine {
             observations: &conversation.observations,
             objections,
             passages: &matter.passages,
-            purse: scene.asker.purse(),
+            purse: scene.asker.purse.clone(),
             until: matter.until,
         };
         let answered = self.model.decide(&view).await;

@@ -21,7 +21,7 @@ use super::held::Held;
 use super::{Choosing, Confirming, Conversation, Conversations, Limits, Stage};
 use crate::assemble::Task;
 use crate::assemble::span::Said;
-use crate::budget::account;
+use crate::budget::{Purse, account};
 use crate::context::{Asker, purse};
 use crate::executor::{CallError, Executor};
 use crate::guards::Guard;
@@ -214,8 +214,9 @@ impl Engine {
         also: Option<&dyn Also>,
         events: &Events,
     ) -> (Turn, Option<Card>) {
-        let own = subject::key(&request.subject_token);
-        let key = [&request.conversation_id, &request.branch, &own].map(String::as_str).join("\n");
+        let named = subject::named(&request.subject_token);
+        let key = [&request.conversation_id, &request.branch, &named.key];
+        let key = key.map(String::as_str).join("\n");
         let conversation = self.conversations.enter(&key, Instant::now());
         // A turn that was in it meanwhile may have changed who has it, also where it broke off.
         let (mut conversation, stands) = match Arc::clone(&conversation).try_lock_owned() {
@@ -232,12 +233,13 @@ impl Engine {
                 return told(Ending::passes(Intent::Unspecified, reply::STILL_AT_IT));
             }
         };
-        let purse = purse(&request.subject_token, &request.conversation_id);
+        let purse = purse(named, &request.conversation_id);
         let names = [&*key, also.map_or("", Also::name), &*account(&purse)];
         conversation.is_of(&kept_under);
         conversation.in_turn = true;
         self.memory.belongs(&kept_under, &names).await;
-        let ending = self.answer(request, (&toolbox, stands), &mut conversation, events).await;
+        let known = (&*toolbox, &purse, stands);
+        let ending = self.answer(request, known, &mut conversation, events).await;
         for kept_under in &conversation.kept_under {
             self.memory.belongs(kept_under, &names).await;
         }
@@ -275,7 +277,7 @@ impl Engine {
     async fn answer(
         &self,
         request: &ConverseRequest,
-        (toolbox, stands): (&Toolbox, Option<Stands>),
+        (toolbox, purse, stands): (&Toolbox, &Purse, Option<Stands>),
         conversation: &mut Conversation,
         events: &Events,
     ) -> Ending {
@@ -288,6 +290,7 @@ impl Engine {
             token: &request.subject_token,
             conversation_id: &request.conversation_id,
             external_ref: &request.external_ref,
+            purse,
             messages: &messages,
         };
         let (confirm_by_link, edited) = (request.confirm_by_link, request.edited);
