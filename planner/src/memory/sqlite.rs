@@ -146,16 +146,16 @@ impl Store for Sqlite {
         found.await.ok_or(Unread)
     }
 
-    /// It holds nobody's words. Queued, and not waited for:
-    /// nobody else is at it.
+    /// It holds nobody's words. Nobody waits for it, and nobody else is at it: it shares the commit
+    /// of what comes next.
     async fn begin_turn(&self, thread: Name, row: Row, _: Fence) -> Result<Begun, Unread> {
-        drop(self.0.ask(move |db| {
+        self.0.put_aside(move |db| {
             let mut put = db.prepare_cached(
                 "INSERT OR REPLACE INTO turns (thread, place, number, touched, body) \
                  VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
-            put.execute(params![thread, row.place, row.number, now(), row.body])
-        }));
+            put.execute(params![thread, row.place, row.number, now(), row.body]).map(drop)
+        });
         Ok(Begun::Here)
     }
 
@@ -184,13 +184,13 @@ impl Store for Sqlite {
         kept.await.map(|rows| rows > 0).ok_or(Unread)
     }
 
-    /// Queued before whatever is kept after it; nobody waits for it, it shares the commit of
-    /// what comes next.
+    /// Before whatever is kept after it; nobody waits for it, it shares the commit of what comes
+    /// next.
     async fn belongs(&self, kept_under: String, names: Vec<Name>) -> Result<(), Unread> {
-        drop(
-            self.0
-                .ask(move |db| names.iter().try_for_each(|name| erase::own(db, &kept_under, name))),
-        );
+        let own = move |db: &Connection| {
+            names.iter().try_for_each(|name| erase::own(db, &kept_under, name))
+        };
+        self.0.put_aside(own);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! One thread holds the connection, so that nobody who answers others waits for the disk.
-//! Jobs are done in the order in which they were asked for; those that wait together share
-//! a commit.
+//! Jobs are done in the order in which they came; those that wait together share a commit, and
+//! what nobody waits for shares that of the next one that somebody does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -10,10 +10,12 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-/// Jobs of one commit at most.
+/// Batches of one commit at most.
 const TOGETHER: usize = 128;
 
 type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// A job that somebody waits for, after those that nobody does.
+type Batch = Vec<Job>;
 /// Tells whoever asked, once it is known whether the commit held.
 type Answer = Box<dyn FnOnce(bool)>;
 
@@ -23,7 +25,9 @@ pub(super) struct Thread(Arc<Desk>);
 
 struct Desk {
     db: Mutex<Option<Connection>>,
-    jobs: OnceLock<Sender<Job>>,
+    jobs: OnceLock<Sender<Batch>>,
+    /// What nobody waits for.
+    aside: Mutex<Batch>,
     /// Whether the log of writes is to be emptied after the next commit.
     shorten: Arc<AtomicBool>,
 }
@@ -32,16 +36,28 @@ impl Thread {
     /// Over a connection. The thread itself begins with the first job: a process confines
     /// itself while it has one.
     pub(super) fn over(db: Connection) -> Self {
-        let (db, jobs) = (Mutex::new(Some(db)), OnceLock::new());
+        let (db, jobs, aside) = (Mutex::new(Some(db)), OnceLock::new(), Mutex::default());
         // A process that was killed may have left in the log of writes what it had deleted.
         let shorten = Arc::new(AtomicBool::new(true));
-        Self(Arc::new(Desk { db, jobs, shorten }))
+        Self(Arc::new(Desk { db, jobs, aside, shorten }))
     }
 
     /// Empties the log of writes into the file, so that what was deleted is in neither.
     pub(super) async fn shorten(&self) {
         self.0.shorten.store(true, Ordering::Relaxed);
         let _told = self.ask(|_| Ok(())).await;
+    }
+
+    /// Puts a job aside that nobody waits for: it is done right before the next one that is asked
+    /// for. Where it fails, that is logged.
+    pub(super) fn put_aside<J>(&self, job: J)
+    where
+        J: FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    {
+        self.0.aside.lock().push(Box::new(move |db| {
+            let _logged = logged(job(db));
+            Box::new(|_held| {})
+        }));
     }
 
     /// Queues a job before it returns; what is awaited is its answer, durable where it wrote.
@@ -59,14 +75,22 @@ impl Thread {
                 let _left = tell.send(done.filter(|_| held));
             })
         });
-        // A thread that could not begin answers nothing, and that is what is heard.
-        let _gone = self.0.jobs().send(job);
+        self.0.send(job);
         async move { told.await.ok().flatten() }
     }
 }
 
 impl Desk {
-    fn jobs(&self) -> &Sender<Job> {
+    fn send(&self, job: Job) {
+        // Until it is sent: nothing that comes later goes before.
+        let mut aside = self.aside.lock();
+        let mut batch = std::mem::take(&mut *aside);
+        batch.push(job);
+        // A thread that could not begin answers nothing, and that is what is heard.
+        let _gone = self.jobs().send(batch);
+    }
+
+    fn jobs(&self) -> &Sender<Batch> {
         self.jobs.get_or_init(|| {
             let (jobs, queue) = mpsc::channel();
             if let Some(db) = self.db.lock().take() {
@@ -81,11 +105,21 @@ impl Desk {
     }
 }
 
-fn work(db: &Connection, queue: &Receiver<Job>, shorten: &AtomicBool) {
+impl Drop for Desk {
+    /// What nobody waited for is done all the same.
+    fn drop(&mut self) {
+        let batch = std::mem::take(self.aside.get_mut());
+        if !batch.is_empty() {
+            let _gone = self.jobs().send(batch);
+        }
+    }
+}
+
+fn work(db: &Connection, queue: &Receiver<Batch>, shorten: &AtomicBool) {
     while let Ok(first) = queue.recv() {
         let begun = done(db, "BEGIN IMMEDIATE");
-        let jobs = std::iter::once(first).chain(queue.try_iter()).take(TOGETHER);
-        let answers: Vec<Answer> = jobs.map(|job| job(db)).collect();
+        let batches = std::iter::once(first).chain(queue.try_iter()).take(TOGETHER);
+        let answers: Vec<Answer> = batches.flatten().map(|job| job(db)).collect();
         let held = logged(begun.and_then(|()| done(db, "COMMIT"))).is_some();
         if !held && !db.is_autocommit() {
             let _undone = logged(db.execute_batch("ROLLBACK"));
@@ -134,6 +168,22 @@ mod tests {
         assert_eq!((one.await, twice.await, two.await), (Some(1), None, Some(1)));
         let sum = thread.ask(|db| db.query_row("SELECT sum(n) FROM t", [], |row| row.get(0)));
         assert_eq!(sum.await, Some(3_i64));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_done_right_before_what_is_asked_next() {
+        let thread = Thread::over(Connection::open_in_memory().unwrap());
+        thread.put_aside(|db| db.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY)"));
+        for _once_and_in_vain in 0..2 {
+            thread.put_aside(|db| db.execute("INSERT INTO t VALUES (1)", []).map(drop));
+        }
+        let found = thread.ask(|db| db.query_row("SELECT count(*) FROM t", [], |row| row.get(0)));
+        assert_eq!(found.await, Some(1_i64));
+        // Also where nothing is asked any more.
+        let (tell, told) = mpsc::channel();
+        thread.put_aside(move |_| tell.send(()).map_err(|_| rusqlite::Error::InvalidQuery));
+        drop(thread);
+        assert_eq!(told.recv(), Ok(()));
     }
 
     #[tokio::test]
