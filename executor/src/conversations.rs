@@ -18,7 +18,7 @@ const MOST: i64 = 1_000_000 * MILLION;
 #[async_trait]
 pub trait Conversations: Send + Sync {
     /// What conversations cost, by day and currency in their order; of one tenant or of all. A
-    /// conversation counts once, on the first of these days on which it cost something.
+    /// conversation counts once, with all that it cost, on the day on which it began.
     async fn costs(
         &self,
         tenant: Option<String>,
@@ -80,7 +80,7 @@ pub struct Cost {
     pub micros: i64,
 }
 
-/// What conversations of one day cost in one currency.
+/// What conversations that began on one day cost in one currency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Costs {
     /// Which day, counted from 1970-01-01, UTC.

@@ -12,12 +12,15 @@ use countersign_core::error::Refused;
 use countersign_core::person::Person;
 use countersign_core::proposal::Asked;
 use countersign_core::seal::{self, Leaf, Queue};
-use countersign_executor::ports::Store;
+use countersign_core::subject::Subject;
+use countersign_executor::conversations::{Cost, Rating};
+use countersign_executor::ports::{Store, Turn};
+use countersign_executor::register::day_of;
 use countersign_executor::store::postgres::Postgres;
 use countersign_executor::store::sqlite::Sqlite;
 use countersign_executor::vault::Vault;
 use countersign_shared::codes::Code;
-use countersign_shared::ids::ReceiptId;
+use countersign_shared::ids::{ReceiptId, TurnId};
 use countersign_shared::money::Money;
 use countersign_shared::receipt::{Argument, Grant};
 use countersign_shared::tlog::key::LogKey;
@@ -35,8 +38,13 @@ pub(crate) const TOOLS: [&str; 5] =
 pub(crate) const CODES: [&str; 4] =
     ["STATE_CHANGED", "ORDER_NOT_PAID", "LIMIT_EXCEEDED", "POLICY_FORBIDS"];
 pub(crate) const CUSTOMERS: u32 = 100_000;
-/// Receipts that wait for the store at once.
+/// Of a conversation.
+const RECEIPTS: u32 = 2;
+const TURNS: u32 = 3;
+/// Receipts that wait for the store at once; and conversations, of which each turn waits for one
+/// of its connections.
 const WAITING: usize = 512;
+const TALKING: usize = 64;
 
 /// A filled store.
 pub(crate) struct World {
@@ -67,14 +75,48 @@ impl World {
         let began = Instant::now();
         let seals = stream::iter(0..count).map(|n| world.store.seal(leaf(n, count), None));
         seals.buffered(WAITING).try_for_each(async |_| Ok(())).await.unwrap();
-        let took = began.elapsed();
-        let each = took.as_micros() / u128::from(count.max(1));
-        println!("{count} receipts sealed in {took:.1?}, {each} µs each");
+        written("receipts sealed", count, began);
+        let began = Instant::now();
+        let conversations = stream::iter(0..count / RECEIPTS).map(|n| world.converse(n, count));
+        conversations.buffer_unordered(TALKING).for_each(async |()| {}).await;
+        written("turns told", count / RECEIPTS * TURNS, began);
         if let Place::Server(cluster) = &world.place {
             // As its autovacuum does within a minute.
             cluster.sql("ANALYZE");
         }
         world
+    }
+
+    /// One conversation, told turn by turn; one in ten is rated.
+    async fn converse(&self, n: u32, count: u32) {
+        let mut dice = Dice::of(n * RECEIPTS);
+        let (_, who) = somebody(&mut dice);
+        let began = at(n * RECEIPTS, count);
+        let currency = if dice.roll(5) > 0 { "USD" } else { "EUR" };
+        let conversation = format!("conversation {n}");
+        for turn in 0..TURNS {
+            let millis = began.as_millisecond() + i64::from(turn) * 60_000;
+            let mut rest = [0; 10];
+            rest[6..].copy_from_slice(&(n * TURNS + turn).to_be_bytes());
+            let id = uuid::Builder::from_unix_timestamp_millis(millis.unsigned_abs(), &rest);
+            let micros = i64::from(500 + dice.roll(5_000));
+            let turn = Turn {
+                id: TurnId::from_uuid(id.into_uuid()),
+                tenant: who.tenant.clone(),
+                issuer: who.issuer.clone(),
+                subject: who.id.clone(),
+                conversation: conversation.clone(),
+                external_ref: String::new(),
+                trace: String::new(),
+                body: "{}".to_owned(),
+                cost: Some(Cost { currency: currency.to_owned(), micros }),
+            };
+            self.store.record(&who, turn).await.unwrap();
+        }
+        if n % 10 == 0 {
+            let rating = Rating { day: day_of(began), score: i64::from(1 + dice.roll(5)) };
+            assert!(self.store.rate(&who, &conversation, rating).await.unwrap());
+        }
     }
 
     /// When the year ends.
@@ -122,23 +164,57 @@ pub(crate) fn email(customer: u32) -> String {
     format!("customer{customer}@example.com")
 }
 
+fn written(what: &str, count: u32, began: Instant) {
+    let took = began.elapsed();
+    let each = took.as_micros() / u128::from(count.max(1));
+    println!("{count} {what} in {took:.1?}, {each} µs each");
+}
+
+/// The same numbers for the same seed.
+struct Dice(u32);
+
+impl Dice {
+    fn of(seed: u32) -> Self {
+        Self(seed.wrapping_mul(2_654_435_761) | 1)
+    }
+
+    fn roll(&mut self, sides: u32) -> u32 {
+        let Self(dice) = self;
+        *dice ^= *dice << 13;
+        *dice ^= *dice >> 17;
+        *dice ^= *dice << 5;
+        *dice % sides
+    }
+}
+
+/// A customer, by number and as a subject of some tenant.
+fn somebody(dice: &mut Dice) -> (u32, Subject) {
+    let customer = dice.roll(CUSTOMERS);
+    let big = dice.roll(10) > 0;
+    let tenant = if big { "big".to_owned() } else { format!("small{}", dice.roll(20)) };
+    let id = format!("c{customer}");
+    let subject = json!({
+        "tenant": tenant, "issuer": "i", "id": id, "signs_as": id, "claims": {},
+        "kind": "customer", "scopes": [], "segment": "", "strength": "signed_in",
+        "verified_at": "2026-01-01T00:00:00Z",
+    });
+    (customer, serde_json::from_value(subject).unwrap())
+}
+
+/// When the n-th receipt of so many is sealed.
+fn at(n: u32, count: u32) -> Timestamp {
+    World::end() - SignedDuration::from_secs(i64::from(count - n) * 31_536_000 / i64::from(count))
+}
+
 /// The n-th receipt of the year.
 fn leaf(n: u32, count: u32) -> Leaf {
-    let mut dice = n.wrapping_mul(2_654_435_761) | 1;
-    let mut roll = |sides: u32| {
-        dice ^= dice << 13;
-        dice ^= dice >> 17;
-        dice ^= dice << 5;
-        dice % sides
-    };
-    let customer = roll(CUSTOMERS);
-    let tenant = if roll(10) > 0 { "big".to_owned() } else { format!("small{}", roll(20)) };
+    let mut dice = Dice::of(n);
+    let (customer, subject) = somebody(&mut dice);
+    let mut roll = |sides| dice.roll(sides);
     let asked: Asked = serde_json::from_value(json!({
         "caller": "spiffe://t/planner", "channel": "web",
-        "subject": { "tenant": tenant, "issuer": "i", "id": format!("c{customer}"),
-                     "signs_as": "s", "claims": {}, "kind": "customer", "scopes": [],
-                     "segment": "", "strength": "signed_in", "verified_at": "2026-01-01T00:00:00Z" },
-        "conversation": format!("conversation {}", n / 3), "external_ref": "", "messages": [],
+        "subject": subject,
+        "conversation": format!("conversation {}", n / RECEIPTS), "external_ref": "", "messages": [],
         "confidence": { "score": 0.9, "uncertainty_reason": "", "recommended_action": "" },
         "model": { "model": "m", "input_tokens": 900, "output_tokens": 90, "latency_ms": 1,
                    "repairs": 0, "fallback": "" },
@@ -146,9 +222,8 @@ fn leaf(n: u32, count: u32) -> Leaf {
     }))
     .unwrap();
     let id = ReceiptId::from_uuid(Uuid::now_v7());
-    let left = SignedDuration::from_secs(i64::from(count - n) * 31_536_000 / i64::from(count));
     let refused = Refused::new(Code::StateChanged, "changed");
-    let at = World::end() - left;
+    let at = at(n, count);
     let mut leaf = seal::refusal(&asked, TOOLS[roll(5) as usize], None, &refused, &id, at);
     leaf.queue = Queue::Stays;
     leaf.person = Person::of(&asked.subject);

@@ -166,7 +166,7 @@ pub(super) fn counted(day: &Day) -> Vec<Value> {
 }
 
 impl Statement {
-    fn begin(sql: &str) -> Self {
+    pub(super) fn begin(sql: &str) -> Self {
         Self { sql: sql.to_owned(), values: Vec::new() }
     }
 
@@ -260,15 +260,20 @@ impl Statement {
         Ok(())
     }
 
+    /// Of these days, and of this tenant where one is named.
+    pub(super) fn of_days(&mut self, tenant: Option<&String>, days: &Range<i64>) {
+        self.narrow_text("tenant = $", tenant);
+        self.narrow("day >= $", Value::Number(days.start));
+        self.narrow("day < $", Value::Number(days.end));
+    }
+
     /// Sums of these days.
     pub(super) fn days(tenant: Option<&String>, days: &Range<i64>) -> Self {
         let mut query = Self::begin(
             "SELECT tenant, day, tool, outcome, code, reason, currency, settles, actions, minor, \
              contained, approvals, rejections, tokens FROM days WHERE outcome <> 'changed'",
         );
-        query.narrow_text("tenant = $", tenant);
-        query.narrow("day >= $", Value::Number(days.start));
-        query.narrow("day < $", Value::Number(days.end));
+        query.of_days(tenant, days);
         query.sql.push_str(" ORDER BY day, tenant, tool, outcome, code, reason, currency, settles");
         query
     }

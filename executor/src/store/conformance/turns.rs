@@ -8,13 +8,13 @@ use countersign_core::person::Person;
 use countersign_shared::ids::TurnId;
 use jiff::SignedDuration;
 
-use crate::conversations::{Cost, Costs, Rating};
+use crate::conversations::{Cost, Costs, Rating, Ratings};
 use crate::ports::{ReceiptQuery, Turn, TurnQuery};
 use crate::register::day_of;
 use crate::store::old::first_id;
 
 /// A turn that was told so many days ago.
-pub(super) fn turn(who: &Subject, conversation: &str, days: i64) -> Turn {
+pub(crate) fn turn(who: &Subject, conversation: &str, days: i64) -> Turn {
     let at = Timestamp::now() - SignedDuration::from_hours(24 * days);
     let [tenant, issuer, subject] = [&who.tenant, &who.issuer, &who.id].map(Clone::clone);
     Turn {
@@ -30,7 +30,7 @@ pub(super) fn turn(who: &Subject, conversation: &str, days: i64) -> Turn {
     }
 }
 
-pub(super) fn ada() -> Subject {
+pub(crate) fn ada() -> Subject {
     let claims = BTreeMap::from([("email".to_owned(), "Ada@Example.com".to_owned())]);
     Subject { id: "ada".into(), claims, ..owner() }
 }
@@ -88,6 +88,8 @@ pub(crate) async fn conversations_cost_what_their_turns_did(bed: &impl Bed) {
     told(&ada(), "d", 2, Some(("EUR", 7))).await;
     tokio::time::sleep(Duration::from_millis(2)).await;
     told(&ada(), "e", 2, None).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    told(&ada(), "e", 1, Some(("USD", 4))).await;
     let costs = async |tenant: Option<&str>, days: Range<i64>| {
         let costs = store.costs(tenant.map(str::to_owned), days).await.unwrap();
         let flat = |c: Costs| (today - c.day, c.currency, c.spent.micros, c.spent.conversations);
@@ -95,20 +97,58 @@ pub(crate) async fn conversations_cost_what_their_turns_did(bed: &impl Bed) {
     };
     let row = |ago, currency: &str, micros, count| (ago, currency.to_owned(), micros, count);
     let (usd, eur) = (row(3, "USD", 11, 1), row(2, "EUR", 7, 1));
-    let all = [usd.clone(), eur.clone(), row(2, "USD", 100, 1)];
+    let all = [usd, eur.clone(), row(2, "USD", 104, 2)];
     assert_eq!(
         costs(None, today - 9..today + 1).await,
         all,
-        "each on its first day, and one for each person"
+        "each on the day on which it began, and one for each person"
     );
     assert_eq!(costs(Some("t"), today - 9..today + 1).await, all);
     assert_eq!(costs(Some("u"), today - 9..today + 1).await, []);
-    let later = [eur, row(2, "USD", 106, 2)];
-    assert_eq!(costs(None, today - 2..today).await, later, "of turns within the time");
+    let later = [eur, row(2, "USD", 104, 2)];
+    assert_eq!(costs(None, today - 2..today).await, later, "of those that began within the time");
+    assert_eq!(costs(None, today - 1..today + 1).await, [], "all of it counts where it began");
     let person = store.person(&Person::of(&ada()));
     tokio::time::sleep(Duration::from_millis(2)).await;
     store.erase(vec![(person, says(9))], Timestamp::now()).await.unwrap().unwrap();
-    assert_eq!(costs(None, today - 9..today + 1).await, [usd], "what they cost went with them");
+    assert_eq!(costs(None, today - 9..today + 1).await, all, "of whoever is erased sums are left");
+    forgotten(&*store).await;
+    assert_eq!(costs(None, today - 9..today + 1).await, all, "and of what is too old");
+}
+
+/// So much later that no turn is kept.
+async fn forgotten(store: &dyn Store) {
+    let keep = crate::purge::Keep { proposals: Duration::from_secs(3600), plaintext: 13 };
+    let later = Timestamp::now() + SignedDuration::from_hours(24 * 500);
+    crate::purge::round(store, later, keep).await.unwrap();
+    let left = store.turns(TurnQuery { limit: 9, ..TurnQuery::default() }).await.unwrap();
+    assert_eq!(left, []);
+}
+
+/// Conversations with costs and ratings, and what they sum up to.
+pub(crate) async fn summed(store: &dyn Store) -> (Vec<Costs>, Vec<Ratings>) {
+    let usd = |micros| Some(Cost { currency: "USD".into(), micros });
+    for (who, days, cost) in [
+        (owner(), 5, None),
+        (owner(), 4, usd(7)),
+        (owner(), 3, usd(2)),
+        (ada(), 2, usd(1)),
+        (ada(), 1, None),
+    ] {
+        store.record(&who, Turn { cost, ..turn(&who, "c", days) }).await.unwrap();
+    }
+    for (who, day, score) in [(owner(), 7, 2), (owner(), 8, 5), (ada(), 8, 5)] {
+        assert!(store.rate(&who, "c", Rating { day, score }).await.unwrap());
+    }
+    let (costs, ratings) = sums(store).await;
+    assert_eq!((costs.len(), ratings.len()), (2, 1));
+    (costs, ratings)
+}
+
+/// All sums of conversations.
+pub(crate) async fn sums(store: &dyn Store) -> (Vec<Costs>, Vec<Ratings>) {
+    let costs = store.costs(None, 0..i64::MAX).await.unwrap();
+    (costs, store.ratings(None, 0..i64::MAX).await.unwrap())
 }
 
 pub(crate) async fn a_conversation_has_one_rating_by_its_own_subject(bed: &impl Bed) {
@@ -135,7 +175,12 @@ pub(crate) async fn a_conversation_has_one_rating_by_its_own_subject(bed: &impl 
     let person = store.person(&Person::of(&ada()));
     tokio::time::sleep(Duration::from_millis(2)).await;
     store.erase(vec![(person, says(9))], Timestamp::now()).await.unwrap().unwrap();
-    assert_eq!(ratings(None, 0..99).await, [(8, 5, 1)], "it went with them");
+    assert_eq!(ratings(None, 0..99).await, [(8, 5, 2)], "of whoever is erased the sum is left");
+    assert!(rate(&owner(), "c", 9, 1).await);
+    assert_eq!(ratings(None, 0..99).await, [(8, 5, 1), (9, 1, 1)]);
+    forgotten(&*store).await;
+    assert_eq!(ratings(None, 0..99).await, [(8, 5, 1), (9, 1, 1)], "and of what is too old");
+    assert!(!rate(&owner(), "c", 9, 2).await, "nothing of it is kept");
 }
 
 pub(crate) async fn an_address_leads_to_whoever_asked_with_it(bed: &impl Bed) {

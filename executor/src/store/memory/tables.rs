@@ -19,6 +19,7 @@ use super::claims::Claim;
 use super::executors::Executor;
 use super::log::{Stored, named};
 use super::turns::Told;
+use crate::conversations::Spent;
 use crate::ports::{Escalation, Fed, Named, Old, Open, StoreError};
 use crate::standing::Standing;
 use crate::store::erasing::{held, in_flight};
@@ -61,6 +62,10 @@ pub(super) struct Tables {
     pub(super) sinks: BTreeMap<String, (u64, Fed)>,
     pub(super) matches: BTreeMap<[String; 4], Matched>,
     pub(super) turns: BTreeMap<TurnId, Arc<Told>>,
+    /// What conversations cost, by tenant, the day on which they began, and currency.
+    pub(super) costs: BTreeMap<(String, i64, String), Spent>,
+    /// How many conversations were rated so, by tenant, day and score.
+    pub(super) ratings: BTreeMap<(String, i64, i64), i64>,
     pub(super) emails: BTreeSet<(String, String)>,
     /// By the transaction under way.
     pub(super) written: Vec<Written>,

@@ -15,6 +15,7 @@ use super::log::named;
 use super::tables::Tables;
 use crate::conversations::{Conversations, Costs, Rating, Ratings, Spent};
 use crate::ports::{StoreError, Turn, TurnQuery};
+use crate::store::conversations::moved;
 use crate::store::email;
 use crate::store::old::first_id;
 
@@ -64,23 +65,36 @@ impl Turn {
 impl Tables {
     /// What the SQL says, in Rust.
     fn costs(&self, tenant: Option<&str>, days: &Range<i64>) -> Vec<Costs> {
-        let mut each: BTreeMap<_, (i64, Spent)> = BTreeMap::new();
-        for told in self.turns.values() {
-            let (turn, day) = (&told.turn, told.turn.day());
-            let Some(cost) = &turn.cost else { continue };
-            if days.contains(&day) && tenant.is_none_or(|tenant| tenant == turn.tenant) {
-                let key = (&turn.tenant, &told.person, &turn.conversation, &cost.currency);
-                let (_, spent) = each.entry(key).or_insert((day, Spent::default()));
-                spent.micros += cost.micros;
-                spent.conversations = 1;
+        let mut all: BTreeMap<_, Spent> = BTreeMap::new();
+        for ((of, day, currency), spent) in &self.costs {
+            if days.contains(day) && tenant.is_none_or(|tenant| tenant == of) {
+                all.entry((*day, currency)).or_default().add(*spent);
             }
         }
-        let mut all: BTreeMap<_, Spent> = BTreeMap::new();
-        for ((.., currency), (day, spent)) in each {
-            all.entry((day, currency.clone())).or_default().add(spent);
-        }
-        let costs = |((day, currency), spent)| Costs { day, currency, spent };
+        let costs = |((day, currency), spent): ((i64, &String), Spent)| Costs {
+            day,
+            currency: currency.clone(),
+            spent,
+        };
         all.into_iter().map(costs).collect()
+    }
+
+    /// Adds what a turn cost, which is there.
+    fn count(&mut self, told: &Told) {
+        let Some(cost) = &told.turn.cost else { return };
+        let same = |other: &&Arc<Told>| {
+            other.person == told.person && other.turn.conversation == told.turn.conversation
+        };
+        let turns = || self.turns.values().filter(same).map(|told| &told.turn);
+        let began = turns().map(Turn::day).min().unwrap_or_default();
+        let priced = |turn: &Turn| {
+            turn.id != told.turn.id
+                && turn.cost.as_ref().is_some_and(|other| other.currency == cost.currency)
+        };
+        let conversations = i64::from(!turns().any(priced));
+        let day = (told.turn.tenant.clone(), began, cost.currency.clone());
+        let spent = Spent { micros: cost.micros, conversations };
+        self.costs.entry(day).or_default().add(spent);
     }
 
     fn rate(&mut self, person: &str, conversation: &str, rating: Rating) -> bool {
@@ -89,16 +103,19 @@ impl Tables {
             .values_mut()
             .find(|told| told.person == person && told.turn.conversation == conversation);
         let Some(first) = first else { return false };
+        let (earlier, tenant) = (first.rating, first.turn.tenant.clone());
         *first = Arc::new(Told { rating: Some(rating), ..Told::clone(first) });
+        for (Rating { day, score }, count) in moved(earlier, rating) {
+            *self.ratings.entry((tenant.clone(), day, score)).or_default() += count;
+        }
         true
     }
 
     fn ratings(&self, tenant: Option<&str>, days: &Range<i64>) -> Vec<Ratings> {
         let mut all: BTreeMap<(i64, i64), i64> = BTreeMap::new();
-        for told in self.turns.values() {
-            let Some(Rating { day, score }) = told.rating else { continue };
-            if days.contains(&day) && tenant.is_none_or(|tenant| tenant == told.turn.tenant) {
-                *all.entry((day, score)).or_default() += 1;
+        for ((of, day, score), count) in self.ratings.iter().filter(|(_, count)| **count > 0) {
+            if days.contains(day) && tenant.is_none_or(|tenant| tenant == of) {
+                *all.entry((*day, *score)).or_default() += count;
             }
         }
         let ratings = |((day, score), count)| Ratings { rating: Rating { day, score }, count };
@@ -107,10 +124,11 @@ impl Tables {
 
     pub(super) fn record(&mut self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
         let person = named(&Person::of(owner));
-        let told = Told { person, turn, rating: None };
-        if self.turns.insert(told.turn.id.clone(), Arc::new(told)).is_some() {
+        let told = Arc::new(Told { person, turn, rating: None });
+        if self.turns.insert(told.turn.id.clone(), Arc::clone(&told)).is_some() {
             return Err(StoreError::Conflict);
         }
+        self.count(&told);
         self.known_by(owner);
         Ok(())
     }

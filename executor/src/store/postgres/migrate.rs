@@ -4,7 +4,7 @@ use super::database::Database;
 use super::fault::Fault;
 use crate::store::migration::Migration;
 
-pub(super) const KNOWN: [Migration; 12] = [
+pub(super) const KNOWN: [Migration; 13] = [
     Migration { number: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") },
     Migration { number: 2, name: "standing", sql: include_str!("migrations/0002_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -21,6 +21,11 @@ pub(super) const KNOWN: [Migration; 12] = [
     Migration { number: 18, name: "overrides", sql: include_str!("migrations/0018_overrides.sql") },
     Migration { number: 19, name: "costs", sql: include_str!("migrations/0019_costs.sql") },
     Migration { number: 20, name: "ratings", sql: include_str!("migrations/0020_ratings.sql") },
+    Migration {
+        number: 21,
+        name: "conversation_days",
+        sql: include_str!("migrations/0021_conversation_days.sql"),
+    },
 ];
 
 /// Applies what is missing. Executors that start together take turns.

@@ -80,7 +80,8 @@ fn cells(values: &[Value]) -> Vec<Cell> {
     values.iter().map(cell).collect()
 }
 
-async fn select(db: &impl GenericClient, query: &Statement) -> Result<Vec<Row>, Fault> {
+/// Every row of a query.
+pub(super) async fn select(db: &impl GenericClient, query: &Statement) -> Result<Vec<Row>, Fault> {
     let cells = cells(&query.values);
     let with: Vec<&(dyn ToSql + Sync)> = cells.iter().map(|cell| &**cell as _).collect();
     all(db, &query.sql, &with).await

@@ -19,7 +19,10 @@ use super::*;
 use countersign_core::seal;
 use countersign_shared::receipt::Change;
 
-use crate::store::conformance::{Bed, action, claim, conform, key, lifecycle, refused};
+use crate::conversations::Cost;
+use crate::store::conformance::{
+    Bed, action, ada, claim, conform, key, lifecycle, refused, summed, sums, turn,
+};
 use crate::testing::{granted, proposed};
 
 conform!(super::bed);
@@ -279,6 +282,38 @@ async fn several_that_start_together_make_the_tables_once() {
     let all = migrate::KNOWN.iter().map(|one| format!("{}\t{}", one.number, one.name));
     let all: Vec<_> = std::iter::once("0\t".to_owned()).chain(all).collect();
     assert_eq!(house.cluster.sql("SELECT number, name FROM migrations ORDER BY 1"), all.join("\n"));
+}
+
+#[tokio::test]
+async fn sums_of_conversations_follow_from_rows_that_were_there() {
+    let house = bed().await;
+    let store = house.join("a").await.unwrap();
+    let before = summed(&store).await;
+    drop(store);
+    house.cluster.sql(
+        "DROP TABLE cost_days, rating_days; DELETE FROM migrations WHERE number > 20;
+         CREATE INDEX turns_by_cost ON turns (day); CREATE INDEX turns_by_rating ON turns (rated)",
+    );
+    assert_eq!(sums(&house.join("a").await.unwrap()).await, before);
+}
+
+/// Two turns of one conversation, told at once, are one conversation.
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_that_are_told_at_once_are_one_conversation() {
+    let house = bed().await;
+    let store = Arc::new(house.join("a").await.unwrap());
+    let told = (0..8).map(|days| {
+        let store = Arc::clone(&store);
+        let cost = Some(Cost { currency: "USD".into(), micros: 1 });
+        let turn = Turn { cost, ..turn(&ada(), "c", days) };
+        tokio::spawn(async move { store.record(&ada(), turn).await })
+    });
+    for told in told.collect::<Vec<_>>() {
+        told.await.unwrap().unwrap();
+    }
+    let (costs, _) = sums(&*store).await;
+    let all = costs.iter().map(|day| (day.spent.micros, day.spent.conversations));
+    assert_eq!(all.fold((0, 0), |sum, day| (sum.0 + day.0, sum.1 + day.1)), (8, 1));
 }
 
 #[tokio::test]

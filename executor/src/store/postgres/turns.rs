@@ -13,13 +13,15 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::Postgres;
-use super::database::{all, plain, run};
+use super::database::{With, all, first, plain, run};
 use super::erase;
 use super::fault::Fault;
-use crate::conversations::{Conversations, Costs, Rating, Ratings, Spent};
+use super::register::select;
+use crate::conversations::{Conversations, Cost, Costs, Rating, Ratings, Spent};
 use crate::ports::{StoreError, TurnQuery};
-use crate::store::conversations::{COSTS, RATE, RATINGS};
+use crate::store::conversations::{COST, FIRST, RATE, RATED, moved};
 use crate::store::old::first_id;
+use crate::store::register::Statement;
 use crate::store::veiled::{TurnRow, Whose};
 
 const TURN: &str = "
@@ -28,6 +30,8 @@ const TURN: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const EMAIL: &str = "
     INSERT INTO persons_by_email (email, person) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+/// Of two turns of a conversation that are told at once, the second sees the first one's cost.
+const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
 #[async_trait]
 impl Conversations for Postgres {
@@ -36,9 +40,8 @@ impl Conversations for Postgres {
         tenant: Option<String>,
         days: Range<i64>,
     ) -> Result<Vec<Costs>, StoreError> {
-        let of = tenant.unwrap_or_default();
-        let with: super::database::With<'_> = &[&days.start, &days.end, &plain(&of)];
-        let rows = all(&self.db.client().await?, COSTS, with).await?;
+        let query = Statement::costs(tenant.as_ref(), &days);
+        let rows = select(&self.db.client().await?, &query).await?;
         let costs = |row: &Row| -> Result<_, Fault> {
             let spent = Spent { micros: row.try_get(2)?, conversations: row.try_get(3)? };
             Ok(Costs { day: row.try_get(0)?, currency: row.try_get(1)?, spent })
@@ -53,15 +56,11 @@ impl Conversations for Postgres {
         rating: Rating,
     ) -> Result<bool, StoreError> {
         let whose = Arc::new(Whose::of(&self.veil, owner, conversation));
-        let rated = self.write(move |db| {
+        let kept = self.write(move |db| {
             let whose = Arc::clone(&whose);
-            async move {
-                let Rating { score, day } = rating;
-                run(db, RATE, &[&score, &day, &whose.subject, &whose.conversation]).await
-            }
-            .boxed()
+            async move { rated(db, &whose, rating).await }.boxed()
         });
-        Ok(rated.await? > 0)
+        Ok(kept.await?)
     }
 
     async fn ratings(
@@ -69,9 +68,8 @@ impl Conversations for Postgres {
         tenant: Option<String>,
         days: Range<i64>,
     ) -> Result<Vec<Ratings>, StoreError> {
-        let of = tenant.unwrap_or_default();
-        let with: super::database::With<'_> = &[&days.start, &days.end, &plain(&of)];
-        let rows = all(&self.db.client().await?, RATINGS, with).await?;
+        let query = Statement::ratings(tenant.as_ref(), &days);
+        let rows = select(&self.db.client().await?, &query).await?;
         let ratings = |row: &Row| -> Result<_, Fault> {
             let rating = Rating { day: row.try_get(0)?, score: row.try_get(1)? };
             Ok(Ratings { rating, count: row.try_get(2)? })
@@ -80,12 +78,28 @@ impl Conversations for Postgres {
     }
 }
 
+/// Keeps how a conversation was rated. False where no turn of it is kept.
+async fn rated(db: &Transaction<'_>, whose: &Whose, rating: Rating) -> Result<bool, Fault> {
+    let sql = format!("{FIRST} FOR UPDATE");
+    let with: With<'_> = &[&whose.subject, &whose.conversation];
+    let Some(row) = first(db, &sql, with).await? else { return Ok(false) };
+    let turn: String = row.try_get(0)?;
+    let (score, day): (Option<i64>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
+    run(db, RATE, &[&rating.score, &rating.day, &turn]).await?;
+    let earlier = score.zip(day).map(|(score, day)| Rating { day, score });
+    let tenant = plain(&whose.tenant);
+    for (Rating { day, score }, count) in moved(earlier, rating) {
+        run(db, RATED, &[&tenant, &day, &score, &count]).await?;
+    }
+    Ok(true)
+}
+
 pub(super) async fn insert(db: &Transaction<'_>, turn: &TurnRow) -> Result<(), Fault> {
     erase::stands(db, &turn.key).await?;
     let (who, tenant) = (&turn.whose, plain(&turn.whose.tenant));
     let currency = turn.cost.as_ref().map(|cost| &cost.currency);
     let micros = turn.cost.as_ref().map(|cost| cost.micros);
-    let with: super::database::With<'_> = &[
+    let with: With<'_> = &[
         &turn.id,
         &tenant,
         &who.subject,
@@ -97,7 +111,11 @@ pub(super) async fn insert(db: &Transaction<'_>, turn: &TurnRow) -> Result<(), F
         &micros,
     ];
     run(db, TURN, with).await?;
-    known_by(db, turn.email.as_deref(), who).await
+    known_by(db, turn.email.as_deref(), who).await?;
+    let Some(Cost { currency, micros }) = &turn.cost else { return Ok(()) };
+    run(db, ALONE, &[&who.conversation]).await?;
+    let of: With<'_> = &[&tenant, &who.subject, &who.conversation, currency, micros, &turn.id];
+    run(db, COST, of).await.map(drop)
 }
 
 /// Keeps by which address this person may be asked for.

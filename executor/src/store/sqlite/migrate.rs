@@ -7,7 +7,7 @@ use crate::ports::StoreError;
 use crate::store::migration::{Migration, pending};
 
 /// Five layouts came before the first file.
-const KNOWN: [Migration; 12] = [
+const KNOWN: [Migration; 13] = [
     Migration { number: 5, name: "schema", sql: include_str!("migrations/0005_schema.sql") },
     Migration { number: 6, name: "standing", sql: include_str!("migrations/0006_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -24,6 +24,11 @@ const KNOWN: [Migration; 12] = [
     Migration { number: 18, name: "overrides", sql: include_str!("migrations/0018_overrides.sql") },
     Migration { number: 19, name: "costs", sql: include_str!("migrations/0019_costs.sql") },
     Migration { number: 20, name: "ratings", sql: include_str!("migrations/0020_ratings.sql") },
+    Migration {
+        number: 21,
+        name: "conversation_days",
+        sql: include_str!("migrations/0021_conversation_days.sql"),
+    },
 ];
 
 const TABLE: &str = "

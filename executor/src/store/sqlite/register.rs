@@ -49,7 +49,8 @@ fn cells(values: Vec<Value>) -> impl Iterator<Item = Cell> {
     })
 }
 
-fn all<T>(
+/// Every row of a query.
+pub(super) fn all<T>(
     db: &Connection,
     query: Statement,
     read: impl Fn(&Row<'_>) -> Result<T, StoreError>,

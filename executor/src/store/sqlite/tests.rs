@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::register::{Mark, Register as _, Search};
-use crate::store::conformance::{Bed, conform, key, lifecycle, refused};
+use crate::store::conformance::{Bed, conform, key, lifecycle, refused, summed, sums};
 use crate::testing::proposed;
 
 conform!(super::bed);
@@ -88,6 +88,23 @@ async fn receipts_from_before_there_were_rows_are_entered_at_the_next_start() {
         assert_eq!(store.search(search()).await.unwrap(), before);
         assert_eq!(store.days(None, 0..i64::MAX).await.unwrap(), days, "each once");
     }
+}
+
+#[tokio::test]
+async fn sums_of_conversations_follow_from_rows_that_were_there() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let before = summed(&store).await;
+    drop(store);
+    let db = Connection::open(dir.path().join("executor.db")).unwrap();
+    db.execute_batch(
+        "DROP TABLE cost_days; DROP TABLE rating_days; DELETE FROM migrations WHERE number > 20;
+         CREATE INDEX turns_by_cost ON turns (day); CREATE INDEX turns_by_rating ON turns (rated)",
+    )
+    .unwrap();
+    drop(db);
+    let store = open(&dir);
+    assert_eq!(sums(&store).await, before);
 }
 
 #[tokio::test]

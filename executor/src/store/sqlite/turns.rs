@@ -7,13 +7,15 @@ use async_trait::async_trait;
 use countersign_core::subject::Subject;
 use countersign_shared::ids::TurnId;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::Sqlite;
-use crate::conversations::{Conversations, Costs, Rating, Ratings, Spent};
+use super::register::all;
+use crate::conversations::{Conversations, Cost, Costs, Rating, Ratings, Spent};
 use crate::ports::{StoreError, TurnQuery};
-use crate::store::conversations::{COSTS, RATE, RATINGS};
+use crate::store::conversations::{COST, FIRST, RATE, RATED, moved};
 use crate::store::old::first_id;
+use crate::store::register::Statement;
 use crate::store::veiled::{TurnRow, Whose};
 
 #[async_trait]
@@ -23,16 +25,8 @@ impl Conversations for Sqlite {
         tenant: Option<String>,
         days: Range<i64>,
     ) -> Result<Vec<Costs>, StoreError> {
-        let of = tenant.unwrap_or_default();
-        self.read(move |db| {
-            let mut select = db.prepare_cached(COSTS)?;
-            let rows = select.query_map(params![days.start, days.end, of], |row| {
-                let spent = Spent { micros: row.get(2)?, conversations: row.get(3)? };
-                Ok(Costs { day: row.get(0)?, currency: row.get(1)?, spent })
-            })?;
-            rows.collect::<Result<_, _>>().map_err(Into::into)
-        })
-        .await
+        let query = Statement::costs(tenant.as_ref(), &days);
+        self.read(move |db| all(db, query, costs)).await
     }
 
     async fn rate(
@@ -42,11 +36,7 @@ impl Conversations for Sqlite {
         rating: Rating,
     ) -> Result<bool, StoreError> {
         let whose = Whose::of(&self.veil, owner, conversation);
-        let rated = self.writer.write(move |batch| {
-            let with = params![rating.score, rating.day, whose.subject, whose.conversation];
-            Ok(batch.db().prepare_cached(RATE)?.execute(with)?)
-        });
-        Ok(rated.await? > 0)
+        self.writer.write(move |batch| rated(batch.db(), &whose, rating)).await
     }
 
     async fn ratings(
@@ -54,17 +44,36 @@ impl Conversations for Sqlite {
         tenant: Option<String>,
         days: Range<i64>,
     ) -> Result<Vec<Ratings>, StoreError> {
-        let of = tenant.unwrap_or_default();
-        self.read(move |db| {
-            let mut select = db.prepare_cached(RATINGS)?;
-            let rows = select.query_map(params![days.start, days.end, of], |row| {
-                let rating = Rating { day: row.get(0)?, score: row.get(1)? };
-                Ok(Ratings { rating, count: row.get(2)? })
-            })?;
-            rows.collect::<Result<_, _>>().map_err(Into::into)
-        })
-        .await
+        let query = Statement::ratings(tenant.as_ref(), &days);
+        self.read(move |db| all(db, query, ratings)).await
     }
+}
+
+fn costs(row: &Row<'_>) -> Result<Costs, StoreError> {
+    let spent = Spent { micros: row.get(2)?, conversations: row.get(3)? };
+    Ok(Costs { day: row.get(0)?, currency: row.get(1)?, spent })
+}
+
+fn ratings(row: &Row<'_>) -> Result<Ratings, StoreError> {
+    let rating = Rating { day: row.get(0)?, score: row.get(1)? };
+    Ok(Ratings { rating, count: row.get(2)? })
+}
+
+/// Keeps how a conversation was rated. False where no turn of it is kept.
+fn rated(db: &Connection, whose: &Whose, rating: Rating) -> Result<bool, StoreError> {
+    let first = db
+        .prepare_cached(FIRST)?
+        .query_row(params![whose.subject, whose.conversation], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((turn, score, day)) = first else { return Ok(false) };
+    db.prepare_cached(RATE)?.execute(params![rating.score, rating.day, turn])?;
+    let earlier = score.zip(day).map(|(score, day)| Rating { day, score });
+    for (Rating { day, score }, count) in moved(earlier, rating) {
+        db.prepare_cached(RATED)?.execute(params![whose.tenant, day, score, count])?;
+    }
+    Ok(true)
 }
 
 pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> {
@@ -86,7 +95,11 @@ pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> 
         turn.cost.as_ref().map(|cost| &cost.currency),
         turn.cost.as_ref().map(|cost| cost.micros),
     ])?;
-    known_by(db, turn.email.as_deref(), who)
+    known_by(db, turn.email.as_deref(), who)?;
+    let Some(Cost { currency, micros }) = &turn.cost else { return Ok(()) };
+    let of = params![who.tenant, who.subject, who.conversation, currency, micros, turn.id];
+    db.prepare_cached(COST)?.execute(of)?;
+    Ok(())
 }
 
 /// Keeps by which address this person may be asked for.
