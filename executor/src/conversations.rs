@@ -26,7 +26,7 @@ pub trait Conversations: Send + Sync {
     ) -> Result<Vec<Costs>, StoreError>;
 
     /// Keeps how a conversation was rated, in the place of an earlier score. False where no turn
-    /// of this subject is kept there.
+    /// of this subject is kept there. A guest and whom they were matched to are one.
     async fn rate(
         &self,
         owner: &Subject,

@@ -6,21 +6,24 @@ use std::ops::Range;
 use super::register::Statement;
 use crate::conversations::Rating;
 
-/// Adds what a turn cost to the day on which its conversation began, which is one person's, and
-/// counts the conversation at its first cost in this currency. The turn's own row is there.
+/// Adds what a turn cost to the day on which its conversation began, and counts the conversation
+/// at its first cost in this currency. A conversation is of whom the token names, a guest also
+/// once they are matched. The turn's own row is there.
 pub(super) const COST: &str = "
     INSERT INTO cost_days (tenant, day, currency, micros, conversations)
-    VALUES ($1, (SELECT min(day) FROM turns WHERE person = $2 AND conversation = $3), $4, $5,
+    VALUES ($1, (SELECT min(day) FROM turns
+                 WHERE coalesce(guest, person) = $2 AND conversation = $3), $4, $5,
             CASE WHEN EXISTS (SELECT 1 FROM turns
-                              WHERE person = $2 AND conversation = $3 AND currency = $4
-                                AND turn_id <> $6)
+                              WHERE coalesce(guest, person) = $2 AND conversation = $3
+                                AND currency = $4 AND turn_id <> $6)
                  THEN 0 ELSE 1 END)
     ON CONFLICT (tenant, day, currency) DO UPDATE SET
         micros = cost_days.micros + excluded.micros,
         conversations = cost_days.conversations + excluded.conversations";
-/// The first turn that is kept of a person's conversation, with the score that stands there.
+/// The first turn that is kept of a conversation, with the score that stands there.
 pub(super) const FIRST: &str = "
-    SELECT turn_id, score, rated FROM turns WHERE person = $1 AND conversation = $2
+    SELECT turn_id, score, rated FROM turns
+    WHERE coalesce(guest, person) = $1 AND conversation = $2
     ORDER BY turn_id LIMIT 1";
 /// Keeps a score and its day.
 pub(super) const RATE: &str = "UPDATE turns SET score = $1, rated = $2 WHERE turn_id = $3";

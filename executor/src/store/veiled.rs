@@ -108,6 +108,8 @@ pub(super) struct SeenRow {
 pub(super) struct TurnRow {
     pub(super) id: String,
     pub(super) whose: Whose,
+    /// Whom the token names, where they were matched to somebody else.
+    pub(super) guest: Option<String>,
     pub(super) email: Option<String>,
     pub(super) external_ref: String,
     pub(super) body: Vec<u8>,
@@ -150,6 +152,13 @@ pub(super) struct MatterRow {
 pub(super) struct Erasure {
     pub(super) person: String,
     pub(super) at: Timestamp,
+}
+
+impl TurnRow {
+    /// Whose the conversation is.
+    pub(super) fn owner(&self) -> &str {
+        self.guest.as_ref().unwrap_or(&self.whose.subject)
+    }
 }
 
 fn event_name(action: &str, seq: u64) -> String {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::*;
 
 use countersign_core::person::Person;
+use countersign_core::subject::{Matched, Strength};
 use countersign_shared::ids::TurnId;
 use jiff::SignedDuration;
 
@@ -32,7 +33,7 @@ pub(crate) fn turn(who: &Subject, conversation: &str, days: i64) -> Turn {
 
 pub(crate) fn ada() -> Subject {
     let claims = BTreeMap::from([("email".to_owned(), "Ada@Example.com".to_owned())]);
-    Subject { id: "ada".into(), claims, ..owner() }
+    Subject { id: "ada".into(), signs_as: "ada".into(), claims, ..owner() }
 }
 
 pub(crate) async fn turns_are_found_by_whose_and_when_and_go_when_they_are_old(bed: &impl Bed) {
@@ -145,6 +146,16 @@ pub(crate) async fn summed(store: &dyn Store) -> (Vec<Costs>, Vec<Ratings>) {
     (costs, ratings)
 }
 
+/// Leads back to the layout in which there were no sums yet.
+pub(crate) const BEFORE_SUMS: &str = "
+    DROP TABLE cost_days; DROP TABLE rating_days;
+    DROP INDEX turns_by_guest; DROP INDEX turns_by_conversation;
+    ALTER TABLE turns DROP COLUMN guest;
+    CREATE INDEX turns_by_conversation ON turns (conversation, turn_id);
+    CREATE INDEX turns_by_cost ON turns (day);
+    CREATE INDEX turns_by_rating ON turns (rated);
+    DELETE FROM migrations WHERE number > 20";
+
 /// All sums of conversations.
 pub(crate) async fn sums(store: &dyn Store) -> (Vec<Costs>, Vec<Ratings>) {
     let costs = store.costs(None, 0..i64::MAX).await.unwrap();
@@ -181,6 +192,46 @@ pub(crate) async fn a_conversation_has_one_rating_by_its_own_subject(bed: &impl 
     forgotten(&*store).await;
     assert_eq!(ratings(None, 0..99).await, [(8, 5, 1), (9, 1, 1)], "and of what is too old");
     assert!(!rate(&owner(), "c", 9, 2).await, "nothing of it is kept");
+}
+
+pub(crate) async fn a_guest_who_is_matched_midway_has_one_conversation(bed: &impl Bed) {
+    let store = bed.open().await;
+    let guest = |name: &str| Subject {
+        id: name.into(),
+        signs_as: name.into(),
+        strength: Strength::Asserted,
+        ..owner()
+    };
+    let claims = BTreeMap::from([("email".to_owned(), "b@example.com".to_owned())]);
+    let now = Timestamp::now();
+    let matched = guest("g").raised(Some(Matched { claims, at: now }), now);
+    assert_ne!(matched.id, "g");
+    for (who, conversation, days, micros) in [
+        (guest("g"), "c", 5, 1),
+        (matched.clone(), "c", 4, 2),
+        (guest("h"), "c", 3, 4),
+        (matched.clone(), "d", 2, 8),
+    ] {
+        let cost = Some(Cost { currency: "USD".into(), micros });
+        store.record(&who, Turn { cost, ..turn(&who, conversation, days) }).await.unwrap();
+    }
+    let (costs, _) = sums(&*store).await;
+    let costs: Vec<_> = costs.iter().map(|c| (c.spent.micros, c.spent.conversations)).collect();
+    assert_eq!(costs, [(3, 1), (4, 1), (8, 1)], "neither another guest's nor another one");
+    let rated = async |who: &Subject, day: i64, score: i64| {
+        assert!(store.rate(who, "c", Rating { day, score }).await.unwrap());
+        let (_, ratings) = sums(&*store).await;
+        ratings.into_iter().map(|r| (r.rating.day, r.rating.score, r.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(rated(&guest("g"), 7, 2).await, [(7, 2, 1)]);
+    assert_eq!(rated(&matched, 8, 5).await, [(8, 5, 1)], "the later in the place of the earlier");
+    assert_eq!(rated(&guest("g"), 9, 4).await, [(9, 4, 1)], "also once the match is over");
+    assert_eq!(rated(&guest("h"), 9, 4).await, [(9, 4, 2)]);
+    // Of whoever is erased nothing is left in the other's turns.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let person = store.person(&Person::of(&guest("g")));
+    store.erase(vec![(person, says(9))], Timestamp::now()).await.unwrap().unwrap();
+    assert!(!store.rate(&guest("g"), "c", Rating { day: 9, score: 1 }).await.unwrap());
 }
 
 pub(crate) async fn an_address_leads_to_whoever_asked_with_it(bed: &impl Bed) {

@@ -23,6 +23,8 @@ use crate::store::old::first_id;
 #[derive(Clone)]
 pub(super) struct Told {
     person: String,
+    /// Whom the token names: whose the conversation is.
+    owner: String,
     turn: Turn,
     rating: Option<Rating>,
 }
@@ -43,8 +45,8 @@ impl Conversations for Memory {
         conversation: &str,
         rating: Rating,
     ) -> Result<bool, StoreError> {
-        let person = named(&Person::of(owner));
-        self.write(|tables, _| Ok(tables.rate(&person, conversation, rating))).await
+        let owner = token(owner);
+        self.write(|tables, _| Ok(tables.rate(&owner, conversation, rating))).await
     }
 
     async fn ratings(
@@ -54,6 +56,11 @@ impl Conversations for Memory {
     ) -> Result<Vec<Ratings>, StoreError> {
         self.read(|tables| Ok(tables.ratings(tenant.as_deref(), &days))).await
     }
+}
+
+/// Whom the token names, also once they are matched to somebody.
+fn token(owner: &Subject) -> String {
+    named(&Person::of(&Subject { id: owner.signs_as.clone(), ..owner.clone() }))
 }
 
 impl Turn {
@@ -83,7 +90,7 @@ impl Tables {
     fn count(&mut self, told: &Told) {
         let Some(cost) = &told.turn.cost else { return };
         let same = |other: &&Arc<Told>| {
-            other.person == told.person && other.turn.conversation == told.turn.conversation
+            other.owner == told.owner && other.turn.conversation == told.turn.conversation
         };
         let turns = || self.turns.values().filter(same).map(|told| &told.turn);
         let began = turns().map(Turn::day).min().unwrap_or_default();
@@ -97,11 +104,11 @@ impl Tables {
         self.costs.entry(day).or_default().add(spent);
     }
 
-    fn rate(&mut self, person: &str, conversation: &str, rating: Rating) -> bool {
+    fn rate(&mut self, owner: &str, conversation: &str, rating: Rating) -> bool {
         let first = self
             .turns
             .values_mut()
-            .find(|told| told.person == person && told.turn.conversation == conversation);
+            .find(|told| told.owner == owner && told.turn.conversation == conversation);
         let Some(first) = first else { return false };
         let (earlier, tenant) = (first.rating, first.turn.tenant.clone());
         *first = Arc::new(Told { rating: Some(rating), ..Told::clone(first) });
@@ -124,7 +131,7 @@ impl Tables {
 
     pub(super) fn record(&mut self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
         let person = named(&Person::of(owner));
-        let told = Arc::new(Told { person, turn, rating: None });
+        let told = Arc::new(Told { person, owner: token(owner), turn, rating: None });
         if self.turns.insert(told.turn.id.clone(), Arc::clone(&told)).is_some() {
             return Err(StoreError::Conflict);
         }
@@ -177,6 +184,9 @@ impl Tables {
 
     pub(super) fn erase_turns(&mut self, person: &str) {
         self.turns.retain(|_, told| told.person != person);
+        for told in self.turns.values_mut().filter(|told| told.owner == person) {
+            *told = Arc::new(Told { owner: told.person.clone(), ..Told::clone(told) });
+        }
         self.emails.retain(|(_, of)| of != person);
     }
 }

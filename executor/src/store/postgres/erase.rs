@@ -57,6 +57,7 @@ pub(super) async fn clear(db: &Transaction<'_>, gone: &Erasure) -> Result<(), Fa
         "DELETE FROM escalations WHERE person = $1",
         "DELETE FROM openings WHERE person = $1",
         "DELETE FROM turns WHERE person = $1",
+        "UPDATE turns SET guest = NULL WHERE guest = $1",
         "DELETE FROM persons_by_email WHERE person = $1",
         "UPDATE leaves SET external_ref = '' WHERE person = $1",
     ] {

@@ -21,7 +21,7 @@ use countersign_shared::receipt::Change;
 
 use crate::conversations::Cost;
 use crate::store::conformance::{
-    Bed, action, ada, claim, conform, key, lifecycle, refused, summed, sums, turn,
+    BEFORE_SUMS, Bed, action, ada, claim, conform, key, lifecycle, refused, summed, sums, turn,
 };
 use crate::testing::{granted, proposed};
 
@@ -290,10 +290,7 @@ async fn sums_of_conversations_follow_from_rows_that_were_there() {
     let store = house.join("a").await.unwrap();
     let before = summed(&store).await;
     drop(store);
-    house.cluster.sql(
-        "DROP TABLE cost_days, rating_days; DELETE FROM migrations WHERE number > 20;
-         CREATE INDEX turns_by_cost ON turns (day); CREATE INDEX turns_by_rating ON turns (rated)",
-    );
+    house.cluster.sql(BEFORE_SUMS);
     assert_eq!(sums(&house.join("a").await.unwrap()).await, before);
 }
 

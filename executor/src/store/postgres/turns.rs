@@ -26,8 +26,8 @@ use crate::store::veiled::{TurnRow, Whose};
 
 const TURN: &str = "
     INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body, day, currency,
-                       micros)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                       micros, guest)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const EMAIL: &str = "
     INSERT INTO persons_by_email (email, person) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 /// Of two turns of a conversation that are told at once, the second sees the first one's cost.
@@ -55,7 +55,7 @@ impl Conversations for Postgres {
         conversation: &str,
         rating: Rating,
     ) -> Result<bool, StoreError> {
-        let whose = Arc::new(Whose::of(&self.veil, owner, conversation));
+        let whose = Arc::new(Whose::guest(&self.veil, owner, conversation));
         let kept = self.write(move |db| {
             let whose = Arc::clone(&whose);
             async move { rated(db, &whose, rating).await }.boxed()
@@ -109,12 +109,13 @@ pub(super) async fn insert(db: &Transaction<'_>, turn: &TurnRow) -> Result<(), F
         &turn.day,
         &currency,
         &micros,
+        &turn.guest,
     ];
     run(db, TURN, with).await?;
     known_by(db, turn.email.as_deref(), who).await?;
     let Some(Cost { currency, micros }) = &turn.cost else { return Ok(()) };
     run(db, ALONE, &[&who.conversation]).await?;
-    let of: With<'_> = &[&tenant, &who.subject, &who.conversation, currency, micros, &turn.id];
+    let of: With<'_> = &[&tenant, &turn.owner(), &who.conversation, currency, micros, &turn.id];
     run(db, COST, of).await.map(drop)
 }
 

@@ -46,6 +46,7 @@ pub(super) fn erase(db: &Connection, gone: &Erasure) -> Result<(), StoreError> {
         "DELETE FROM escalations WHERE person = ?1",
         "DELETE FROM openings WHERE person = ?1",
         "DELETE FROM turns WHERE person = ?1",
+        "UPDATE turns SET guest = NULL WHERE guest = ?1",
         "DELETE FROM persons_by_email WHERE person = ?1",
         "UPDATE leaves SET external_ref = '' WHERE person = ?1",
     ] {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::register::{Mark, Register as _, Search};
-use crate::store::conformance::{Bed, conform, key, lifecycle, refused, summed, sums};
+use crate::store::conformance::{BEFORE_SUMS, Bed, conform, key, lifecycle, refused, summed, sums};
 use crate::testing::proposed;
 
 conform!(super::bed);
@@ -97,11 +97,7 @@ async fn sums_of_conversations_follow_from_rows_that_were_there() {
     let before = summed(&store).await;
     drop(store);
     let db = Connection::open(dir.path().join("executor.db")).unwrap();
-    db.execute_batch(
-        "DROP TABLE cost_days; DROP TABLE rating_days; DELETE FROM migrations WHERE number > 20;
-         CREATE INDEX turns_by_cost ON turns (day); CREATE INDEX turns_by_rating ON turns (rated)",
-    )
-    .unwrap();
+    db.execute_batch(BEFORE_SUMS).unwrap();
     drop(db);
     let store = open(&dir);
     assert_eq!(sums(&store).await, before);

@@ -35,7 +35,7 @@ impl Conversations for Sqlite {
         conversation: &str,
         rating: Rating,
     ) -> Result<bool, StoreError> {
-        let whose = Whose::of(&self.veil, owner, conversation);
+        let whose = Whose::guest(&self.veil, owner, conversation);
         self.writer.write(move |batch| rated(batch.db(), &whose, rating)).await
     }
 
@@ -81,8 +81,8 @@ pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> 
     let who = &turn.whose;
     db.prepare_cached(
         "INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body, day,
-                            currency, micros)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                            currency, micros, guest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         turn.id,
@@ -94,10 +94,11 @@ pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> 
         turn.day,
         turn.cost.as_ref().map(|cost| &cost.currency),
         turn.cost.as_ref().map(|cost| cost.micros),
+        turn.guest,
     ])?;
     known_by(db, turn.email.as_deref(), who)?;
     let Some(Cost { currency, micros }) = &turn.cost else { return Ok(()) };
-    let of = params![who.tenant, who.subject, who.conversation, currency, micros, turn.id];
+    let of = params![who.tenant, turn.owner(), who.conversation, currency, micros, turn.id];
     db.prepare_cached(COST)?.execute(of)?;
     Ok(())
 }

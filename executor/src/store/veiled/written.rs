@@ -206,7 +206,9 @@ pub(in crate::store) async fn turn(
 ) -> Result<TurnRow, StoreError> {
     let whose = Whose::of(veil, owner, &turn.conversation);
     let key = veil.sealing(&whose.subject).await?;
+    let guest = Whose::guest(veil, owner, &turn.conversation).subject;
     Ok(TurnRow {
+        guest: Some(guest).filter(|guest| *guest != whose.subject),
         body: key.seal(&turn_name(turn.id.as_str()), &text(turn)?)?,
         id: turn.id.to_string(),
         day: day_of(Timestamp::from_millisecond(turn.id.made_at()).map_err(damaged)?),
