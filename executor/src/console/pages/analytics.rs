@@ -1,6 +1,7 @@
 //! Is it worth it? Numbers of a time, each of which leads to its actions.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use askama::Template;
 use axum::Router;
@@ -42,8 +43,8 @@ struct Numbers {
     plots: Vec<Plot>,
     rows: Vec<Row>,
     tables: Vec<Table>,
-    /// Whether the end that was asked for lies before the beginning.
-    turned: bool,
+    /// Why these are not the days that were asked for; empty where they are.
+    wrong: String,
 }
 
 struct Tile {
@@ -55,8 +56,8 @@ struct Tile {
 
 struct Row {
     name: String,
-    link: String,
-    cells: Vec<String>,
+    /// Each number with the way to what it counts; to nothing there is none.
+    cells: Vec<(String, String)>,
 }
 
 struct Table {
@@ -96,33 +97,41 @@ async fn show(
     let wanted = analytics::Asked { tenant: Some(tenant.clone()), days: days.clone(), width };
     match analytics::read(&*console.desk.pipeline.store, &wanted).await {
         Ok(all) => {
-            let turned = asked.turned();
-            page(&Numbers {
-                turned,
-                ..view(frame, choices, &Links { tenant, wanted: &wanted }, &all)
-            })
+            let view = view(frame, choices, &Links { tenant, wanted: &wanted }, &all);
+            page(&Numbers { wrong: asked.wrong(now), ..view })
         }
         Err(error) => notice(frame, Headline::unreadable(&error.to_string())),
     }
 }
 
 impl Asked {
-    fn turned(&self) -> bool {
-        let [from, to] = [&self.from, &self.to].map(|text| date(text).ok().flatten());
-        from.zip(to).is_some_and(|(from, to)| from > to)
-    }
-
-    /// Whole days; what cannot be read is as if it were not said.
-    fn days(&self, now: Timestamp) -> std::ops::Range<i64> {
+    /// What cannot be read is as if it were not said.
+    fn within(&self, now: Timestamp) -> Range<i64> {
         let to = date(&self.to).ok().flatten().unwrap_or(now);
         let back = SignedDuration::from_hours(24 * (DAYS - 1));
         let from = date(&self.from).ok().flatten();
-        let from = from.unwrap_or_else(|| to.saturating_sub(back).unwrap_or(to));
-        let days = analytics::days(from, to);
+        analytics::days(from.unwrap_or_else(|| to.saturating_sub(back).unwrap_or(to)), to)
+    }
+
+    /// Whole days that can be shown.
+    fn days(&self, now: Timestamp) -> Range<i64> {
+        let days = self.within(now);
+        let [first, last] = [MOST, 1].map(|back| days.end.saturating_sub(back));
+        days.start.clamp(first, last)..days.end
+    }
+
+    /// Why these are not the days that were asked for; empty where they are.
+    fn wrong(&self, now: Timestamp) -> String {
+        if let Err(wrong) = date(&self.from).and(date(&self.to)) {
+            return wrong;
+        }
+        let days = self.within(now);
         if days.is_empty() {
-            analytics::days(to, to)
+            "From lies after Until. This is the day of Until alone.".to_owned()
+        } else if days.end.saturating_sub(days.start) > MOST {
+            format!("No more than {MOST} days are shown. These are the last of them.")
         } else {
-            days.start.max(days.end - MOST)..days.end
+            String::new()
         }
     }
 }
@@ -134,7 +143,7 @@ struct Links<'a> {
 }
 
 impl Links<'_> {
-    fn of(&self, days: &std::ops::Range<i64>, condition: &[(&str, &str)]) -> String {
+    fn of(&self, days: &Range<i64>, condition: &[(&str, &str)]) -> String {
         let mut query = to_actions();
         query.append_pair("tenant", &self.tenant);
         query.extend_pairs(condition);
@@ -148,7 +157,7 @@ impl Links<'_> {
     }
 
     /// The days of a bucket, as far as they are asked for.
-    fn bucket(&self, begins: i64) -> std::ops::Range<i64> {
+    fn bucket(&self, begins: i64) -> Range<i64> {
         let days = match self.wanted.width {
             Width::Day => 1,
             Width::Week => 7,
@@ -178,15 +187,19 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, links: &Links<'_>, all: &Ana
         plots: plots(links, all),
         rows: all.buckets.iter().map(|(begins, of)| row(links, *begins, &of.sums)).collect(),
         tables: tables(links, all),
-        turned: false,
+        wrong: String::new(),
     }
 }
 
 fn tiles(links: &Links<'_>, all: &Analytics) -> Vec<Tile> {
     let total = &all.total;
     let tile = |name, value: String, note: String, link| Tile { name, value, note, link };
-    let contained = format!("{} of {} without a person", total.contained, total.actions);
-    let applied = format!("{} of {} applied", total.applied, total.actions);
+    let part = |count: i64, ended: &str| match total.actions {
+        0 => "nothing was asked for".to_owned(),
+        of => format!("{count} of {of} {ended}"),
+    };
+    let contained = part(total.contained, "without a person");
+    let applied = part(total.applied, "applied");
     let nine = if all.waits.actions == 0 {
         "nobody had to answer".to_owned()
     } else {
@@ -363,7 +376,10 @@ fn plot(
     });
     let stacks = stacks.collect();
     let legend = parts.iter().zip(TONES).map(|(one, rank)| Series::new(&one.name, one.tone(rank)));
-    Plot::stacked(title.to_owned(), legend.collect(), show, stacks)
+    let plot = Plot::stacked(title.to_owned(), legend.collect(), show, stacks);
+    // No list has the conversations that it counts.
+    let any = parts.iter().all(|one| one.condition == [FIRST]);
+    Plot { leads: if any { "all actions of its time" } else { "its actions" }, ..plot }
 }
 
 /// A share in tenths of a percent; 0 of nothing.
@@ -376,10 +392,24 @@ fn tenths(permille: i64) -> String {
 }
 
 fn row(links: &Links<'_>, begins: i64, sums: &Sums) -> Row {
-    let counts = [sums.applied, sums.not_applied, sums.unknown, sums.refused, sums.overrides()];
-    let mut cells = vec![sums.actions.to_string(), share(sums.containment())];
-    cells.extend(counts.map(|count| count.to_string()));
-    Row { name: day(begins), link: links.of(&links.bucket(begins), &[FIRST]), cells }
+    let days = links.bucket(begins);
+    let cell = |text: String, count: i64, condition: &[(&str, &str)]| {
+        let link = if count == 0 { String::new() } else { links.of(&days, condition) };
+        (text, link)
+    };
+    let counted =
+        |count: i64, condition: &[(&str, &str)]| cell(count.to_string(), count, condition);
+    let ended = |outcome, count| counted(count, &[("outcome", outcome), FIRST]);
+    let cells = vec![
+        counted(sums.actions, &[FIRST]),
+        cell(share(sums.containment()), sums.contained, &[("by", "nobody")]),
+        ended("applied", sums.applied),
+        ended("not_applied", sums.not_applied),
+        ended("unknown", sums.unknown),
+        ended("refused", sums.refused),
+        counted(sums.overrides(), &[("by", "override")]),
+    ];
+    Row { name: day(begins), cells }
 }
 
 fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {

@@ -24,6 +24,8 @@ pub(super) struct Plot {
     pub(super) ground: i64,
     /// What the highest stack counts, as it is written.
     pub(super) most: String,
+    /// Where a bar leads to.
+    pub(super) leads: &'static str,
 }
 
 /// One bar.
@@ -87,6 +89,7 @@ impl Plot {
             height: HEIGHT + BELOW,
             ground: HEIGHT,
             most: show(most),
+            leads: "its actions",
         }
     }
 }

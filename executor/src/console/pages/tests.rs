@@ -253,6 +253,13 @@ async fn numbers_lead_to_their_actions() {
     assert_eq!(tiles.split("</ul>").next().unwrap().matches("<a href=").count(), 6, "{tiles}");
     assert!(tiles.contains("no frontend sent a rating"), "{tiles}");
     assert!(tiles.contains("no call of a model had a price"), "{tiles}");
+    // And so is each number of the table that counts anything.
+    let sums =
+        page.split("aria-label=\"Numbers\"").nth(1).unwrap().split("</table>").next().unwrap();
+    assert_eq!(sums.matches("<a href=").count(), 5, "{sums}");
+    for (condition, is) in [("by=nobody", 1), ("by=override", 1), ("refused", 1), ("unknown", 0)] {
+        assert_eq!(sums.matches(condition).count(), is, "{condition}: {sums}");
+    }
     // What was settled later is counted once, and listed once.
     let success = tiles.split("Success").nth(1).unwrap().split("<a href=\"").nth(1).unwrap();
     let link = success.split('"').next().unwrap().replace("&amp;", "&").replace("&#38;", "&");
@@ -315,6 +322,26 @@ async fn conversations_have_their_costs_and_ratings() {
         let bar = page.split("<a href=\"").find(|part| part.contains(label)).unwrap();
         assert!(bar.starts_with("/actions?") && bar.contains("from="), "{bar}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_shown_as_it_was_asked_for_says_why() {
+    let house = house();
+    let long = "/analytics?from=2020-01-01&to=2026-11-27";
+    for (path, says) in [
+        ("/analytics?from=soon", "soon is no date such as 2026-11-16."),
+        ("/analytics?from=2026-11-17&to=2026-11-16", "the day of Until alone"),
+        (long, "No more than 732 days are shown."),
+    ] {
+        let (status, page) = house.get("eve", path).await;
+        assert!(status == StatusCode::OK && page.contains(says), "{page}");
+    }
+    let (_, page) = house.get("eve", "/analytics?from=2026-11-16&to=2026-11-16").await;
+    assert!(!page.contains("are shown.") && !page.contains("alone."), "{page}");
+    assert!(page.contains("Nothing was asked for in this time."), "{page}");
+    assert_eq!(page.matches(">nothing was asked for<").count(), 2, "{page}");
+    let (_, page) = house.get("eve", long).await;
+    assert!(page.contains("name=\"from\" type=\"date\" value=\"2024-11-26\""), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
