@@ -113,7 +113,7 @@ impl World {
             };
             self.store.record(&who, turn).await.unwrap();
         }
-        if n % 10 == 0 {
+        if n.is_multiple_of(10) {
             let rating = Rating { day: day_of(began), score: i64::from(1 + dice.roll(5)) };
             assert!(self.store.rate(&who, &conversation, rating).await.unwrap());
         }
