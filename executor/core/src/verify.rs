@@ -228,9 +228,11 @@ pub fn after(dispatch: &Dispatch, looks: &[Look], contract: &Contract, now: Time
             &format!("expected beside found: {}", worded(facts)),
         ),
         // A read may fail for a while whenever it is made, also long after the answer: after
-        // a restart or a recovery.
+        // a restart, a recovery, or looks that could be read.
         Sight::Unreadable { why } => {
-            let since = looks.first().map_or(since, |first| since.max(first.at));
+            let unread = |look: &&Look| matches!(look.sight, Sight::Unreadable { .. });
+            let first = looks.iter().rev().take_while(unread).last();
+            let since = first.map_or(since, |first| since.max(first.at));
             again(since, doubt(dispatch), verify.within, why)
         }
         Sight::Absent { facts } => absent(dispatch, looks, contract, facts, now),

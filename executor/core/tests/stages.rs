@@ -386,6 +386,12 @@ fn a_read_that_fails_is_made_again_for_its_time_however_late_it_begins() {
         assert_eq!(outcome(shop.ask(&journal, 3620)), (Outcome::Unknown, code.into()));
         absent_then.push(shop.looked(absent(), 3619));
         assert!(matches!(shop.ask(&absent_then, 3619), Ask::Look(_)), "only one saw nothing");
+        // The next that fails begins anew, an hour later as well.
+        let mut failing_then = absent_then.clone();
+        failing_then.push(shop.looked(away(), 7200));
+        assert!(matches!(shop.ask(&failing_then, 7200), Ask::Look(_)), "{code}");
+        failing_then.push(shop.looked(away(), 7220));
+        assert_eq!(outcome(shop.ask(&failing_then, 7220)), (Outcome::Unknown, code.into()));
         absent_then.push(shop.looked(absent(), 3621));
         assert_eq!(outcome(shop.ask(&absent_then, 3621)), (Outcome::Unknown, code.into()));
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::REFRESH;
 use axum::http::{HeaderValue, StatusCode};
@@ -46,7 +47,12 @@ pub(super) struct Customers {
 }
 
 /// The link's two parts.
-type Link = Path<(String, String)>;
+type Link = Result<Path<(String, String)>, PathRejection>;
+
+/// The id and the secret of a link, where it has both as text.
+fn parts(link: &Link) -> Result<(&str, &str), Response> {
+    link.as_ref().map(|Path((id, secret))| (id.as_str(), secret.as_str())).map_err(|_| absent())
+}
 
 /// The form's answer to the card that it showed.
 #[derive(Deserialize)]
@@ -80,7 +86,7 @@ struct Question {
 }
 
 /// `GET /yes/ID/SECRET`.
-pub(super) async fn show(State(customers): State<Customers>, Path(link): Link) -> Response {
+pub(super) async fn show(State(customers): State<Customers>, link: Link) -> Response {
     match customers.opened(&link).await {
         Ok((_, life)) => customers.render(life).await,
         Err(response) => response,
@@ -90,7 +96,7 @@ pub(super) async fn show(State(customers): State<Customers>, Path(link): Link) -
 /// `POST /yes/ID/SECRET`: the guard has seen that it came from our own page.
 pub(super) async fn answer(
     State(customers): State<Customers>,
-    Path(link): Link,
+    link: Link,
     Form(tap): Form<Tap>,
 ) -> Response {
     let (id, _) = match customers.opened(&link).await {
@@ -143,10 +149,8 @@ impl Page {
 
 impl Customers {
     /// What a link opens.
-    async fn opened(
-        &self,
-        (id, secret): &(String, String),
-    ) -> Result<(ProposalId, Life), Response> {
+    async fn opened(&self, link: &Link) -> Result<(ProposalId, Life), Response> {
+        let (id, secret) = parts(link)?;
         let id = self.confirm.opens(id, secret).ok_or_else(absent)?;
         let now = self.desk.pipeline.clock.now();
         match self.desk.parked(Named::Proposal(id.clone())).await {

@@ -71,6 +71,8 @@ fn simulation() {
     }
     let share = figures.hit * 100 / figures.begun.max(1);
     assert!(share >= 30, "only {share} % of the actions were hit by a fault");
+    let met = |fault| figures.faults.contains_key(fault);
+    assert!(count < 100 || met("clock forward") && met("clock back"), "nobody set a clock");
 }
 
 #[test]

@@ -47,7 +47,8 @@ async fn receipt_page_says_what_the_reply_said_to_whoever_has_its_link() {
     let none = format!("/receipt/none/{secret}");
     let (bare, empty) = (stem.to_owned(), format!("{stem}/"));
     let shorter = path[..path.len() - 1].to_owned();
-    for wrong in [altered, swapped, proposals, none, bare, empty, shorter] {
+    let no_text = "/receipt/%FF/x".to_owned();
+    for wrong in [altered, swapped, proposals, none, bare, empty, shorter, no_text] {
         let answer = phone.send(Method::GET, &wrong).await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{wrong}");
         let text = answer.text().await.unwrap();

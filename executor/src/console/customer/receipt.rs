@@ -2,14 +2,15 @@
 //! and what that means. It is only read.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::REFERRER_POLICY;
 use axum::response::Response;
 use countersign_core::lifecycle::Outcome;
+use countersign_shared::codes::Code;
 use countersign_shared::receipt::Receipt;
 
-use super::{Customers, Link, Told, absent};
+use super::{Customers, Link, Told, absent, parts};
 use crate::console::requests::page;
 use crate::timeline::clock;
 
@@ -27,11 +28,11 @@ struct Page {
 }
 
 /// `GET /receipt/ID/SECRET`.
-pub(in crate::console) async fn show(
-    State(customers): State<Customers>,
-    Path(link): Link,
-) -> Response {
-    let mut answer = customers.receipt(&link).await;
+pub(in crate::console) async fn show(State(customers): State<Customers>, link: Link) -> Response {
+    let mut answer = match parts(&link) {
+        Ok(link) => customers.receipt(link).await,
+        Err(absent) => absent,
+    };
     // There is no form here that would need more.
     let nowhere = HeaderValue::from_static("no-referrer");
     answer.headers_mut().insert(REFERRER_POLICY, nowhere);
@@ -39,7 +40,7 @@ pub(in crate::console) async fn show(
 }
 
 impl Customers {
-    async fn receipt(&self, (id, secret): &(String, String)) -> Response {
+    async fn receipt(&self, (id, secret): (&str, &str)) -> Response {
         let Some(id) = self.confirm.opens_receipt(id, secret) else { return absent() };
         let (sealed, receipt) = match self.desk.receipt(&id).await {
             Ok(Some(found)) => found,
@@ -70,10 +71,22 @@ impl Page {
         let rows = rows
             .chain([("Time", clock(receipt.sealed_at)), ("Receipt", receipt.receipt_id.clone())]);
         Some(Self {
-            told: Told::ended(outcome, said.to_owned()),
+            told: told(receipt, outcome, said.to_owned()),
             meaning: meaning(outcome),
             rows: rows.collect(),
         })
+    }
+}
+
+/// Not every refusal says that it is not done.
+fn told(receipt: &Receipt, outcome: Outcome, said: String) -> Told {
+    let is = |code: Code| receipt.code == code.name();
+    if is(Code::AlreadyDone) {
+        Told::done_before(said)
+    } else if is(Code::HistoryMissing) {
+        Told::ended(Outcome::Unknown, said)
+    } else {
+        Told::ended(outcome, said)
     }
 }
 
@@ -81,7 +94,7 @@ fn meaning(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Applied => "",
         Outcome::NotApplied => "Nothing was changed. You can ask for it again.",
-        Outcome::Refused => "It was turned down before anything was sent. Nothing was changed.",
+        Outcome::Refused => "It was turned down before anything was sent.",
         Outcome::Unknown => {
             "When this was written, nobody could tell whether it was done, so it may have been. \
              A colleague is asked to find out. What they find gets a receipt of its own; this \
@@ -131,6 +144,20 @@ mod tests {
             assert!(!text.contains("<script") && !text.contains("<form"), "{text}");
         }
         assert!(Page::of(&receipt("changed", ""), false, "").is_none(), "no action");
+    }
+
+    #[test]
+    fn a_refusal_of_what_may_be_done_does_not_say_that_it_is_not() {
+        for (code, title) in [
+            ("LIMIT_EXCEEDED", "Not done"),
+            ("ALREADY_DONE", "Done before"),
+            ("HISTORY_MISSING", "Not known yet"),
+        ] {
+            let receipt = Receipt { code: code.to_owned(), ..receipt("refused", "In words.") };
+            let text = shown(&receipt, false);
+            assert!(text.contains(&format!("<h1>{title}</h1>")), "{code}: {text}");
+            assert!(!text.contains("Nothing was changed"), "{code}: {text}");
+        }
     }
 
     #[test]

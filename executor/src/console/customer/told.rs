@@ -41,6 +41,11 @@ impl Told {
         }
     }
 
+    /// What was asked for was there already.
+    pub(super) fn done_before(said: String) -> Self {
+        Self::new("doubt", "Done before", said)
+    }
+
     /// Nobody can say now.
     pub(super) fn not_now() -> Self {
         let text =
