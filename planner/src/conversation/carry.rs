@@ -40,11 +40,16 @@ impl Engine {
             return Ok(ending);
         }
         // Without a card of its own it may go on at the executor once it is proposed: it is not
-        // even that beside one that stays.
-        if tool.is_none_or(|tool| !tool.needs_confirmation)
-            && let Some(stays) = self.make_way(scene, conversation, left).await
-        {
-            return Ok(stays);
+        // even that by an edited message, nor beside a card that stays. What is done once more
+        // always has one.
+        let own_card = !after_receipt_id.is_empty() || tool.is_some_and(|t| t.needs_confirmation);
+        if !own_card {
+            if scene.edited {
+                return Ok(Ending::says(Intent::Clarify, reply::SAY_IT_ANEW));
+            }
+            if let Some(stays) = self.make_way(scene, conversation, left).await {
+                return Ok(stays);
+            }
         }
         scene.progress("proposing", "checking whether this can be done");
         let sure = submit::sure(&signs, &task.doubt, RecommendedAction::Proceed);
@@ -61,8 +66,11 @@ impl Engine {
             Ok(proposal) => {
                 conversation.kept_under.extend(kept_under(&proposal));
                 if let Some(stays) = self.make_way(scene, conversation, left).await {
-                    self.let_go(scene, &proposal.proposal_id).await;
-                    return Ok(stays);
+                    let faster = self.let_go(scene, conversation, &proposal.proposal_id).await;
+                    return Ok(match faster {
+                        Some(told) => both(told, stays),
+                        None => stays,
+                    });
                 }
                 let after = (after_receipt_id, sure.clone());
                 self.granted_or_shown(scene, conversation, task, proposal, after).await
@@ -94,10 +102,12 @@ impl Engine {
         // Staff that has to say yes is asked by the executor.
         if !proposal.needs.contains(&customer) || !Guard::CardFirst.is_on() {
             if scene.edited {
-                // They would see it from now on, and their yes would carry it out.
-                self.let_go(scene, &proposal.proposal_id).await;
+                // Its contract was changed since the tools were listed. They would see it from now
+                // on, and their yes would carry it out.
+                let faster = self.let_go(scene, conversation, &proposal.proposal_id).await;
                 conversation.stage = Stage::Listening;
-                return Ending::says(Intent::Clarify, reply::SAY_IT_ANEW);
+                let anew = || Ending::says(Intent::Clarify, reply::SAY_IT_ANEW);
+                return faster.unwrap_or_else(anew);
             }
             return self.carried(scene, conversation, &proposal.proposal_id, "", Some(task)).await;
         }

@@ -1,7 +1,7 @@
 //! A card that the customer says no to, or that something else takes the place of: the executor
 //! is told, so that no yes to it counts any more, signed here or anywhere else.
 
-use countersign_proto::v1::Intent;
+use countersign_proto::v1::{Action, Intent};
 use countersign_shared::codes::Code;
 
 use super::carry::about;
@@ -52,11 +52,20 @@ impl Engine {
         None
     }
 
-    /// Takes back a proposal that nobody was shown. Where that cannot be told it is void in time.
-    pub(super) async fn let_go(&self, scene: &Scene<'_>, proposal_id: &str) {
-        let gone = self.acting().await.withdraw(scene.asker.token, proposal_id).await;
-        if let Err(error) = gone {
-            tracing::warn!(%error, "a proposal that nobody was shown was not taken back");
+    /// Takes back a proposal that the customer was not shown; where a yes of somebody else was
+    /// faster, this is to be told of it. Where it cannot be taken back it is void in time.
+    pub(super) async fn let_go(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        proposal_id: &str,
+    ) -> Option<Ending> {
+        match self.acting().await.withdraw(scene.asker.token, proposal_id).await {
+            Ok(action) => faster(conversation, proposal_id, &action),
+            Err(error) => {
+                tracing::warn!(%error, "a proposal that nobody was shown was not taken back");
+                None
+            }
         }
     }
 
@@ -69,20 +78,11 @@ impl Engine {
     ) -> TakenBack {
         let proposal_id = &waiting.card.proposal_id;
         match self.acting().await.withdraw(scene.asker.token, proposal_id).await {
-            Ok(action) if action.code == Code::ProposalWithdrawn.name() => TakenBack::Dropped,
-            Ok(action) => {
-                conversation.checkpoint.learn_of(&action);
-                if is_sealed(&action) {
-                    return TakenBack::Ended(about(&action));
-                }
-                conversation.wait_for(Checking {
-                    tool: action.tool.clone(),
-                    proposal_id: proposal_id.clone(),
-                    action_id: Some(action.action_id.clone()),
-                    confirmation: String::new(),
-                });
-                TakenBack::Stays(about(&action))
-            }
+            Ok(action) => match faster(conversation, proposal_id, &action) {
+                None => TakenBack::Dropped,
+                Some(told) if is_sealed(&action) => TakenBack::Ended(told),
+                Some(told) => TakenBack::Stays(told),
+            },
             Err(error) if is_not_there(&error) => TakenBack::Dropped,
             // ERRORS REFUSE: a yes may still count, so nobody is told that it is left.
             Err(error) => {
@@ -91,6 +91,23 @@ impl Engine {
             }
         }
     }
+}
+
+/// What is to be told of an action that was to be taken back, where a yes was faster.
+fn faster(conversation: &mut Conversation, proposal_id: &str, action: &Action) -> Option<Ending> {
+    if action.code == Code::ProposalWithdrawn.name() {
+        return None;
+    }
+    conversation.checkpoint.learn_of(action);
+    if !is_sealed(action) {
+        conversation.wait_for(Checking {
+            tool: action.tool.clone(),
+            proposal_id: proposal_id.to_owned(),
+            action_id: Some(action.action_id.clone()),
+            confirmation: String::new(),
+        });
+    }
+    Some(about(action))
 }
 
 /// Nothing else is begun beside a card that stays: what else was said is not lost in silence.

@@ -133,14 +133,19 @@ async fn a_new_write_beside_a_card_takes_the_first_one_back() {
     assert!(talk.card.is_none());
 }
 
+/// An executor with one order, where this needs no yes of the customer.
+fn without_a_card(name: &str) -> Arc<FakeExecutor> {
+    let mut tools = tools(include_str!("../../../testdata/shopify_tools.json"));
+    let named = tools.iter_mut().filter(|tool| tool.name == name);
+    named.for_each(|tool| tool.needs_confirmation = false);
+    let orders = vec![(1004, vec![("Enamel mug".to_owned(), 3)])];
+    FakeExecutor::with_tools(orders, tools)
+}
+
 /// What has no card of its own may go on at the executor as soon as it is proposed.
 #[tokio::test]
 async fn a_new_write_without_a_card_is_not_proposed_beside_one_that_stays() {
-    let mut tools = tools(include_str!("../../../testdata/shopify_tools.json"));
-    let refunds = tools.iter_mut().filter(|tool| tool.name == "shopify.refund_lines");
-    refunds.for_each(|tool| tool.needs_confirmation = false);
-    let orders = vec![(1004, vec![("Enamel mug".to_owned(), 3)])];
-    let executor = FakeExecutor::with_tools(orders, tools);
+    let executor = without_a_card("shopify.refund_lines");
     let mut talk = Talk::offline(&executor);
     talk.say("cancel order #1004").await;
     let lost = CallError::Lost("gone".to_owned());
@@ -150,17 +155,30 @@ async fn a_new_write_without_a_card_is_not_proposed_beside_one_that_stays() {
     assert_eq!(executor.shop.lock().withdrawn, ["prp_1"]);
 }
 
-/// Nor left with the executor by an edited message: staff could say yes to it there.
+/// Nor by an edited message: staff could say yes to it there, and it would take the place of an
+/// earlier request that waits for them.
 #[tokio::test]
-async fn what_an_edited_message_wants_without_a_card_is_taken_back() {
+async fn what_an_edited_message_wants_without_a_card_is_not_proposed() {
+    let executor = without_a_card("shopify.cancel_order");
+    let mut talk = Talk::offline(&executor);
+    talk.edited = true;
+    assert_eq!(talk.say("cancel order #1004").await.reply, reply::SAY_IT_ANEW);
+    assert!(executor.proposed().is_empty() && executor.shop.lock().withdrawn.is_empty());
+}
+
+/// Where the tools said that it has a card, it is taken back; what was done meanwhile is told.
+#[tokio::test]
+async fn what_an_edited_message_wants_is_taken_back_where_it_turns_out_to_have_no_card() {
     let executor = FakeExecutor::new(TWO);
     executor.shop.lock().no_confirmation = true;
     let mut talk = Talk::offline(&executor);
     talk.edited = true;
     assert_eq!(talk.say("cancel order #1001").await.reply, reply::SAY_IT_ANEW);
-    let shop = executor.shop.lock();
-    assert_eq!(shop.withdrawn, ["prp_1"]);
-    assert!(shop.executed.is_empty());
+    assert_eq!(executor.shop.lock().withdrawn, ["prp_1"]);
+    let done = sealed(Outcome::Applied, "It is cancelled.");
+    executor.shop.lock().withdraw_script.push_back(Ok(done));
+    assert_eq!(talk.say("cancel order #1004").await.reply, "It is cancelled.");
+    assert!(executor.shop.lock().executed.is_empty());
 }
 
 /// The built-in reader, which is not sure of refunds.
