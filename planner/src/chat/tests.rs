@@ -240,6 +240,26 @@ async fn the_next_planner_goes_on_where_the_last_one_was_killed() {
     assert_eq!(executor.proposed().len(), proposed);
 }
 
+/// It tells an edit of what was done from a new message, also after a kill.
+#[tokio::test]
+async fn that_a_turn_is_begun_is_kept_before_the_executor_is_told_to_do_anything() {
+    let (executor, kept) = (FakeExecutor::new(SHOP), tempfile::tempdir().unwrap());
+    executor.shop.lock().no_confirmation = true;
+    let face = Face::over(Arc::clone(&executor), Memory::open(kept.path()).unwrap()).await;
+    let file = rusqlite::Connection::open(kept.path().join("conversations.db")).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    executor.shop.lock().on_told = Some(Box::new(move || {
+        let turns = file.query_row("SELECT count(*) FROM turns", [], |row| row.get::<_, i64>(0));
+        tell.send(turns.unwrap()).unwrap();
+    }));
+    // To begin a conversation its memory is read, which keeps what was begun; to go on with it,
+    // nothing is.
+    face.say(&["where is order #1001?"]).await;
+    assert_eq!(told.try_iter().count(), 0);
+    face.say(&["where is order #1001?", "cancel order #1001"]).await;
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [2, 2], "the dry run, and the act");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn planners_on_one_database_take_each_turn_once_and_go_on_with_it() {
     let (executor, cluster) = (FakeExecutor::new(SHOP), Cluster::start(&[]));

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use countersign_proto::v1::*;
 use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value as Json, json};
 use tokio::sync::{Barrier, OwnedMutexGuard};
 use tokio_util::task::TaskTracker;
@@ -90,6 +90,8 @@ pub(crate) struct Shop {
     pub(crate) only_lists: bool,
     /// What asking for it is refused with.
     pub(crate) handover_refused: Option<Code>,
+    /// Called whenever it is not only asked but told to do something.
+    pub(crate) on_told: Option<Box<dyn FnMut() + Send>>,
 }
 
 pub(crate) struct FakeExecutor {
@@ -113,6 +115,14 @@ impl FakeExecutor {
 
     pub(crate) fn proposed(&self) -> Vec<Proposed> {
         self.shop.lock().proposed.clone()
+    }
+
+    fn told(&self) -> MutexGuard<'_, Shop> {
+        let mut shop = self.shop.lock();
+        if let Some(look) = &mut shop.on_told {
+            look();
+        }
+        shop
     }
 
     fn resolve(&self, argument: &Argument, messages: &[AttestedMessage]) -> Json {
@@ -293,7 +303,7 @@ impl Executor for FakeExecutor {
     }
 
     async fn withdraw(&self, _token: &str, proposal_id: &str) -> Result<Action, CallError> {
-        let mut shop = self.shop.lock();
+        let mut shop = self.told();
         shop.withdrawn.push(proposal_id.to_owned());
         shop.withdraw_script.pop_front().unwrap_or_else(|| {
             let code = Code::ProposalWithdrawn.name().to_owned();
@@ -335,7 +345,7 @@ impl Executor for FakeExecutor {
     }
 
     async fn escalate(&self, request: EscalateRequest) -> Result<EscalateResponse, CallError> {
-        let mut shop = self.shop.lock();
+        let mut shop = self.told();
         if let Some(error) = shop.escalate_script.pop_front() {
             return Err(error);
         }
@@ -344,7 +354,7 @@ impl Executor for FakeExecutor {
     }
 
     async fn propose(&self, request: ProposeRequest) -> Result<Proposal, CallError> {
-        if let Some(error) = self.shop.lock().propose_script.pop_front() {
+        if let Some(error) = self.told().propose_script.pop_front() {
             return Err(error);
         }
         let plan = request.plan.unwrap();
@@ -404,7 +414,7 @@ impl Executor for FakeExecutor {
                 Ok(ExecuteResponse { observations: vec![observation], action: None })
             }
             execute_request::Target::ProposalId(id) => {
-                let mut shop = self.shop.lock();
+                let mut shop = self.told();
                 shop.executed.push((id, request.confirmation));
                 let scripted = shop.execute_script.pop_front();
                 let action = scripted.unwrap_or_else(|| {
