@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 use crate::conversation::turn::Engine;
 use crate::executor::CallError;
-use crate::pace::Pace;
+use crate::pace::Paces;
 use crate::subject;
 
 /// Turns under way at once; further ones are refused, to be tried again.
@@ -35,10 +35,7 @@ const MAX_ID: usize = 128;
 pub struct PlannerService {
     engine: Arc<Engine>,
     room: Arc<Semaphore>,
-    /// Of each caller.
-    all: Arc<Pace>,
-    /// Of each customer of a caller.
-    each: Arc<Pace>,
+    paces: Arc<Paces>,
     turns: TaskTracker,
 }
 
@@ -47,8 +44,8 @@ impl PlannerService {
     /// `turns` tells when the last turn has ended.
     #[must_use]
     pub fn new(engine: Arc<Engine>, (all, each): (u32, u32), turns: TaskTracker) -> Self {
-        let [all, each] = [all, each].map(|per_minute| Arc::new(Pace::new(per_minute)));
-        Self { engine, room: Arc::new(Semaphore::new(MAX_TURNS)), all, each, turns }
+        let (room, paces) = (Semaphore::new(MAX_TURNS), Paces::new(all, each));
+        Self { engine, room: Arc::new(room), paces: Arc::new(paces), turns }
     }
 }
 
@@ -63,16 +60,17 @@ impl Planner for PlannerService {
         request: Request<ConverseRequest>,
     ) -> Result<Response<Self::ConverseStream>, Status> {
         let caller = caller(&request).map_err(Refusal::into_status)?;
-        keep_pace(&self.all, &caller, Instant::now()).map_err(Refusal::into_status)?;
+        keep_pace(&self.paces, &caller, Instant::now()).map_err(Refusal::into_status)?;
         let request = request.into_inner();
         check(&request).map_err(Refusal::into_status)?;
+        let customer = subject::key(&request.subject_token);
+        look_at(&self.paces, &caller, &customer).map_err(Refusal::into_status)?;
         let place = take_place(&self.room).map_err(Refusal::into_status)?;
         let span = Span::begin(Kind::Internal, "turn");
         let verify = self.engine.verify(&request.subject_token, &request.conversation_id);
         let verified = span.run(verify).await;
         if verified.is_ok() {
-            keep_pace_of(&self.each, &caller, &request.subject_token, Instant::now())
-                .map_err(Refusal::into_status)?;
+            keep_pace_of(&self.paces, &caller, &customer).map_err(Refusal::into_status)?;
         }
         let (events, stream) = mpsc::unbounded_channel();
         let engine = Arc::clone(&self.engine);
@@ -85,13 +83,14 @@ impl Planner for PlannerService {
 
     async fn rate(&self, request: Request<RateRequest>) -> Result<Response<RateResponse>, Status> {
         let caller = caller(&request).map_err(Refusal::into_status)?;
-        keep_pace(&self.all, &caller, Instant::now()).map_err(Refusal::into_status)?;
+        keep_pace(&self.paces, &caller, Instant::now()).map_err(Refusal::into_status)?;
         let RateRequest { subject_token, conversation_id, score } = request.into_inner();
         check_rating(&subject_token, &conversation_id, score).map_err(Refusal::into_status)?;
+        let customer = subject::key(&subject_token);
+        look_at(&self.paces, &caller, &customer).map_err(Refusal::into_status)?;
         let _place = take_place(&self.room).map_err(Refusal::into_status)?;
         self.engine.verify(&subject_token, "").await.map_err(not_rated)?;
-        keep_pace_of(&self.each, &caller, &subject_token, Instant::now())
-            .map_err(Refusal::into_status)?;
+        keep_pace_of(&self.paces, &caller, &customer).map_err(Refusal::into_status)?;
         let rating = RecordRatingRequest { subject_token, conversation_id, score };
         self.engine.rate(rating).await.map_err(not_rated)?;
         Ok(Response::new(RateResponse {}))
@@ -120,15 +119,23 @@ fn caller<T>(request: &Request<T>) -> Result<SpiffeId, Refusal> {
 }
 
 /// Counts what a caller asks, before anything is done for them.
-fn keep_pace(pace: &Pace, caller: &SpiffeId, now: Instant) -> Result<(), Refusal> {
-    let taken = pace.take(caller.as_str(), now);
+fn keep_pace(paces: &Paces, caller: &SpiffeId, now: Instant) -> Result<(), Refusal> {
+    let taken = paces.take(caller.as_str(), now);
     taken.map_err(|again| too_fast(again, "this caller has had its turns of this minute"))
 }
 
+/// Refuses what is asked for somebody who had their minute, if it is them.
+fn look_at(paces: &Paces, caller: &SpiffeId, customer: &str) -> Result<(), Refusal> {
+    paces.look_at(caller.as_str(), customer, Instant::now()).map_err(had_theirs)
+}
+
 /// Counts what is asked for a customer whom the executor knows: nobody uses up another's minute.
-fn keep_pace_of(pace: &Pace, caller: &SpiffeId, token: &str, now: Instant) -> Result<(), Refusal> {
-    let taken = pace.take_of(caller.as_str(), &subject::key(token), now);
-    taken.map_err(|again| too_fast(again, "this customer has had their turns of this minute"))
+fn keep_pace_of(paces: &Paces, caller: &SpiffeId, customer: &str) -> Result<(), Refusal> {
+    paces.take_of(caller.as_str(), customer, Instant::now()).map_err(had_theirs)
+}
+
+fn had_theirs(again: Duration) -> Refusal {
+    too_fast(again, "this customer has had their turns of this minute")
 }
 
 fn too_fast(again: Duration, why: &str) -> Refusal {
@@ -221,7 +228,7 @@ mod tests {
     fn each_caller_has_a_pace_of_its_own_and_hears_when_to_come_back() {
         let web = "spiffe://demo/web".parse().unwrap();
         let kiosk = "spiffe://demo/kiosk".parse().unwrap();
-        let (pace, start) = (Pace::new(1), Instant::now());
+        let (pace, start) = (Paces::new(1, 1), Instant::now());
         keep_pace(&pace, &web, start).unwrap();
         let later = start + Duration::from_secs(20);
         let status = keep_pace(&pace, &web, later).unwrap_err().into_status();
@@ -237,7 +244,7 @@ mod tests {
         let executor = FakeExecutor::new(&[]);
         let asked: Arc<dyn Executor> = Arc::<FakeExecutor>::clone(&executor);
         let engine = Engine::new(asked, Arc::new(Offline), Limits::default(), Default::default());
-        let service = PlannerService::new(Arc::new(engine), (100, 1), TaskTracker::new());
+        let service = PlannerService::new(Arc::new(engine), (4, 1), TaskTracker::new());
         let frontend: SpiffeId = "spiffe://demo/web".parse().unwrap();
         let token = |who: &str| {
             let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"iss":"i","sub":"{who}"}}"#));
@@ -262,7 +269,11 @@ mod tests {
         executor.shop.lock().list_script.push_back(unknown);
         say("ada").await.unwrap();
         say("ada").await.unwrap();
-        assert_eq!(say("ada").await, Err(tonic::Code::ResourceExhausted));
+        let listed = executor.shop.lock().listed;
+        for _again_and_again in 0..9 {
+            assert_eq!(say("ada").await, Err(tonic::Code::ResourceExhausted));
+        }
+        assert_eq!(executor.shop.lock().listed, listed, "the executor is asked for none of them");
         say("bob").await.unwrap();
         let (subject_token, conversation_id) = (token("bob"), "c".to_owned());
         let mut rating = Request::new(RateRequest { subject_token, conversation_id, score: 5 });

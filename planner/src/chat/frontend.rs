@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::asserted::Asserting;
 use crate::config::{FrontendConfig, SubjectConfig};
-use crate::pace::Pace;
+use crate::pace::Paces;
 use crate::subject;
 
 /// Shorter keys can be guessed.
@@ -31,8 +31,7 @@ pub(super) struct Frontend {
     ticket: Option<String>,
     pub(super) signs: bool,
     origins: Vec<String>,
-    all: Pace,
-    each: Pace,
+    paces: Paces,
 }
 
 enum Speaks {
@@ -131,8 +130,7 @@ impl Frontend {
             ticket: config.ticket.clone(),
             signs: config.signs,
             origins: config.origins.clone(),
-            all: Pace::new(config.per_minute),
-            each: Pace::new(config.per_minute_each),
+            paces: Paces::new(config.per_minute, config.per_minute_each),
         })
     }
 
@@ -151,12 +149,17 @@ impl Frontend {
 
     /// Counts a request of the frontend, before anything is done for it.
     pub(super) fn pace(&self, now: Instant) -> Result<(), Unheard> {
-        self.all.take("", now).map_err(Unheard::Pace)
+        self.paces.take(&self.name, now).map_err(Unheard::Pace)
+    }
+
+    /// Whether whom the request is said to be of had their minute.
+    pub(super) fn look_at(&self, caller: &Caller, now: Instant) -> Result<(), Unheard> {
+        self.paces.look_at(&self.name, &caller.subject, now).map_err(Unheard::Pace)
     }
 
     /// Counts a request of a subject whom the executor knows.
     pub(super) fn pace_of(&self, caller: &Caller, now: Instant) -> Result<(), Unheard> {
-        self.each.take_of(&self.name, &caller.subject, now).map_err(Unheard::Pace)
+        self.paces.take_of(&self.name, &caller.subject, now).map_err(Unheard::Pace)
     }
 
     /// For whom and where the request asks.
@@ -227,8 +230,7 @@ pub(super) mod tests {
             ticket: Some("X-Ticket".to_owned()),
             signs: !asserted,
             origins: vec!["https://chat.shop.example".to_owned()],
-            all: Pace::new(100),
-            each: Pace::new(2),
+            paces: Paces::new(3, 2),
         }
     }
 
@@ -282,9 +284,15 @@ pub(super) mod tests {
         };
         // Capitals make nobody another person.
         assert_eq!(caller("A@shop.example"), caller("a@shop.example"));
-        one.pace_of(&caller("a@shop.example"), now).unwrap();
-        one.pace_of(&caller("A@shop.example"), now).unwrap();
-        assert!(one.pace_of(&caller("a@shop.example"), now).is_err());
-        one.pace_of(&caller("b@shop.example"), now).unwrap();
+        let say = |name: &str| {
+            one.pace(now)?;
+            one.pace_of(&caller(name), now)
+        };
+        say("a@shop.example").unwrap();
+        say("A@shop.example").unwrap();
+        for _again_and_again in 0..5 {
+            assert!(say("a@shop.example").is_err());
+        }
+        say("b@shop.example").unwrap();
     }
 }

@@ -53,6 +53,7 @@ async fn rated(
     let named = HeaderValue::from_str(conversation).map_err(unnamed)?;
     headers.insert(frontend.conversation().clone(), named);
     let caller = frontend.caller(&headers, Timestamp::now())?;
+    frontend.look_at(&caller, Instant::now())?;
     chat.engine.verify(&caller.token, "").await?;
     frontend.pace_of(&caller, Instant::now())?;
     let request = RecordRatingRequest {

@@ -99,6 +99,7 @@ pub(super) async fn taken(
     wish: &Wish<'_>,
 ) -> Result<Taken, Fault> {
     let now = Instant::now();
+    frontend.look_at(caller, now)?;
     let verified = chat.engine.verify(&caller.token, &caller.conversation).await?;
     frontend.pace_of(caller, now)?;
     let name = [frontend.name(), &caller.subject, &caller.conversation].join("\n");
