@@ -1,5 +1,5 @@
-//! The gRPC face: checks a request's form, runs the turn in a task of its own and
-//! streams its events. A frontend that hangs up does not stop a turn midway.
+//! The gRPC face: checks a request's form, runs the turn in a task of its own, from the question
+//! who asks, and streams its events. A frontend that hangs up does not stop a turn midway.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use countersign_shared::mtls::SpiffeId;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::span::{Kind, Span};
 use countersign_shared::turn::SCORES;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::task::TaskTracker;
@@ -67,17 +67,29 @@ impl Planner for PlannerService {
         look_at(&self.paces, &caller, &customer).map_err(Refusal::into_status)?;
         let place = take_place(&self.room).map_err(Refusal::into_status)?;
         let span = Span::begin(Kind::Internal, "turn");
-        let verify = self.engine.verify(&request.subject_token, &request.conversation_id);
-        let verified = span.run(verify).await;
-        if verified.is_ok() {
-            keep_pace_of(&self.paces, &caller, &customer).map_err(Refusal::into_status)?;
-        }
         let (events, stream) = mpsc::unbounded_channel();
-        let engine = Arc::clone(&self.engine);
+        let (begins, begun) = oneshot::channel();
+        let (engine, paces) = (Arc::clone(&self.engine), Arc::clone(&self.paces));
         self.turns.spawn(async move {
-            span.run(engine.turn_of(request, verified, None, &events)).await;
+            let turn = async {
+                let verify = engine.verify(&request.subject_token, &request.conversation_id);
+                let verified = verify.await;
+                let paced = match &verified {
+                    Ok(_) => keep_pace_of(&paces, &caller, &customer),
+                    Err(_) => Ok(()),
+                };
+                let goes_on = paced.is_ok();
+                // Whoever asked may have hung up: the turn goes on.
+                let _left = begins.send(paced);
+                if goes_on {
+                    engine.turn_of(request, verified, None, &events).await;
+                }
+            };
+            span.run(turn).await;
             drop(place);
         });
+        let broke_off = |_gone| Refusal::new(Code::Internal, "the turn broke off");
+        begun.await.map_err(broke_off).flatten().map_err(Refusal::into_status)?;
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(stream).map(Ok))))
     }
 
@@ -205,6 +217,7 @@ mod tests {
     use base64::Engine as _;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
     use countersign_proto::v1::AttestedMessage;
+    use futures_util::FutureExt as _;
 
     use super::*;
     use crate::conversation::Limits;
@@ -239,30 +252,58 @@ mod tests {
         assert_eq!(caller(&Request::new(())).unwrap_err().code, "CALLER_NOT_ALLOWED");
     }
 
+    fn over(executor: &Arc<FakeExecutor>, paces: (u32, u32)) -> PlannerService {
+        let asked: Arc<dyn Executor> = Arc::<FakeExecutor>::clone(executor);
+        let engine = Engine::new(asked, Arc::new(Offline), Limits::default(), Default::default());
+        PlannerService::new(Arc::new(engine), paces, TaskTracker::new())
+    }
+
+    fn token(who: &str) -> String {
+        let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"iss":"i","sub":"{who}"}}"#));
+        format!("e30.{claims}.sig")
+    }
+
+    fn from_web<T>(message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let web: SpiffeId = "spiffe://demo/web".parse().unwrap();
+        request.extensions_mut().insert(web);
+        request
+    }
+
+    fn said(who: &str, text: &str) -> Request<ConverseRequest> {
+        from_web(ConverseRequest {
+            subject_token: token(who),
+            conversation_id: "c".into(),
+            message: Some(AttestedMessage {
+                message_id: "m".into(),
+                text: text.into(),
+                attestation: "a".into(),
+            }),
+            ..ConverseRequest::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn a_frontend_that_hangs_up_before_it_is_known_who_asks_stops_no_turn() {
+        let (executor, known) = (FakeExecutor::new(&[(1001, &[("Mug", 1)])]), Arc::default());
+        executor.shop.lock().list_after = Some(Arc::clone(&known));
+        let service = over(&executor, (9, 9));
+        let mut asks = service.converse(said("ada", "cancel order #1001"));
+        assert!(asks.as_mut().now_or_never().is_none());
+        drop(asks);
+        known.notify_one();
+        service.turns.close();
+        service.turns.wait().await;
+        assert_eq!(executor.proposed().len(), 1);
+    }
+
     #[tokio::test]
     async fn each_customer_has_a_pace_of_their_own_once_they_are_known() {
         let executor = FakeExecutor::new(&[]);
-        let asked: Arc<dyn Executor> = Arc::<FakeExecutor>::clone(&executor);
-        let engine = Engine::new(asked, Arc::new(Offline), Limits::default(), Default::default());
-        let service = PlannerService::new(Arc::new(engine), (4, 1), TaskTracker::new());
-        let frontend: SpiffeId = "spiffe://demo/web".parse().unwrap();
-        let token = |who: &str| {
-            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"iss":"i","sub":"{who}"}}"#));
-            format!("e30.{claims}.sig")
-        };
+        let service = over(&executor, (4, 1));
         let say = async |who: &str| {
-            let mut request = Request::new(ConverseRequest {
-                subject_token: token(who),
-                conversation_id: "c".into(),
-                message: Some(AttestedMessage {
-                    message_id: "m".into(),
-                    text: "hi".into(),
-                    attestation: "a".into(),
-                }),
-                ..ConverseRequest::default()
-            });
-            request.extensions_mut().insert(frontend.clone());
-            service.converse(request).await.map(drop).map_err(|status| status.code())
+            let turn = service.converse(said(who, "hi")).await;
+            turn.map(drop).map_err(|status| status.code())
         };
         // Whoever only says that they are somebody uses up nobody's minute.
         let unknown = refused(Refusal::new(Code::SubjectUnverified, "no"));
@@ -276,8 +317,7 @@ mod tests {
         assert_eq!(executor.shop.lock().listed, listed, "the executor is asked for none of them");
         say("bob").await.unwrap();
         let (subject_token, conversation_id) = (token("bob"), "c".to_owned());
-        let mut rating = Request::new(RateRequest { subject_token, conversation_id, score: 5 });
-        rating.extensions_mut().insert(frontend.clone());
+        let rating = from_web(RateRequest { subject_token, conversation_id, score: 5 });
         let status = service.rate(rating).await.unwrap_err();
         assert_eq!(Refusal::from_status(&status).unwrap().code, Code::Overloaded.name());
         assert!(executor.shop.lock().rated.is_empty());

@@ -20,7 +20,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value as Json, json};
-use tokio::sync::{Barrier, OwnedMutexGuard};
+use tokio::sync::{Barrier, Notify, OwnedMutexGuard};
 use tokio_util::task::TaskTracker;
 
 use super::turn::{Engine, Verified};
@@ -57,6 +57,8 @@ pub(crate) struct Shop {
     pub(crate) propose_script: VecDeque<CallError>,
     pub(crate) execute_script: VecDeque<Result<Action, CallError>>,
     pub(crate) list_script: VecDeque<CallError>,
+    /// What its tools are not listed before.
+    pub(crate) list_after: Option<Arc<Notify>>,
     pub(crate) rated: Vec<RecordRatingRequest>,
     pub(crate) rate_script: VecDeque<CallError>,
     pub(crate) withdrawn: Vec<String>,
@@ -280,6 +282,10 @@ impl Executor for FakeExecutor {
         token: &str,
         conversation_id: &str,
     ) -> Result<ListToolsResponse, CallError> {
+        let after = self.shop.lock().list_after.clone();
+        if let Some(after) = after {
+            after.notified().await;
+        }
         let stands = self.handover(token, conversation_id, "").await.ok();
         let mut shop = self.shop.lock();
         shop.listed += 1;
