@@ -23,7 +23,7 @@ const ASK_AGAIN_AFTER: &[Duration] =
     &[Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// One write, ready to be proposed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Write<'a> {
     /// The tool.
     pub tool: &'a str,

@@ -62,7 +62,18 @@ impl Engine {
             confirm_by_link: scene.confirm_by_link,
         };
         conversation.focus = ready.focus;
-        let ending = match submit::propose(self.acting().await, &scene.asker, write).await {
+        let mut proposed =
+            submit::propose(self.acting().await, &scene.asker, write.clone()).await;
+        // The card whose place it would take is among those that wait for an answer.
+        if proposed.as_ref().err().is_some_and(is_too_many_open)
+            && matches!(conversation.stage, Stage::Confirming(_))
+        {
+            if let Some(stays) = self.make_way(scene, conversation, left).await {
+                return Ok(stays);
+            }
+            proposed = submit::propose(self.acting().await, &scene.asker, write).await;
+        }
+        let ending = match proposed {
             Ok(proposal) => {
                 conversation.kept_under.extend(kept_under(&proposal));
                 if let Some(stays) = self.make_way(scene, conversation, left).await {
@@ -394,6 +405,10 @@ fn ended(tool: &str, refusal: &Refusal) -> Ending {
         actions: vec![refused_action(tool, refusal)],
         ..Ending::says(Intent::Action, reply::refused(refusal))
     }
+}
+
+fn is_too_many_open(error: &CallError) -> bool {
+    error.refusal().is_some_and(|refusal| refusal.code == Code::TooManyOpen.name())
 }
 
 /// A refused dry run: an objection to its form, or an answer for the customer.

@@ -248,6 +248,31 @@ async fn a_wish_that_the_executor_refuses_leaves_the_card() {
     }
 }
 
+/// Where no more may wait for an answer, the card is one of those that do.
+#[tokio::test]
+async fn a_wish_for_which_there_is_no_room_beside_the_card_takes_its_room() {
+    let refund = "refund 2 of the mugs from order #1004";
+    let too_many = || refused(Refusal::new(Code::TooManyOpen, "1 of this subject"));
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().propose_script.push_back(too_many());
+    let turn = talk.say(refund).await;
+    let new = talk.card.clone().unwrap();
+    assert_eq!(turn.reply, format!("{}\n\n{}", reply::DROPPED, new.text));
+    assert_eq!(executor.proposed()[1].tool, "shopify.refund_lines");
+    assert_eq!(executor.shop.lock().withdrawn, ["prp_1"]);
+
+    // Once, and only for a card that goes.
+    executor.shop.lock().propose_script.extend([too_many(), too_many()]);
+    let said = Code::TooManyOpen.page().say;
+    let turn = talk.say("cancel order #1001").await;
+    assert_eq!(turn.reply, format!("{}\n\n{said}", reply::DROPPED));
+    executor.shop.lock().propose_script.push_back(too_many());
+    assert_eq!(talk.say(refund).await.reply, said);
+    assert_eq!(executor.proposed().len(), 2);
+}
+
 /// A question takes the card's place: the next words answer one thing only.
 #[tokio::test]
 async fn a_wish_that_was_fulfilled_before_takes_the_card_back_to_ask_whether_again() {
