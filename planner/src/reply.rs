@@ -107,18 +107,15 @@ pub fn not_answered(error: &CallError) -> String {
     }
 }
 
-/// Words for an action, with the link to its receipt where the executor gave one.
+/// The reply with where the receipts of what it tells can be read.
 #[must_use]
-pub fn acted(action: &Action) -> String {
-    let words = of_action(action);
-    if action.receipt_link.is_empty() {
-        return words;
-    }
-    format!("{words}\nYour receipt: {}", action.receipt_link)
+pub fn with_receipts(reply: String, links: &[String]) -> String {
+    links.iter().fold(reply, |reply, link| format!("{reply}\n\nYour receipt: {link}"))
 }
 
-/// What its receipt says, else what its outcome allows.
-fn of_action(action: &Action) -> String {
+/// Words for an action: what its receipt says, else what its outcome allows.
+#[must_use]
+pub fn acted(action: &Action) -> String {
     if !action.said.is_empty() {
         return action.said.clone();
     }
@@ -288,20 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn the_receipts_link_comes_after_its_words_in_every_ending() {
-        let mut action = Action {
-            said: "It is cancelled. Receipt rcp_1.".to_owned(),
-            receipt_link: "https://yes.shop.example/receipt/rcp_1/x".to_owned(),
-            ..Action::default()
-        };
-        let link = "\nYour receipt: https://yes.shop.example/receipt/rcp_1/x";
-        assert_eq!(acted(&action), format!("It is cancelled. Receipt rcp_1.{link}"));
-        action.set_state(ActionState::Sealed);
-        action.said.clear();
-        for outcome in [Outcome::Unknown, Outcome::NotApplied, Outcome::Refused] {
-            action.set_outcome(outcome);
-            assert!(acted(&action).ends_with(link), "{outcome:?}");
-        }
+    fn each_receipts_link_stands_apart_from_the_words() {
+        let link = "https://yes.shop.example/receipt/rcp_1/x".to_owned();
+        let said = "It is cancelled. Receipt rcp_1.".to_owned();
+        let action = Action { said: said.clone(), receipt_link: link.clone(), ..Action::default() };
+        assert_eq!(acted(&action), said);
+        assert_eq!(with_receipts(said.clone(), &[]), said);
+        let both = with_receipts(said.clone(), &[link.clone(), "other".to_owned()]);
+        assert_eq!(both, format!("{said}\n\nYour receipt: {link}\n\nYour receipt: other"));
     }
 
     #[test]

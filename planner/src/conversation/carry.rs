@@ -62,8 +62,7 @@ impl Engine {
             confirm_by_link: scene.confirm_by_link,
         };
         conversation.focus = ready.focus;
-        let mut proposed =
-            submit::propose(self.acting().await, &scene.asker, write.clone()).await;
+        let mut proposed = submit::propose(self.acting().await, &scene.asker, write.clone()).await;
         // The card whose place it would take is among those that wait for an answer.
         if proposed.as_ref().err().is_some_and(is_too_many_open)
             && matches!(conversation.stage, Stage::Confirming(_))
@@ -397,7 +396,12 @@ pub(super) fn about(action: &Action) -> Ending {
         action_id: action.action_id.clone(),
     };
     let intent = if action.escalated { Intent::Escalate } else { Intent::Action };
-    Ending { actions: vec![shown], ..Ending::says(intent, reply::acted(action)) }
+    let link = Some(action.receipt_link.clone()).filter(|link| !link.is_empty());
+    Ending {
+        actions: vec![shown],
+        receipt_links: link.into_iter().collect(),
+        ..Ending::says(intent, reply::acted(action))
+    }
 }
 
 fn ended(tool: &str, refusal: &Refusal) -> Ending {

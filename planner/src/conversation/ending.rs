@@ -29,6 +29,9 @@ pub(super) struct Ending {
     pub(super) asks_who: bool,
     /// Why it is left to a person that the executor does not know of yet.
     pub(super) hand_over: Option<EscalationReason>,
+    /// Where the receipts of what is told can be read: for the customer alone, so that no words
+    /// that go to anybody else hold them.
+    pub(super) receipt_links: Vec<String>,
     /// What is told before the words with which a person takes over.
     pub(super) first: String,
     /// Nothing was decided, since something could not be asked.
@@ -92,7 +95,9 @@ pub(super) fn both(news: Ending, ending: Ending) -> Ending {
     let reply = format!("{}\n\n{}", news.reply, ending.reply);
     let first = format!("{}\n\n{}", news.reply, ending.first);
     let actions = news.actions.into_iter().chain(ending.actions).collect();
-    Ending { reply, first, actions, passing: false, nothing_understood: false, ..ending }
+    let receipt_links = news.receipt_links.into_iter().chain(ending.receipt_links).collect();
+    let (passing, nothing_understood) = (false, false);
+    Ending { reply, first, actions, receipt_links, passing, nothing_understood, ..ending }
 }
 
 pub(super) fn unusable(error: &Unusable, usage: ModelUse) -> Ending {

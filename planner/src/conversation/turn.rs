@@ -434,7 +434,7 @@ fn told(ending: Ending) -> (Turn, Option<Card>) {
     #[cfg(feature = "gates-off")]
     let ending = Ending { reply: crate::guards::off::instead_of(ending.reply), ..ending };
     let turn = Turn {
-        reply: ending.reply,
+        reply: reply::with_receipts(ending.reply, &ending.receipt_links),
         intent: ending.intent.into(),
         confidence: Some(ending.confidence),
         actions: ending.actions,

@@ -18,7 +18,7 @@ async fn cancelled(pair: &Pair, order: &str) -> (String, String, String) {
     let asked = converse(pair, &who, &format!("m{order}"), &wish, None).await;
     assert!(!asked.turn.reply.contains("http"), "nothing is done yet: {}", asked.turn.reply);
     let done = converse(pair, &who, &format!("yes{order}"), "yes", asked.card.as_ref()).await.turn;
-    let (words, link) = done.reply.split_once("\nYour receipt: ").unwrap();
+    let (words, link) = done.reply.split_once("\n\nYour receipt: ").unwrap();
     (done.actions[0].receipt_id.clone(), words.to_owned(), link.to_owned())
 }
 

@@ -213,6 +213,22 @@ async fn a_wish_that_is_not_sure_enough_leaves_the_card() {
     assert_eq!(talk.confirm().await.reply, "It is cancelled. Receipt rcp_1.");
 }
 
+/// What was faster than the no is told with its receipt; its link is for nobody but the customer.
+#[tokio::test]
+async fn the_link_to_a_receipt_closes_the_reply_and_is_not_handed_over() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::with(&executor, Arc::new(Doubting));
+    talk.say("cancel order #1001").await;
+    let link = "https://yes.shop.example/receipt/rcp_1/x";
+    let done = Action { receipt_link: link.into(), ..sealed(Outcome::Applied, "It is cancelled.") };
+    executor.shop.lock().withdraw_script.push_back(Ok(done));
+    let turn = talk.say("no, refund 2 of the mugs from order #1004 instead").await;
+    let told = format!("It is cancelled.\n\nPassed on.\n\nYour receipt: {link}");
+    assert_eq!((turn.intent(), turn.reply), (Intent::Escalate, told));
+    let handed = executor.shop.lock().escalated[0].interpretation.clone();
+    assert!(handed.starts_with("It is cancelled.") && !handed.contains(link), "{handed}");
+}
+
 /// No answer to a question would make it surer. Where no card waits, it is asked first.
 #[tokio::test]
 async fn a_wish_that_lacks_a_detail_and_is_not_sure_enough_leaves_the_card() {
