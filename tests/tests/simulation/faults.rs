@@ -51,6 +51,8 @@ pub struct Weather {
     seen: usize,
     /// Until when nothing may leap: something is still on its way.
     still: u64,
+    /// Effects that were late in the shop so far.
+    late: u64,
     /// Whether wall clocks are set here. Nothing leaps then, or a key's window could be over
     /// while the wall clock says that it is not.
     sets: bool,
@@ -65,7 +67,7 @@ impl Weather {
         let sets = dice.once_in(3) && rate > 0;
         let world = Arc::clone(world);
         let going = Vec::new();
-        Self { world, dice, switches, going, rate, seen: 0, still: 0, sets, busy: 0 }
+        Self { world, dice, switches, going, rate, seen: 0, still: 0, late: 0, sets, busy: 0 }
     }
 
     /// One more step of so many milliseconds, at this time.
@@ -82,6 +84,12 @@ impl Weather {
         }
         if now >= CLEARS || self.rate == 0 {
             return;
+        }
+        // A request that the shop is at is on its way still: it takes less than this.
+        let late = self.world.faults().get("effect late").copied().unwrap_or(0);
+        if late > self.late {
+            self.late = late;
+            self.still = self.still.max(now + 2000);
         }
         let sent = news.iter().filter(|w| w.event.starts_with("{\"intended\"")).count();
         let chance = |rate: usize, dice: &mut Dice| dice.below(1000) < rate;
