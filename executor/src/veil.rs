@@ -119,6 +119,25 @@ impl Veil {
         self.hold(kept)?.ok_or_else(erasing)
     }
 
+    /// The person's key where there is one; none is made for whoever has none.
+    ///
+    /// # Errors
+    /// When the store of keys fails.
+    pub async fn standing(&self, person: &str) -> Result<Option<Arc<PersonKey>>, StoreError> {
+        if let Some(key) = self.0.cache.lock().of(person) {
+            return Ok(Some(key));
+        }
+        let (veil, person) = (self.clone(), person.to_owned());
+        beside(move || {
+            let _found = veil.0.finding.read();
+            match veil.0.keys.current(&person)? {
+                Some(kept) => veil.hold(kept),
+                None => Ok(None),
+            }
+        })
+        .await
+    }
+
     /// Has the keys at hand that open these.
     ///
     /// # Errors

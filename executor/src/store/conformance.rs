@@ -91,6 +91,7 @@ macro_rules! conform {
             conversations_cost_what_their_turns_did,
             a_conversation_has_one_rating_by_its_own_subject,
             a_guest_who_is_matched_midway_has_one_conversation,
+            a_turn_that_is_told_too_late_names_no_erased_guest,
             an_address_leads_to_whoever_asked_with_it,
             receipts_are_found_by_their_time,
             actions_are_found_by_each_filter,

@@ -108,14 +108,20 @@ pub(super) struct SeenRow {
 pub(super) struct TurnRow {
     pub(super) id: String,
     pub(super) whose: Whose,
-    /// Whom the token names, where they were matched to somebody else.
-    pub(super) guest: Option<String>,
+    /// Whom the token names, where they were matched to somebody else and are not erased since.
+    pub(super) guest: Option<Guest>,
     pub(super) email: Option<String>,
     pub(super) external_ref: String,
     pub(super) body: Vec<u8>,
     /// When it was told, counted from 1970-01-01, UTC.
     pub(super) day: i64,
     pub(super) cost: Option<Cost>,
+    pub(super) key: Arc<PersonKey>,
+}
+
+/// A guest who was matched. Their match lies under their key: erased since, they have none.
+pub(super) struct Guest {
+    pub(super) digest: String,
     pub(super) key: Arc<PersonKey>,
 }
 
@@ -155,9 +161,14 @@ pub(super) struct Erasure {
 }
 
 impl TurnRow {
+    /// The guest as the row names them.
+    pub(super) fn named(&self) -> Option<&str> {
+        self.guest.as_ref().map(|guest| guest.digest.as_str())
+    }
+
     /// Whose the conversation is.
     pub(super) fn owner(&self) -> &str {
-        self.guest.as_ref().unwrap_or(&self.whose.subject)
+        self.guest.as_ref().map_or(&self.whose.subject, |guest| &guest.digest)
     }
 }
 

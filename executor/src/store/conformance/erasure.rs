@@ -23,7 +23,7 @@ fn change() -> Change {
 }
 
 /// A receipt of the erasure itself.
-pub(super) fn says(n: u32) -> Leaf {
+pub(crate) fn says(n: u32) -> Leaf {
     seal::changed(change(), &id("rcp", n).parse().unwrap(), Timestamp::now())
 }
 

@@ -194,17 +194,48 @@ pub(crate) async fn a_conversation_has_one_rating_by_its_own_subject(bed: &impl 
     assert!(!rate(&owner(), "c", 9, 2).await, "nothing of it is kept");
 }
 
+fn guest(name: &str) -> Subject {
+    let (id, signs_as) = (name.into(), name.into());
+    Subject { id, signs_as, strength: Strength::Asserted, ..owner() }
+}
+
+fn matches() -> Matched {
+    let claims = BTreeMap::from([("email".to_owned(), "b@example.com".to_owned())]);
+    Matched { claims, at: Timestamp::now() }
+}
+
+/// A guest whose match is kept, and whom they were matched to.
+pub(crate) async fn guest_and_matched(store: &dyn Store) -> [Subject; 2] {
+    let (guest, matches) = (guest("g"), matches());
+    store.remember_match(&guest, "planner c", matches.clone()).await.unwrap();
+    let at = matches.at;
+    [guest.clone(), guest.raised(Some(matches), at)]
+}
+
+pub(crate) async fn a_turn_that_is_told_too_late_names_no_erased_guest(bed: &impl Bed) {
+    let store = bed.open().await;
+    let [guest, matched] = guest_and_matched(&*store).await;
+    let found = async || {
+        let rating = Rating { day: 7, score: 5 };
+        store.rate(&guest, "c", rating).await.unwrap()
+    };
+    store.record(&matched, turn(&matched, "c", 3)).await.unwrap();
+    assert!(found().await, "by the name in the token");
+    let person = store.person(&Person::of(&guest));
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    store.erase(vec![(person.clone(), says(9))], Timestamp::now()).await.unwrap().unwrap();
+    // Who it is of was found before they were erased.
+    store.record(&matched, turn(&matched, "c", 2)).await.unwrap();
+    assert!(!found().await && !store.knows(&person).await.unwrap());
+    // Who comes back and is matched again is one with whom they are matched to.
+    guest_and_matched(&*store).await;
+    store.record(&matched, turn(&matched, "c", 1)).await.unwrap();
+    assert!(found().await && store.knows(&person).await.unwrap());
+}
+
 pub(crate) async fn a_guest_who_is_matched_midway_has_one_conversation(bed: &impl Bed) {
     let store = bed.open().await;
-    let guest = |name: &str| Subject {
-        id: name.into(),
-        signs_as: name.into(),
-        strength: Strength::Asserted,
-        ..owner()
-    };
-    let claims = BTreeMap::from([("email".to_owned(), "b@example.com".to_owned())]);
-    let now = Timestamp::now();
-    let matched = guest("g").raised(Some(Matched { claims, at: now }), now);
+    let matched = guest("g").raised(Some(matches()), Timestamp::now());
     assert_ne!(matched.id, "g");
     for (who, conversation, days, micros) in [
         (guest("g"), "c", 5, 1),

@@ -315,7 +315,8 @@ impl Tables {
     /// Whether anything of theirs is there.
     pub(super) fn knows(&self, person: &str) -> bool {
         let acted = self.actions.values().any(|a| !a.journal.is_empty() && a.person() == person);
-        acted || self.opens(person) || self.has_told(person)
+        let matched = self.matches.keys().any(|guest| named_by(guest) == person);
+        acted || matched || self.opens(person) || self.has_told(person)
     }
 
     /// Why an erasure has to wait.
@@ -344,6 +345,7 @@ impl Tables {
             action.journal.clear();
         }
         self.seen.retain(|_, seen| seen.person != person);
+        self.matches.retain(|guest, _| named_by(guest) != person);
         self.erase_turns(person);
         super::register::erase(&mut self.register, person);
         self.close(person);
@@ -358,6 +360,12 @@ impl Action {
 
 fn person(owner: &Subject, conversation: &str) -> [String; 4] {
     [&owner.tenant, &owner.issuer, &owner.id, conversation].map(str::to_owned)
+}
+
+/// Whose match it is.
+fn named_by([tenant, issuer, id, _]: &[String; 4]) -> String {
+    let [tenant, issuer, id] = [tenant, issuer, id].map(Clone::clone);
+    named(&Person::Named { tenant, issuer, id })
 }
 
 /// A guest goes by the name in the token.

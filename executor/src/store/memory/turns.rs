@@ -131,7 +131,10 @@ impl Tables {
 
     pub(super) fn record(&mut self, owner: &Subject, turn: Turn) -> Result<(), StoreError> {
         let person = named(&Person::of(owner));
-        let told = Arc::new(Told { person, owner: token(owner), turn, rating: None });
+        // Erased since they were matched, nothing names them.
+        let named = Some(token(owner)).filter(|name| self.knows(name));
+        let owned = named.unwrap_or_else(|| person.clone());
+        let told = Arc::new(Told { person, owner: owned, turn, rating: None });
         if self.turns.insert(told.turn.id.clone(), Arc::clone(&told)).is_some() {
             return Err(StoreError::Conflict);
         }

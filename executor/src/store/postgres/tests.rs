@@ -16,12 +16,15 @@ use super::cluster::{Cluster, USER};
 use std::path::PathBuf;
 
 use super::*;
+use countersign_core::person::Person;
 use countersign_core::seal;
 use countersign_shared::receipt::Change;
 
 use crate::conversations::Cost;
+use crate::ports::Persons as _;
 use crate::store::conformance::{
-    BEFORE_SUMS, Bed, action, ada, claim, conform, key, lifecycle, refused, summed, sums, turn,
+    BEFORE_SUMS, Bed, action, ada, claim, conform, guest_and_matched, key, lifecycle, refused,
+    says, summed, sums, turn,
 };
 use crate::testing::{granted, proposed};
 
@@ -311,6 +314,22 @@ async fn turns_that_are_told_at_once_are_one_conversation() {
     let (costs, _) = sums(&*store).await;
     let all = costs.iter().map(|day| (day.spent.micros, day.spent.conversations));
     assert_eq!(all.fold((0, 0), |sum, day| (sum.0 + day.0, sum.1 + day.1)), (8, 1));
+}
+
+/// The other has the guest's key at hand still, and asks the database whether it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_who_was_erased_elsewhere_is_named_by_no_turn() {
+    let house = bed().await;
+    let (one, other) = (house.join("a").await.unwrap(), house.join("b").await.unwrap());
+    let [guest, matched] = guest_and_matched(&one).await;
+    one.record(&matched, turn(&matched, "c", 2)).await.unwrap();
+    let named = || house.cluster.sql("SELECT count(*) FROM turns WHERE guest IS NOT NULL");
+    assert_eq!(named(), "1");
+    let person = other.person(&Person::of(&guest));
+    other.erase(vec![(person, says(9))], Timestamp::now()).await.unwrap().unwrap();
+    // Refused, or told without the guest where it has heard of the erasure by then.
+    drop(one.record(&matched, turn(&matched, "c", 1)).await);
+    assert_eq!(named(), "0");
 }
 
 #[tokio::test]

@@ -96,6 +96,9 @@ async fn rated(db: &Transaction<'_>, whose: &Whose, rating: Rating) -> Result<bo
 
 pub(super) async fn insert(db: &Transaction<'_>, turn: &TurnRow) -> Result<(), Fault> {
     erase::stands(db, &turn.key).await?;
+    if let Some(guest) = &turn.guest {
+        erase::stands(db, &guest.key).await?;
+    }
     let (who, tenant) = (&turn.whose, plain(&turn.whose.tenant));
     let currency = turn.cost.as_ref().map(|cost| &cost.currency);
     let micros = turn.cost.as_ref().map(|cost| cost.micros);
@@ -109,7 +112,7 @@ pub(super) async fn insert(db: &Transaction<'_>, turn: &TurnRow) -> Result<(), F
         &turn.day,
         &currency,
         &micros,
-        &turn.guest,
+        &turn.named(),
     ];
     run(db, TURN, with).await?;
     known_by(db, turn.email.as_deref(), who).await?;

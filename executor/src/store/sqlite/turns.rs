@@ -78,6 +78,9 @@ fn rated(db: &Connection, whose: &Whose, rating: Rating) -> Result<bool, StoreEr
 
 pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> {
     turn.key.stands()?;
+    if let Some(guest) = &turn.guest {
+        guest.key.stands()?;
+    }
     let who = &turn.whose;
     db.prepare_cached(
         "INSERT INTO turns (turn_id, tenant, person, conversation, external_ref, body, day,
@@ -94,7 +97,7 @@ pub(super) fn insert(db: &Connection, turn: &TurnRow) -> Result<(), StoreError> 
         turn.day,
         turn.cost.as_ref().map(|cost| &cost.currency),
         turn.cost.as_ref().map(|cost| cost.micros),
-        turn.guest,
+        turn.named(),
     ])?;
     known_by(db, turn.email.as_deref(), who)?;
     let Some(Cost { currency, micros }) = &turn.cost else { return Ok(()) };

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    Append, CaseRow, LeafRow, QueueRow, SeenRow, TurnRow, Whose, email_of, event_name, match_name,
-    matter, matter_name, observation_name, openings_name, turn_name,
+    Append, CaseRow, Guest, LeafRow, QueueRow, SeenRow, TurnRow, Whose, email_of, event_name,
+    match_name, matter, matter_name, observation_name, openings_name, turn_name,
 };
 use crate::ports::{StoreError, Turn};
 use crate::register::day_of;
@@ -206,9 +206,8 @@ pub(in crate::store) async fn turn(
 ) -> Result<TurnRow, StoreError> {
     let whose = Whose::of(veil, owner, &turn.conversation);
     let key = veil.sealing(&whose.subject).await?;
-    let guest = Whose::guest(veil, owner, &turn.conversation).subject;
     Ok(TurnRow {
-        guest: Some(guest).filter(|guest| *guest != whose.subject),
+        guest: guest(veil, owner, &whose).await?,
         body: key.seal(&turn_name(turn.id.as_str()), &text(turn)?)?,
         id: turn.id.to_string(),
         day: day_of(Timestamp::from_millisecond(turn.id.made_at()).map_err(damaged)?),
@@ -218,6 +217,14 @@ pub(in crate::store) async fn turn(
         whose,
         key,
     })
+}
+
+async fn guest(veil: &Veil, owner: &Subject, whose: &Whose) -> Result<Option<Guest>, StoreError> {
+    let digest = Whose::guest(veil, owner, "").subject;
+    if digest == whose.subject {
+        return Ok(None);
+    }
+    Ok(veil.standing(&digest).await?.map(|key| Guest { digest, key }))
 }
 
 async fn seal_seen(
