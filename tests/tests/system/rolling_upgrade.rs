@@ -2,6 +2,8 @@
 //! meets an error.
 //!
 //! ```text
+//!                            PostgreSQL of planners
+//!                                    ▲
 //! frontends ──▶ balancer ──▶ planner-0, -1 ──▶ balancer ──▶ executor-0, -1, -2 ──▶ PostgreSQL
 //! callers ─────────────────────────────────────▶
 //!                     each in turn: told to stop, ends, starts again on its folder;
@@ -13,8 +15,9 @@
 //! only what the services' own channel does: it dials again where nobody listens, and makes a
 //! call once more that was not sent.
 //!
-//! `COUNTERSIGN_OLD_EXECUTOR` is the path of an earlier build's executor: then the first ones are
-//! of it, on a database of its layout, and [`older`] comes before the rest.
+//! `COUNTERSIGN_OLD_EXECUTOR` and `COUNTERSIGN_OLD_PLANNER` are paths of earlier builds: the first
+//! ones of a service are of it, on a database of its layout, and [`older`] comes before the rest.
+//! Where one is not given, this build plays it.
 
 mod balancer;
 mod callers;
@@ -42,19 +45,19 @@ const CALLERS: usize = 3;
 async fn rolling_upgrade() {
     let long = std::env::var("COUNTERSIGN_UPGRADE_SECONDS");
     let long: u64 = long.map_or(LONG, |text| text.parse().unwrap());
-    let older = older::build();
-    let first = older.clone().unwrap_or_else(|| Launch::shipped("executor"));
-    let (house, mut executors, mut planners) = House::open(1000 + long * 60, &first).await;
+    let older = ["executor", "planner"].map(older::build);
+    let (house, mut executors, mut planners) = House::open(1000 + long * 60, &older).await;
     let (house, met) = (Arc::new(house), Arc::new(Met::default()));
     let (mut calling, mut talking) = (JoinSet::new(), JoinSet::new());
     for _ in 0..CALLERS {
         calling.spawn(calls(Arc::clone(&house), Arc::clone(&met)));
         talking.spawn(talks(Arc::clone(&house), Arc::clone(&met)));
     }
-    let mut wishes = match &older {
-        Some(older) => older::meet_a_newer(&house, &mut executors, &met, older).await,
-        None => vec![],
-    };
+    let [executor, planner] = &older;
+    let each = async |services| older::wished_of_each(&house, &met, services).await;
+    let mut wishes = older::meet_a_newer(&house, &mut executors, executor, each).await;
+    let around = async |services| older::talked_around(&house, &met, services).await;
+    let mut talked = older::meet_a_newer(&house, &mut planners, planner, around).await;
     let (began, mut replaced) = (Instant::now(), 0);
     while replaced == 0 || began.elapsed() < Duration::from_secs(long) {
         replaced += in_their_place(&house, &mut executors, &mut planners).await;
@@ -62,7 +65,7 @@ async fn rolling_upgrade() {
     }
     met.end();
     wishes.extend(calling.join_all().await.into_iter().flatten());
-    let talked: Vec<_> = talking.join_all().await.into_iter().flatten().collect();
+    talked.extend(talking.join_all().await.into_iter().flatten());
     let errors = std::mem::take(&mut *met.errors.lock());
     println!(
         "{replaced} replaced in {:.0?}: {} wishes called for, {} talked of in {} turns, {} errors, {} asked again, {} told that it is under way",

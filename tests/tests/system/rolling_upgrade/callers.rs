@@ -92,19 +92,29 @@ pub async fn fulfilled(house: &House, met: &Met, client: &ExecutorClient<Channel
 pub async fn talks(house: Arc<House>, met: Arc<Met>) -> Vec<(Wish, String)> {
     let mut told = vec![];
     while met.goes_on() {
-        let wish = met.next(true);
-        let mut talk = Talk { house: &house, met: &met, planner: house.planner(), wish: &wish };
-        let receipt = talk.finish().await;
-        told.push((wish, receipt));
+        let planner = house.planner();
+        told.push(talked(&house, &met, [planner.clone(), planner]).await);
         tokio::time::sleep(PAUSE).await;
     }
     told
 }
 
+/// The next wish, talked of until its receipt is told: said to the first of these planners, and
+/// its card answered at the second.
+pub async fn talked(
+    house: &House,
+    met: &Met,
+    planners: [PlannerClient<Channel>; 2],
+) -> (Wish, String) {
+    let wish = met.next(true);
+    let receipt = Talk { house, met, planners, wish: &wish }.finish().await;
+    (wish, receipt)
+}
+
 struct Talk<'a> {
     house: &'a House,
     met: &'a Met,
-    planner: PlannerClient<Channel>,
+    planners: [PlannerClient<Channel>; 2],
     wish: &'a Wish,
 }
 
@@ -123,17 +133,18 @@ impl Talk<'_> {
 
     async fn once(&mut self, attempt: u32) -> Result<String, String> {
         let wanted = format!("please cancel my order #{}", self.wish.number);
-        let (card, turn) = self.turn(&format!("m{attempt}-1"), &wanted, None).await?;
+        let (card, turn) = self.turn(0, &format!("m{attempt}-1"), &wanted, None).await?;
         if let Some(receipt) = receipt(&turn) {
             return Ok(receipt);
         }
         let card = card.ok_or_else(|| format!("{turn:?}"))?;
-        let (_, turn) = self.turn(&format!("m{attempt}-2"), "yes", Some(&card)).await?;
+        let (_, turn) = self.turn(1, &format!("m{attempt}-2"), "yes", Some(&card)).await?;
         receipt(&turn).ok_or_else(|| format!("{turn:?}"))
     }
 
     async fn turn(
         &mut self,
+        at: usize,
         id: &str,
         text: &str,
         yes_to: Option<&v1::Card>,
@@ -149,7 +160,7 @@ impl Talk<'_> {
             ..Default::default()
         };
         let said = |status: tonic::Status| format!("{status:?}");
-        let mut events = self.planner.converse(request).await.map_err(said)?.into_inner();
+        let mut events = self.planners[at].converse(request).await.map_err(said)?.into_inner();
         let mut shown = None;
         while let Some(event) = events.message().await.map_err(said)? {
             match event.event {

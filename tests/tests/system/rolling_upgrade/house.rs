@@ -1,4 +1,4 @@
-//! Three executors on one database and two planners, each kind behind a balancer.
+//! Three executors on one database and two planners on another, each kind behind a balancer.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use countersign_shared::mtls::Channel;
 
 use super::balancer::{Balancer, Takes};
 use crate::support::change;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, USER};
 use crate::support::pair::{Pair, planner_config};
 use crate::support::service::{Launch, Service};
 use crate::support::wishes::shop;
@@ -31,21 +31,22 @@ pub struct House {
     planners_at: SocketAddr,
     // Stops after those who use it.
     cluster: Cluster,
+    conversations: Cluster,
 }
 
 /// Several of a service.
 pub struct Fleet {
-    program: &'static str,
+    pub program: &'static str,
     all: Vec<(String, Arc<Service>)>,
     named: usize,
     pub before: Balancer,
 }
 
 impl House {
-    /// With so many orders in the shop; with its executors, which are of this build, and its
-    /// planners.
-    pub async fn open(stock: u64, first: &Launch) -> (Self, Fleet, Fleet) {
-        let (pair, cluster) = (shop(stock).await, Cluster::start(&[]));
+    /// With so many orders in the shop; with its executors and its planners, of these builds.
+    pub async fn open(stock: u64, [executor, planner]: &[Launch; 2]) -> (Self, Fleet, Fleet) {
+        let pair = shop(stock).await;
+        let (cluster, conversations) = (Cluster::start(&[]), Cluster::start(&[]));
         change::on_postgres(pair.dir.path(), &cluster);
         // Longer than a balancer that looks five times a second needs to see it.
         pair.add_config("drain: 1s\n");
@@ -53,23 +54,22 @@ impl House {
         let mut planners = Fleet::new("planner", Balancer::start(Takes::Ready).await);
         let (executors_at, planners_at) = (executors.before.address, planners.before.address);
         let config = planner_config(&executors_at.to_string(), "{ kind: offline }");
-        fs::write(pair.path("planner.yaml"), config + "drain: 1s\n").unwrap();
-        for number in 0..EXECUTORS {
-            let name = format!("executor-{number}");
-            executors
-                .joins_as(&pair, &name, first)
-                .unwrap_or_else(|said| panic!("{name}:\n{said}"));
-        }
-        for number in 0..PLANNERS {
-            planners.join(&pair, &format!("planner-{number}"));
-        }
+        let more = format!(
+            "drain: 1s\nstore: {{ postgres: {{ host: {}, database: postgres, user: {USER}, tls: off, lease: 6s }} }}\n",
+            conversations.host().display()
+        );
+        fs::write(pair.path("planner.yaml"), config + &more).unwrap();
+        executors.begin(&pair, EXECUTORS, executor);
+        planners.begin(&pair, PLANNERS, planner);
         planners.before.opens(PLANNERS).await;
-        (Self { pair, executors_at, planners_at, cluster }, executors, planners)
+        let house = Self { pair, executors_at, planners_at, cluster, conversations };
+        (house, executors, planners)
     }
 
-    /// The number of the database's newest migration.
-    pub fn layout(&self) -> String {
-        self.cluster.sql("SELECT max(number) FROM migrations")
+    /// The number of the newest migration of this service's database.
+    pub fn layout(&self, program: &str) -> String {
+        let cluster = if program == "planner" { &self.conversations } else { &self.cluster };
+        cluster.sql("SELECT max(number) FROM migrations")
     }
 
     /// The executors as a planner sees them.
@@ -88,6 +88,14 @@ impl House {
 impl Fleet {
     fn new(program: &'static str, before: Balancer) -> Self {
         Self { program, all: vec![], named: 0, before }
+    }
+
+    /// The first so many, of a build.
+    fn begin(&mut self, pair: &Pair, many: usize, launch: &Launch) {
+        for number in 0..many {
+            let name = format!("{}-{number}", self.program);
+            self.joins_as(pair, &name, launch).unwrap_or_else(|said| panic!("{name}:\n{said}"));
+        }
     }
 
     /// One more of this name, which serves when this returns. What it remembers lies in a folder
