@@ -11,8 +11,9 @@ use crate::conversations::Rating;
 /// once they are matched. The turn's own row is there.
 pub(super) const COST: &str = "
     INSERT INTO cost_days (tenant, day, currency, micros, conversations)
-    VALUES ($1, (SELECT min(day) FROM turns
-                 WHERE coalesce(guest, person) = $2 AND conversation = $3), $4, $5,
+    VALUES ($1, (SELECT day FROM turns
+                 WHERE coalesce(guest, person) = $2 AND conversation = $3
+                 ORDER BY turn_id LIMIT 1), $4, $5,
             CASE WHEN EXISTS (SELECT 1 FROM turns
                               WHERE coalesce(guest, person) = $2 AND conversation = $3
                                 AND currency = $4 AND turn_id <> $6)
@@ -27,11 +28,15 @@ pub(super) const FIRST: &str = "
     ORDER BY turn_id LIMIT 1";
 /// Keeps a score and its day.
 pub(super) const RATE: &str = "UPDATE turns SET score = $1, rated = $2 WHERE turn_id = $3";
-/// Adds conversations with this score, or takes them away.
-pub(super) const RATED: &str = "
-    INSERT INTO rating_days (tenant, day, score, conversations) VALUES ($1, $2, $3, $4)
+/// Adds a conversation with this score.
+const RATED: &str = "
+    INSERT INTO rating_days (tenant, day, score, conversations) VALUES ($1, $2, $3, 1)
     ON CONFLICT (tenant, day, score) DO UPDATE SET
-        conversations = rating_days.conversations + excluded.conversations";
+        conversations = rating_days.conversations + 1";
+/// Takes one away. An executor that knows of no sums kept a score and added nothing.
+const UNRATED: &str = "
+    UPDATE rating_days SET conversations = conversations - 1
+    WHERE tenant = $1 AND day = $2 AND score = $3 AND conversations > 0";
 
 /// What a score adds to the sums, and what the earlier one of the conversation takes away; in
 /// one order, so that no two that rate wait for each other.
@@ -40,6 +45,11 @@ pub(super) fn moved(earlier: Option<Rating>, rating: Rating) -> Vec<(Rating, i64
     all.push((rating, 1));
     all.sort_by_key(|(rating, _)| (rating.day, rating.score));
     all
+}
+
+/// What moves a sum by this.
+pub(super) const fn moves(count: i64) -> &'static str {
+    if count < 0 { UNRATED } else { RATED }
 }
 
 impl Statement {

@@ -19,7 +19,7 @@ use super::fault::Fault;
 use super::register::select;
 use crate::conversations::{Conversations, Cost, Costs, Rating, Ratings, Spent};
 use crate::ports::{StoreError, TurnQuery};
-use crate::store::conversations::{COST, FIRST, RATE, RATED, moved};
+use crate::store::conversations::{COST, FIRST, RATE, moved, moves};
 use crate::store::old::first_id;
 use crate::store::register::Statement;
 use crate::store::veiled::{TurnRow, Whose};
@@ -31,7 +31,7 @@ const TURN: &str = "
 const EMAIL: &str = "
     INSERT INTO persons_by_email (email, person) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 /// Of two turns of a conversation that are told at once, the second sees the first one's cost.
-const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::text || $2::text, 0))";
 
 #[async_trait]
 impl Conversations for Postgres {
@@ -89,7 +89,7 @@ async fn rated(db: &Transaction<'_>, whose: &Whose, rating: Rating) -> Result<bo
     let earlier = score.zip(day).map(|(score, day)| Rating { day, score });
     let tenant = plain(&whose.tenant);
     for (Rating { day, score }, count) in moved(earlier, rating) {
-        run(db, RATED, &[&tenant, &day, &score, &count]).await?;
+        run(db, moves(count), &[&tenant, &day, &score]).await?;
     }
     Ok(true)
 }
@@ -117,8 +117,9 @@ pub(super) async fn insert(db: &Transaction<'_>, turn: &TurnRow) -> Result<(), F
     run(db, TURN, with).await?;
     known_by(db, turn.email.as_deref(), who).await?;
     let Some(Cost { currency, micros }) = &turn.cost else { return Ok(()) };
-    run(db, ALONE, &[&who.conversation]).await?;
-    let of: With<'_> = &[&tenant, &turn.owner(), &who.conversation, currency, micros, &turn.id];
+    let owner = turn.owner();
+    run(db, ALONE, &[&owner, &who.conversation]).await?;
+    let of: With<'_> = &[&tenant, &owner, &who.conversation, currency, micros, &turn.id];
     run(db, COST, of).await.map(drop)
 }
 

@@ -8,8 +8,12 @@ use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::conversations::{Conversations as _, Rating};
 use crate::register::{Mark, Register as _, Search};
-use crate::store::conformance::{BEFORE_SUMS, Bed, conform, key, lifecycle, refused, summed, sums};
+use crate::store::conformance::{
+    BEFORE_SUMS, Bed, ada, conform, key, lifecycle, owner, refused, summed, sums, turn,
+};
+use crate::store::conversations::{COST, FIRST};
 use crate::testing::proposed;
 
 conform!(super::bed);
@@ -101,6 +105,54 @@ async fn sums_of_conversations_follow_from_rows_that_were_there() {
     drop(db);
     let store = open(&dir);
     assert_eq!(sums(&store).await, before);
+}
+
+/// An executor of the version without sums keeps the score alone.
+#[tokio::test]
+async fn a_score_that_no_sum_has_is_taken_from_none() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.record(&owner(), turn(&owner(), "c", 1)).await.unwrap();
+    store.record(&ada(), turn(&ada(), "d", 1)).await.unwrap();
+    let db = Connection::open(dir.path().join("executor.db")).unwrap();
+    db.execute("UPDATE turns SET score = 4, rated = 7", []).unwrap();
+    assert!(store.rate(&owner(), "c", Rating { day: 8, score: 5 }).await.unwrap());
+    db.execute("UPDATE turns SET score = NULL, rated = NULL WHERE rated = 7", []).unwrap();
+    assert!(store.rate(&ada(), "d", Rating { day: 7, score: 4 }).await.unwrap());
+    let (_, ratings) = sums(&store).await;
+    let ratings: Vec<_> =
+        ratings.iter().map(|one| (one.rating.day, one.rating.score, one.count)).collect();
+    assert_eq!(ratings, [(7, 4, 1), (8, 5, 1)]);
+}
+
+/// However many conversations have one name, and however long each is.
+#[tokio::test]
+async fn what_a_turn_needs_of_its_conversation_is_found_by_its_owner() {
+    let dir = TempDir::new().unwrap();
+    drop(open(&dir));
+    let db = Connection::open(dir.path().join("executor.db")).unwrap();
+    let plan = |sql: &str| {
+        let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let none = rusqlite::params_from_iter(vec![0; explain.parameter_count()]);
+        let lines = explain.query_map(none, |row| row.get::<_, String>(3)).unwrap();
+        lines.map(Result::unwrap).filter(|line| line.contains(" turns ")).collect::<Vec<_>>()
+    };
+    for (sql, index) in [
+        (FIRST, vec!["turns_by_owner (conversation=? AND <expr>=?)"]),
+        (
+            COST,
+            vec![
+                "turns_by_owner (conversation=? AND <expr>=?)",
+                "turns_by_currency (conversation=? AND <expr>=? AND currency=?)",
+            ],
+        ),
+    ] {
+        let plan = plan(sql);
+        assert_eq!(plan.len(), index.len(), "{plan:?}");
+        for (line, index) in plan.iter().zip(index) {
+            assert!(line.ends_with(index), "{line}");
+        }
+    }
 }
 
 #[tokio::test]

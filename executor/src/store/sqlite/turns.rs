@@ -13,7 +13,7 @@ use super::Sqlite;
 use super::register::all;
 use crate::conversations::{Conversations, Cost, Costs, Rating, Ratings, Spent};
 use crate::ports::{StoreError, TurnQuery};
-use crate::store::conversations::{COST, FIRST, RATE, RATED, moved};
+use crate::store::conversations::{COST, FIRST, RATE, moved, moves};
 use crate::store::old::first_id;
 use crate::store::register::Statement;
 use crate::store::veiled::{TurnRow, Whose};
@@ -71,7 +71,7 @@ fn rated(db: &Connection, whose: &Whose, rating: Rating) -> Result<bool, StoreEr
     db.prepare_cached(RATE)?.execute(params![rating.score, rating.day, turn])?;
     let earlier = score.zip(day).map(|(score, day)| Rating { day, score });
     for (Rating { day, score }, count) in moved(earlier, rating) {
-        db.prepare_cached(RATED)?.execute(params![whose.tenant, day, score, count])?;
+        db.prepare_cached(moves(count))?.execute(params![whose.tenant, day, score])?;
     }
     Ok(true)
 }
