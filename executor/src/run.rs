@@ -51,7 +51,7 @@ use crate::service::{
 use crate::subject::Subjects;
 use crate::switch::Switchboard;
 use crate::vault::Vault;
-use crate::vitals::Watch;
+use crate::vitals::{Folder, Vitals, Watch};
 use crate::{
     activation, console, log, notify, packs, policy, purge, quarantine, siem, status, store,
 };
@@ -318,9 +318,10 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     let metrics = Metrics::new(&catalog, &config.siem);
     let counted = Counted::over(connections.clone(), metrics.clone());
     let driver = Driver::new(Arc::clone(&catalog), counted, Arc::clone(&clock)).without(inactive);
-    let (vitals, watch) = Watch::begin(
-        config.state.clone(),
-        config.log.clone(),
+    let vitals = Vitals::default();
+    let watch = Watch::begin(
+        vitals.clone(),
+        Folder::of(config.state.clone(), config.log.clone()),
         Arc::clone(&store),
         Arc::clone(&clock),
         metrics.clone(),

@@ -7,9 +7,9 @@
 //!                             clock ──▶ behind what was written ──▶ each resend asks
 //! ```
 
+mod disk;
 mod reserve;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::RwLock;
 use tokio::time::{Instant, timeout};
 
-use self::reserve::Reserve;
-use crate::config::Log;
-use crate::log;
+pub use self::disk::{Disk, Folder, Found};
 use crate::metrics::Metrics;
 use crate::ports::{Clock, ReceiptQuery, Store, StoreError};
 use crate::standing::Standing;
@@ -60,23 +58,17 @@ struct Told {
 /// What is looked at.
 pub struct Watch {
     vitals: Vitals,
-    state: PathBuf,
-    log: Log,
+    disk: Box<dyn Disk>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    reserve: Option<Reserve>,
     metrics: Metrics,
 }
 
 /// What one look found.
 #[derive(Debug)]
 struct Seen {
-    /// Free bytes on the disk of the state folder.
-    free: Result<u64, String>,
-    /// Whether room for receipts is set aside.
-    reserved: bool,
+    disk: Found,
     store: Result<(), String>,
-    key: Result<(), String>,
     /// How far the clock lies behind what was written.
     behind: SignedDuration,
 }
@@ -173,24 +165,22 @@ impl Vitals {
 }
 
 impl Watch {
-    /// Over a store that is open; looks once. What it measures, `metrics` tells.
+    /// Over a store that is open; looks once. What it finds, `vitals` and `metrics` tell.
     ///
     /// # Errors
     /// When the newest receipt cannot be read.
     pub async fn begin(
-        state: PathBuf,
-        log: Log,
+        vitals: Vitals,
+        disk: impl Disk,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
-    ) -> Result<(Vitals, Self), StoreError> {
-        let vitals = Vitals::default();
+    ) -> Result<Self, StoreError> {
         vitals.wrote(newest(&*store).await?);
         vitals.wrote(under_way(&*store).await);
-        let reserve = Some(Reserve::at(state.join("executor.reserve")));
-        let mut watch = Self { vitals: vitals.clone(), state, log, store, clock, reserve, metrics };
+        let mut watch = Self { vitals, disk: Box::new(disk), store, clock, metrics };
         watch.look().await;
-        Ok((vitals, watch))
+        Ok(watch)
     }
 
     /// Looks until it is dropped.
@@ -201,17 +191,18 @@ impl Watch {
         }
     }
 
-    async fn look(&mut self) {
+    /// Looks once.
+    pub async fn look(&mut self) {
         let store = match timeout(PATIENCE, self.written()).await {
             Ok(tried) => tried.map_err(|e| e.to_string()),
             Err(_) => Err("it does not answer a write".to_owned()),
         };
-        let (free, key, reserved) = self.files().await;
-        if let Ok(free) = free {
+        let disk = self.disk.look().await;
+        if let Ok(free) = disk.free {
             self.metrics.disk(free);
         }
         let behind = self.vitals.behind(self.clock.now());
-        let seen = Seen { free, reserved, store, key, behind };
+        let seen = Seen { disk, store, behind };
         self.vitals.set(seen.ailment(), Instant::now());
     }
 
@@ -227,37 +218,13 @@ impl Watch {
         self.vitals.wrote(newest(&*self.store).await?);
         Ok(())
     }
-
-    /// Disk and key, off the workers: a disk may hang, and then nobody hears of it until
-    /// the last answer is stale.
-    async fn files(&mut self) -> (Result<u64, String>, Result<(), String>, bool) {
-        let (state, log) = (self.state.clone(), self.log.clone());
-        let Some(mut reserve) = self.reserve.take() else {
-            return (Err("an earlier look has not ended".to_owned()), Ok(()), false);
-        };
-        let looked = tokio::task::spawn_blocking(move || {
-            let free = free(&state);
-            if let Ok(free) = free {
-                reserve.keep(free, ROOM);
-            }
-            (free, log::key(&log).map(drop).map_err(|e| e.to_string()), reserve)
-        });
-        match looked.await {
-            Ok((free, key, reserve)) => {
-                let reserved = reserve.is_kept();
-                self.reserve = Some(reserve);
-                (free, key, reserved)
-            }
-            Err(error) => (Err(error.to_string()), Ok(()), false),
-        }
-    }
 }
 
 impl Seen {
     fn ailment(&self) -> Option<String> {
-        let wanted = if self.reserved { ROOM } else { ROOM + reserve::SIZE };
+        let wanted = if self.disk.reserved { ROOM } else { ROOM + reserve::SIZE };
         let mebi = |bytes: u64| bytes / (1024 * 1024);
-        match (&self.free, &self.store, &self.key) {
+        match (&self.disk.free, &self.store, &self.disk.key) {
             (Err(error), _, _) => Some(format!("the state folder cannot be looked at: {error}")),
             (Ok(free), _, _) if *free < wanted => Some(format!(
                 "the disk of the state folder has {} MiB left and needs {}: make room on it",
@@ -275,11 +242,6 @@ impl Seen {
             (Ok(_), Ok(()), Ok(())) => None,
         }
     }
-}
-
-fn free(state: &std::path::Path) -> Result<u64, String> {
-    let disk = rustix::fs::statvfs(state).map_err(|e| format!("{}: {e}", state.display()))?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// When the newest receipt was sealed.

@@ -11,30 +11,31 @@ use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use parking_lot::Mutex;
 
+use super::reserve::Reserve;
 use super::*;
+use crate::config::Log;
 use crate::grants::tests::house::House;
 use crate::store::sqlite::Sqlite;
 
+fn well_off() -> Found {
+    Found { free: Ok(ROOM), reserved: true, key: Ok(()) }
+}
+
 fn well() -> Seen {
-    Seen {
-        free: Ok(ROOM),
-        reserved: true,
-        store: Ok(()),
-        key: Ok(()),
-        behind: SignedDuration::from_secs(-1),
-    }
+    Seen { disk: well_off(), store: Ok(()), behind: SignedDuration::from_secs(-1) }
 }
 
 #[test]
 fn each_ailment_halts_and_says_what_to_do() {
     assert_eq!(well().ailment(), None);
     let low = "has 63 MiB left and needs 64: make room";
+    let on = |disk| Seen { disk, ..well() };
     let cases = [
-        (Seen { free: Ok(ROOM - 1), ..well() }, low),
-        (Seen { reserved: false, ..well() }, "has 64 MiB left and needs 96: make room"),
-        (Seen { free: Err("gone".to_owned()), ..well() }, "cannot be looked at: gone"),
+        (on(Found { free: Ok(ROOM - 1), ..well_off() }), low),
+        (on(Found { reserved: false, ..well_off() }), "has 64 MiB left and needs 96: make room"),
+        (on(Found { free: Err("gone".to_owned()), ..well_off() }), "cannot be looked at: gone"),
         (Seen { store: Err("read-only".to_owned()), ..well() }, "no writes: read-only"),
-        (Seen { key: Err("log key k".to_owned()), ..well() }, "log key k: put the file back"),
+        (on(Found { key: Err("log key k".to_owned()), ..well_off() }), "k: put the file back"),
         (Seen { behind: SignedDuration::from_secs(3), ..well() }, "clock is 3 s behind"),
     ];
     for (seen, wanted) in cases {
@@ -96,10 +97,10 @@ async fn a_clock_behind_what_was_written_and_a_key_that_is_gone_halt_until_they_
     );
     store.seal(leaf, None).await.unwrap();
     let clock = Arc::new(Hands(Mutex::new(now)));
-    let state = folder.path().to_owned();
-    let begun =
-        Watch::begin(state, config, store, Arc::<Hands>::clone(&clock), Metrics::default()).await;
-    let (vitals, mut watch) = begun.unwrap();
+    let (vitals, disk) = (Vitals::default(), Folder::of(folder.path().to_owned(), config));
+    let hands = Arc::<Hands>::clone(&clock);
+    let begun = Watch::begin(vitals.clone(), disk, store, hands, Metrics::default()).await;
+    let mut watch = begun.unwrap();
     assert_eq!(vitals.ailment(Instant::now()), None);
 
     // A clock that was only seen to run ahead halts nothing when it is right again.
