@@ -270,11 +270,11 @@ impl Pipeline {
         Ok(())
     }
 
-    /// By the action's own times, and only by a clock that is right. Where none of its
-    /// attempts left, it would begin now, as effects may or may not.
+    /// By the action's own times, and only by a clock that is right. Where no earlier try can
+    /// have had its effect, it would begin now, as effects may or may not.
     fn safe_again(&self, dispatch: &Dispatch, contract: &Contract) -> bool {
         let now = self.clock.now();
-        let begins = dispatch.sent() == 1;
+        let begins = !dispatch.open_before_last();
         !self.vitals.is_behind(now)
             && (!begins || self.vitals.check().is_ok())
             && retry::may_send(dispatch, contract, now)

@@ -3,7 +3,7 @@
 //! room for its receipts is kept.
 //!
 //! ```text
-//! look: disk, store, log key, clock ──▶ ailment ──▶ claim, first send and /readyz ask
+//! look: disk, store, log key, clock ──▶ ailment ──▶ claim, what begins and /readyz ask
 //!                             clock ──▶ behind what was written ──▶ each resend asks
 //! ```
 

@@ -6,6 +6,7 @@
 //! a runtime that stops in the middle of a call and never comes back.
 
 mod faulty;
+mod halted;
 mod hands;
 mod outage;
 mod process;

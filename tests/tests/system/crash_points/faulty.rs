@@ -61,9 +61,28 @@ impl How {
     ];
 }
 
+/// Whether a store takes no writes for a while, and who heard of it.
+#[derive(Default)]
+pub struct ReadOnly {
+    on: AtomicBool,
+    refused: Notify,
+}
+
+impl ReadOnly {
+    pub fn set(&self, on: bool) {
+        self.on.store(on, Ordering::SeqCst);
+    }
+
+    /// Until an action's step is refused.
+    pub async fn refuses(&self) {
+        self.refused.notified().await;
+    }
+}
+
 /// The real store, with one fault in it.
 pub struct Faulty {
     inner: Arc<dyn Store>,
+    read_only: Arc<ReadOnly>,
     fault: Option<(u32, How)>,
     steps: AtomicU32,
     gone: AtomicBool,
@@ -77,12 +96,13 @@ pub struct Faulty {
 
 impl Faulty {
     pub fn new(
-        inner: Arc<dyn Store>,
+        (inner, read_only): (Arc<dyn Store>, Arc<ReadOnly>),
         fault: Option<(u32, How)>,
         mutations: impl Fn() -> usize + Send + Sync + 'static,
     ) -> Self {
         Self {
             inner,
+            read_only,
             fault,
             steps: AtomicU32::new(0),
             gone: AtomicBool::new(false),
@@ -102,6 +122,9 @@ impl Faulty {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.alive().await;
+        if self.read_only.on.load(Ordering::SeqCst) {
+            return failed();
+        }
         let step = self.steps.fetch_add(1, Ordering::SeqCst) + 1;
         if self.down(step) {
             return failed();
@@ -119,6 +142,18 @@ impl Faulty {
                 self.crash().await
             }
         }
+    }
+
+    /// A durable step of an action.
+    async fn step<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let taken = self.durable(work).await;
+        if self.read_only.on.load(Ordering::SeqCst) {
+            self.read_only.refused.notify_one();
+        }
+        taken
     }
 
     /// Whether the store is still down at this step, or for a reader now.
@@ -285,7 +320,7 @@ impl Store for Faulty {
 
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError> {
         self.intent_first(&events, state);
-        self.durable(self.inner.append(seq, events, state)).await
+        self.step(self.inner.append(seq, events, state)).await
     }
 
     async fn seal(
@@ -293,7 +328,7 @@ impl Store for Faulty {
         leaf: Leaf,
         action: Option<(u64, Vec<Event>, &State)>,
     ) -> Result<SealedReceipt, StoreError> {
-        self.durable(self.inner.seal(leaf, action)).await
+        self.step(self.inner.seal(leaf, action)).await
     }
 
     async fn replace(

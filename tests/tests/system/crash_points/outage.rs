@@ -28,7 +28,7 @@ use super::{PATIENCE, Scenario, Wish, propose, verdict};
 /// Tries that are refused: twice as many as attempts may reach a backend.
 const TRIES: u32 = 10;
 /// Those after which the pause does not end by itself. By then it is worth a commit.
-const HALF: u32 = 5;
+pub(super) const HALF: u32 = 5;
 
 /// How long a backend is away, and where an action is held meanwhile.
 pub(super) struct Away {
@@ -53,15 +53,25 @@ impl Away {
     }
 
     /// Refuses so many writes, and holds who waits after some of them.
-    fn leave(&self, tries: u32, held_after: u32) {
+    pub(super) fn leave(&self, tries: u32, held_after: u32) {
         self.held_at.store(tries - held_after, Ordering::SeqCst);
         self.refuses.store(tries, Ordering::SeqCst);
     }
 
     /// Holds nobody any more.
-    fn let_go(&self) {
+    pub(super) fn let_go(&self) {
         self.held_at.store(u32::MAX, Ordering::SeqCst);
+        self.end_pause();
+    }
+
+    /// Holds whoever is held no longer in this pause.
+    pub(super) fn end_pause(&self) {
         self.go.notify_one();
+    }
+
+    /// Until somebody is held.
+    pub(super) async fn holds(&self) {
+        self.held.notified().await;
     }
 
     /// A pause between two tries.
@@ -188,10 +198,10 @@ fn a_clock_that_is_behind_in_an_outage_sends_nothing_until_it_is_right() {
 }
 
 /// Until the action waits in the pause that does not end.
-async fn held(hands: &Hands, proposal: &v1::Proposal, away: &Away) {
+pub(super) async fn held(hands: &Hands, proposal: &v1::Proposal, away: &Away) {
     tokio::select! {
         told = hands.execute(proposal) => panic!("not held: {told:?}"),
-        () = away.held.notified() => {}
+        () = away.holds() => {}
     }
 }
 

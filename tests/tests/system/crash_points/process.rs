@@ -30,7 +30,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::faulty::{Faulty, How};
+use super::faulty::{Faulty, How, ReadOnly};
 use super::hands::Hands;
 use super::outage::{Away, Reached};
 use crate::support::canary;
@@ -71,6 +71,11 @@ impl Life {
         &self.clock.away
     }
 
+    /// Whether its store takes no writes.
+    pub(super) fn read_only(&self) -> &ReadOnly {
+        &self.read_only
+    }
+
     /// What was seen that must never be.
     pub fn wrong(&self) -> Vec<String> {
         self.wrong.lock().clone()
@@ -94,6 +99,7 @@ impl World {
 pub struct Life {
     dir: TempDir,
     clock: Arc<Jumping>,
+    read_only: Arc<ReadOnly>,
     wrong: Mutex<Vec<String>>,
 }
 
@@ -169,7 +175,12 @@ impl Machine {
         self.world.sandbox.reset();
         let (world, away) = (Arc::clone(&self.world), Arc::new(Away::never()));
         let clock = Jumping { skipped: Mutex::default(), world, away };
-        Life { dir: TempDir::new().unwrap(), clock: Arc::new(clock), wrong: Mutex::default() }
+        Life {
+            dir: TempDir::new().unwrap(),
+            clock: Arc::new(clock),
+            read_only: Arc::default(),
+            wrong: Mutex::default(),
+        }
     }
 
     /// Effects that really happened, those of staff left out.
@@ -195,7 +206,8 @@ impl Machine {
         let ended = process.block_on(async {
             let (sqlite, _) = self.store(life);
             let shop = Arc::clone(&self.world);
-            let faulty = Arc::new(Faulty::new(sqlite, fault, move || shop.mutations()));
+            let store = (sqlite, Arc::clone(&life.read_only));
+            let faulty = Arc::new(Faulty::new(store, fault, move || shop.mutations()));
             let desk = self.desk(life, Arc::clone(&faulty) as Arc<dyn Store>);
             let mut hands = Hands::new(desk, Arc::clone(&self.world));
             let work = async {
