@@ -20,7 +20,7 @@ use countersign_executor::service::audit::AuditService;
 use countersign_executor::service::executor::ExecutorService;
 use countersign_executor::store::memory::{Line, Memory};
 use countersign_executor::switch::Switchboard;
-use countersign_executor::vitals::Vitals;
+use countersign_executor::vitals::{Disk, Found, Vitals, Watch};
 use countersign_proto::v1::audit_server::AuditServer;
 use countersign_proto::v1::executor_server::ExecutorServer;
 use countersign_shared::mtls::server;
@@ -44,6 +44,8 @@ const ADOPT: Duration = Duration::from_millis(700);
 pub struct Switches {
     /// The database is out of reach.
     pub cut: Arc<AtomicBool>,
+    /// Its disk is nearly full.
+    pub full: Arc<AtomicBool>,
     /// How far its wall clock is off by itself, in milliseconds.
     pub skew: Arc<AtomicI64>,
     /// How far somebody set it, in milliseconds.
@@ -71,6 +73,7 @@ pub async fn run(world: Arc<World>, host: &'static str, switches: Switches) -> t
     };
     let clock = world.clock(host, switches.clone());
     let desk = desk(world.ground, store, clock);
+    tokio::spawn(watch(&desk.pipeline, &switches.full).await.run());
     world.tell(format!("{host} is up"));
     tokio::spawn(adopt(desk.clone(), host, Arc::clone(&world)));
     let incoming = wire::listen(Arc::clone(&world.ground.executor)).await?;
@@ -87,6 +90,18 @@ pub async fn run(world: Arc<World>, host: &'static str, switches: Switches) -> t
         .serve_with_incoming(incoming)
         .await?;
     Ok(())
+}
+
+/// Looks before anything is served, as in production.
+async fn watch(pipeline: &Pipeline, full: &Arc<AtomicBool>) -> Watch {
+    loop {
+        let Pipeline { vitals, store, clock, metrics, .. } = pipeline.clone();
+        let disk = StateDisk { full: Arc::clone(full) };
+        match Watch::begin(vitals, disk, store, clock, metrics).await {
+            Ok(watch) => return watch,
+            Err(_) => sleep(Duration::from_millis(200)).await,
+        }
+    }
 }
 
 async fn adopt(desk: Desk, host: &'static str, world: Arc<World>) {
@@ -124,6 +139,19 @@ fn desk(ground: &Ground, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Desk {
         waiting: Arc::default(),
         origin: "".into(),
         confirm: None,
+    }
+}
+
+/// The disk of a state folder. The log's key is always on it.
+struct StateDisk {
+    full: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Disk for StateDisk {
+    async fn look(&mut self) -> Found {
+        let free = if self.full.load(Ordering::SeqCst) { 0 } else { 1 << 40 };
+        Found { free: Ok(free), reserved: true, key: Ok(()) }
     }
 }
 

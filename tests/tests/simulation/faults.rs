@@ -33,6 +33,8 @@ enum Going {
     Apart(&'static str, &'static str),
     Held(&'static str, &'static str),
     Cut(usize),
+    /// Its disk is nearly full.
+    Full(usize),
     /// Somebody set its wall clock.
     Set(usize),
     /// Its wall clock was put right a short while ago.
@@ -79,7 +81,7 @@ impl Weather {
         if now < CLEARS || !news.is_empty() || !self.going.is_empty() {
             self.busy = now;
         }
-        if self.sets && now - self.busy >= IDLE && self.world.database.unfinished() > 0 {
+        if self.sets && now - self.busy >= IDLE {
             self.let_it_come(now);
         }
         if now >= CLEARS || self.rate == 0 {
@@ -108,7 +110,7 @@ impl Weather {
         let lasts = 200 + self.dice.next() % 4000;
         let host = *self.dice.pick(&EXECUTORS);
         let other = *self.dice.pick(&[shop::HOST, planner::HOST]);
-        match self.dice.below(12) {
+        match self.dice.below(13) {
             0..=2 => self.crash(sim, now, host, lasts),
             3 => self.crash(sim, now, planner::HOST, lasts),
             4 | 5 => {
@@ -131,6 +133,12 @@ impl Weather {
                 let at = self.dice.below(2);
                 self.switches[at].skew.store(skew, Ordering::SeqCst);
                 self.world.fault("clock off", self.under_way());
+            }
+            10 => {
+                let at = self.dice.below(2);
+                self.switches[at].full.store(true, Ordering::SeqCst);
+                // Somebody looks every two seconds.
+                self.start("disk nearly full", now + 2000 + lasts, Going::Full(at));
             }
             _ if self.sets => self.set(now),
             _ if now > self.still => {
@@ -159,8 +167,8 @@ impl Weather {
         self.world.tell(format!("the clock of {host} is set by {by} ms"));
     }
 
-    /// Whoever waits for a time that a clock showed while it was ahead waits for minutes: they
-    /// pass at once.
+    /// Whoever waits for a time that a clock showed while it was ahead waits for minutes, and so
+    /// does whatever would begin: they pass at once.
     fn let_it_come(&mut self, now: u64) {
         self.world.tell("everybody waits, and time passes");
         self.world.leap(FURTHEST / 1000 + 60);
@@ -226,6 +234,7 @@ impl Weather {
             Going::Apart(a, b) => sim.repair(a, b),
             Going::Held(a, b) => sim.release(a, b),
             Going::Cut(at) => self.switches[at].cut.store(false, Ordering::SeqCst),
+            Going::Full(at) => self.switches[at].full.store(false, Ordering::SeqCst),
         }
     }
 

@@ -73,6 +73,7 @@ fn simulation() {
     assert!(share >= 30, "only {share} % of the actions were hit by a fault");
     let met = |fault| figures.faults.contains_key(fault);
     assert!(count < 100 || met("clock forward") && met("clock back"), "nobody set a clock");
+    assert!(count < 100 || met("disk nearly full"), "no disk was nearly full");
 }
 
 #[test]
