@@ -1,7 +1,7 @@
 //! Writes an action's receipt from its state (RECEIPT BEFORE REPLY).
 
 use countersign_shared::attest::text_digest;
-use countersign_shared::codes::Code;
+use countersign_shared::codes::{Code, Page};
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::{
     Argument, Asked, Attempt, Backend, Change, Counted, Gate, Grant, Message, Receipt, VERSION,
@@ -434,11 +434,16 @@ fn said(settled: &Settled, contract: Option<&Contract>, id: &ReceiptId) -> Strin
         || template(write, settlement.outcome).and_then(|text| fill(text, write, settled, id));
     // What the pack says of this very refusal is truer than its general sentence.
     let pack = || contract.pack.codes.get(&settlement.code).and_then(|code| code.say.clone());
-    let builtin = || Code::by_name(&settlement.code).map(|code| code.page().say.to_owned());
+    let page = Code::by_name(&settlement.code).map(Code::page);
+    // Words of doubt promise a colleague, and where the outcome is proved none is asked.
+    let certain = page.filter(|page| !page.is_doubt());
+    let builtin = |page: Page| page.say.to_owned();
     let said = match settlement.outcome {
         Outcome::Applied => own(),
-        Outcome::NotApplied | Outcome::Refused => pack().or_else(own).or_else(builtin),
-        Outcome::Unknown => own().or_else(builtin),
+        Outcome::NotApplied | Outcome::Refused => {
+            pack().or_else(own).or_else(|| certain.map(builtin))
+        }
+        Outcome::Unknown => own().or_else(|| page.map(builtin)),
     };
     said.unwrap_or_else(|| plain(settlement.outcome).to_owned())
 }

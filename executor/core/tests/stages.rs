@@ -419,6 +419,27 @@ fn absence_after_a_lost_reply_waits_and_looks_twice() {
     }
 }
 
+/// Nothing of it goes to a colleague, so none is promised (NO CLAIM WITHOUT A RECEIPT).
+#[test]
+fn absence_that_is_proved_is_not_told_in_words_of_doubt() {
+    let unsent = Verdict::NotSent { why: "no route".into() };
+    for verdict in [lost(), unsent] {
+        let shop = Shop::new(MARKER);
+        let mut journal = shop.sent();
+        journal.push(shop.answered(verdict));
+        journal.extend([shop.looked(absent(), 12), shop.looked(absent(), 14)]);
+        let Ask::Settle(settlement) = shop.ask(&journal, 14) else { panic!() };
+        journal.push(Event::Settled(settlement));
+        let id = format!("rcp_{:026}", 1).parse().unwrap();
+        let state = fold(journal).unwrap();
+        let leaf = seal::seal(&state, Some(shop.contract()), &id, shop.now).unwrap();
+        let (outcome, code) = (leaf.receipt.outcome.as_str(), leaf.receipt.code.as_str());
+        assert_eq!((outcome, code), ("not_applied", "REPLY_LOST"));
+        assert_eq!(leaf.receipt.said, "That was not done. Nothing was changed.");
+        assert_eq!(leaf.queue, seal::Queue::Stays);
+    }
+}
+
 #[test]
 fn found_after_a_lost_reply_is_applied_and_receipted() {
     let shop = Shop::new(FINAL);

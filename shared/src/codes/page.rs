@@ -26,6 +26,12 @@ impl Page {
         self.cause.get(..end).unwrap_or(self.cause)
     }
 
+    /// Whether it leaves open what happened.
+    #[must_use]
+    pub const fn is_doubt(&self) -> bool {
+        matches!(self.status, Status::DataLoss | Status::DeadlineExceeded)
+    }
+
     /// The parts in the order in which they stand.
     #[expect(clippy::panic, reason = "called in constants only: the build stops, naming the page")]
     pub(super) const fn read(name: &'static str, text: &'static str) -> Self {
