@@ -320,23 +320,30 @@ pub fn time(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
 }
 
-/// The one mapping from a refusal to gRPC. It travels in trailers, which peers take
-/// only so long, and names what the caller sent: so all of it is cut.
-impl From<Turned> for tonic::Status {
+/// The one mapping from a refusal to the wire. It travels in trailers, which peers take
+/// only so long, and names what the caller sent: so all of it is cut. Links to receipts
+/// are for whoever asked, which is not known here.
+impl From<Turned> for Refusal {
     fn from(turned: Turned) -> Self {
         let refused = turned.refused;
         let receipt = turned.receipt.map(|id| id.to_string());
         let violations = refused.violations.into_iter().take(MOST_VIOLATIONS);
-        Refusal {
+        Self {
             code: refused.code,
             message: cut(refused.message),
             say: refused.say,
             receipt_id: receipt.or(refused.earlier_receipt),
+            receipt_link: None,
             action_id: refused.other_action.or(turned.action.map(|id| id.to_string())),
             violations: violations.map(|(field, why)| (brief(field), brief(why))).collect(),
             retry_after: refused.retry_after,
         }
-        .into_status()
+    }
+}
+
+impl From<Turned> for tonic::Status {
+    fn from(turned: Turned) -> Self {
+        Refusal::from(turned).into_status()
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Refusal {
     pub say: String,
     /// The receipt of the refusal, or the earlier one of `ALREADY_DONE`.
     pub receipt_id: Option<String>,
+    /// Where the customer reads that receipt: for their own reply, and for nobody else.
+    pub receipt_link: Option<String>,
     /// The action it is about.
     pub action_id: Option<String>,
     /// Field path and what is wrong with it.
@@ -59,6 +61,7 @@ impl Refusal {
             ("explain".to_owned(), explain(&self.code)),
         ]);
         metadata.extend(self.receipt_id.map(|id| ("receipt_id".to_owned(), id)));
+        metadata.extend(self.receipt_link.map(|link| ("receipt_link".to_owned(), link)));
         metadata.extend(self.action_id.map(|id| ("action_id".to_owned(), id)));
         let mut details = ErrorDetails::with_error_info(self.code, DOMAIN, metadata);
         for (field, description) in self.violations {
@@ -84,6 +87,7 @@ impl Refusal {
             message: status.message().to_owned(),
             say: info.metadata.get("say").cloned().unwrap_or_default(),
             receipt_id: info.metadata.get("receipt_id").cloned(),
+            receipt_link: info.metadata.get("receipt_link").cloned(),
             action_id: info.metadata.get("action_id").cloned(),
             violations,
             retry_after: details.retry_info().and_then(|r| r.retry_delay),
@@ -117,6 +121,7 @@ mod tests {
     fn travels_whole() {
         let refusal = Refusal {
             receipt_id: Some("rcp_1".into()),
+            receipt_link: Some("https://yes.shop.example/receipt/rcp_1/x".into()),
             violations: vec![("steps[0].arguments.order_id".into(), "too long".into())],
             retry_after: Some(Duration::from_secs(2)),
             ..Refusal::new(Code::ArgumentInvalid, "order_id is too long")

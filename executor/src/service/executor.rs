@@ -112,6 +112,28 @@ impl ExecutorService {
         Ok(v1::Action { receipt: body, tlog_proof: proof, receipt_link, ..shown })
     }
 
+    /// A refusal, with the link to the page of the receipt that it `ended` with; else of the
+    /// earlier one that it names.
+    async fn refused(&self, who: &Subject, turned: Turned, ended: Option<ReceiptId>) -> Status {
+        let receipt_link = match ended {
+            Some(id) => self.link(&id),
+            None => self.link_to_earlier(who, &turned).await,
+        };
+        Refusal { receipt_link, ..turned.into() }.into_status()
+    }
+
+    /// Only to what the same person asked for: it may have been done for somebody else.
+    async fn link_to_earlier(&self, who: &Subject, turned: &Turned) -> Option<String> {
+        let id: ReceiptId = turned.refused.earlier_receipt.as_ref()?.parse().ok()?;
+        let link = self.link(&id)?;
+        let found = self.desk.pipeline.store.receipts(own(who, &id)).await.ok()?;
+        (!found.is_empty()).then_some(link)
+    }
+
+    fn link(&self, id: &ReceiptId) -> Option<String> {
+        Some(self.desk.receipt_link(id)).filter(|link| !link.is_empty())
+    }
+
     async fn kept_under(&self, person: &Person) -> Result<String, Status> {
         let store = &self.desk.pipeline.store;
         let named = store.kept_under(&store.person(person)).await;
@@ -192,14 +214,18 @@ pub(crate) async fn words(desk: &Desk, owner: &Subject, id: &ReceiptId) -> Resul
     said(&receipt(desk, owner, id).await?)
 }
 
-async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<SealedReceipt, Status> {
-    let query = ReceiptQuery {
+/// This receipt, where it is of what they asked for.
+fn own(who: &Subject, id: &ReceiptId) -> ReceiptQuery {
+    ReceiptQuery {
         id: Some(id.clone()),
         owner: Some((who.tenant.clone(), who.issuer.clone(), who.id.clone())),
         limit: 1,
         ..ReceiptQuery::default()
-    };
-    let found = desk.pipeline.store.receipts(query).await.map_err(|e| unreadable(id, &e))?;
+    }
+}
+
+async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<SealedReceipt, Status> {
+    let found = desk.pipeline.store.receipts(own(who, id)).await.map_err(|e| unreadable(id, &e))?;
     let sealed = found.into_iter().next().ok_or_else(|| unreadable(id, &"not found"))?;
     if sealed.is_erased() {
         let erased = StoreError::Erased.to_string();
@@ -288,7 +314,10 @@ impl Executor for ExecutorService {
         let request =
             self.request(&caller, &wire.subject_token, wire.messages, &conversation).await?;
         let plan = wire::plan(plan).map_err(Turned::from)?;
-        let made = self.desk.propose(&request, &plan).await?;
+        let made = match self.desk.propose(&request, &plan).await {
+            Ok(made) => made,
+            Err(turned) => return Err(self.refused(&request.subject, turned, None).await),
+        };
         let sent = Some(&made).filter(|_| wire.confirm_by_link);
         let link_sent_to = sent.and_then(|made| self.desk.send_link(made)).unwrap_or_default();
         let kept_under = self.kept_under(&Person::about(&made)).await?;
@@ -311,8 +340,15 @@ impl Executor for ExecutorService {
                 })?;
                 let waiting = self.desk.execute_proposal(&request, &id, &wire.confirmation);
                 let step = match tokio::time::timeout(WAIT, waiting).await {
-                    Ok(step) => step?,
-                    Err(_) => self.desk.standing(&request, Named::Proposal(id)).await?,
+                    Ok(step) => step,
+                    Err(_) => self.desk.standing(&request, Named::Proposal(id)).await,
+                };
+                let step = match step {
+                    Ok(step) => step,
+                    Err(turned) => {
+                        let ended = turned.receipt.clone();
+                        return Err(self.refused(&request.subject, turned, ended).await);
+                    }
                 };
                 let action = self.kept(&step).await?;
                 kill::Step::Reply.before();

@@ -191,7 +191,9 @@ impl Engine {
                 let again = self.proposed(scene, conversation, task, &after).await;
                 // Also where a person takes over: what became of the yes is told before.
                 let first = format!("{}\n\n", reply::CHANGED);
-                Ending { reply: format!("{}\n{}", reply::LOOK_AGAIN, again.reply), first, ..again }
+                let reply = format!("{}\n{}", reply::LOOK_AGAIN, again.reply);
+                let links = ending.receipt_links.into_iter().chain(again.receipt_links);
+                Ending { reply, first, receipt_links: links.collect(), ..again }
             }
             // Nothing was handed over: the card stays answerable.
             Some(task) if ending.actions.is_empty() => {
@@ -407,6 +409,7 @@ pub(super) fn about(action: &Action) -> Ending {
 fn ended(tool: &str, refusal: &Refusal) -> Ending {
     Ending {
         actions: vec![refused_action(tool, refusal)],
+        receipt_links: refusal.receipt_link.clone().into_iter().collect(),
         ..Ending::says(Intent::Action, reply::refused(refusal))
     }
 }
@@ -457,10 +460,7 @@ fn after_refusal(
         conversation.stage = Stage::Repeating(Box::new(Repeating { task, receipt_id }));
     }
     conversation.checkpoint.learn_refused(tool, refusal);
-    Ending {
-        actions: vec![refused_action(tool, refusal)],
-        ..Ending::says(intent, reply::refused(refusal))
-    }
+    Ending { intent, ..ended(tool, refusal) }
 }
 
 /// The key of whom it is about; none where the executor names none.

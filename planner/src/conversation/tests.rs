@@ -211,11 +211,16 @@ async fn a_refused_proposal_is_told_in_the_executors_words() {
 #[tokio::test]
 async fn done_before_shows_the_first_receipt_and_again_carries_it() {
     let executor = FakeExecutor::new(TWO);
-    let refusal =
-        Refusal { receipt_id: Some("rcp_1".into()), ..Refusal::new(Code::AlreadyDone, "") };
+    let link = "https://yes.shop.example/receipt/rcp_1/x";
+    let refusal = Refusal {
+        receipt_id: Some("rcp_1".into()),
+        receipt_link: Some(link.into()),
+        ..Refusal::new(Code::AlreadyDone, "")
+    };
     executor.shop.lock().propose_script.push_back(refused(refusal));
     let mut talk = Talk::offline(&executor);
     let turn = talk.say("cancel order #1001").await;
+    assert!(turn.reply.ends_with(&format!("\n\nYour receipt: {link}")), "{}", turn.reply);
     assert_eq!(
         (turn.actions[0].code.as_str(), turn.actions[0].receipt_id.as_str()),
         ("ALREADY_DONE", "rcp_1")

@@ -2,12 +2,17 @@
 
 use super::*;
 
+const LINK: &str = "https://yes.shop.example/receipt/rcp_3/x";
+
 /// A card is shown, the state moves under the yes to it, and there is no new card to show.
 async fn outrun(executor: &Arc<FakeExecutor>) -> Talk {
     let mut talk = Talk::offline(executor);
     talk.say("cancel order #1001").await;
-    let changed =
-        Refusal { receipt_id: Some("rcp_3".into()), ..Refusal::new(Code::StateChanged, "") };
+    let changed = Refusal {
+        receipt_id: Some("rcp_3".into()),
+        receipt_link: Some(LINK.into()),
+        ..Refusal::new(Code::StateChanged, "")
+    };
     let mut shop = executor.shop.lock();
     shop.execute_script = [Err(refused(changed))].into();
     shop.no_card = true;
@@ -19,7 +24,8 @@ async fn a_signed_yes_that_leads_to_a_person_is_handed_over_and_told_of() {
     let executor = FakeExecutor::new(ONE);
     let mut talk = outrun(&executor).await;
     let turn = talk.confirm().await;
-    assert_eq!(turn.reply, format!("{}\n\nPassed on.", reply::CHANGED));
+    let told = format!("{}\n\nPassed on.\n\nYour receipt: {LINK}", reply::CHANGED);
+    assert_eq!(turn.reply, told);
     assert_eq!(turn.intent(), Intent::Escalate);
     let ended = turn.actions.last().unwrap();
     assert_eq!((ended.code.as_str(), ended.receipt_id.as_str()), ("ESCALATED", "rcp_9"));
@@ -32,6 +38,7 @@ async fn a_signed_yes_that_leads_to_a_person_is_handed_over_and_told_of() {
         let tried = handed.tried.join("; ");
         assert!(tried.contains("STATE_CHANGED") && tried.contains("rcp_3"), "{tried}");
         assert!(handed.interpretation.starts_with(reply::LOOK_AGAIN), "{}", handed.interpretation);
+        assert!(!handed.interpretation.contains(LINK), "{}", handed.interpretation);
     }
     // The conversation is theirs once they take it.
     executor.shop.lock().handover.taken = true;
