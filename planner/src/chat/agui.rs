@@ -7,12 +7,12 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use jiff::Timestamp;
 
 use super::fault::Fault;
 use super::sse::{Reader, streamed};
-use super::turn::{Taken, Wish, taken};
+use super::turn::{Taken, Wish, answered, taken};
 use super::{Chat, body};
 
 mod asked;
@@ -23,10 +23,8 @@ use events::Run;
 
 /// `POST /agui`.
 pub(super) async fn run(State(chat): State<Arc<Chat>>, headers: HeaderMap, body: Body) -> Response {
-    match ran(&chat, headers, body).await {
-        Ok(response) => response,
-        Err(fault) => fault.into_response(),
-    }
+    let own = Arc::clone(&chat);
+    answered(&chat, async move { ran(&own, headers, body).await }).await
 }
 
 async fn ran(chat: &Arc<Chat>, mut headers: HeaderMap, body: Body) -> Result<Response, Fault> {

@@ -30,10 +30,8 @@ pub(super) async fn completions(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match completed(&chat, &headers, body).await {
-        Ok(response) => response,
-        Err(fault) => fault.into_response(),
-    }
+    let own = Arc::clone(&chat);
+    turn::answered(&chat, async move { completed(&own, &headers, body).await }).await
 }
 
 async fn completed(chat: &Arc<Chat>, headers: &HeaderMap, body: Body) -> Result<Response, Fault> {

@@ -1,8 +1,10 @@
 //! The HTTP face against a hand-written executor, over real connections.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod hung_up;
 mod rating;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -29,6 +31,21 @@ use crate::reply;
 const SHOP: &[(u32, &[(&str, i64)])] = &[(1001, &[("Mug", 1)]), (1002, &[("Cap", 2)])];
 const KEY: &str = "a-key-that-is-long-enough-1";
 
+/// As configured in this folder, where its certificate may be.
+fn opened(folder: &Path, certified: bool) -> Opened {
+    std::fs::write(folder.join("keys"), format!("{KEY}\n\nanother-key-that-is-long-enough\n"))
+        .unwrap();
+    let file = folder.join("planner.yaml");
+    let yaml = "listen: a\nadmin: a\ntls: { cert: a, key: a, ca: a }\ncallers: []\n\
+        executor: { address: a, id: \"spiffe://shop.example/executor\" }\n\
+        chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: web\n      keys: keys\n\
+        \x20     subject: { token: X-Subject-Token }\n      conversation: X-Chat\n      signs: true\n\
+        \x20     origins: [\"https://chat.shop.example\"]\n";
+    let tls = if certified { "  tls: { cert: web.crt, key: web.key }\n" } else { "" };
+    std::fs::write(&file, format!("{yaml}{tls}")).unwrap();
+    Opened::of(Config::load(&file).unwrap().chat.unwrap(), &Metrics::default()).unwrap()
+}
+
 struct Face {
     url: String,
     executor: Arc<FakeExecutor>,
@@ -54,36 +71,20 @@ impl Face {
         room: usize,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("keys"),
-            format!("{KEY}\n\nanother-key-that-is-long-enough\n"),
-        )
-        .unwrap();
-        let file = folder.path().join("planner.yaml");
-        let yaml = "listen: a\nadmin: a\ntls: { cert: a, key: a, ca: a }\ncallers: []\n\
-            executor: { address: a, id: \"spiffe://shop.example/executor\" }\n\
-            chat:\n  listen: \"127.0.0.1:0\"\n  frontends:\n    - name: web\n      keys: keys\n\
-            \x20     subject: { token: X-Subject-Token }\n      conversation: X-Chat\n      signs: true\n\
-            \x20     origins: [\"https://chat.shop.example\"]\n";
-        let mut yaml = yaml.to_owned();
         let mut http = reqwest::Client::builder().no_proxy();
         if let Some(rcgen::CertifiedKey { cert, signing_key }) = certified {
             std::fs::write(folder.path().join("web.crt"), cert.pem()).unwrap();
             std::fs::write(folder.path().join("web.key"), signing_key.serialize_pem()).unwrap();
-            yaml.push_str("  tls: { cert: web.crt, key: web.key }\n");
             let trusted = reqwest::Certificate::from_pem(cert.pem().as_bytes()).unwrap();
             http = http.tls_certs_only([trusted]);
         }
-        std::fs::write(&file, yaml).unwrap();
         let engine = Engine::new(
             executor.clone(),
             Arc::new(Offline),
             Limits::default(),
             (memory.clone(), Knowledge::default()),
         );
-        let mut chat =
-            Opened::of(Config::load(&file).unwrap().chat.unwrap(), &Metrics::default()).unwrap();
-        chat.room = room;
+        let chat = Opened { room, ..opened(folder.path(), certified.is_some()) };
         let address = serve(chat, Arc::new(engine), TaskTracker::new(), memory, Default::default())
             .await
             .unwrap();

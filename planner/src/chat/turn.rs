@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use axum::response::{IntoResponse as _, Response};
 use countersign_proto::v1::{AttestedMessage, Card, ConverseRequest, Turn};
 use countersign_shared::span::within;
 use countersign_shared::trace::{self, Traceparent};
@@ -88,6 +89,22 @@ pub(super) enum Taken {
     Tape(Arc<Tape>),
     /// The frontend asks for itself.
     Aside,
+}
+
+/// Answers a request in a task of its own: a frontend that hangs up stops no turn, also while the
+/// executor is asked who it is.
+pub(super) async fn answered(
+    chat: &Chat,
+    answer: impl Future<Output = Result<Response, Fault>> + Send + 'static,
+) -> Response {
+    let task = chat.turns.spawn(trace::inside(trace::current(), answer));
+    match task.await {
+        Ok(answer) => answer.into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer broke off");
+            Fault::lost().into_response()
+        }
+    }
 }
 
 /// Finds or begins the turn. Nothing of a conversation is told before the executor has
