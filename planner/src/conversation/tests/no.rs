@@ -133,6 +133,20 @@ async fn a_new_write_beside_a_card_takes_the_first_one_back() {
     assert!(talk.card.is_none());
 }
 
+/// The new one may have replaced the first at the executor before it went.
+#[tokio::test]
+async fn a_yes_to_a_replaced_card_sends_nobody_to_one_that_is_gone() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().withdraw_script.push_back(Err(CallError::Lost("gone".to_owned())));
+    talk.say("refund 2 of the mugs from order #1004").await;
+    let replaced = refused(Refusal::new(Code::ProposalSuperseded, "prp_2 takes its place"));
+    executor.shop.lock().execute_script.push_back(Err(replaced));
+    let told = talk.confirm().await.reply;
+    assert!(told.contains("if it still waits, or ask again"), "{told}");
+}
+
 /// An executor with one order, where this needs no yes of the customer.
 fn without_a_card(name: &str) -> Arc<FakeExecutor> {
     let mut tools = tools(include_str!("../../../testdata/shopify_tools.json"));
