@@ -45,10 +45,11 @@ pub const WHICH_BESIDE_THE_CARD: &str =
 /// Order number and e-mail are not enough for it.
 pub const SIGN_IN: &str = "For this you have to sign in first. I have started nothing new.";
 /// The state moved between card and yes.
-pub const LOOK_AGAIN: &str =
-    "Something changed in the meantime, so nothing has been done. This is how it looks now:";
-/// The same, where no card follows.
 pub const CHANGED: &str = "Something changed in the meantime, so nothing has been done.";
+/// The yes came after the card's time.
+pub const TOO_LATE: &str = "That card was too old by then, so nothing has been done.";
+/// Before the card that takes its place.
+pub const LOOK_AGAIN: &str = "This is how it looks now:";
 /// The executor's link was sent and not used yet.
 pub const OPEN_THE_LINK: &str =
     "This waits for your yes. Please open the link that was sent to you.";

@@ -184,19 +184,20 @@ impl Engine {
         // What the plan was shown with; no model was asked in this turn.
         ending.confidence = sure.clone();
         let code = ending.actions.first().map(|a| a.code.clone()).unwrap_or_default();
-        match task {
-            Some(task)
-                if code == Code::StateChanged.name() || code == Code::ProposalExpired.name() =>
-            {
+        let outrun =
+            [(Code::StateChanged, reply::CHANGED), (Code::ProposalExpired, reply::TOO_LATE)];
+        let outrun = outrun.into_iter().find(|(by, _)| code == by.name());
+        match (task, outrun) {
+            (Some(task), Some((_, why))) => {
                 let again = self.proposed(scene, conversation, task, &after).await;
                 // Also where a person takes over: what became of the yes is told before.
-                let first = format!("{}\n\n", reply::CHANGED);
-                let reply = format!("{}\n{}", reply::LOOK_AGAIN, again.reply);
+                let first = format!("{why}\n\n");
+                let reply = format!("{why} {}\n{}", reply::LOOK_AGAIN, again.reply);
                 let links = ending.receipt_links.into_iter().chain(again.receipt_links);
                 Ending { reply, first, receipt_links: links.collect(), ..again }
             }
             // Nothing was handed over: the card stays answerable.
-            Some(task) if ending.actions.is_empty() => {
+            (Some(task), None) if ending.actions.is_empty() => {
                 if let Some(card) = card {
                     let waiting = Confirming {
                         tool: task.call.tool.clone(),
@@ -209,7 +210,7 @@ impl Engine {
                 }
                 ending
             }
-            Some(_) | None => ending,
+            (Some(_) | None, _) => ending,
         }
     }
 

@@ -84,6 +84,12 @@ impl Engine {
                 Some(told) => TakenBack::Stays(told),
             },
             Err(error) if is_not_there(&error) => TakenBack::Dropped,
+            // Only what was refused for good has a receipt here: a yes was given and came to nothing,
+            // and its answer was lost.
+            Err(CallError::Refused(refusal)) if refusal.receipt_id.is_some() => {
+                conversation.checkpoint.learn_refused(&waiting.tool, &refusal);
+                TakenBack::Dropped
+            }
             // ERRORS REFUSE: a yes may still count, so nobody is told that it is left.
             Err(error) => {
                 conversation.stage = Stage::Confirming(waiting);

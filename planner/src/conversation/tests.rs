@@ -331,8 +331,13 @@ async fn a_changed_state_shows_a_new_card() {
     executor.shop.lock().execute_script =
         [Err(refused(Refusal::new(Code::StateChanged, "")))].into();
     let turn = talk.confirm().await;
-    assert!(turn.reply.starts_with(reply::LOOK_AGAIN), "{}", turn.reply);
-    assert_eq!(talk.card.unwrap().proposal_id, "prp_2");
+    assert!(turn.reply.starts_with(reply::CHANGED), "{}", turn.reply);
+    assert_eq!(talk.card.as_ref().unwrap().proposal_id, "prp_2");
+    executor.shop.lock().execute_script =
+        [Err(refused(Refusal::new(Code::ProposalExpired, "")))].into();
+    let turn = talk.confirm().await;
+    assert!(turn.reply.starts_with(reply::TOO_LATE), "nothing changed: {}", turn.reply);
+    assert_eq!(talk.card.unwrap().proposal_id, "prp_3");
 }
 
 #[tokio::test]

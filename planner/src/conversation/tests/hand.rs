@@ -37,7 +37,7 @@ async fn a_signed_yes_that_leads_to_a_person_is_handed_over_and_told_of() {
         assert_eq!((handed.conversation_id.as_str(), handed.request.as_str()), ("c1", "yes"));
         let tried = handed.tried.join("; ");
         assert!(tried.contains("STATE_CHANGED") && tried.contains("rcp_3"), "{tried}");
-        assert!(handed.interpretation.starts_with(reply::LOOK_AGAIN), "{}", handed.interpretation);
+        assert!(handed.interpretation.starts_with(reply::CHANGED), "{}", handed.interpretation);
         assert!(!handed.interpretation.contains(LINK), "{}", handed.interpretation);
     }
     // The conversation is theirs once they take it.
@@ -51,7 +51,7 @@ async fn a_signed_yes_that_leads_to_nobody_says_of_no_one_that_they_know() {
     let mut talk = outrun(&executor).await;
     executor.shop.lock().escalate_script.push_back(CallError::Unreachable("gone".into()));
     let turn = talk.confirm().await;
-    assert!(turn.reply.starts_with(reply::LOOK_AGAIN), "{}", turn.reply);
+    assert!(turn.reply.starts_with(reply::CHANGED), "{}", turn.reply);
     assert!(!turn.reply.contains("Passed on.") && turn.actions.is_empty(), "{}", turn.reply);
 }
 

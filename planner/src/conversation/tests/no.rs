@@ -72,6 +72,27 @@ async fn a_refusal_to_take_back_leaves_the_card_unless_nothing_is_there() {
     }
 }
 
+/// The answer to a yes was lost with its planner: the card is still known, and can do nothing.
+#[tokio::test]
+async fn a_card_that_was_refused_for_good_goes_with_a_no_and_makes_way() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let sealed = |code| {
+        let receipt_id = Some("rcp_3".into());
+        Err(refused(Refusal { receipt_id, ..Refusal::new(code, "") }))
+    };
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().withdraw_script.push_back(sealed(Code::StateChanged));
+    assert_eq!(talk.say("no").await.reply, reply::DROPPED);
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().withdraw_script.push_back(sealed(Code::LimitExceeded));
+    let turn = talk.say("cancel order #1004").await;
+    assert!(turn.reply.starts_with(reply::DROPPED), "{}", turn.reply);
+    let order = executor.proposed().last().unwrap().arguments["order_id"].clone();
+    assert_eq!(order, json!("gid://shopify/Order/1004"));
+    assert_eq!(talk.card.unwrap().proposal_id, "prp_3");
+}
+
 #[tokio::test]
 async fn a_question_beside_a_card_takes_nothing_back() {
     for text in [
