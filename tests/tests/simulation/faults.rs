@@ -62,11 +62,22 @@ pub struct Weather {
     busy: u64,
 }
 
+/// What decides, how often something goes wrong, and whether wall clocks are set.
+fn climate(world: &World) -> (Dice, usize, bool) {
+    let mut dice = world.dice("weather");
+    let rate = *dice.pick(&[0, 100, 300, 600]);
+    let sets = dice.once_in(3) && rate > 0;
+    (dice, rate, sets)
+}
+
+/// Whether wall clocks are set by minutes in this seed.
+pub fn sets_clocks(world: &World) -> bool {
+    climate(world).2
+}
+
 impl Weather {
     pub fn new(world: &Arc<World>, switches: [Switches; 2]) -> Self {
-        let mut dice = world.dice("weather");
-        let rate = *dice.pick(&[0, 100, 300, 600]);
-        let sets = dice.once_in(3) && rate > 0;
+        let (dice, rate, sets) = climate(world);
         let world = Arc::clone(world);
         let going = Vec::new();
         Self { world, dice, switches, going, rate, seen: 0, still: 0, late: 0, sets, busy: 0 }

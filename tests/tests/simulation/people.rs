@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::dice::Dice;
+use super::faults::sets_clocks;
 use super::ground::id;
 use super::planner;
 use super::wire;
@@ -25,16 +26,11 @@ pub const WISHES: [(&str, &str); 5] = [
     ("remark", "write a remark on order"),
     ("remind", "send a reminder about order"),
 ];
-/// What is worth asking again after. A clock that is behind takes whatever was signed just
-/// now for a thing of the future.
-const PASSING: [&str; 6] = [
-    "IN_FLIGHT",
-    "STORE_UNAVAILABLE",
-    "STATE_UNREADABLE",
-    "EFFECTS_HALTED",
-    "SUBJECT_UNVERIFIED",
-    "MESSAGE_UNATTESTED",
-];
+/// What is worth asking again after.
+const PASSING: [&str; 4] = ["IN_FLIGHT", "STORE_UNAVAILABLE", "STATE_UNREADABLE", "EFFECTS_HALTED"];
+/// The same where wall clocks are set: one that is behind takes whatever was signed just now for
+/// a thing of the future.
+const OUT_OF_TIME: [&str; 2] = ["SUBJECT_UNVERIFIED", "MESSAGE_UNATTESTED"];
 /// How often somebody asks again where no answer comes.
 const TRIES: u32 = 12;
 /// How long somebody waits for an answer.
@@ -216,7 +212,9 @@ impl Person {
                 Outcome::Refused => "refused",
                 Outcome::Unspecified => "",
             };
-            let passing = PASSING.contains(&action.code.as_str());
+            let code = action.code.as_str();
+            let passing =
+                PASSING.contains(&code) || sets_clocks(&self.world) && OUT_OF_TIME.contains(&code);
             end |= !outcome.is_empty() || (!action.code.is_empty() && !passing);
             self.heard.lock().push(Heard {
                 order: self.wish.order.clone(),
