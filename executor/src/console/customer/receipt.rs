@@ -18,6 +18,20 @@ use crate::timeline::clock;
 const ERASED: &str = "What this receipt said in words is erased, because it was personal. \
                       How it ended stays on record.";
 
+/// Codes of which the page's words say all that is known.
+const SAID: &[Code] = &[
+    Code::ProposalExpired,
+    Code::ProposalWithdrawn,
+    Code::ProposalSuperseded,
+    Code::StateChanged,
+    Code::AlreadyDone,
+    Code::InFlight,
+    Code::HistoryMissing,
+];
+
+/// Codes of what was not done and can be at the next try. What a pack's own say may stand for good.
+const PASSES: &[Code] = &[Code::ReplyLost, Code::SwitchedOff];
+
 #[derive(Template)]
 #[template(path = "receipt.html")]
 struct Page {
@@ -63,43 +77,44 @@ impl Page {
     /// `None` for the receipt of what is no action.
     fn of(receipt: &Receipt, erased: bool, summary: &str) -> Option<Self> {
         let outcome = Outcome::named(&receipt.outcome)?;
-        let said = if erased { ERASED } else { receipt.said.as_str() };
+        let mut told = told(receipt, outcome);
+        if erased {
+            ERASED.clone_into(&mut told.text);
+        }
         // Nothing moved, unless it is known to have.
         let amount = if outcome == Outcome::Applied { "Amount" } else { "Amount asked for" };
         let money = receipt.money.map(|money| (amount, money.to_string()));
         let rows = [("Asked for", summary.to_owned())].into_iter().chain(money);
         let rows = rows
             .chain([("Time", clock(receipt.sealed_at)), ("Receipt", receipt.receipt_id.clone())]);
-        Some(Self {
-            told: told(receipt, outcome, said.to_owned()),
-            meaning: meaning(outcome),
-            rows: rows.collect(),
-        })
+        Some(Self { told, meaning: meaning(receipt, outcome), rows: rows.collect() })
     }
 }
 
-/// Not every refusal says that it is not done.
-fn told(receipt: &Receipt, outcome: Outcome, said: String) -> Told {
-    let is = |code: Code| receipt.code == code.name();
-    if is(Code::AlreadyDone) {
-        Told::done_before(said)
-    } else if is(Code::HistoryMissing) {
-        Told::ended(Outcome::Unknown, said)
-    } else {
-        Told::ended(outcome, said)
+fn told(receipt: &Receipt, outcome: Outcome) -> Told {
+    // A backend's "already so" is told as ours.
+    if outcome == Outcome::Refused || receipt.code == Code::AlreadyDone.name() {
+        return Told::refused(&receipt.code, &receipt.said);
     }
+    Told::ended(outcome, &receipt.said)
 }
 
-fn meaning(outcome: Outcome) -> &'static str {
+/// What the words leave unsaid. Where a colleague is asked to look, they say what follows.
+fn meaning(receipt: &Receipt, outcome: Outcome) -> &'static str {
+    let is = |codes: &[Code]| codes.iter().any(|code| receipt.code == code.name());
     match outcome {
-        Outcome::Applied => "",
-        Outcome::NotApplied => "Nothing was changed. You can ask for it again.",
-        Outcome::Refused => "It was turned down before anything was sent.",
         Outcome::Unknown => {
             "When this was written, nobody could tell whether it was done, so it may have been. \
              A colleague is asked to find out. What they find gets a receipt of its own; this \
              one stays as it is."
         }
+        Outcome::NotApplied | Outcome::Refused if receipt.next == "person" || is(SAID) => "",
+        Outcome::NotApplied if receipt.code.is_empty() || is(PASSES) => {
+            "Nothing was changed. You can ask for it again."
+        }
+        Outcome::NotApplied => "Nothing was changed.",
+        Outcome::Refused => "It was stopped before anything was sent.",
+        Outcome::Applied => "",
     }
 }
 
@@ -107,6 +122,7 @@ fn meaning(outcome: Outcome) -> &'static str {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use countersign_core::escalation;
     use countersign_shared::receipt::ERASED as COVERED;
 
     use super::*;
@@ -147,16 +163,74 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_what_may_be_done_does_not_say_that_it_is_not() {
-        for (code, title) in [
-            ("LIMIT_EXCEEDED", "Not done"),
-            ("ALREADY_DONE", "Done before"),
-            ("HISTORY_MISSING", "Not known yet"),
+    fn a_refusal_is_told_as_what_it_is() {
+        for (code, title, stopped) in [
+            ("APPROVAL_REJECTED", "Not done", true),
+            ("ALREADY_DONE", "Done before", false),
+            ("HISTORY_MISSING", "Not known yet", false),
+            ("PROPOSAL_EXPIRED", "Too late", false),
+            ("PROPOSAL_WITHDRAWN", "Taken back", false),
+            ("PROPOSAL_SUPERSEDED", "Asked anew", false),
+            ("STATE_CHANGED", "Changed meanwhile", false),
         ] {
             let receipt = Receipt { code: code.to_owned(), ..receipt("refused", "In words.") };
             let text = shown(&receipt, false);
             assert!(text.contains(&format!("<h1>{title}</h1>")), "{code}: {text}");
             assert!(!text.contains("Nothing was changed"), "{code}: {text}");
+            assert_eq!(text.contains("before anything was sent"), stopped, "{code}: {text}");
+        }
+    }
+
+    /// As it is sealed: in the code's words, where they fit the outcome.
+    fn of_code(code: Code, outcome: Outcome) -> Receipt {
+        let proved = outcome == Outcome::NotApplied && code.page().is_doubt();
+        let said = if proved { "That was not done." } else { code.page().say };
+        let case = escalation::of(outcome, code.name(), None).is_some();
+        Receipt {
+            code: code.name().to_owned(),
+            next: if case { "person" } else { "none" }.to_owned(),
+            ..receipt(outcome.name(), said)
+        }
+    }
+
+    #[test]
+    fn no_page_contradicts_itself_or_asks_where_nobody_can_answer() {
+        for code in Code::ALL {
+            for outcome in [Outcome::NotApplied, Outcome::Refused, Outcome::Unknown] {
+                let receipt = of_code(*code, outcome);
+                let Page { told, meaning, .. } = Page::of(&receipt, false, "").unwrap();
+                let text = format!("{}. {} {meaning}", told.title, told.text);
+                assert!(!text.contains('?') && !told.text.is_empty(), "{code:?}: {text}");
+                let again = meaning.contains("ask for it again");
+                assert!(!(again && text.contains("olleague")), "{code:?}: {text}");
+                let goes_on = receipt.next == "person" && outcome != Outcome::Unknown;
+                assert!(!goes_on || meaning.is_empty(), "{code:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_never_be_done_is_not_to_be_asked_for_again() {
+        for (code, next, meaning) in [
+            ("", "none", "Nothing was changed. You can ask for it again."),
+            ("REPLY_LOST", "none", "Nothing was changed. You can ask for it again."),
+            ("ORDER_ALREADY_CANCELLED", "none", "Nothing was changed."),
+            ("REFUND_NEEDS_STAFF", "person", ""),
+        ] {
+            let (code, next) = (code.to_owned(), next.to_owned());
+            let receipt = Receipt { code, next, ..receipt("not_applied", "In words.") };
+            assert_eq!(Page::of(&receipt, false, "").unwrap().meaning, meaning, "{receipt:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_question_at_the_end_is_left_out() {
+        for (said, told) in [
+            ("It is USD 5.00. Shall I?", "It is USD 5.00."),
+            ("Shall I pay USD 5.00?", ""),
+            ("You asked why? It is closed.", "You asked why? It is closed."),
+        ] {
+            assert_eq!(Told::ended(Outcome::NotApplied, said).text, told);
         }
     }
 

@@ -33,7 +33,8 @@ impl Told {
     }
 
     /// How it ended, in the words of its receipt.
-    pub(super) fn ended(outcome: Outcome, said: String) -> Self {
+    pub(super) fn ended(outcome: Outcome, said: &str) -> Self {
+        let said = unasked(said);
         match outcome {
             Outcome::Applied => Self::new("good", "Done", said),
             Outcome::NotApplied | Outcome::Refused => Self::new("bad", "Not done", said),
@@ -41,9 +42,27 @@ impl Told {
         }
     }
 
-    /// What was asked for was there already.
-    pub(super) fn done_before(said: String) -> Self {
-        Self::new("doubt", "Done before", said)
+    /// Why it ended before anything was sent. Not every refusal says that it is not done.
+    pub(super) fn refused(code: &str, said: &str) -> Self {
+        let is = |known: Code| code == known.name();
+        if is(Code::ProposalExpired) {
+            late()
+        } else if is(Code::ProposalWithdrawn) {
+            Self::new("bad", "Taken back", "This was taken back. Nothing was done.")
+        } else if is(Code::ProposalSuperseded) {
+            let text = "A newer request took the place of this one. Nothing was done here.";
+            Self::new("bad", "Asked anew", text)
+        } else if is(Code::StateChanged) {
+            let text = "What this is about has changed, so this card does not count any more. \
+                        Nothing was done.";
+            Self::new("bad", "Changed meanwhile", text)
+        } else if is(Code::AlreadyDone) {
+            Self::new("doubt", "Done before", unasked(said))
+        } else if is(Code::HistoryMissing) {
+            Self::ended(Outcome::Unknown, said)
+        } else {
+            Self::ended(Outcome::Refused, said)
+        }
     }
 
     /// Nobody can say now.
@@ -55,7 +74,8 @@ impl Told {
 
     /// The tap did not count, and the request still waits.
     pub(super) fn not_counted(refused: &Refused) -> Self {
-        let text = format!("{} Open the link again to see how it stands.", refused.say);
+        let why = unasked(&refused.say);
+        let text = format!("{why} Open the link again to see how it stands.");
         Self::new("doubt", "Your answer did not count", text)
     }
 
@@ -73,10 +93,12 @@ impl Told {
             // A yes that is being carried out may not be written down yet.
             State::Proposed(_) if desk.running.follow(life.action()).is_some() => under_way(),
             State::Proposed(parked) => waiting(parked, now),
-            State::Refused(stopped) | State::SealedRefusal(stopped, _) => refused(&stopped.refused),
+            State::Refused(stopped) | State::SealedRefusal(stopped, _) => {
+                Self::refused(&stopped.refused.code, &stopped.refused.say)
+            }
             State::Sealed(settled, receipt) => {
                 let owner = &state.proposal().asked().subject;
-                Self::ended(settled.settlement.outcome, words(desk, owner, receipt).await?)
+                Self::ended(settled.settlement.outcome, &words(desk, owner, receipt).await?)
             }
             State::Granted(_)
             | State::Claimed(_)
@@ -113,20 +135,10 @@ fn late() -> Told {
     Told::new("bad", "Too late", "Nobody answered in time. Nothing was done.")
 }
 
-fn refused(refused: &Refused) -> Told {
-    let is = |code| refused.is(code);
-    if is(Code::ProposalExpired) {
-        late()
-    } else if is(Code::ProposalWithdrawn) {
-        Told::new("bad", "Taken back", "This was taken back. Nothing was done.")
-    } else if is(Code::ProposalSuperseded) {
-        let text = "A newer request took the place of this one. Nothing was done here.";
-        Told::new("bad", "Asked anew", text)
-    } else if is(Code::StateChanged) {
-        let text = "What this is about has changed, so this card does not count any more. \
-                    Nothing was done.";
-        Told::new("bad", "Changed meanwhile", text)
-    } else {
-        Told::new("bad", "Not done", refused.say.clone())
+/// Words without the question that they end with: a page takes no answer to it.
+fn unasked(said: &str) -> &str {
+    if !said.ends_with('?') {
+        return said;
     }
+    said.rfind(". ").and_then(|end| said.get(..=end)).unwrap_or_default()
 }
