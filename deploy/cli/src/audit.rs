@@ -110,9 +110,10 @@ Examples:
       --executor-id spiffe://shop.example/executor
 
 The same functions run again that decided it: resolving, every gate, limits, grants with their
-signatures, the request's bytes, what was read back. What a backend or a person did is a fact. Check
-the receipts against the log as well (`audit verify`): a receipt that was replaced whole, with facts
-to match, is found there.";
+signatures, the request's bytes, what was read back. What a backend or a person did is a fact. The
+rules are those of this build: replay receipts of an earlier version with its own `countersign`, or
+what has changed since is named as a difference. Check the receipts against the log as well
+(`audit verify`): a receipt that was replaced whole, with facts to match, is found there.";
 
 const BACKTEST_EXAMPLES: &str = "\
 Examples:
