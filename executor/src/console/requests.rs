@@ -53,7 +53,10 @@ pub(super) async fn show(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Response {
-    let frame = console.frame(&visitor, Some(Place::Approvals));
+    let frame = match console.enter(&visitor, Place::Approvals) {
+        Ok(frame) => frame,
+        Err(no) => return no,
+    };
     let person = &visitor.person;
     let Ok(id) = id.parse::<ProposalId>() else {
         return Redirect::to("/approvals").into_response();
@@ -100,12 +103,14 @@ pub(super) fn notice(frame: Frame, headline: Headline) -> Response {
 }
 
 impl Console {
-    /// A request of a tenant that the person is bound to; of others there is none.
+    /// A request of a tenant for which the person answers or reads requests; of others there is
+    /// none.
     pub(super) async fn found(&self, id: &ProposalId, person: &Person) -> Result<Life, Turned> {
         let life = self.desk.parked(Named::Proposal(id.clone())).await?;
         let (signers, now) = (self.desk.signers(), self.desk.pipeline.clock.now());
         let tenant = &life.state().proposal().asked().subject.tenant;
-        if signers.policy.people().bound(person, tenant, now) {
+        let visitor = Visitor::of(person, signers.policy.people(), now);
+        if visitor.may(Place::Approvals.open_to(), tenant) {
             return Ok(life);
         }
         Err(Turned::only(Refused::new(Code::NotFound, "There is no such request.")))

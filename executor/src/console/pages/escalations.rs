@@ -88,17 +88,23 @@ async fn show(
             Some(id) => matter::receipt(&console, id).await,
             None => None,
         };
-        line(matter, end.and_then(|receipt| matter::end(&receipt, |id| console.named(id))), now)
+        let end = end.and_then(|receipt| matter::end(&receipt, |id| console.named(id)));
+        line(matter, end, |id| console.named(id), now)
     });
     let matters = join_all(each).await;
     page(&List { frame, filter, matters, cut })
 }
 
-fn line(matter: &Escalation, end: Option<End>, now: Timestamp) -> Line {
+fn line(
+    matter: &Escalation,
+    end: Option<End>,
+    named: impl Fn(&str) -> String,
+    now: Timestamp,
+) -> Line {
     let case = &matter.case;
     let stands = match (&end, &matter.closed_by, &matter.taken_by) {
         (Some(end), ..) => Some(format!("{}, says {}", end.word, end.by)),
-        (None, None, Some(who)) => Some(format!("{who} is at it")),
+        (None, None, Some(who)) => Some(format!("{} is at it", named(who))),
         (None, ..) => None,
     };
     let when = match end {

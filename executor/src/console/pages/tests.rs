@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, COOKIE};
 use axum::http::{Request, StatusCode};
+use axum::{Router, routing};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_core::policy::{Passkey, Policy};
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::console::challenge::Challenges;
+use crate::console::requests;
 use crate::console::session::Proof;
 use crate::console::{Console, Site};
 use crate::conversations::{Cost, Rating};
@@ -63,11 +65,11 @@ fn passkey(seed: u8) -> Passkey {
 fn policy(seed: fn(u8) -> u8) -> Policy {
     let people: String = PEOPLE
         .map(|(who, role, tenant, own)| {
-            let own = seed(own);
+            let (own, name) = (seed(own), who.to_uppercase());
             let Passkey { id, public_key } = passkey(own);
             let [id, public_key] = [id, public_key].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
             format!(
-                "  - {{ id: {who}, issuer: d, name: {who}, roles: [{role}], tenants: [{tenant}], \
+                "  - {{ id: {who}, issuer: d, name: {name}, roles: [{role}], tenants: [{tenant}], \
                  keys: [{{ kid: {who}, file: keys/{who}.pem }}], \
                  subjects: [{{ issuer: i, id: s{own} }}], certificates: [\"spiffe://t/{own}\"], \
                  passkeys: [{{ id: {id}, public_key: {public_key} }}] }}\n"
@@ -220,6 +222,33 @@ async fn an_auditor_finds_an_action_and_reads_it_and_nobody_else_does() {
     }
     for path in ["/actions", &one, "/analytics", "/review", "/review.md"] {
         assert_eq!(house.get("fin", path).await.0, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_not_for_operators() {
+    let house = house();
+    let router = Router::new().route("/approve/{id}", routing::get(requests::show));
+    let router = router.with_state(house.console.clone());
+    let path = format!("/approve/{}", id("prp", 1));
+    for (who, status) in [
+        ("ops", StatusCode::FORBIDDEN),
+        ("fin", StatusCode::NOT_FOUND),
+        ("eve", StatusCode::NOT_FOUND),
+    ] {
+        let request = Request::get(&path).header(COOKIE, house.cookie(who));
+        let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status, "{who}");
+    }
+    // Nor is there one for them at any other address.
+    let events = vec![proposed(1, "i1", "o1")];
+    let state = countersign_core::lifecycle::fold(events.clone()).unwrap();
+    let desk = &house.console.desk;
+    desk.pipeline.store.append(0, events, &state).await.unwrap();
+    for (who, sees) in [("ops", false), ("opu", false), ("fin", true), ("eve", true)] {
+        let person = desk.pipeline.policy.people().get(who).unwrap();
+        let found = house.console.found(state.proposal().id(), person).await;
+        assert_eq!(found.is_ok(), sees, "{who}");
     }
 }
 

@@ -44,6 +44,7 @@ async fn no_matter_is_hidden_without_a_word() {
     assert!(store.take(&case(103).id, None, Some("fin".into())).await.unwrap());
     let (_, mine) = house.get("fin", "/escalations?show=mine").await;
     assert!(mine.contains(&at(103)) && !mine.contains(&at(3)), "{mine}");
+    assert!(mine.contains("FIN is at it"), "by their name: {mine}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,5 +98,5 @@ async fn a_matter_that_ended_says_how() {
     assert!(!page.contains(&link), "only auditors read receipts");
     assert!(house.get("eve", &at).await.1.contains(&link));
     let (_, list) = house.get("fin", "/escalations?show=closed").await;
-    assert!(list.contains("not done, says fin") && !list.contains("since"), "{list}");
+    assert!(list.contains("not done, says FIN") && !list.contains("since"), "{list}");
 }
