@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::conversations::{Costs, Rated, Ratings, Spent};
 use crate::ports::{Store, StoreError};
-use crate::register::{Day, begin_of, day_of};
+use crate::register::{Day, Wait, begin_of, day_of};
 
 /// How wide a bucket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct Bucket {
     pub refusals: BTreeMap<String, i64>,
     /// Money that was moved, in minor units of each currency.
     pub moved: BTreeMap<String, i64>,
+    /// From the proposal to the last answer of people of the house.
+    pub waits: Waits,
     /// What conversations cost, by currency.
     pub costs: BTreeMap<String, Spent>,
     /// How conversations were rated.
@@ -142,7 +144,7 @@ pub async fn read(store: &dyn Store, asked: &Asked) -> Result<Analytics, StoreEr
     let waits = store.waits(asked.tenant.clone(), within).await?;
     let costs = store.costs(asked.tenant.clone(), asked.days.clone()).await?;
     let ratings = store.ratings(asked.tenant.clone(), asked.days.clone()).await?;
-    let all = of(&days, waits, &asked.days, asked.width);
+    let all = of(&days, &waits, &asked.days, asked.width);
     Ok(all.with_costs(&costs, asked.width).with_ratings(&ratings, asked.width))
 }
 
@@ -154,12 +156,20 @@ pub fn days(from: Timestamp, to: Timestamp) -> Range<i64> {
 
 /// Puts days together.
 #[must_use]
-pub fn of(days: &[Day], waits: Vec<i64>, range: &Range<i64>, width: Width) -> Analytics {
+pub fn of(days: &[Day], waits: &[Wait], range: &Range<i64>, width: Width) -> Analytics {
     let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
     for day in range.clone() {
         buckets.entry(width.begin(day)).or_default();
     }
-    let mut all = Analytics { waits: Waits::of(waits), ..Analytics::default() };
+    let mut waited: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for wait in waits {
+        waited.entry(width.begin(wait.day)).or_default().push(wait.milliseconds);
+    }
+    let whole_time = waited.values().flatten().copied().collect();
+    let mut all = Analytics { waits: Waits::of(whole_time), ..Analytics::default() };
+    for (begins, waits) in waited {
+        buckets.entry(begins).or_default().waits = Waits::of(waits);
+    }
     let mut whole = Bucket::default();
     let mut errors: BTreeMap<String, Errors> = BTreeMap::new();
     let mut moved: BTreeMap<(String, String), (i64, i64)> = BTreeMap::new();

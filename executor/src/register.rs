@@ -35,12 +35,21 @@ pub trait Register: Send + Sync {
     async fn days(&self, tenant: Option<String>, days: Range<i64>) -> Result<Vec<Day>, StoreError>;
 
     /// How long actions that were sealed within this time had waited for people of the
-    /// house, in milliseconds.
+    /// house.
     async fn waits(
         &self,
         tenant: Option<String>,
         within: Range<Timestamp>,
-    ) -> Result<Vec<i64>, StoreError>;
+    ) -> Result<Vec<Wait>, StoreError>;
+}
+
+/// An action that waited for people of the house.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// The day on which it was sealed, counted from 1970-01-01, UTC.
+    pub day: i64,
+    /// How long, in milliseconds.
+    pub milliseconds: i64,
 }
 
 /// A receipt as a row.

@@ -198,7 +198,7 @@ pub fn of(rows: &Rows, tenant: Option<String>, week: Week) -> Review {
     let days = week.days();
     let (now, before): (Vec<Day>, Vec<Day>) =
         rows.days.iter().cloned().partition(|day| days.contains(&day.day));
-    let sums = |days: &[Day]| analytics::of(days, Vec::new(), &(0..0), Width::Week);
+    let sums = |days: &[Day]| analytics::of(days, &[], &(0..0), Width::Week);
     let (now, before) = (sums(&now), sums(&before));
     Review {
         week,

@@ -31,8 +31,9 @@ fn a_world_counted_by_hand() {
         usd(Day { settles: true, contained: 0, ..day(MONDAY + 8, "applied", "", 1) }, 500),
         Day { tool: "stripe.refund".into(), ..day(MONDAY + 8, "not_applied", "X", 2) },
     ];
-    let waits = vec![60_000, 10_000, 600_000];
-    let all = of(&days, waits, &(MONDAY..MONDAY + 14), Width::Week);
+    let wait = |day, milliseconds| Wait { day, milliseconds };
+    let waits = [wait(MONDAY, 60_000), wait(MONDAY + 8, 10_000), wait(MONDAY + 1, 600_000)];
+    let all = of(&days, &waits, &(MONDAY..MONDAY + 14), Width::Week);
     let sums = Sums {
         actions: 15,
         contained: 11,
@@ -61,11 +62,13 @@ fn a_world_counted_by_hand() {
     assert_eq!(all.moved[0].sum.to_string(), "USD 1505.00");
     assert_eq!(all.moved[0].actions, 9);
     assert_eq!(all.waits, Waits { actions: 3, median: 60_000, p90: 600_000 });
+    assert_eq!(first.waits, Waits { actions: 2, median: 60_000, p90: 600_000 });
+    assert_eq!(second.waits, Waits { actions: 1, median: 10_000, p90: 10_000 });
 }
 
 #[test]
 fn nothing_is_no_share() {
-    let all = of(&[], vec![], &(MONDAY..MONDAY + 2), Width::Day);
+    let all = of(&[], &[], &(MONDAY..MONDAY + 2), Width::Day);
     assert_eq!(all.total.containment(), None);
     assert_eq!(all.buckets.len(), 2, "empty days are there");
     assert_eq!(all.waits, Waits::default());
@@ -80,7 +83,7 @@ fn costs_are_added_up_by_currency() {
     };
     let rows =
         [costs(MONDAY, "EUR", 9, 1), costs(MONDAY, "USD", 10, 2), costs(MONDAY + 8, "USD", 4, 1)];
-    let all = of(&[], vec![], &(MONDAY..MONDAY + 14), Width::Week).with_costs(&rows, Width::Week);
+    let all = of(&[], &[], &(MONDAY..MONDAY + 14), Width::Week).with_costs(&rows, Width::Week);
     let [(_, first), (_, second)] = &all.buckets[..] else { panic!("{all:?}") };
     assert_eq!((all.costs["USD"].each(), all.costs["EUR"].each()), (5, 9));
     assert_eq!(first.costs["USD"], Spent { micros: 10, conversations: 2 });
@@ -92,7 +95,7 @@ fn ratings_are_added_up() {
     let ratings =
         |day, score, count| Ratings { rating: crate::conversations::Rating { day, score }, count };
     let rows = [ratings(MONDAY, 2, 1), ratings(MONDAY + 1, 5, 3), ratings(MONDAY + 8, 4, 1)];
-    let all = of(&[], vec![], &(MONDAY..MONDAY + 14), Width::Week).with_ratings(&rows, Width::Week);
+    let all = of(&[], &[], &(MONDAY..MONDAY + 14), Width::Week).with_ratings(&rows, Width::Week);
     assert_eq!(all.rated, Rated { count: 5, sum: 21, high: 4 });
     let weeks: Vec<_> = all.buckets.iter().map(|(_, week)| week.rated.mean()).collect();
     assert_eq!(weeks, [425, 400]);

@@ -278,9 +278,9 @@ impl Statement {
         query
     }
 
-    /// How long people of the house were waited for.
+    /// On which days people of the house were waited for, and how long.
     pub(super) fn waits(tenant: Option<&String>, within: &Range<Timestamp>) -> Self {
-        let sql = "SELECT waited FROM register WHERE waited IS NOT NULL";
+        let sql = "SELECT at / 86400000, waited FROM register WHERE waited IS NOT NULL";
         let mut query = Self::begin(sql);
         query.narrow("at >= $", Value::Number(within.start.as_millisecond()));
         query.narrow("at < $", Value::Number(within.end.as_millisecond()));

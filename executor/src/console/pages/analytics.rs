@@ -317,6 +317,11 @@ fn plots(links: &Links<'_>, all: &Analytics) -> Vec<Plot> {
         of: Box::new(move |bucket| bucket.refusals.get(name).copied().unwrap_or(0)),
         condition: vec![("outcome", "refused"), ("code", name), FIRST],
     });
+    let waited = Part {
+        name: "median".to_owned(),
+        of: Box::new(|bucket| bucket.waits.median),
+        condition: vec![("by", "people")],
+    };
     let mut plots = vec![
         plot(links, all, "Actions by outcome", &count, &outcomes),
         plot(links, all, "Containment", &count, &contained),
@@ -329,6 +334,7 @@ fn plots(links: &Links<'_>, all: &Analytics) -> Vec<Plot> {
             &count,
             &reasons.collect::<Vec<_>>(),
         ),
+        plot(links, all, "Time to a yes or no", &duration, &[waited]),
     ];
     let currencies: BTreeSet<_> = all.moved.iter().map(|m| m.sum.currency().code()).collect();
     plots.extend(currencies.into_iter().map(|code| {
@@ -465,6 +471,21 @@ fn tables(links: &Links<'_>, all: &Analytics) -> Vec<Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analytics::Waits;
+
+    #[test]
+    fn the_time_to_a_yes_has_a_course_that_leads_to_its_actions() {
+        let waits = Waits { actions: 3, median: 125_000, p90: 600_000 };
+        let buckets = vec![(0, Bucket { waits, ..Bucket::default() }), (1, Bucket::default())];
+        let all = Analytics { buckets, ..Analytics::default() };
+        let wanted = analytics::Asked { tenant: None, days: 0..2, width: Width::Day };
+        let links = Links { tenant: "t".to_owned(), wanted: &wanted };
+        let plots = plots(&links, &all);
+        let bars = plots.iter().flat_map(|plot| &plot.bars);
+        let bars: Vec<_> = bars.map(|bar| (bar.label.as_str(), bar.link.as_str())).collect();
+        let link = "/actions?tenant=t&by=people&from=1970-01-01&to=1970-01-02";
+        assert_eq!(bars, [("1970-01-01: 2 min 5 s median", link)]);
+    }
 
     /// Each plot's parts with their colours.
     fn colours() -> Vec<(String, Vec<(String, &'static str)>)> {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Memory;
 use crate::ports::StoreError;
-use crate::register::{Day, Found, Register, Search};
+use crate::register::{Day, Entry, Found, Register, Search, Wait, day_of};
 use crate::store::register::{EntryRow, matches, sums};
 
 /// Nothing here outlives the process: a digest without a key tells texts apart.
@@ -49,14 +49,16 @@ impl Register for Memory {
         &self,
         tenant: Option<String>,
         within: Range<Timestamp>,
-    ) -> Result<Vec<i64>, StoreError> {
+    ) -> Result<Vec<Wait>, StoreError> {
         self.read(|tables| {
             let entries = tables.register.iter().map(|row| &row.entry);
             let asked = entries.filter(|entry| {
                 within.contains(&entry.at) && tenant.as_ref().is_none_or(|t| *t == entry.tenant)
             });
             let voted = asked.filter(|entry| !entry.votes.is_empty());
-            Ok(voted.filter_map(|entry| entry.waited).collect())
+            let wait =
+                |entry: &Entry| Some(Wait { day: day_of(entry.at), milliseconds: entry.waited? });
+            Ok(voted.filter_map(wait).collect())
         })
         .await
     }

@@ -17,7 +17,7 @@ use super::database::{Database, all, first, plain, run};
 use super::fault::Fault;
 use super::{Postgres, history};
 use crate::ports::StoreError;
-use crate::register::{Day, Found, Register, Search};
+use crate::register::{Day, Found, Register, Search, Wait};
 use crate::store::known::damaged;
 use crate::store::register::{
     COUNT, Columns, ERASE, EntryRow, INSERT, MARK, MISSING, Statement, Value, counted, inserted,
@@ -60,11 +60,15 @@ impl Register for Postgres {
         &self,
         tenant: Option<String>,
         within: Range<Timestamp>,
-    ) -> Result<Vec<i64>, StoreError> {
+    ) -> Result<Vec<Wait>, StoreError> {
         let query = Statement::waits(tenant.as_ref(), &within);
         let rows = select(&self.db.client().await?, &query).await?;
-        Ok(rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<_, Fault>>()?)
+        Ok(rows.iter().map(wait).collect::<Result<_, Fault>>()?)
     }
+}
+
+fn wait(row: &Row) -> Result<Wait, Fault> {
+    Ok(Wait { day: row.try_get(0)?, milliseconds: row.try_get(1)? })
 }
 
 type Cell = Box<dyn ToSql + Sync + Send>;

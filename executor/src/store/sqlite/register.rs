@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::{Sqlite, history};
 use crate::ports::StoreError;
-use crate::register::{Day, Found, Register, Search};
+use crate::register::{Day, Found, Register, Search, Wait};
 use crate::store::known::damaged;
 use crate::store::register::{
     BEHIND, COUNT, Columns, ERASE, EntryRow, INSERT, MARK, MISSING, Statement, Value, counted,
@@ -35,10 +35,14 @@ impl Register for Sqlite {
         &self,
         tenant: Option<String>,
         within: Range<Timestamp>,
-    ) -> Result<Vec<i64>, StoreError> {
+    ) -> Result<Vec<Wait>, StoreError> {
         let query = Statement::waits(tenant.as_ref(), &within);
-        self.read(move |db| all(db, query, |row| Ok(row.get(0)?))).await
+        self.read(move |db| all(db, query, wait)).await
     }
+}
+
+fn wait(row: &Row<'_>) -> Result<Wait, StoreError> {
+    Ok(Wait { day: row.get(0)?, milliseconds: row.get(1)? })
 }
 
 fn cells(values: Vec<Value>) -> impl Iterator<Item = Cell> {

@@ -23,7 +23,7 @@ use countersign_executor::ports::{
     Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, Persons, ReceiptQuery,
     SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
-use countersign_executor::register::{Day, Found, Register, Search};
+use countersign_executor::register::{Day, Found, Register, Search, Wait};
 use countersign_executor::standing::{Quarantine, Standing};
 use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
 use jiff::Timestamp;
@@ -226,7 +226,7 @@ impl Register for Faulty {
         &self,
         tenant: Option<String>,
         within: Range<Timestamp>,
-    ) -> Result<Vec<i64>, StoreError> {
+    ) -> Result<Vec<Wait>, StoreError> {
         self.reads(self.inner.waits(tenant, within)).await
     }
 }
