@@ -298,12 +298,12 @@ fn plots(links: &Links<'_>, all: &Analytics) -> Vec<Plot> {
     let failed = [
         part(
             "not applied",
-            |sums| permille(sums.not_applied, sums.actions),
+            |sums| failed_share(sums.not_applied, sums.actions),
             &[("outcome", "not_applied"), FIRST],
         ),
         part(
             "unknown",
-            |sums| permille(sums.unknown, sums.actions),
+            |sums| failed_share(sums.unknown, sums.actions),
             &[("outcome", "unknown"), FIRST],
         ),
     ];
@@ -325,7 +325,7 @@ fn plots(links: &Links<'_>, all: &Analytics) -> Vec<Plot> {
     let mut plots = vec![
         plot(links, all, "Actions by outcome", &count, &outcomes),
         plot(links, all, "Containment", &count, &contained),
-        plot(links, all, "Share that failed", &tenths, &failed),
+        plot(links, all, "Share that failed", &percents, &failed),
         plot(links, all, "The most frequent refusals", &count, &refusals.collect::<Vec<_>>()),
         plot(
             links,
@@ -388,13 +388,15 @@ fn plot(
     Plot { leads: if any { "all actions of its time" } else { "its actions" }, ..plot }
 }
 
-/// A share in tenths of a percent; 0 of nothing.
-fn permille(part: i64, of: i64) -> i64 {
-    part.saturating_mul(1000).saturating_add(of / 2).checked_div(of).unwrap_or(0)
+/// A share in hundredths of a percent; 0 of nothing, and never where anything failed: one of many
+/// has its bar.
+fn failed_share(part: i64, of: i64) -> i64 {
+    let share = part.saturating_mul(10_000).saturating_add(of / 2).checked_div(of).unwrap_or(0);
+    share.max(part.clamp(0, 1))
 }
 
-fn tenths(permille: i64) -> String {
-    format!("{}.{} %", permille / 10, permille % 10)
+fn percents(share: i64) -> String {
+    format!("{} %", hundredths(share))
 }
 
 fn row(links: &Links<'_>, begins: i64, sums: &Sums) -> Row {
@@ -485,6 +487,14 @@ mod tests {
         let bars: Vec<_> = bars.map(|bar| (bar.label.as_str(), bar.link.as_str())).collect();
         let link = "/actions?tenant=t&by=people&from=1970-01-01&to=1970-01-02";
         assert_eq!(bars, [("1970-01-01: 2 min 5 s median", link)]);
+    }
+
+    #[test]
+    fn one_failure_of_many_is_shown() {
+        let told = |part, of| percents(failed_share(part, of));
+        assert_eq!([told(0, 0), told(0, 9)], ["0.00 %", "0.00 %"]);
+        assert_eq!([told(1, 3), told(1, 4_000)], ["33.33 %", "0.03 %"]);
+        assert_eq!(told(1, 1_000_000), "0.01 %");
     }
 
     /// Each plot's parts with their colours.
