@@ -261,7 +261,8 @@ impl Pipeline {
                     self.reach(dispatch, contract).await
                 }
                 Ok(_) => {
-                    let why = "it cannot be sent again safely now".to_owned();
+                    let why = self.vitals.check().err().map(|halted| halted.message);
+                    let why = why.unwrap_or_else(|| "it cannot be sent safely now".to_owned());
                     held(Verdict::NotSent { why })
                 }
             };

@@ -145,7 +145,7 @@ fn approved(granted: &Granted, needs: &[Need]) -> Result<(), Refused> {
     for need in needs.iter().filter(|_| Gate::Recount.is_on()) {
         let Some(at) = known.iter().position(|known| known == need) else {
             let message = "with what was done since, a person has to approve this; propose again";
-            return Err(Refused::new(Code::ApprovalRequired, message));
+            return Err(Refused::approval_by_now(message));
         };
         known.swap_remove(at);
     }

@@ -61,6 +61,15 @@ impl Refused {
         }
     }
 
+    /// A person has to approve by now what was shown without that. It ends here: nobody is asked
+    /// until it is asked for again.
+    #[must_use]
+    pub(crate) fn approval_by_now(message: &str) -> Self {
+        let say = "By now a colleague has to approve this, so nothing was done. Ask for it again, and \
+                   I'll ask them.";
+        Self { say: say.to_owned(), ..Self::new(Code::ApprovalRequired, message) }
+    }
+
     /// With what is wrong with one field.
     #[must_use]
     pub fn field(mut self, path: impl Into<String>, problem: impl Into<String>) -> Self {

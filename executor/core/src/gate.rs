@@ -276,7 +276,7 @@ fn still_allowed(shown: &Proposal, passed: &Passed) -> Result<(), Refused> {
             if enough || !Gate::Mode.is_on() {
                 Ok(())
             } else {
-                refuse(Code::ApprovalRequired, message)
+                Err(passed.refuse(Refused::approval_by_now(message)))
             }
         }
     }

@@ -112,11 +112,11 @@ impl ExecutorService {
         Ok(v1::Action { receipt: body, tlog_proof: proof, receipt_link, ..shown })
     }
 
-    /// A refusal, with the link to the page of the receipt that it `ended` with; else of the
-    /// earlier one that it names.
-    async fn refused(&self, who: &Subject, turned: Turned, ended: Option<ReceiptId>) -> Status {
-        let receipt_link = match ended {
-            Some(id) => self.link(&id),
+    /// A refusal, with the link to the page of the receipt that it ended with; else of the
+    /// earlier one where the same was done before.
+    async fn refused(&self, who: &Subject, turned: Turned) -> Status {
+        let receipt_link = match &turned.receipt {
+            Some(id) => self.link(id),
             None => self.link_to_earlier(who, &turned).await,
         };
         Refusal { receipt_link, ..turned.into() }.into_status()
@@ -124,7 +124,8 @@ impl ExecutorService {
 
     /// Only to what the same person asked for: it may have been done for somebody else.
     async fn link_to_earlier(&self, who: &Subject, turned: &Turned) -> Option<String> {
-        let id: ReceiptId = turned.refused.earlier_receipt.as_ref()?.parse().ok()?;
+        let done = Some(&turned.refused).filter(|refused| refused.is(Code::AlreadyDone))?;
+        let id: ReceiptId = done.earlier_receipt.as_ref()?.parse().ok()?;
         let link = self.link(&id)?;
         let found = self.desk.pipeline.store.receipts(own(who, &id)).await.ok()?;
         (!found.is_empty()).then_some(link)
@@ -316,7 +317,7 @@ impl Executor for ExecutorService {
         let plan = wire::plan(plan).map_err(Turned::from)?;
         let made = match self.desk.propose(&request, &plan).await {
             Ok(made) => made,
-            Err(turned) => return Err(self.refused(&request.subject, turned, None).await),
+            Err(turned) => return Err(self.refused(&request.subject, turned).await),
         };
         let sent = Some(&made).filter(|_| wire.confirm_by_link);
         let link_sent_to = sent.and_then(|made| self.desk.send_link(made)).unwrap_or_default();
@@ -345,10 +346,7 @@ impl Executor for ExecutorService {
                 };
                 let step = match step {
                     Ok(step) => step,
-                    Err(turned) => {
-                        let ended = turned.receipt.clone();
-                        return Err(self.refused(&request.subject, turned, ended).await);
-                    }
+                    Err(turned) => return Err(self.refused(&request.subject, turned).await),
                 };
                 let action = self.kept(&step).await?;
                 kill::Step::Reply.before();
@@ -382,7 +380,10 @@ impl Executor for ExecutorService {
         let id = wire.proposal_id.parse().map_err(|_| {
             Refusal::new(Code::NotFound, "no such proposal of this subject").into_status()
         })?;
-        let step = self.desk.withdraw(&request, &id).await?;
+        let step = match self.desk.withdraw(&request, &id).await {
+            Ok(step) => step,
+            Err(turned) => return Err(self.refused(&request.subject, turned).await),
+        };
         let action = self.kept(&step).await?;
         Ok(Response::new(v1::WithdrawResponse { action: Some(action) }))
     }

@@ -33,7 +33,8 @@ const RATED: &str = "
     INSERT INTO rating_days (tenant, day, score, conversations) VALUES ($1, $2, $3, 1)
     ON CONFLICT (tenant, day, score) DO UPDATE SET
         conversations = rating_days.conversations + 1";
-/// Takes one away. An executor that knows of no sums kept a score and added nothing.
+/// Takes one away, where one is counted. An executor that knows of no sums kept a score and added
+/// nothing: whether this one was counted is not known.
 const UNRATED: &str = "
     UPDATE rating_days SET conversations = conversations - 1
     WHERE tenant = $1 AND day = $2 AND score = $3 AND conversations > 0";

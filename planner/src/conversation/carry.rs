@@ -192,7 +192,12 @@ impl Engine {
                 let again = self.proposed(scene, conversation, task, &after).await;
                 // Also where a person takes over: what became of the yes is told before.
                 let first = format!("{why}\n\n");
-                let reply = format!("{why} {}\n{}", reply::LOOK_AGAIN, again.reply);
+                let now = if again.card.is_some() {
+                    format!(" {}\n", reply::LOOK_AGAIN)
+                } else {
+                    "\n\n".to_owned()
+                };
+                let reply = format!("{why}{now}{}", again.reply);
                 let links = ending.receipt_links.into_iter().chain(again.receipt_links);
                 Ending { reply, first, receipt_links: links.collect(), ..again }
             }
@@ -444,7 +449,7 @@ fn not_proposed(
     Ok(after_refusal(conversation, Some(task), &tool, refusal))
 }
 
-fn after_refusal(
+pub(super) fn after_refusal(
     conversation: &mut Conversation,
     task: Option<Task>,
     tool: &str,

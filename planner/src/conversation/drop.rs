@@ -4,7 +4,7 @@
 use countersign_proto::v1::{Action, Intent};
 use countersign_shared::codes::Code;
 
-use super::carry::about;
+use super::carry::{about, after_refusal};
 use super::ending::Ending;
 use super::turn::{Engine, Scene};
 use super::{Checking, Confirming, Conversation, Stage};
@@ -24,6 +24,8 @@ pub(super) enum TakenBack {
 /// Refusals that say so: there is nothing to take back.
 const NOTHING_THERE: [Code; 4] =
     [Code::NotFound, Code::ProposalExpired, Code::ProposalWithdrawn, Code::ProposalSuperseded];
+/// Refusals after which it may be done all the same: by an earlier action.
+const MAY_BE_DONE: [Code; 2] = [Code::AlreadyDone, Code::HistoryMissing];
 
 impl Engine {
     /// Something takes the card's place, where one waits: its proposal is taken back first, and
@@ -84,10 +86,14 @@ impl Engine {
                 Some(told) => TakenBack::Stays(told),
             },
             Err(error) if is_not_there(&error) => TakenBack::Dropped,
-            // Only what was refused for good has a receipt here: a yes was given and came to nothing,
-            // and its answer was lost.
+            // Only what was refused for good has a receipt here: a yes was given, and the answer to
+            // it was lost. That it came to nothing goes without saying, but for these.
             Err(CallError::Refused(refusal)) if refusal.receipt_id.is_some() => {
-                conversation.checkpoint.learn_refused(&waiting.tool, &refusal);
+                let Confirming { tool, task, .. } = *waiting;
+                let told = after_refusal(conversation, Some(task), &tool, &refusal);
+                if MAY_BE_DONE.iter().any(|code| code.name() == refusal.code) {
+                    return TakenBack::Ended(told);
+                }
                 TakenBack::Dropped
             }
             // ERRORS REFUSE: a yes may still count, so nobody is told that it is left.

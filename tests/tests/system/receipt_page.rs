@@ -106,7 +106,7 @@ async fn receipt_page_is_linked_where_a_yes_is_refused_and_where_it_was_done_bef
     let changed = converse(&pair, &who, "yes1", "yes", asked.card.as_ref()).await;
     let refused = told(&changed.turn.reply).1.strip_prefix(&phone.origin).unwrap().to_owned();
     let page = phone.read(&refused).await;
-    assert!(page.contains("<h1>Not done</h1>"), "{page}");
+    assert!(page.contains("<h1>Changed meanwhile</h1>"), "{page}");
 
     let done = converse(&pair, &who, "yes2", "yes", changed.card.as_ref()).await.turn;
     let again = converse(&pair, &who, "m2", wish, None).await.turn;

@@ -70,6 +70,7 @@ async fn staff_ask_for_what_the_customer_had_and_hear_that_it_was_done() {
     let yes = customer.yes(&proposal);
     let done = customer.execute(&proposal, &yes).await.unwrap();
     assert_eq!(done.outcome(), v1::Outcome::Applied, "{done:?}");
+    assert_ne!(done.receipt_link, "");
     for name in ["erin", "frank"] {
         let mut desk = Desk::new(&pair, pair.colleague(name, BOTH), name);
         let order = find(&mut desk, "1004").await.unwrap();

@@ -34,11 +34,10 @@ impl Told {
 
     /// How it ended, in the words of its receipt.
     pub(super) fn ended(outcome: Outcome, said: &str) -> Self {
-        let said = unasked(said);
         match outcome {
             Outcome::Applied => Self::new("good", "Done", said),
-            Outcome::NotApplied | Outcome::Refused => Self::new("bad", "Not done", said),
-            Outcome::Unknown => Self::new("doubt", "Not known yet", said),
+            Outcome::NotApplied | Outcome::Refused => Self::new("bad", "Not done", unasked(said)),
+            Outcome::Unknown => Self::new("doubt", "Not known yet", unasked(said)),
         }
     }
 
@@ -53,7 +52,7 @@ impl Told {
             let text = "A newer request took the place of this one. Nothing was done here.";
             Self::new("bad", "Asked anew", text)
         } else if is(Code::StateChanged) {
-            let text = "What this is about has changed, so this card does not count any more. \
+            let text = "What this is about has changed, so a yes does not count any more. \
                         Nothing was done.";
             Self::new("bad", "Changed meanwhile", text)
         } else if is(Code::AlreadyDone) {
@@ -132,13 +131,14 @@ fn waiting(parked: &Parked, now: Timestamp) -> Told {
 }
 
 fn late() -> Told {
-    Told::new("bad", "Too late", "Nobody answered in time. Nothing was done.")
+    Told::new("bad", "Too late", "No answer came in time. Nothing was done.")
 }
 
 /// Words without the question that they end with: a page takes no answer to it.
 fn unasked(said: &str) -> &str {
-    if !said.ends_with('?') {
-        return said;
-    }
-    said.rfind(". ").and_then(|end| said.get(..=end)).unwrap_or_default()
+    let Some(asks) = said.strip_suffix('?') else { return said };
+    let ends =
+        |(at, _): &(usize, &str)| asks.get(at + 1..).is_some_and(|rest| rest.starts_with(' '));
+    let end = asks.rmatch_indices(['.', '!', '?']).find(ends);
+    end.and_then(|(at, _)| said.get(..=at)).unwrap_or_default()
 }

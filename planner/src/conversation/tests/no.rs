@@ -90,7 +90,12 @@ async fn a_card_that_was_refused_for_good_goes_with_a_no_and_makes_way() {
     assert!(turn.reply.starts_with(reply::DROPPED), "{}", turn.reply);
     let order = executor.proposed().last().unwrap().arguments["order_id"].clone();
     assert_eq!(order, json!("gid://shopify/Order/1004"));
-    assert_eq!(talk.card.unwrap().proposal_id, "prp_3");
+    assert_eq!(talk.card.as_ref().unwrap().proposal_id, "prp_3");
+    // That it may be done all the same is told.
+    executor.shop.lock().withdraw_script.push_back(sealed(Code::AlreadyDone));
+    let turn = talk.say("no").await;
+    assert_eq!(turn.actions[0].code, "ALREADY_DONE");
+    assert!(turn.reply.contains(Code::AlreadyDone.page().say), "{}", turn.reply);
 }
 
 #[tokio::test]
