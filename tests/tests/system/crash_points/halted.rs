@@ -4,6 +4,7 @@
 //! its receipt. Either goes on by itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign_executor::pipeline::Pipeline;
@@ -98,6 +99,18 @@ impl<'a> Patient<'a> {
         assert!(self.hands.desk.pipeline.vitals.check().is_ok(), "{ailment:?}");
     }
 
+    /// Looked at all the while, as by an executor: what was seen too long ago counts for nothing.
+    async fn recovers(&mut self) {
+        let recovered = self.hands.recovered();
+        tokio::pin!(recovered);
+        loop {
+            tokio::select! {
+                () = &mut recovered => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => self.watch.look().await,
+            }
+        }
+    }
+
     /// One pause ends: until the next, until the store refuses what comes of it, or until the
     /// action has its receipt.
     async fn goes_on(&self) {
@@ -177,7 +190,7 @@ fn live(machine: &Machine, tried: Tried, ailment: Ailment, end: &str) -> (usize,
 
         patient.gets_well(ailment).await;
         life.away().let_go();
-        hands.recovered().await;
+        patient.recovers().await;
         (halted, machine.mutations() - before, hands.receipts().await)
     });
     let Run::Ended { answer: (halted, all, receipts), .. } = run else { panic!("{what}: late") };
