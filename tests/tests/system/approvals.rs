@@ -152,6 +152,25 @@ async fn approvals_count_what_was_refunded_before_and_the_last_yes_carries_it_ou
     assert!(waiting(&pair).is_empty());
 }
 
+/// Both cards were shown before either was answered: nobody was asked, and nobody will be.
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_that_are_wanted_by_now_end_the_request_and_promise_nobody() {
+    let pair = shop(OVER_FIFTY).await;
+    let mut desk = Desk::new(&pair, pair.customer(1), "c1");
+    let scarf = propose(&mut desk, "1001", "Wool Scarf", 1).await;
+    let mugs = propose(&mut desk, "1004", "Ceramic Mug", 2).await;
+    let (first, second) = (desk.yes(&scarf), desk.yes(&mugs));
+    let done = desk.execute(&scarf, &first).await.unwrap();
+    assert_eq!(done.outcome(), Outcome::Applied, "{done:?}");
+    let refused = refusal(desk.execute(&mugs, &second).await);
+    assert_eq!(refused.code, "APPROVAL_REQUIRED");
+    assert!(refused.say.contains("nothing was done"), "{}", refused.say);
+    let receipt = receipt(&pair, &refused.receipt_id.unwrap()).await;
+    assert_eq!((receipt.outcome.as_str(), receipt.said), ("refused", refused.say));
+    assert!(waiting(&pair).is_empty());
+    assert_eq!(refunds(&pair), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn approvals_by_two_take_two_persons_and_never_the_requester() {
     let pair = shop(TWO_OF_FINANCE).await;
