@@ -120,7 +120,8 @@ impl Desk {
         }
     }
 
-    /// Puts a matter into somebody's hands, or back into the queue.
+    /// Puts a matter into somebody's hands, or back into the queue; out of the hands of another
+    /// only where `from` names them.
     ///
     /// # Errors
     /// `APPROVER_NOT_ALLOWED`, `IN_FLIGHT`, `STORE_UNAVAILABLE`.
@@ -128,24 +129,17 @@ impl Desk {
         &self,
         found: &Escalation,
         who: Option<String>,
+        from: &str,
     ) -> Result<Escalation, Turned> {
         self.bound(found, who.as_deref())?;
         let other =
             found.taken_by.as_ref().filter(|other| who.as_ref().is_some_and(|w| w != *other));
-        if let (Some(other), None) = (other, &found.closed_by) {
-            let message = format!("{other} is at it; let them give it back first");
+        if let (Some(other), None) = (other.filter(|other| *other != from), &found.closed_by) {
+            let message =
+                format!("{other} is at it: they can give it back, or you name them as `from`");
             return Err(Turned::only(Refused::new(Code::InFlight, message)));
         }
         self.passed(found, who).await
-    }
-
-    /// Takes a matter out of the hands that `found` says it is in.
-    ///
-    /// # Errors
-    /// As [`Self::hand`].
-    pub async fn take_over(&self, found: &Escalation, who: String) -> Result<Escalation, Turned> {
-        self.bound(found, Some(&who))?;
-        self.passed(found, Some(who)).await
     }
 
     /// Somebody whom the policy does not bind to the tenant has no hands here.

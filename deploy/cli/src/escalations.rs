@@ -79,6 +79,16 @@ pub struct OneArgs {
 /// What `escalations take` takes.
 #[derive(Debug, clap::Args)]
 pub struct TakeArgs {
+    /// Who is at it, where you take it over from them.
+    #[arg(long, value_name = "PERSON", default_value = "", hide_default_value = true)]
+    from: String,
+    #[command(flatten)]
+    who: WhoArgs,
+}
+
+/// Who works on which matter.
+#[derive(Debug, clap::Args)]
+pub struct WhoArgs {
     /// Who you are: your `id` in people.yaml.
     #[arg(long = "as", value_name = "PERSON")]
     person: String,
@@ -102,7 +112,7 @@ pub struct FinishArgs {
     #[command(flatten)]
     signer: SignerArgs,
     #[command(flatten)]
-    take: TakeArgs,
+    who: WhoArgs,
 }
 
 /// Does what the command says.
@@ -168,8 +178,9 @@ async fn get(args: &OneArgs) -> anyhow::Result<Escalation> {
 }
 
 async fn take(args: TakeArgs) -> anyhow::Result<()> {
-    let TakeArgs { person, one } = args;
-    let request = timed(TakeEscalationRequest { escalation_id: one.id.clone(), who: person });
+    let TakeArgs { from, who: WhoArgs { person, one } } = args;
+    let escalation_id = one.id.clone();
+    let request = timed(TakeEscalationRequest { escalation_id, who: person, from });
     let answer = client(&one.executor)?.take_escalation(request).await;
     let answer = answer.map_err(|status| one.executor.refused(&status))?.into_inner();
     tell(&one, &answer.escalation.unwrap_or_default())
@@ -183,7 +194,7 @@ async fn give_back(one: &OneArgs) -> anyhow::Result<()> {
 }
 
 async fn finish(args: &FinishArgs) -> anyhow::Result<()> {
-    let one = &args.take.one;
+    let one = &args.who.one;
     let signer = args.signer.open()?;
     let claims = claims(args, &get(one).await?, Timestamp::now());
     let jws = signer.sign(&claims)?;
@@ -208,7 +219,7 @@ fn claims(args: &FinishArgs, found: &Escalation, now: Timestamp) -> FinishClaims
         typ: FinishType::Finish,
         iss: args.signer.issuer.clone(),
         aud: AUDIENCE.to_owned(),
-        sub: args.take.person.clone(),
+        sub: args.who.person.clone(),
         action: about.clone(),
         done: args.done,
         note: args.note.clone(),

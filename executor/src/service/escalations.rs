@@ -45,11 +45,12 @@ impl EscalationsService {
         &self,
         id: &str,
         who: Option<String>,
+        from: &str,
         caller: &Caller,
     ) -> Result<v1::Escalation, Status> {
         let id = named(id)?;
         let found = self.found(&id, caller).await?;
-        Ok(shown(self.desk.hand(&found, who).await?))
+        Ok(shown(self.desk.hand(&found, who, from).await?))
     }
 }
 
@@ -100,7 +101,8 @@ impl Escalations for EscalationsService {
     ) -> Result<Response<v1::TakeEscalationResponse>, Status> {
         let caller = caller(&request)?;
         let asked = request.into_inner();
-        let moved = self.moved(&asked.escalation_id, Some(asked.who), &caller).await?;
+        let (id, who) = (asked.escalation_id, Some(asked.who));
+        let moved = self.moved(&id, who, &asked.from, &caller).await?;
         let escalation = Some(moved);
         Ok(Response::new(v1::TakeEscalationResponse { escalation }))
     }
@@ -111,7 +113,7 @@ impl Escalations for EscalationsService {
     ) -> Result<Response<v1::ReturnEscalationResponse>, Status> {
         let caller = caller(&request)?;
         let id = request.into_inner().escalation_id;
-        let escalation = Some(self.moved(&id, None, &caller).await?);
+        let escalation = Some(self.moved(&id, None, "", &caller).await?);
         Ok(Response::new(v1::ReturnEscalationResponse { escalation }))
     }
 

@@ -114,12 +114,17 @@ async fn cross_tenant_a_tool_of_staff_finds_nothing_of_other_tenants() {
     let id = || theirs.clone();
     let get = v1::GetEscalationRequest { escalation_id: id() };
     assert_eq!(refusal(queue.get_escalation(get).await).code, "NOT_FOUND");
-    let take = v1::TakeEscalationRequest { escalation_id: id(), who: "dave".into() };
+    let take =
+        v1::TakeEscalationRequest { escalation_id: id(), who: "dave".into(), ..Default::default() };
     assert_eq!(refusal(queue.take_escalation(take).await).code, "NOT_FOUND");
     let back = v1::ReturnEscalationRequest { escalation_id: id() };
     assert_eq!(refusal(queue.return_escalation(back).await).code, "NOT_FOUND");
     let finish = v1::FinishEscalationRequest { escalation_id: id(), jws: "x".into() };
     assert_eq!(refusal(queue.finish_escalation(finish).await).code, "NOT_FOUND");
-    let take = v1::TakeEscalationRequest { escalation_id: ours.to_string(), who: "dave".into() };
+    let take = v1::TakeEscalationRequest {
+        escalation_id: ours.to_string(),
+        who: "dave".into(),
+        ..Default::default()
+    };
     assert_eq!(refusal(queue.take_escalation(take).await).code, "APPROVER_NOT_ALLOWED");
 }

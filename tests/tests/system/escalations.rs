@@ -23,10 +23,10 @@ struct House {
 impl House {
     async fn open() -> Self {
         let mut pair = Pair::executor_only().await;
-        let alice = Signer::new(9);
-        let people = people(&[("alice", "support_lead")]);
+        let (alice, bob) = (Signer::new(9), Signer::new(10));
+        let people = people(&[("alice", "support_lead"), ("bob", "support_lead")]);
         let edit = |name: &str, text| if name == "people.yaml" { people.clone() } else { text };
-        pair.change_policy(edit, &[("alice", &alice)]);
+        pair.change_policy(edit, &[("alice", &alice), ("bob", &bob)]);
         // A state of its own begins with this policy.
         pair.begin_anew();
         Self { pair, alice }
@@ -41,9 +41,9 @@ impl House {
         self.queue().list_escalations(request).await.unwrap().into_inner().escalations
     }
 
-    async fn take(&self, id: &str, who: &str) -> Result<Escalation, tonic::Status> {
-        let request =
-            v1::TakeEscalationRequest { escalation_id: id.to_owned(), who: who.to_owned() };
+    async fn take(&self, id: &str, who: &str, from: &str) -> Result<Escalation, tonic::Status> {
+        let [escalation_id, who, from] = [id, who, from].map(str::to_owned);
+        let request = v1::TakeEscalationRequest { escalation_id, who, from };
         Ok(self.queue().take_escalation(request).await?.into_inner().escalation.unwrap())
     }
 
@@ -91,8 +91,13 @@ async fn escalations_a_person_finishes_what_the_backend_lied_about() {
     assert!(found.observations[0].value_json.contains("#1001"), "{found:?}");
     assert!(found.tried.iter().any(|text| text.contains("attempt 1")), "{found:?}");
     let id = &found.escalation_id;
-    assert_eq!(house.take(id, "alice").await.unwrap().taken_by, "alice");
-    assert_eq!(refusal(house.take(id, "mallory").await).code, "APPROVER_NOT_ALLOWED");
+    assert_eq!(house.take(id, "alice", "").await.unwrap().taken_by, "alice");
+    assert_eq!(refusal(house.take(id, "mallory", "alice").await).code, "APPROVER_NOT_ALLOWED");
+    for from in ["", "bob", "mallory"] {
+        assert_eq!(refusal(house.take(id, "bob", from).await).code, "IN_FLIGHT", "{from}");
+    }
+    assert_eq!(house.take(id, "bob", "alice").await.unwrap().taken_by, "bob");
+    assert_eq!(house.take(id, "alice", "bob").await.unwrap().taken_by, "alice");
 
     house.pair.sandbox.staff("#1001", &StaffAct::Cancel { staff_note: None }).unwrap();
     let finished = house.finish(&found, true).await.unwrap();
@@ -237,7 +242,7 @@ async fn escalations_are_told_of_and_again_once_they_are_given_back() {
     assert!(!notices[0]["recommended"].as_str().unwrap().is_empty());
     assert!(!notices[0].to_string().contains("it is about order"), "the customer's words stay");
     // Taken, it is nobody's to be told of; given back, it is, as on the first day.
-    house.take(&found.escalation_id, "alice").await.unwrap();
+    house.take(&found.escalation_id, "alice", "").await.unwrap();
     let mut desk = Desk::new(&house.pair, house.pair.customer(2), "c2");
     let request = v1::EscalateRequest {
         subject_token: desk.who.token.clone(),
@@ -298,7 +303,7 @@ async fn escalations_a_planner_sees_who_has_its_own_and_the_note_it_ends_with() 
     assert_eq!(refusal(asked(&token, &second).await).code, "NOT_FOUND");
     assert_eq!(asked(&token, "").await.unwrap().receipt_id, opened);
     let found = house.waiting().await.remove(0);
-    house.take(&found.escalation_id, "alice").await.unwrap();
+    house.take(&found.escalation_id, "alice", "").await.unwrap();
     assert!(stands(&token).await.unwrap().taken);
     let other = house.pair.customer(2).token;
     assert_eq!(refusal(stands(&other).await).code, "NOT_FOUND");

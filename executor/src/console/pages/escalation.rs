@@ -206,7 +206,7 @@ async fn take(
         Err(headline) => return missing(frame, headline),
     };
     let Some(other) = others(&matter, &visitor) else {
-        return handed(frame, console.desk.hand(&matter, who).await);
+        return handed(frame, console.desk.hand(&matter, who, "").await);
     };
     if other != taking.from {
         let message = format!(
@@ -215,7 +215,7 @@ async fn take(
         );
         return refused(frame, &message);
     }
-    handed(frame, console.desk.take_over(&matter, visitor.person.id.clone()).await)
+    handed(frame, console.desk.hand(&matter, who, other).await)
 }
 
 /// `POST /escalations/ID/return`: back into the queue, out of the visitor's hands only.
@@ -232,7 +232,7 @@ async fn hand_back(
     if others(&matter, &visitor).is_some() {
         return refused(frame, "Somebody else is at it. Take it over from them first.");
     }
-    handed(frame, console.desk.hand(&matter, None).await)
+    handed(frame, console.desk.hand(&matter, None, "").await)
 }
 
 /// Who else is at it.

@@ -121,7 +121,11 @@ async fn queue(heard: &Heard, mut queue: EscalationsClient<countersign_shared::m
     for v1::Escalation { escalation_id, .. } in listed.escalations.into_iter().chain([none]) {
         let id = || escalation_id.clone();
         heard.rpc(queue.get_escalation(v1::GetEscalationRequest { escalation_id: id() }).await);
-        let take = v1::TakeEscalationRequest { escalation_id: id(), who: "alice".into() };
+        let take = v1::TakeEscalationRequest {
+            escalation_id: id(),
+            who: "alice".into(),
+            ..Default::default()
+        };
         heard.rpc(queue.take_escalation(take).await);
         let back = v1::ReturnEscalationRequest { escalation_id: id() };
         heard.rpc(queue.return_escalation(back).await);
