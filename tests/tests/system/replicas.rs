@@ -47,11 +47,16 @@ async fn replicas_carry_each_wish_out_once_whatever_stops() {
     let least = std::env::var("COUNTERSIGN_REPLICAS_ACTIONS");
     let least = least.map_or(200, |number| number.parse().unwrap());
     let load = Load::start(&house, least);
-    harm::stopped_for_long(&mut house).await;
-    harm::connections_ended(&house).await;
-    harm::stopped_in_the_seat(&mut house).await;
-    harm::killed_in_the_seat(&mut house).await;
-    harm::killed_at_each_step(&mut house).await;
+    let mut rounds = 0;
+    while rounds == 0 || load.begun() < least {
+        harm::stopped_for_long(&mut house).await;
+        harm::connections_ended(&house).await;
+        harm::stopped_in_the_seat(&mut house).await;
+        harm::killed_in_the_seat(&mut house).await;
+        harm::killed_at_each_step(&mut house).await;
+        rounds += 1;
+        println!("{} of at least {least} wishes, harmed {rounds} times", load.begun());
+    }
     let replies = load.finish().await;
     house.settled().await;
     proof::check(&house, &replies).await;
@@ -85,6 +90,7 @@ impl House {
 /// Callers that ask until they hear how it ended.
 struct Load {
     at_work: JoinSet<BTreeMap<u64, String>>,
+    sales: Arc<AtomicU64>,
     enough: Arc<AtomicBool>,
 }
 
@@ -109,7 +115,12 @@ impl Load {
                 }
             });
         }
-        Self { at_work, enough }
+        Self { at_work, sales, enough }
+    }
+
+    /// How many wishes were begun.
+    fn begun(&self) -> u64 {
+        self.sales.load(Ordering::SeqCst)
     }
 
     /// What each sale's caller heard in the end: the receipt of what was applied.
