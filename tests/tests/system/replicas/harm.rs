@@ -52,7 +52,7 @@ pub async fn stopped_in_the_seat(house: &mut House) {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert!(sealed() > before, "nobody else got the seat");
+        assert!(sealed() > before, "nobody else got the seat:\n{}", at_work(house));
         house.replicas[holder].signal("CONT");
     }
 }
@@ -94,4 +94,12 @@ async fn in_the_seat(house: &House) -> usize {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("nobody was seen in the seat");
+}
+
+/// What each connection of an executor does, and what it waits for.
+fn at_work(house: &House) -> String {
+    house.cluster.sql(
+        "SELECT application_name, state, wait_event_type, wait_event, now() - state_change, query
+         FROM pg_stat_activity WHERE application_name LIKE 'countersign%' ORDER BY 1, 5",
+    )
 }

@@ -115,8 +115,10 @@ impl Drop for Replica {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
-            println!("--- executor {}:\n{}", self.number, self.log());
+        // Its folder may be gone by now.
+        let log = fs::read_to_string(self.folder.join(format!("{}.log", self.number)));
+        if let (true, Ok(log)) = (std::thread::panicking(), log) {
+            println!("--- executor {}:\n{log}", self.number);
         }
     }
 }
