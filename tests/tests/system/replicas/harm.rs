@@ -79,12 +79,20 @@ pub async fn killed_at_each_step(house: &mut House) {
     }
 }
 
-/// The number of the one that is seen with the tree's row locked.
+/// The number of the one that is seen with the tree's row locked, while another waits for it:
+/// where all callers are at one executor, as after it was stopped, nobody else has anything to
+/// seal.
 async fn in_the_seat(house: &House) -> usize {
     let holder = "
-        SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+        SELECT holds.application_name FROM pg_locks JOIN pg_stat_activity AS holds USING (pid)
         WHERE relation = 'tree'::regclass AND pg_locks.mode IN ('RowShareLock', 'RowExclusiveLock')
-        AND granted AND application_name LIKE 'countersign%' LIMIT 1";
+        AND granted AND holds.application_name LIKE 'countersign%'
+        AND holds.wait_event_type IS DISTINCT FROM 'Lock' AND EXISTS (
+            SELECT 1 FROM pg_stat_activity AS waits
+            WHERE waits.application_name LIKE 'countersign%'
+            AND waits.application_name <> holds.application_name
+            AND waits.wait_event_type = 'Lock' AND waits.query LIKE '%FROM tree %FOR UPDATE'
+        ) LIMIT 1";
     for _ in 0..3000 {
         let seen = house.cluster.sql(holder);
         let holds = |one: &Replica| !seen.is_empty() && seen.ends_with(&one.name());
