@@ -19,7 +19,7 @@ use crate::escalation::Case;
 use crate::grant::Signers;
 use crate::grant::signature::{Signature, stated};
 use crate::lifecycle::{Outcome, Settled, Settlement};
-use crate::policy::{AUDITOR, Approval, Person};
+use crate::policy::{Approval, Person, decides};
 use crate::premise::{Books, Premise};
 use crate::proposal::Proposal;
 use crate::verify::{self, Look, Sight};
@@ -159,8 +159,7 @@ fn origin(signature: &Signature, signers: &Signers<'_>) -> String {
     }
 }
 
-/// The role in which a person may speak: whoever may approve the tool may finish it, and
-/// an auditor changes nothing.
+/// The role in which a person may speak: whoever may approve the tool may finish it.
 fn entitled(
     matter: Matter<'_>,
     person: &Person,
@@ -168,9 +167,9 @@ fn entitled(
     now: Timestamp,
 ) -> Result<String, Refused> {
     let roles = signers.policy.people().roles_for(person, matter.tenant, now);
-    let speaks = roles.iter().find(|role| **role != AUDITOR);
-    let Some(role) = speaks.map(|role| (*role).to_owned()) else {
-        let message = format!("this person holds no role for tenant `{}` now", matter.tenant);
+    let Some(role) = voice(roles) else {
+        let tenant = matter.tenant;
+        let message = format!("this person has no role that answers for tenant `{tenant}` now");
         return Err(Refused::new(Code::ApproverNotAllowed, message));
     };
     if let Some((proposal, contract)) = matter.asked {
@@ -190,6 +189,11 @@ fn entitled(
         signers.policy.ask_approver(&question)?;
     }
     Ok(role)
+}
+
+/// In which of their roles somebody speaks.
+fn voice<'a>(roles: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    roles.into_iter().find(|role| decides(role)).map(str::to_owned)
 }
 
 /// Holds a statement against what the executor just read. `untouched`: every field of
@@ -356,5 +360,12 @@ mod tests {
         assert!(!counts(true, false, true) && !counts(true, false, false));
         assert!(!counts(false, true, false) && !counts(false, true, true));
         assert!(!counts(false, false, false), "half an effect is neither");
+    }
+
+    #[test]
+    fn neither_operators_nor_auditors_say_how_a_matter_ended() {
+        assert_eq!(voice(["auditor"]), None);
+        assert_eq!(voice(["operator"]), None);
+        assert_eq!(voice(["operator", "support_lead"]).as_deref(), Some("support_lead"));
     }
 }

@@ -31,7 +31,7 @@ pub use approver::Approval;
 pub use limit::{Limit, Per, Tally};
 pub use mode::{Mode, ModeLine, Share};
 pub use pattern::Pattern;
-pub use people::{AUDITOR, Absence, Passkey, People, Person};
+pub use people::{AUDITOR, Absence, Passkey, People, Person, decides};
 pub use rules::{Resource, SCHEMA};
 pub use settings::{Activation, Open, Part, Settings};
 pub use table::{Checked, Row, Table};

@@ -6,7 +6,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::money::Money;
 use jiff::Timestamp;
 
-use super::people::{AUDITOR, Person};
+use super::people::{Person, decides};
 use super::rules::{Ask, Principal};
 use super::{Policy, Verb, Verdict};
 use crate::contract::Contract;
@@ -89,8 +89,8 @@ impl Policy {
         if person.is(requester) && Gate::OwnRequest.is_on() {
             return Err(format!("`{}` cannot approve their own request", person.id));
         }
-        if *role == AUDITOR {
-            return Err(format!("`{}` audits, and changes nothing", person.id));
+        if !decides(role) {
+            return Err(format!("`{role}` is no role that answers requests, of `{}`", person.id));
         }
         let (id, tenant) = (&person.id, &requester.tenant);
         let roles = self.people.roles_for(person, tenant, *now);

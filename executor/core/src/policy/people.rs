@@ -12,12 +12,20 @@ use jiff::tz::TimeZone;
 
 pub(super) use read::read;
 
+use crate::activation::ROLE;
 use crate::gates::Gate;
 use crate::signed::Key;
 use crate::subject::Subject;
 
 /// The role that reads everything and changes nothing.
 pub const AUDITOR: &str = "auditor";
+
+/// Whether a role answers requests and settles matters: those of auditors and of operators
+/// do not (nobody can do the others' part).
+#[must_use]
+pub fn decides(role: &str) -> bool {
+    role != AUDITOR && role != ROLE
+}
 
 /// Everybody in `people.yaml`.
 #[derive(Debug, Clone, Default)]

@@ -70,13 +70,15 @@ fn an_approver_holds_the_role_and_does_not_approve_for_themself() {
 }
 
 #[test]
-fn an_auditors_yes_never_counts() {
-    let people = format!(
-        "{PEOPLE}  - {{ id: zoe, issuer: d, name: Zoe, roles: [auditor], tenants: [demo-shop] }}\n"
-    );
-    let policy = policy(&with("people.yaml", &people));
-    let why = approve(&policy, "zoe", "auditor", &customer()).unwrap();
-    assert!(why.contains("`zoe` audits"), "{why}");
+fn the_yes_of_an_auditor_or_an_operator_never_counts() {
+    for role in ["auditor", "operator"] {
+        let people = format!(
+            "{PEOPLE}  - {{ id: zoe, issuer: d, name: Zoe, roles: [{role}], tenants: [demo-shop] }}\n"
+        );
+        let policy = policy(&with("people.yaml", &people));
+        let why = approve(&policy, "zoe", role, &customer()).unwrap();
+        assert!(why.contains(&format!("`{role}` is no role that answers")), "{why}");
+    }
 }
 
 #[test]

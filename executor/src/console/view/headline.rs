@@ -144,6 +144,16 @@ fn refused(refused: &Refused) -> Headline {
         let text =
             "What it is about was changed meanwhile, so no yes to it counts. Nothing was done.";
         ("Changed meanwhile", text.to_owned())
+    } else if is(Code::AlreadyDone) {
+        let text = format!("{}. By this request nothing was done.", refused.message);
+        return Headline::new("doubt", "Done before", text);
+    } else if is(Code::HistoryMissing) {
+        let Refused { code, message, .. } = refused;
+        let text = format!(
+            "Nothing was sent now. Nobody can tell yet whether it was done before: a person has \
+             to look. {code}: {message}."
+        );
+        return Headline::new("doubt", "Not known", text);
     } else {
         let text = format!("{}: {}. Nothing was done.", refused.code, refused.message);
         ("Refused", text)
@@ -166,6 +176,21 @@ fn ended(settlement: &Settlement) -> Headline {
             let text =
                 format!("Nobody can tell yet whether it was done: a person has to look.{because}");
             Headline::new("doubt", "Not known", text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_was_done_is_said_only_where_it_is_known() {
+        for code in Code::ALL {
+            let shown = refused(&Refused::new(*code, "why"));
+            let open = matches!(code, Code::AlreadyDone | Code::HistoryMissing);
+            assert_eq!(shown.tone == "doubt", open, "{code:?}: {}", shown.text);
+            assert!(!(open && shown.text.contains("Nothing was done")), "{code:?}: {}", shown.text);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::contract::keys;
 use crate::contract::problem::ProblemKind;
 use crate::contract::{Confirm, Floors, Require, Threshold};
 use crate::expr::{Expr, Names, Type};
-use crate::policy::AUDITOR;
+use crate::policy::decides;
 
 const LOCK: &str = "a lock is taken before anything is read";
 const INTENT: &str = "an intent is what is asked for, never what the action itself changes";
@@ -152,8 +152,9 @@ fn threshold(top: &Section<'_>, yaml: &Yaml) -> Option<Threshold> {
         if roles.is_empty() {
             return file.error(yaml.at, ProblemKind::Missing, "`by` names nobody", None);
         }
-        if roles.contains(&Some(AUDITOR)) {
-            let message = "an auditor changes nothing, so none can say yes";
+        if roles.iter().flatten().any(|role| !decides(role)) {
+            let message =
+                "neither an auditor nor an operator answers requests, so none can say yes";
             let remedy = Some("name a role of people who decide");
             return file.error(yaml.at, ProblemKind::Rule, message, remedy);
         }
