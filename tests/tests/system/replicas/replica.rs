@@ -91,11 +91,14 @@ impl Replica {
         self.child.wait().unwrap();
     }
 
-    /// Waits until it has ended by itself; answers with what it said last.
-    pub fn ends(&mut self) -> String {
+    /// Goes on after it was stopped, and waits until it has ended by itself; answers with what it
+    /// said from there on. What it was at may have the last word.
+    pub fn wakes_and_ends(&mut self) -> String {
+        let before = self.log().len();
+        self.signal("CONT");
         let status = self.child.wait().unwrap();
         assert!(!status.success(), "it ended as if nothing had happened");
-        self.log().lines().last().unwrap_or_default().to_owned()
+        self.log().split_off(before)
     }
 
     pub fn log(&self) -> String {
