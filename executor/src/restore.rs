@@ -202,4 +202,4 @@ fn fresh() -> ReceiptId {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

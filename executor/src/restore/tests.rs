@@ -27,7 +27,7 @@ use crate::store::sqlite::{Offline, Sqlite, backup};
 use crate::testing::{applied, event, granted, id, proposed};
 
 /// A log's secret in a folder.
-fn keys(dir: &Path, seed: u8) -> LogKeys {
+pub(crate) fn keys(dir: &Path, seed: u8) -> LogKeys {
     let pem = SigningKey::from_bytes(&[seed; 32]).to_pkcs8_pem(LineEnding::LF).unwrap();
     let key = dir.join(format!("{seed}.pem"));
     fs::write(&key, pem.as_bytes()).unwrap();

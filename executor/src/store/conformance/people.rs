@@ -11,6 +11,7 @@ use countersign_shared::ids::EscalationId;
 use serde_json::json;
 
 use crate::ports::{EscalationQuery, ReceiptQuery, Stand};
+use crate::store::Restoration;
 
 fn observation(n: u32) -> Observation {
     Observation {
@@ -104,6 +105,26 @@ pub(crate) async fn matters_are_cut_after_they_are_chosen(bed: &impl Bed) {
     assert_eq!(list(Stand::Ended, 9, "").await, ["m2", "m4"]);
     assert_eq!(list(Stand::Untaken, 9, "").await, ["m3", "m1"], "newest first");
     assert_eq!(list(Stand::Any, 2, "").await, ["m1", "m2"]);
+}
+
+/// An action in doubt, as a recovery brings it back: a receipt that no journal stands behind.
+pub(crate) async fn in_doubt() -> Restoration {
+    let dir = tempfile::TempDir::new().unwrap();
+    let elsewhere = dir.open().await;
+    let (events, state, leaf) = settled(&*elsewhere, 1, "i1", "o1", "unknown").await;
+    let sealed = elsewhere.seal(leaf, Some((0, events, &state))).await.unwrap();
+    let back = vec![seal::restored(sealed.body).unwrap()];
+    Restoration { back, ..Restoration::default() }
+}
+
+/// Asked of a store where `in_doubt` came back.
+pub(crate) async fn the_end_of_a_matter_frees_what_came_back(store: &dyn Store) {
+    assert_eq!(claim(store, 2, "i2", "o1").await.unwrap_err().code, "OBJECT_IN_DOUBT");
+    let closes = Queue::Closes(action(1).to_string());
+    store.seal(Leaf { queue: closes, ..leaf(3) }, None).await.unwrap();
+    claim(store, 4, "i2", "o1").await.unwrap();
+    let again = claim(store, 5, "i1", "o5").await.unwrap_err();
+    assert_eq!(again.code, "OBJECT_IN_DOUBT", "the same wish");
 }
 
 pub(crate) async fn tries_are_counted_apart_and_end(bed: &impl Bed) {

@@ -18,9 +18,18 @@ pub(super) async fn follow(db: &Transaction<'_>, leaf: &LeafRow) -> Result<(), F
         QueueRow::Closes(matter) => {
             let sql =
                 "UPDATE escalations SET closed_by = $1 WHERE matter = $2 AND closed_by IS NULL";
-            run(db, sql, &[&leaf.receipt_id, &plain(matter)]).await.map(drop)
+            run(db, sql, &[&leaf.receipt_id, &plain(matter)]).await?;
+            free(db, matter).await
         }
     }
+}
+
+/// An action that came back as a receipt has no journal that could settle it: a person's
+/// word frees its object.
+async fn free(db: &Transaction<'_>, action: &str) -> Result<(), Fault> {
+    let sql = "DELETE FROM locks WHERE action_id = $1
+               AND NOT EXISTS (SELECT 1 FROM journal WHERE action_id = $1)";
+    run(db, sql, &[&plain(action)]).await.map(drop)
 }
 
 /// The reads go with it: a purge takes them away later.

@@ -22,10 +22,13 @@ use countersign_shared::receipt::Change;
 
 use crate::conversations::Cost;
 use crate::ports::Persons as _;
+use crate::restore::tests::keys as log_keys;
+use crate::store::Past as _;
 use crate::store::conformance::{
-    BEFORE_SUMS, Bed, action, ada, claim, conform, guest_and_matched, key, lifecycle, refused,
-    says, summed, sums, turn,
+    BEFORE_SUMS, Bed, action, ada, claim, conform, guest_and_matched, in_doubt, key, lifecycle,
+    refused, says, summed, sums, the_end_of_a_matter_frees_what_came_back, turn,
 };
+
 use crate::testing::{granted, proposed};
 
 conform!(super::bed);
@@ -213,6 +216,20 @@ async fn a_log_that_grew_another_way_is_not_sealed_upon() {
     let why = store.standing().await.unwrap().quarantine.unwrap().why;
     assert!(why.contains("not those of the 2"), "{why}");
     assert_eq!(house.cluster.sql("SELECT size FROM tree"), "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_matter_frees_the_object_of_what_came_back() {
+    let (house, back) = (bed().await, in_doubt().await);
+    let vault = Vault::open(house.credentials.path()).unwrap();
+    let (config, kek) = (house.config(), house.kek());
+    let keys = log_keys(house.credentials.path(), 7);
+    let restore = tokio::task::spawn_blocking(move || {
+        let mut past = Offline::open(&config, &vault, "a", &kek, &keys).unwrap();
+        past.restore(&back, &Standing::default(), &key(), Timestamp::now()).unwrap();
+    });
+    restore.await.unwrap();
+    the_end_of_a_matter_frees_what_came_back(&house.join("a").await.unwrap()).await;
 }
 
 #[tokio::test]

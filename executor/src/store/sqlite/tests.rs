@@ -10,8 +10,11 @@ use tempfile::TempDir;
 use super::*;
 use crate::conversations::{Conversations as _, Rating};
 use crate::register::{Mark, Register as _, Search};
+use crate::restore::tests::keys as log_keys;
+use crate::store::Past as _;
 use crate::store::conformance::{
-    BEFORE_SUMS, Bed, ada, conform, key, lifecycle, owner, refused, summed, sums, turn,
+    BEFORE_SUMS, Bed, ada, conform, in_doubt, key, lifecycle, owner, refused, summed, sums,
+    the_end_of_a_matter_frees_what_came_back, turn,
 };
 use crate::store::conversations::{COST, FIRST};
 use crate::testing::proposed;
@@ -58,6 +61,16 @@ async fn an_edited_leaf_is_noticed_at_the_next_start() {
     drop(db);
     let error = Sqlite::open(&dir.path().join("executor.db"), None, key()).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_matter_frees_the_object_of_what_came_back() {
+    let (dir, back) = (TempDir::new().unwrap(), in_doubt().await);
+    let keys = log_keys(dir.path(), 7);
+    let mut past = Offline::open(&dir.path().join("executor.db"), None, &keys).unwrap();
+    past.restore(&back, &Standing::default(), &key(), Timestamp::now()).unwrap();
+    drop(past);
+    the_end_of_a_matter_frees_what_came_back(&open(&dir)).await;
 }
 
 #[tokio::test]
