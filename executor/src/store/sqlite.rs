@@ -54,7 +54,7 @@ use countersign_shared::ids::{ActionId, EscalationId, ObservationId, ReceiptId};
 use countersign_shared::tlog::key::LogKey;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::keys::{Kek, Keys as _};
 use crate::lease::Lease;
@@ -185,8 +185,21 @@ pub fn standing(path: &Path) -> Result<Standing, StoreError> {
     Readers::of(path).with(standing::read)
 }
 
+/// What is sorted, and what a savepoint may have to undo, stays in memory: there need not be a
+/// folder for temporary files that can be written.
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    Ok(connection)
+}
+
+/// Flags of a connection that only reads, and that one thread at a time uses.
+fn reading() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
 fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path)?;
+    let connection = connect(path, OpenFlags::default())?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -194,8 +207,6 @@ fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     safety::check(&connection, path)?;
     // What is deleted is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
-    // What a savepoint may have to undo stays in memory, and off the disk.
-    connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "cache_size", CACHE)?;
     plan_once(&connection)?;
     migrate::migrate(&connection)?;

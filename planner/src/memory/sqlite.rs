@@ -23,6 +23,8 @@ mod thread;
 const FILE: &str = "conversations.db";
 
 const LAYOUT: &str = "
+    -- There need not be a folder for temporary files that can be written.
+    PRAGMA temp_store = MEMORY;
     PRAGMA journal_mode = WAL;
     -- A process that dies loses nothing; a machine that does may lose the newest turns.
     PRAGMA synchronous = NORMAL;

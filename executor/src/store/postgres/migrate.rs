@@ -4,7 +4,7 @@ use super::database::Database;
 use super::fault::Fault;
 use crate::store::migration::Migration;
 
-pub(super) const KNOWN: [Migration; 15] = [
+pub(super) const KNOWN: [Migration; 16] = [
     Migration { number: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") },
     Migration { number: 2, name: "standing", sql: include_str!("migrations/0002_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -28,6 +28,7 @@ pub(super) const KNOWN: [Migration; 15] = [
     },
     Migration { number: 22, name: "guests", sql: include_str!("migrations/0022_guests.sql") },
     Migration { number: 23, name: "owners", sql: include_str!("migrations/0023_owners.sql") },
+    Migration { number: 24, name: "ended", sql: include_str!("migrations/0024_ended.sql") },
 ];
 
 /// Applies what is missing. Executors that start together take turns.

@@ -17,7 +17,7 @@ use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::{Tree, leaf_hash};
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::{history, standing};
+use super::{connect, history, reading, standing};
 use crate::ports::StoreError;
 use crate::standing::Quarantine;
 use crate::store::known::damaged;
@@ -59,8 +59,7 @@ pub fn backup(
 }
 
 fn copy(from: &Path, part: &Path, mut tell: impl FnMut(u64, u64)) -> Result<(), StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let source = Connection::open_with_flags(from, flags)?;
+    let source = connect(from, reading())?;
     let pages: u64 = number(source.pragma_query_value(None, "page_count", |row| row.get(0))?)?;
     let page: u64 = number(source.pragma_query_value(None, "page_size", |row| row.get(0))?)?;
     // Nobody else's to read, from its first byte on.
@@ -89,7 +88,7 @@ fn copy(from: &Path, part: &Path, mut tell: impl FnMut(u64, u64)) -> Result<(), 
 }
 
 fn finish(part: &Path, to: &Path, log: &LogKey, mark: &Quarantine) -> Result<Copied, StoreError> {
-    let db = Connection::open(part)?;
+    let db = connect(part, OpenFlags::default())?;
     db.pragma_update(None, "synchronous", "full")?;
     standing::quarantine(&db, mark)?;
     let receipts = whole(&db, log)?;

@@ -73,17 +73,21 @@ fn seen(db: &Connection, case: &CaseRow) -> Result<Vec<(String, Vec<u8>)>, Store
 /// Matters that match.
 pub(super) fn list(db: &Connection, query: &EscalationQuery) -> Result<Vec<MatterRow>, StoreError> {
     let (id, tenant) = (query.id.as_ref().map(EscalationId::as_str), &query.tenant);
-    // Spelt so that the index of open matters is used: planners ask at each turn.
-    let of = if query.matter.is_empty() { "?4 = ''" } else { "matter = ?4" };
-    let mut select = db.prepare_cached(&format!(
-        "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
-         AND (?3 = '' OR taken_by = ?3) AND {of} AND {} LIMIT ?5",
-        stands(query.stand)
-    ))?;
+    let mut select = db.prepare_cached(&that_match(query))?;
     let matter = query.matter.as_str();
     let rows =
         select.query_map(params![id, tenant, query.taken_by, matter, query.limit], columns)?;
     rows.map(|row| read(row?)).collect()
+}
+
+/// As SQL. Spelt so that the index of open matters is used: planners ask at each turn.
+pub(super) fn that_match(query: &EscalationQuery) -> String {
+    let of = if query.matter.is_empty() { "?4 = ''" } else { "matter = ?4" };
+    format!(
+        "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
+         AND (?3 = '' OR taken_by = ?3) AND {of} AND {} LIMIT ?5",
+        stands(query.stand)
+    )
 }
 
 type Columns = (String, Vec<u8>, Vec<u8>, Option<String>, Option<String>);

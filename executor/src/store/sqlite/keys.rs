@@ -5,8 +5,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
+use super::connect;
 use crate::keys::{KeyId, Keys, Wrapped};
 use crate::ports::StoreError;
 use crate::store::known::damaged;
@@ -31,7 +32,7 @@ impl KeyFile {
     /// Opens or makes it. A destroyed key must not live on in a journal or a free page.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         private(path)?;
-        let db = Connection::open(path)?;
+        let db = connect(path, OpenFlags::default())?;
         db.busy_timeout(std::time::Duration::from_secs(5))?;
         db.pragma_update(None, "secure_delete", true)?;
         db.pragma_update(None, "journal_mode", "truncate")?;

@@ -7,7 +7,7 @@ use crate::ports::StoreError;
 use crate::store::migration::{Migration, pending};
 
 /// Five layouts came before the first file.
-const KNOWN: [Migration; 15] = [
+const KNOWN: [Migration; 16] = [
     Migration { number: 5, name: "schema", sql: include_str!("migrations/0005_schema.sql") },
     Migration { number: 6, name: "standing", sql: include_str!("migrations/0006_standing.sql") },
     Migration { number: 10, name: "persons", sql: include_str!("migrations/0010_persons.sql") },
@@ -31,6 +31,7 @@ const KNOWN: [Migration; 15] = [
     },
     Migration { number: 22, name: "guests", sql: include_str!("migrations/0022_guests.sql") },
     Migration { number: 23, name: "owners", sql: include_str!("migrations/0023_owners.sql") },
+    Migration { number: 24, name: "ended", sql: include_str!("migrations/0024_ended.sql") },
 ];
 
 const TABLE: &str = "

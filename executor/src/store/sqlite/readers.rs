@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
 
+use super::{connect, reading};
 use crate::ports::StoreError;
 
 /// Statements that a connection keeps: all that actions need, several times over.
@@ -34,10 +35,7 @@ impl Readers {
         let connection = match idle {
             Some(connection) => connection,
             None => {
-                let connection = Connection::open_with_flags(
-                    &self.path,
-                    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-                )?;
+                let connection = connect(&self.path, reading())?;
                 plan_once(&connection)?;
                 connection
             }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::conversations::{Conversations as _, Rating};
+use crate::ports::Stand;
 use crate::register::{Mark, Register as _, Search};
 use crate::restore::tests::keys as log_keys;
 use crate::store::Past as _;
@@ -138,18 +139,50 @@ async fn a_score_that_no_sum_has_is_taken_from_none() {
     assert_eq!(ratings, [(7, 4, 1), (8, 5, 1)]);
 }
 
+/// How SQLite finds what is asked for.
+fn plan(db: &Connection, sql: &str) -> Vec<String> {
+    let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let none = rusqlite::params_from_iter(vec![0; explain.parameter_count()]);
+    explain.query_map(none, |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// A shipped container has no folder for temporary files that can be written.
+#[tokio::test]
+async fn what_is_sorted_or_collected_stays_in_memory() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("executor.db");
+    drop(open(&dir));
+    for flags in [OpenFlags::default(), reading()] {
+        let db = connect(&path, flags).unwrap();
+        let kept: i64 = db.pragma_query_value(None, "temp_store", |row| row.get(0)).unwrap();
+        assert_eq!(kept, 2);
+    }
+}
+
+/// A matter holds what was read: sorting all of them takes room that grows.
+#[tokio::test]
+async fn no_list_of_matters_is_sorted() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store
+        .readers
+        .with(|db| {
+            for stand in [Stand::Open, Stand::Untaken, Stand::Ended, Stand::Any] {
+                let query = EscalationQuery { stand, ..EscalationQuery::default() };
+                let plan = plan(db, &escalations::that_match(&query));
+                assert!(plan.iter().all(|line| !line.contains("TEMP B-TREE")), "{plan:?}");
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
 /// However many conversations have one name, and however long each is.
 #[tokio::test]
 async fn what_a_turn_needs_of_its_conversation_is_found_by_its_owner() {
     let dir = TempDir::new().unwrap();
     drop(open(&dir));
     let db = Connection::open(dir.path().join("executor.db")).unwrap();
-    let plan = |sql: &str| {
-        let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let none = rusqlite::params_from_iter(vec![0; explain.parameter_count()]);
-        let lines = explain.query_map(none, |row| row.get::<_, String>(3)).unwrap();
-        lines.map(Result::unwrap).filter(|line| line.contains(" turns ")).collect::<Vec<_>>()
-    };
     for (sql, index) in [
         (FIRST, vec!["turns_by_owner (conversation=? AND <expr>=?)"]),
         (
@@ -160,7 +193,8 @@ async fn what_a_turn_needs_of_its_conversation_is_found_by_its_owner() {
             ],
         ),
     ] {
-        let plan = plan(sql);
+        let plan = plan(&db, sql).into_iter().filter(|line| line.contains(" turns "));
+        let plan: Vec<_> = plan.collect();
         assert_eq!(plan.len(), index.len(), "{plan:?}");
         for (line, index) in plan.iter().zip(index) {
             assert!(line.ends_with(index), "{line}");

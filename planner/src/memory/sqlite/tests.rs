@@ -43,6 +43,15 @@ fn holds(folder: &Path, text: &str) -> usize {
     read.filter(|bytes| bytes.windows(text.len()).any(|w| w == text.as_bytes())).count()
 }
 
+/// A shipped container has no folder for temporary files that can be written.
+#[tokio::test]
+async fn what_is_sorted_or_collected_stays_in_memory() {
+    let folder = bed();
+    let store = Sqlite::open(folder.0.path()).unwrap();
+    let kept = store.0.ask(|db| db.pragma_query_value(None, "temp_store", |row| row.get(0)));
+    assert_eq!(kept.await, Some(2_i64));
+}
+
 #[tokio::test]
 async fn what_is_nobodys_goes_when_it_is_opened() {
     let folder = bed();
