@@ -176,6 +176,9 @@ impl Watch {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Result<Self, StoreError> {
+        // Before the first look, which a slow disk may cut off: what was put off is not sent again
+        // unlooked in a gap.
+        vitals.stand(&store.standing().await?);
         vitals.wrote(newest(&*store).await?);
         vitals.wrote(under_way(&*store).await);
         let mut watch = Self { vitals, disk: Box::new(disk), store, clock, metrics };

@@ -15,6 +15,7 @@ use super::reserve::Reserve;
 use super::*;
 use crate::config::Log;
 use crate::grants::tests::house::House;
+use crate::standing::Gap;
 use crate::store::sqlite::Sqlite;
 
 fn well_off() -> Found {
@@ -126,6 +127,35 @@ async fn a_clock_behind_what_was_written_and_a_key_that_is_gone_halt_until_they_
     fs::rename(folder.path().join("elsewhere"), &key).unwrap();
     watch.look().await;
     assert_eq!(vitals.ailment(Instant::now()), None);
+}
+
+/// Whatever was put off before a recovery is looked for, also where the first look at a slow disk
+/// comes to no end.
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_known_before_the_first_look_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("executor.db");
+    let log = Arc::new(LogKey::new("t.example/log", SigningKey::from_bytes(&[7; 32])).unwrap());
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path, None, log).unwrap());
+    let since = Timestamp::now();
+    let standing = Standing { gap: Some(Gap { since, missing: 0 }), ..Standing::default() };
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let body = serde_json::to_string(&standing).unwrap();
+    other.execute("INSERT INTO standing (one, body) VALUES (1, ?1)", [body]).unwrap();
+    // No other writer gets its turn.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let vitals = Vitals::default();
+    let disk = Folder::of(folder.path().to_owned(), Log::default());
+    let begun = Watch::begin(
+        vitals.clone(),
+        disk,
+        store,
+        Arc::new(crate::ports::SystemClock),
+        Metrics::default(),
+    );
+    drop(begun.await.unwrap());
+    assert!(vitals.ailment(Instant::now()).unwrap().contains("does not answer a write"));
+    assert_eq!(vitals.gap(), Some(since));
 }
 
 /// What was sent and has no receipt yet was written, too: at the start, and from then on.
