@@ -447,6 +447,8 @@ pub struct SealedReceipt {
     pub body: Vec<u8>,
     /// What opens them; empty once they are erased.
     pub openings: Openings,
+    /// Whether what opens them is there, under a key that is lost.
+    pub lost: bool,
 }
 
 impl SealedReceipt {
@@ -461,7 +463,14 @@ impl SealedReceipt {
     /// Whether what it said is gone.
     #[must_use]
     pub fn is_erased(&self) -> bool {
-        self.openings.0.is_empty()
+        self.gone().is_some()
+    }
+
+    /// Why what it said is gone, where it is.
+    #[must_use]
+    pub fn gone(&self) -> Option<StoreError> {
+        let why = if self.lost { StoreError::KeyLost } else { StoreError::Erased };
+        self.openings.0.is_empty().then_some(why)
     }
 }
 
@@ -487,6 +496,12 @@ pub enum StoreError {
     /// What it says of a person was erased, at their wish or by its age.
     #[error("what is personal of it was erased")]
     Erased,
+    /// What it says of a person opens with a key that is not there, and was not destroyed.
+    #[error(
+        "what is personal of it opens with a key that is lost: it comes back with the newest copy \
+         of the keys of persons"
+    )]
+    KeyLost,
     /// The log has no such leaf or size.
     #[error("the log does not reach that far")]
     OutOfRange,

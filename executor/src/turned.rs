@@ -113,7 +113,7 @@ pub(crate) fn unavailable(error: &StoreError) -> Refused {
     if *error == StoreError::Quarantined {
         return Refused::new(Code::Quarantined, error.to_string());
     }
-    if *error == StoreError::Erased {
+    if matches!(error, StoreError::Erased | StoreError::KeyLost) {
         return Refused::new(Code::Erased, error.to_string());
     }
     tracing::error!(%error, "the store failed");

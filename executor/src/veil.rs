@@ -138,10 +138,10 @@ impl Veil {
         .await
     }
 
-    /// Has the keys at hand that open these.
+    /// Has the keys at hand that open these, as far as they are there.
     ///
     /// # Errors
-    /// When the store of keys fails, or one of them was never in it.
+    /// When the store of keys fails.
     pub fn ready<'a, I>(
         &self,
         sealed: I,
@@ -161,7 +161,7 @@ impl Veil {
     /// The same from a thread that may wait.
     ///
     /// # Errors
-    /// When the store of keys fails, or one of them was never in it.
+    /// When the store of keys fails.
     pub fn ready_now<'a>(&self, sealed: impl Iterator<Item = &'a [u8]>) -> Result<(), StoreError> {
         let missing = self.missing(sealed)?;
         self.load(&missing)
@@ -170,10 +170,17 @@ impl Veil {
     /// What was sealed for this row, whose key is at hand; `None` once it is erased.
     ///
     /// # Errors
-    /// When it is not what was sealed for this row.
+    /// When it is not what was sealed for this row. `KeyLost` where its key is not there, which is
+    /// not the same as erased: a lost store of keys must not look like one.
     pub fn open(&self, row: &str, sealed: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let id = person_key::names(sealed)?;
-        let found = self.0.cache.lock().get(&id);
+        let (found, lost) = {
+            let cache = self.0.cache.lock();
+            (cache.get(&id), cache.is_lost(&id))
+        };
+        if found.is_none() && lost {
+            return Err(StoreError::KeyLost);
+        }
         let missing = || StoreError::Unavailable("a person's key is not at hand".to_owned());
         found.ok_or_else(missing)?.map(|key| key.open(row, sealed)).transpose()
     }
@@ -274,13 +281,11 @@ impl Veil {
         }
         let _found = self.0.finding.read();
         let found = self.0.keys.find(ids)?;
-        if let Some(lost) = ids.iter().find(|id| !found.iter().any(|w| w.id == **id)) {
-            // Not the same as erased: a lost store of keys must not look like one.
-            let why = format!(
-                "key {} is not among the keys of persons: bring back the newest copy of them",
-                hex::encode(lost)
-            );
-            return Err(StoreError::Damaged(why));
+        for id in ids.iter().filter(|id| !found.iter().any(|kept| kept.id == **id)) {
+            if self.0.cache.lock().lose(*id) {
+                let key = hex::encode(id);
+                tracing::error!(%key, "lost: bring back the newest copy of the keys of persons");
+            }
         }
         found.into_iter().try_for_each(|wrapped| self.hold(wrapped).map(drop))
     }

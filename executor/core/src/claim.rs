@@ -178,7 +178,7 @@ pub fn occasion(latest: Option<&Latest>, shown: Option<&ReceiptId>) -> Result<u3
 }
 
 /// The idempotency key: also the marker stamped into objects.
-fn key(intent: &str, occasion: u32) -> String {
+pub(crate) fn key(intent: &str, occasion: u32) -> String {
     let digest = digest::of("countersign key v1", &(intent, occasion));
     format!("cs-{}", digest.get(..32).unwrap_or(&digest))
 }

@@ -27,12 +27,14 @@ use crate::value::Value;
 use crate::verify::{self, Sight};
 
 mod fit;
+mod lost;
 mod person;
 mod restored;
 
 use fit::leaf;
 
 pub use fit::MAX_BYTES;
+pub use lost::{Lost, lost};
 pub use person::{closed, disagreement, escalated};
 pub use restored::{Logged, ends, restored, settles, uncounted};
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod lost_keys;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

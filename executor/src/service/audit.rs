@@ -96,7 +96,9 @@ pub(super) async fn checkpoint(desk: &Desk) -> Result<(Note, Checkpoint), Status
 pub(super) fn failed(error: &StoreError) -> Status {
     tracing::error!(%error, "the history cannot be read");
     match error {
-        StoreError::Erased => Refusal::new(Code::Erased, error.to_string()).into_status(),
+        StoreError::Erased | StoreError::KeyLost => {
+            Refusal::new(Code::Erased, error.to_string()).into_status()
+        }
         StoreError::OutOfRange => {
             Refusal::new(Code::NotFound, "the log does not reach that far").into_status()
         }

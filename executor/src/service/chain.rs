@@ -39,7 +39,12 @@ impl Read {
 
     /// Whether it was of somebody who is erased. What is said of the executor is of nobody.
     fn is_erased(&self) -> bool {
-        self.sealed.is_erased() && !self.receipt.asked.person.is_empty()
+        self.gone().is_some()
+    }
+
+    /// Why what it said is gone, where it is.
+    fn gone(&self) -> Option<StoreError> {
+        self.sealed.gone().filter(|_| !self.receipt.asked.person.is_empty())
     }
 }
 
@@ -57,8 +62,8 @@ pub(super) async fn chain(
 ) -> Result<v1::GetChainResponse, Status> {
     let of = Read::of(sealed)?;
     // What it belongs to was told by what is gone.
-    if of.is_erased() {
-        return Err(failed(&StoreError::Erased));
+    if let Some(why) = of.gone() {
+        return Err(failed(&why));
     }
     let mut search = Search { desk, of: &of.receipt, left_out: Vec::new() };
     let events = search.events().await?;

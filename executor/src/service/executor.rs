@@ -23,7 +23,7 @@ use super::audit;
 use crate::desk::{self, Desk};
 use crate::kill;
 use crate::peer::Caller;
-use crate::ports::{Named, ReceiptQuery, SealedReceipt, StoreError};
+use crate::ports::{Named, ReceiptQuery, SealedReceipt};
 use crate::quarantine::Witness;
 use crate::running::{Step, Told};
 use crate::turned::{Turned, unavailable};
@@ -228,9 +228,8 @@ fn own(who: &Subject, id: &ReceiptId) -> ReceiptQuery {
 async fn receipt(desk: &Desk, who: &Subject, id: &ReceiptId) -> Result<SealedReceipt, Status> {
     let found = desk.pipeline.store.receipts(own(who, id)).await.map_err(|e| unreadable(id, &e))?;
     let sealed = found.into_iter().next().ok_or_else(|| unreadable(id, &"not found"))?;
-    if sealed.is_erased() {
-        let erased = StoreError::Erased.to_string();
-        return Err(Refusal::new(Code::Erased, erased).into_status());
+    if let Some(why) = sealed.gone() {
+        return Err(Refusal::new(Code::Erased, why.to_string()).into_status());
     }
     Ok(sealed)
 }

@@ -14,6 +14,11 @@ use uuid::Uuid;
 use super::known::damaged;
 use crate::ports::StoreError;
 
+/// Whether an action of this state was, as far as its store knows, not sent.
+pub(super) fn is_unsent(state: &str) -> bool {
+    matches!(state, "proposed" | "waiting" | "granted" | "claimed" | "cleared" | "refused")
+}
+
 /// Events that go on from a journal, and where they lead.
 pub(super) struct Ending {
     pub(super) seq: u64,

@@ -22,6 +22,8 @@ pub(super) struct Cache {
     current: HashMap<String, KeyId>,
     /// Whose key is about to be destroyed.
     erasing: HashSet<String>,
+    /// What was not there when it was asked for last.
+    lost: HashSet<KeyId>,
 }
 
 impl Cache {
@@ -33,6 +35,15 @@ impl Cache {
 
     pub(super) fn of(&self, person: &str) -> Option<Arc<PersonKey>> {
         self.keys.get(self.current.get(person)?)?.key.clone()
+    }
+
+    /// The key is not among those that are kept. Whether that is new.
+    pub(super) fn lose(&mut self, id: KeyId) -> bool {
+        self.lost.insert(id)
+    }
+
+    pub(super) fn is_lost(&self, id: &KeyId) -> bool {
+        self.lost.contains(id)
     }
 
     pub(super) fn ids(&self) -> Vec<KeyId> {
@@ -52,6 +63,7 @@ impl Cache {
             let keys = &self.keys;
             self.current.retain(|_, id| keys.contains_key(id));
         }
+        self.lost.remove(&id);
         let erasing = self.is_erasing(&person);
         let held = self.keys.entry(id).or_insert_with(|| Held { person: person.clone(), key });
         let key = held.key.clone();

@@ -17,6 +17,9 @@ use crate::timeline::clock;
 /// In the place of words that are gone.
 const ERASED: &str = "What this receipt said in words is erased, because it was personal. \
                       How it ended stays on record.";
+/// In the place of words that nobody can read, and that nobody erased.
+const LOST: &str = "What this receipt said in words cannot be read at the moment. How it ended \
+                    stays on record.";
 
 /// Codes of which the page's words say all that is known.
 const SAID: &[Code] = &[
@@ -66,7 +69,8 @@ impl Customers {
         };
         let contract = self.desk.pipeline.catalog.tools.get(&receipt.tool);
         let summary = contract.map_or(receipt.tool.as_str(), |contract| &contract.summary);
-        match Page::of(&receipt, sealed.is_erased(), summary) {
+        let gone = sealed.is_erased().then_some(if sealed.lost { LOST } else { ERASED });
+        match Page::of(&receipt, gone, summary) {
             Some(shown) => page(&shown),
             None => absent(),
         }
@@ -75,11 +79,12 @@ impl Customers {
 
 impl Page {
     /// `None` for the receipt of what is no action.
-    fn of(receipt: &Receipt, erased: bool, summary: &str) -> Option<Self> {
+    /// `gone` stands in the place of words that are.
+    fn of(receipt: &Receipt, gone: Option<&str>, summary: &str) -> Option<Self> {
         let outcome = Outcome::named(&receipt.outcome)?;
         let mut told = told(receipt, outcome);
-        if erased {
-            ERASED.clone_into(&mut told.text);
+        if let Some(gone) = gone {
+            gone.clone_into(&mut told.text);
         }
         // Nothing moved, unless it is known to have.
         let amount = if outcome == Outcome::Applied { "Amount" } else { "Amount asked for" };
@@ -135,7 +140,7 @@ mod tests {
     }
 
     fn shown(receipt: &Receipt, erased: bool) -> String {
-        Page::of(receipt, erased, "Cancel an order").unwrap().render().unwrap()
+        Page::of(receipt, erased.then_some(ERASED), "Cancel an order").unwrap().render().unwrap()
     }
 
     #[test]
@@ -159,7 +164,7 @@ mod tests {
             assert!(text.contains(&clock(receipt.sealed_at)), "{text}");
             assert!(!text.contains("<script") && !text.contains("<form"), "{text}");
         }
-        assert!(Page::of(&receipt("changed", ""), false, "").is_none(), "no action");
+        assert!(Page::of(&receipt("changed", ""), None, "").is_none(), "no action");
     }
 
     #[test]
@@ -198,7 +203,7 @@ mod tests {
         for code in Code::ALL {
             for outcome in [Outcome::NotApplied, Outcome::Refused, Outcome::Unknown] {
                 let receipt = of_code(*code, outcome);
-                let Page { told, meaning, .. } = Page::of(&receipt, false, "").unwrap();
+                let Page { told, meaning, .. } = Page::of(&receipt, None, "").unwrap();
                 let text = format!("{}. {} {meaning}", told.title, told.text);
                 assert!(!text.contains('?') && !told.text.is_empty(), "{code:?}: {text}");
                 let again = meaning.contains("ask for it again");
@@ -219,7 +224,7 @@ mod tests {
         ] {
             let (code, next) = (code.to_owned(), next.to_owned());
             let receipt = Receipt { code, next, ..receipt("not_applied", "In words.") };
-            assert_eq!(Page::of(&receipt, false, "").unwrap().meaning, meaning, "{receipt:?}");
+            assert_eq!(Page::of(&receipt, None, "").unwrap().meaning, meaning, "{receipt:?}");
         }
     }
 

@@ -31,6 +31,7 @@ struct Action {
     code: String,
     amount: String,
     erased: bool,
+    lost: bool,
     steps: Vec<Step>,
     /// The address of what else the conversation led to; empty where there is none.
     conversation: String,
@@ -156,7 +157,8 @@ fn view(frame: Frame, sealed: &SealedReceipt, receipt: &Receipt) -> Action {
         tone: tone(&receipt.outcome),
         code: receipt.code.clone(),
         amount: receipt.money.map_or_else(String::new, |money| money.to_string()),
-        erased: sealed.is_erased(),
+        erased: sealed.is_erased() && !sealed.lost,
+        lost: sealed.lost,
         steps: steps.collect(),
         conversation: if linked { like } else { String::new() },
     }

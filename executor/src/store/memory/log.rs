@@ -223,7 +223,7 @@ impl Stored {
     fn sealed(&self, index: u64) -> Option<SealedReceipt> {
         let id = self.receipt.receipt_id.parse().ok()?;
         let (body, openings) = (self.bytes.clone(), self.openings.clone());
-        Some(SealedReceipt { id, index, body, openings })
+        Some(SealedReceipt { id, index, body, openings, lost: false })
     }
 
     fn matches(&self, query: &ReceiptQuery) -> bool {

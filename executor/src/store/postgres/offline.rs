@@ -192,12 +192,18 @@ impl Inner {
         // All that its log has by now may have been sent.
         let sql = "UPDATE sinks SET upto = greatest(upto, $1), attempt = greatest(attempt, 1)";
         run(db, sql, &[&size]).await?;
-        let stale = if back.ends { restored::stale(db, veil, now).await? } else { vec![] };
-        for (append, leaf) in &stale {
-            append.write(db, self.instance.generation).await?;
-            log.append(leaf).await?;
+        if back.ends {
+            let (gone, lost) = restored::lost(db, veil, now).await?;
+            for leaf in &lost {
+                log.append(leaf).await?;
+            }
+            let stale = restored::stale(db, veil, now).await?;
+            for (append, leaf) in &stale {
+                append.write(db, self.instance.generation).await?;
+                log.append(leaf).await?;
+            }
+            done.ended = gone.saturating_add(stale.len());
         }
-        done.ended = stale.len();
         if let Some(leaf) = &back.closed {
             log.append(&veiled::leaf(veil, leaf.clone()).await?).await?;
         }

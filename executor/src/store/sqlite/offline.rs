@@ -98,12 +98,16 @@ impl Offline {
         }
         back.leads(batch.size(), batch.root())?;
         sinks::perhaps_sent(db, batch.size())?;
-        let stale = if back.ends { restored::stale(db, veil, now)? } else { Vec::new() };
-        for ended in &stale {
-            ended.write(db)?;
-            batch.log(&ended.leaf)?;
+        if back.ends {
+            let (gone, lost) = restored::lost(db, veil, now)?;
+            lost.iter().try_for_each(|leaf| batch.log(leaf).map(drop))?;
+            let stale = restored::stale(db, veil, now)?;
+            for ended in &stale {
+                ended.write(db)?;
+                batch.log(&ended.leaf)?;
+            }
+            done.ended = gone.saturating_add(stale.len());
         }
-        done.ended = stale.len();
         if let Some(leaf) = &back.closed {
             batch.log(&veiled::leaf_now(veil, leaf.clone())?)?;
         }

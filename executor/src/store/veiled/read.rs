@@ -1,4 +1,4 @@
-//! What was read, opened; what is erased is not there.
+//! What was read, opened; what is erased, or whose key is lost, is not there.
 
 use countersign_core::lifecycle::Event;
 use countersign_core::resolve::{Evidence, Observation};
@@ -17,7 +17,8 @@ use crate::store::known::damaged;
 use crate::store::register::EntryRow;
 use crate::veil::Veil;
 
-/// Events that were read; `Erased` where they were there once.
+/// Events that were read; `Erased` where they were there once, `KeyLost` where they cannot be
+/// opened.
 pub(in crate::store) async fn journal(
     veil: &Veil,
     found: JournalRows,
@@ -52,9 +53,10 @@ pub(in crate::store) async fn journals(
     let each =
         all.iter().flat_map(|journal| journal.events.iter().map(|(_, event)| event.as_slice()));
     veil.ready(each).await?;
-    // A copy that was brought back may hold what is erased: the others go on.
+    // A copy that was brought back may hold what is erased, or have no key to it: the others go on.
     let opened = all.iter().map(|journal| opened(veil, journal));
-    opened.filter(|journal| !matches!(journal, Err(StoreError::Erased))).collect()
+    let gone = |error: &StoreError| matches!(error, StoreError::Erased | StoreError::KeyLost);
+    opened.filter(|journal| !journal.as_ref().is_err_and(gone)).collect()
 }
 
 pub(in crate::store) async fn receipts(
@@ -63,16 +65,28 @@ pub(in crate::store) async fn receipts(
 ) -> Result<Vec<SealedReceipt>, StoreError> {
     veil.ready(rows.iter().filter_map(|row| row.openings.as_deref())).await?;
     let each = rows.into_iter().map(|row| {
-        let openings = openings(veil, &row.id, row.openings.as_deref())?;
+        let (openings, lost) = match openings(veil, &row) {
+            Err(StoreError::KeyLost) => (Openings::default(), true),
+            read => (read?, false),
+        };
         let id = row.id.parse().map_err(damaged)?;
-        Ok(SealedReceipt { id, index: row.index, body: row.body, openings })
+        Ok(SealedReceipt { id, index: row.index, body: row.body, openings, lost })
     });
     each.collect()
 }
 
-fn openings(veil: &Veil, id: &str, sealed: Option<&[u8]>) -> Result<Openings, StoreError> {
-    let found = sealed.map(|sealed| read(veil, &openings_name(id), sealed)).transpose()?;
+fn openings(veil: &Veil, row: &ReceiptRow) -> Result<Openings, StoreError> {
+    let sealed = row.openings.as_deref();
+    let found = sealed.map(|sealed| read(veil, &openings_name(&row.id), sealed)).transpose()?;
     Ok(found.flatten().unwrap_or_default())
+}
+
+/// Nothing where its key is lost.
+fn unless_lost<T: Default>(read: Result<T, StoreError>) -> Result<T, StoreError> {
+    match read {
+        Err(StoreError::KeyLost) => Ok(T::default()),
+        read => read,
+    }
 }
 
 /// The rows of receipts from before there were any, by index.
@@ -94,7 +108,7 @@ pub(in crate::store) fn entries_now(
 }
 
 fn entry(veil: &Veil, row: ReceiptRow) -> Result<(u64, EntryRow), StoreError> {
-    let openings = openings(veil, &row.id, row.openings.as_deref())?;
+    let openings = unless_lost(openings(veil, &row))?;
     let receipt = receipt::open(&row.body, &openings).map_err(damaged)?;
     let queue = seal::restored(row.body).map_err(damaged)?.queue;
     if openings.0.is_empty() {
@@ -104,8 +118,8 @@ fn entry(veil: &Veil, row: ReceiptRow) -> Result<(u64, EntryRow), StoreError> {
     Ok((row.index, EntryRow::opened(&receipt, &queue, &receipt.asked.person, &digest)))
 }
 
-/// Evidence that was found: observations as id and body, and receipts. What is erased
-/// proves nothing any more.
+/// Evidence that was found: observations as id and body, and receipts. What is erased, or
+/// cannot be opened, proves nothing any more.
 pub(in crate::store) async fn evidence(
     veil: &Veil,
     seen: Vec<(ObservationId, Vec<u8>)>,
@@ -116,13 +130,14 @@ pub(in crate::store) async fn evidence(
     veil.ready(bodies.chain(opening)).await?;
     let mut evidence = Evidence::default();
     for (id, body) in seen {
-        if let Some(observation) = read(veil, &observation_name(id.as_str()), &body)? {
+        let read = read(veil, &observation_name(id.as_str()), &body);
+        if let Some(observation) = unless_lost(read)? {
             evidence.observations.insert(id, observation);
         }
     }
     for row in sealed {
         let id: ReceiptId = row.id.parse().map_err(damaged)?;
-        let openings = openings(veil, &row.id, row.openings.as_deref())?;
+        let openings = unless_lost(openings(veil, &row))?;
         if !openings.0.is_empty() {
             let opened = receipt::open(&row.body, &openings).map_err(damaged)?;
             evidence.receipts.insert(id, opened.output);
@@ -139,10 +154,10 @@ pub(in crate::store) async fn match_of(
 ) -> Result<Option<Matched>, StoreError> {
     let Some(body) = body else { return Ok(None) };
     veil.ready([body.as_slice()].into_iter()).await?;
-    read(veil, &match_name(whose), &body)
+    unless_lost(read(veil, &match_name(whose), &body))
 }
 
-/// Matters that were found; one that is erased is there no more.
+/// Matters that were found; one that is erased, or cannot be opened, is there no more.
 pub(in crate::store) async fn matters(
     veil: &Veil,
     rows: Vec<MatterRow>,
@@ -154,9 +169,10 @@ pub(in crate::store) async fn matters(
     veil.ready(each).await?;
     let mut found = Vec::new();
     for row in rows {
-        let Some(case) = read(veil, &matter_name(&row.id), &row.body)? else { continue };
+        let case = read(veil, &matter_name(&row.id), &row.body);
+        let Some(case) = unless_lost(case)? else { continue };
         let seen = row.seen.iter();
-        let seen = seen.map(|(id, body)| read(veil, &observation_name(id), body));
+        let seen = seen.map(|(id, body)| unless_lost(read(veil, &observation_name(id), body)));
         let seen: Vec<Option<Observation>> = seen.collect::<Result<_, _>>()?;
         found.push(Escalation {
             case,
@@ -168,13 +184,24 @@ pub(in crate::store) async fn matters(
     Ok(found)
 }
 
-/// Turns that were found, by id and body; one that is erased is there no more.
+/// Whether the key of a matter's words is lost.
+pub(in crate::store) fn is_lost_now(
+    veil: &Veil,
+    id: &str,
+    body: &[u8],
+) -> Result<bool, StoreError> {
+    veil.ready_now([body].into_iter())?;
+    Ok(matches!(veil.open(&matter_name(id), body), Err(StoreError::KeyLost)))
+}
+
+/// Turns that were found, by id and body; one that is erased, or cannot be opened, is there no
+/// more.
 pub(in crate::store) async fn turns(
     veil: &Veil,
     rows: Vec<(String, Vec<u8>)>,
 ) -> Result<Vec<Turn>, StoreError> {
     veil.ready(rows.iter().map(|(_, body)| body.as_slice())).await?;
-    let each = rows.iter().map(|(id, body)| read(veil, &turn_name(id), body));
+    let each = rows.iter().map(|(id, body)| unless_lost(read(veil, &turn_name(id), body)));
     let found: Vec<Option<Turn>> = each.collect::<Result<_, _>>()?;
     Ok(found.into_iter().flatten().collect())
 }

@@ -157,6 +157,13 @@ pub(in crate::store) fn logged(veil: &Veil, leaf: &Logged) -> Result<LeafRow, St
     })
 }
 
+/// The leaf of somebody who is known by their digest alone.
+pub(in crate::store) fn lost(veil: &Veil, leaf: Leaf) -> Result<LeafRow, StoreError> {
+    let mut row = leaf_now(veil, leaf)?;
+    row.whose.subject.clone_from(&row.person);
+    Ok(row)
+}
+
 fn queue(veil: &Veil, queue: &Queue, key: Option<&PersonKey>) -> Result<QueueRow, StoreError> {
     Ok(match (queue, key) {
         (Queue::Stays, _) => QueueRow::Stays,
