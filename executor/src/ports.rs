@@ -396,6 +396,8 @@ pub struct EscalationQuery {
     pub stand: Stand,
     /// Only those that this person is at; empty means any.
     pub taken_by: String,
+    /// Only those that came after this one.
+    pub after: Option<EscalationId>,
     /// At most this many.
     pub limit: u32,
 }

@@ -143,9 +143,18 @@ fn client(executor: &ExecutorArgs) -> anyhow::Result<EscalationsClient<Channel>>
 async fn list(args: ListArgs) -> anyhow::Result<()> {
     let ListArgs { tenant, all, json, executor } = args;
     let tenant = tenant.unwrap_or_default();
-    let request = timed(ListEscalationsRequest { tenant, closed: all, page_size: 0 });
-    let answer = client(&executor)?.list_escalations(request).await;
-    let found = answer.map_err(|status| executor.refused(&status))?.into_inner().escalations;
+    let mut client = client(&executor)?;
+    let mut ask = ListEscalationsRequest { tenant, closed: all, ..Default::default() };
+    let mut found = Vec::new();
+    loop {
+        let page = client.list_escalations(timed(ask.clone())).await;
+        let page = page.map_err(|status| executor.refused(&status))?.into_inner();
+        found.extend(page.escalations);
+        ask.page_token = page.next_page_token;
+        if ask.page_token.is_empty() {
+            break;
+        }
+    }
     let mut out = io::stdout().lock();
     if json {
         for one in &found {

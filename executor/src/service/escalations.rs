@@ -1,5 +1,7 @@
 //! `countersign.v1.Escalations`.
 
+use std::collections::BTreeMap;
+
 use countersign_core::grant::signature::Signature;
 use countersign_core::resolve::Observation;
 use countersign_proto::v1::{self, escalations_server::Escalations};
@@ -62,27 +64,33 @@ impl Escalations for EscalationsService {
     ) -> Result<Response<v1::ListEscalationsResponse>, Status> {
         let caller = caller(&request)?;
         let asked = request.into_inner();
+        let after = (!asked.page_token.is_empty()).then(|| after(&asked.page_token)).transpose()?;
         let limit = if asked.page_size == 0 { PAGE } else { asked.page_size.min(MOST) };
         let wanted = |tenant: &&String| asked.tenant.is_empty() || **tenant == asked.tenant;
         let mut tenants = caller.tenants.clone();
         if caller.role == Role::Auditor {
             tenants.extend(self.desk.subjects.tenants().map(str::to_owned));
         }
-        let mut found = Vec::new();
+        // Ids sort by the time they were made.
+        let mut found = BTreeMap::new();
         for tenant in tenants.iter().filter(wanted) {
             let query = EscalationQuery {
                 tenant: tenant.clone(),
                 stand: if asked.closed { Stand::Any } else { Stand::Open },
-                limit,
+                after: after.clone(),
+                // One more shows that there is a next page.
+                limit: limit.saturating_add(1),
                 ..EscalationQuery::default()
             };
             let some = self.desk.pipeline.store.escalations(query).await;
-            found.extend(some.map_err(|e| Turned::only(unavailable(&e)))?);
+            let some = some.map_err(|e| Turned::only(unavailable(&e)))?;
+            found.extend(some.into_iter().map(|one| (one.case.id.clone(), one)));
         }
-        found.sort_by(|a, b| (a.case.at, &a.case.id).cmp(&(b.case.at, &b.case.id)));
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let escalations = found.into_iter().take(most).map(shown).collect();
-        Ok(Response::new(v1::ListEscalationsResponse { escalations }))
+        let last = found.keys().take(most).next_back().filter(|_| found.len() > most);
+        let next_page_token = last.map(ToString::to_string).unwrap_or_default();
+        let escalations = found.into_values().take(most).map(shown).collect();
+        Ok(Response::new(v1::ListEscalationsResponse { escalations, next_page_token }))
     }
 
     async fn get_escalation(
@@ -139,6 +147,10 @@ fn named(text: &str) -> Result<EscalationId, Status> {
     text.parse().map_err(|_| refused(Code::NotFound, "no such escalation"))
 }
 
+fn after(token: &str) -> Result<EscalationId, Status> {
+    token.parse().map_err(|_| refused(Code::ArgumentInvalid, "page_token is not one of ours"))
+}
+
 fn refused(code: Code, message: &str) -> Status {
     Refusal::new(code, message).into_status()
 }
@@ -180,5 +192,54 @@ fn observation(seen: Observation) -> v1::Observation {
         labels_json: seen.labels.to_string(),
         observed_at: Some(wire::time(seen.at)),
         said: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::grants::tests::house::House;
+    use crate::store::conformance::opens;
+
+    fn by(asked: v1::ListEscalationsRequest) -> Request<v1::ListEscalationsRequest> {
+        let id = "spiffe://t/approver".parse().unwrap();
+        let mut request = Request::new(asked);
+        let tenants = ["t".to_owned()].into();
+        request.extensions_mut().insert(Caller { id, role: Role::Approver, tenants });
+        request
+    }
+
+    #[tokio::test]
+    async fn pages_follow_each_other_to_the_last_matter() {
+        let house = House::of(&["bob"]);
+        for n in 1..=5 {
+            opens(&*house.desk.pipeline.store, n).await;
+        }
+        let queue = EscalationsService::new(house.desk.clone());
+        let list = async |page_size, page_token, closed| {
+            let tenant = String::new();
+            let asked = v1::ListEscalationsRequest { tenant, closed, page_size, page_token };
+            queue.list_escalations(by(asked)).await.map(Response::into_inner)
+        };
+        let whole = list(5, String::new(), false).await.unwrap();
+        assert_eq!((whole.escalations.len(), whole.next_page_token.as_str()), (5, ""));
+        for closed in [false, true] {
+            let (mut token, mut sizes, mut found) = (String::new(), Vec::new(), Vec::new());
+            loop {
+                let page = list(2, token, closed).await.unwrap();
+                sizes.push(page.escalations.len());
+                found.extend(page.escalations);
+                token = page.next_page_token;
+                if token.is_empty() {
+                    break;
+                }
+            }
+            assert_eq!(sizes, [2, 2, 1], "closed: {closed}");
+            assert_eq!(found, whole.escalations);
+        }
+        let none = list(2, "esc_7".to_owned(), false).await.unwrap_err();
+        assert_eq!(none.code(), tonic::Code::InvalidArgument);
     }
 }

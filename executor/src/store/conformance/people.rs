@@ -36,6 +36,12 @@ fn case(n: u32, matter: &str) -> Case {
     .unwrap()
 }
 
+/// A matter of tenant `t`.
+pub(crate) async fn opens(store: &dyn Store, n: u32) {
+    let opens = Queue::Opens(Box::new(case(n, &format!("m{n}"))));
+    store.seal(Leaf { queue: opens, ..leaf(n) }, None).await.unwrap();
+}
+
 pub(crate) async fn a_matter_is_opened_once_taken_by_one_and_closed(bed: &impl Bed) {
     let store = bed.open().await;
     store.observe(&owner(), "c", observation(1)).await.unwrap();
@@ -84,8 +90,7 @@ pub(crate) async fn a_matter_is_opened_once_taken_by_one_and_closed(bed: &impl B
 pub(crate) async fn matters_are_cut_after_they_are_chosen(bed: &impl Bed) {
     let store = bed.open().await;
     for n in 1..=5 {
-        let opens = Queue::Opens(Box::new(case(n, &format!("m{n}"))));
-        store.seal(Leaf { queue: opens, ..leaf(n) }, None).await.unwrap();
+        opens(&*store, n).await;
     }
     for (n, ended) in [(6, 4), (7, 2)] {
         let closes = Queue::Closes(format!("m{ended}"));
@@ -105,6 +110,15 @@ pub(crate) async fn matters_are_cut_after_they_are_chosen(bed: &impl Bed) {
     assert_eq!(list(Stand::Ended, 9, "").await, ["m2", "m4"]);
     assert_eq!(list(Stand::Untaken, 9, "").await, ["m3", "m1"], "newest first");
     assert_eq!(list(Stand::Any, 2, "").await, ["m1", "m2"]);
+    let after = async |stand, last: u32| -> Vec<String> {
+        let after = Some(case(last, "").id);
+        let query = EscalationQuery { stand, limit: 2, after, ..EscalationQuery::default() };
+        let found = store.escalations(query).await.unwrap();
+        found.into_iter().map(|matter| matter.case.matter).collect()
+    };
+    assert_eq!(after(Stand::Any, 2).await, ["m3", "m4"]);
+    assert_eq!(after(Stand::Any, 4).await, ["m5"]);
+    assert_eq!(after(Stand::Open, 1).await, ["m3", "m5"]);
 }
 
 /// An action in doubt, as a recovery brings it back: a receipt that no journal stands behind.

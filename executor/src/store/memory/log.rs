@@ -120,6 +120,7 @@ impl Tables {
         let asked = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
         let matches = |e: &&Escalation| {
             query.id.as_ref().is_none_or(|id| *id == e.case.id)
+                && query.after.as_ref().is_none_or(|after| e.case.id > *after)
                 && asked(&query.tenant, &e.case.tenant)
                 && asked(&query.matter, &e.case.matter)
                 && asked(&query.taken_by, e.taken_by.as_deref().unwrap_or_default())

@@ -74,18 +74,19 @@ fn seen(db: &Connection, case: &CaseRow) -> Result<Vec<(String, Vec<u8>)>, Store
 pub(super) fn list(db: &Connection, query: &EscalationQuery) -> Result<Vec<MatterRow>, StoreError> {
     let (id, tenant) = (query.id.as_ref().map(EscalationId::as_str), &query.tenant);
     let mut select = db.prepare_cached(&that_match(query))?;
-    let matter = query.matter.as_str();
-    let rows =
-        select.query_map(params![id, tenant, query.taken_by, matter, query.limit], columns)?;
+    let (matter, after) = (&query.matter, query.after.as_ref().map(EscalationId::as_str));
+    let with = params![id, tenant, query.taken_by, matter, query.limit, after];
+    let rows = select.query_map(with, columns)?;
     rows.map(|row| read(row?)).collect()
 }
 
-/// As SQL. Spelt so that the index of open matters is used: planners ask at each turn.
+/// As SQL. Spelt so that indexes are used: planners ask of a matter at each turn.
 pub(super) fn that_match(query: &EscalationQuery) -> String {
     let of = if query.matter.is_empty() { "?4 = ''" } else { "matter = ?4" };
+    let after = if query.after.is_none() { "?6 IS NULL" } else { "escalation_id > ?6" };
     format!(
         "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
-         AND (?3 = '' OR taken_by = ?3) AND {of} AND {} LIMIT ?5",
+         AND (?3 = '' OR taken_by = ?3) AND {of} AND {after} AND {} LIMIT ?5",
         stands(query.stand)
     )
 }
