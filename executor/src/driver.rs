@@ -176,9 +176,14 @@ impl Driver {
 
     /// Looks for the effect once.
     pub async fn look(&self, dispatch: &Dispatch, contract: &Contract) -> Look {
+        self.look_by(dispatch.cleared().scope(), dispatch, contract).await
+    }
+
+    /// The same, by the key and the marker in `scope`.
+    pub async fn look_by(&self, scope: Scope, dispatch: &Dispatch, contract: &Contract) -> Look {
         // A read shows what was there when it was asked; its answer may be long on its way.
         let at = self.clock.now();
-        let read = self.read_back(dispatch, contract).await;
+        let read = self.read_back(scope, dispatch, contract).await;
         match (read, &contract.body) {
             (Ok((scope, looked)), Body::Write(write)) => {
                 Look { at, sight: verify::judge(write, scope, &looked), looked }
@@ -200,13 +205,14 @@ impl Driver {
 
     async fn read_back(
         &self,
+        scope: Scope,
         dispatch: &Dispatch,
         contract: &Contract,
     ) -> Result<(Scope, Value), Refused> {
         self.same_account(dispatch, contract)?;
         let Body::Write(write) = &contract.body else { return Err(not_a_read(contract)) };
         let subject = &dispatch.proposal().asked().subject;
-        let scope = dispatch.cleared().scope().with("response", dispatch.response());
+        let scope = scope.with("response", dispatch.response());
         let tool = self.tool(&write.verify.look, contract)?;
         let Body::Read(read) = &tool.body else { return Err(not_a_read(tool)) };
         let arguments = with(&write.verify.with, &scope, tool)?;

@@ -5,9 +5,12 @@
 //! ```text
 //! intent ──look──▶ nothing of ours ──▶ sent
 //!             ├──▶ ours ──▶ not sent: verified like an effect of our own
-//!             ├──▶ nothing, and too early to say so ──▶ refused for now
+//!             ├──▶ nothing, and too early to say so ──▶ not begun
 //!             └──▶ cannot tell ──▶ refused, a person looks
 //! ```
+//!
+//! What was refused here used its key up, and may have been sent under it by what is
+//! forgotten. So the keys of earlier refusals of the same intent are looked for as well.
 //!
 //! What the restored journal knows as put off or never sent may have been sent since: it
 //! is looked for as well, and neither sent again nor told as not applied.
@@ -23,7 +26,8 @@ use countersign_core::verify::{self, Sight};
 use countersign_shared::codes::Code;
 use jiff::Timestamp;
 
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Stop};
+use crate::ports::StoreError;
 
 /// What a look before the first sending found.
 enum Found {
@@ -39,18 +43,21 @@ enum Found {
 
 impl Pipeline {
     /// The events with which a sending begins; in a gap, or without one, ends.
+    ///
+    /// # Errors
+    /// When it is too early to tell: nothing is begun then, and no key is used up.
     pub(crate) async fn begin_sending(
         &self,
         cleared: &Cleared,
         intent: Intent,
         contract: &Contract,
-    ) -> Vec<Event> {
+    ) -> Result<Vec<Event>, Stop> {
         let found = match self.vitals.gap() {
-            Some(since) => self.look_first(cleared, &intent, contract, since).await,
+            Some(since) => self.look_first(cleared, &intent, contract, since).await?,
             None => Found::Nothing,
         };
         let intended = Event::Intended(Box::new(intent));
-        match found {
+        Ok(match found {
             Found::Nothing => vec![intended],
             Found::Ours => {
                 let (code, now) = (Code::AlreadyDone.name().to_owned(), self.clock.now());
@@ -65,8 +72,7 @@ impl Pipeline {
                 let message = format!(
                     "what was under way before the recovery may still show: ask again after {until}"
                 );
-                let refused = Refused::new(Code::EffectsHalted, message);
-                vec![Event::Refused(Box::new(cleared.passed().refuse(refused)))]
+                return Err(Stop::Known(Box::new(Refused::new(Code::EffectsHalted, message))));
             }
             Found::Unclear(why) => {
                 let message = format!(
@@ -76,7 +82,7 @@ impl Pipeline {
                 let refused = Refused::new(Code::HistoryMissing, message);
                 vec![Event::Refused(Box::new(cleared.passed().refuse(refused)))]
             }
-        }
+        })
     }
 
     /// What an action needs next, unless what followed its last answer may be forgotten:
@@ -96,17 +102,35 @@ impl Pipeline {
         intent: &Intent,
         contract: &Contract,
         since: Timestamp,
-    ) -> Found {
+    ) -> Result<Found, StoreError> {
+        let unclear = |why: &str| Ok(Found::Unclear(why.to_owned()));
         if contract.effect.class == EffectClass::Blind {
-            return Found::Unclear("this backend offers no way to look".to_owned());
+            return unclear("this backend offers no way to look");
         }
         // What would be sent, to look for it; it is neither journaled nor sent here.
-        let cleared = State::Cleared(Box::new(cleared.clone()));
+        let state = State::Cleared(Box::new(cleared.clone()));
         let intended = Event::Intended(Box::new(intent.clone()));
-        let Ok(State::Sent(dispatch)) = lifecycle::next(Some(cleared), intended) else {
-            return Found::Unclear("it cannot be sent".to_owned());
+        let Ok(State::Sent(dispatch)) = lifecycle::next(Some(state), intended) else {
+            return unclear("it cannot be sent");
         };
-        match self.driver.look(&dispatch, contract).await.sight {
+        let own = self.found(self.driver.look(&dispatch, contract).await.sight, contract, since);
+        if !matches!(own, Found::Nothing) {
+            return Ok(own);
+        }
+        let wish = cleared.claimed().granted().proposal().intent();
+        for occasion in self.store.refused(wish).await? {
+            let look = self.driver.look_by(cleared.scope_at(occasion), &dispatch, contract).await;
+            match self.found(look.sight, contract, since) {
+                Found::Nothing => {}
+                Found::Ours => return unclear("it is there with the key of an earlier refusal"),
+                told @ (Found::Early(_) | Found::Unclear(_)) => return Ok(told),
+            }
+        }
+        Ok(Found::Nothing)
+    }
+
+    fn found(&self, sight: Sight, contract: &Contract, since: Timestamp) -> Found {
+        match sight {
             Sight::Absent { .. } => absent(contract, since, self.clock.now()),
             Sight::Right { .. }
             | Sight::Wrong { .. }

@@ -120,7 +120,7 @@ impl Pipeline {
                 Ask::AwaitGrants | Ask::Nothing => return Ok(()),
                 Ask::Claim => within("claim", self.claim(life, &contract, now)).await?,
                 Ask::Gate => within("gate", self.gate(life, &contract)).await?,
-                Ask::Prepare => self.prepare(life, &contract).await,
+                Ask::Prepare => self.prepare(life, &contract).await?,
                 Ask::Send => {
                     within("dispatch", self.send(life, &contract)).await?;
                     // What has to be waited for after an answer begins with it.
@@ -211,22 +211,19 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn prepare(&self, life: &mut Life, contract: &Contract) {
-        let State::Cleared(cleared) = life.state() else { return };
+    async fn prepare(&self, life: &mut Life, contract: &Contract) -> Result<(), Stop> {
+        let State::Cleared(cleared) = life.state() else { return Ok(()) };
         let tenant = &cleared.claimed().granted().proposal().asked().subject.tenant;
         let intent = self
             .driver
             .account(tenant, contract)
             .and_then(|account| dispatch::prepare(cleared, contract, account, self.clock.now()));
-        match intent {
-            Ok(intent) => {
-                let events = self.begin_sending(cleared, intent, contract).await;
-                events.into_iter().for_each(|event| life.take(event));
-            }
-            Err(refused) => {
-                life.take(Event::Refused(Box::new(cleared.passed().refuse(refused))));
-            }
-        }
+        let events = match intent {
+            Ok(intent) => self.begin_sending(cleared, intent, contract).await?,
+            Err(refused) => vec![Event::Refused(Box::new(cleared.passed().refuse(refused)))],
+        };
+        events.into_iter().for_each(|event| life.take(event));
+        Ok(())
     }
 
     /// INTENT FIRST: no byte leaves before the journal has the intent.

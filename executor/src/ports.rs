@@ -1,6 +1,7 @@
 //! What the pipeline needs from outside, as whole operations. Each that writes
 //! says whether it did.
 
+mod occasions;
 mod persons;
 
 use std::collections::BTreeMap;
@@ -38,11 +39,12 @@ use crate::conversations::{Conversations, Cost};
 use crate::lease::{self, Lease};
 use crate::register::Register;
 use crate::standing::{Quarantine, Standing};
+pub use occasions::Occasions;
 pub use persons::Persons;
 
 /// Durable memory of the executor. A write is durable when its call returns `Ok`.
 #[async_trait]
-pub trait Store: Register + Conversations + Persons + 'static {
+pub trait Store: Register + Conversations + Persons + Occasions + 'static {
     /// Takes key and locks for an action, or says what is known of them: one
     /// decision, whoever else asks at the same time (AT MOST ONE EFFECT). The
     /// inner result is the answer; it becomes durable with the next `append`.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::belts::Belt;
-use crate::claim::Claimed;
+use crate::claim::{self, Claimed};
 use crate::contract::{Body, Contract, Floors, Require, SubjectRule, WriteBody};
 use crate::error::Refused;
 use crate::expr::Scope;
@@ -317,10 +317,20 @@ impl Cleared {
     /// What expressions see from here on: args, subject, state, money, key, marker.
     #[must_use]
     pub fn scope(&self) -> Scope {
+        self.keyed(self.claimed.key().to_owned())
+    }
+
+    /// The same with the key of another occasion: to look for what was done at that one.
+    #[must_use]
+    pub fn scope_at(&self, occasion: u32) -> Scope {
+        self.keyed(claim::key(self.claimed.granted().proposal().intent(), occasion))
+    }
+
+    fn keyed(&self, key: String) -> Scope {
         let proposal = self.claimed.granted().proposal();
         let subject = &proposal.asked().subject;
         let scope = self.fresh().scope(proposal.arguments(), subject, self.passed().at);
-        let key = Value::Str(self.claimed.key().to_owned());
+        let key = Value::Str(key);
         with_money(scope, self.passed().money).with("key", key.clone()).with("marker", key)
     }
 }

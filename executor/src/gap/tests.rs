@@ -12,12 +12,13 @@ use countersign_shared::receipt::Receipt;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::desk::{Desk, Request};
+use crate::desk::{Desk, Done, Request};
 use crate::grants::tests::house::Impatient;
 use crate::grants::tests::shop::{PACK, Shop};
 use crate::ports::{Named, ReceiptQuery};
 use crate::standing::{Gap, Standing};
 use crate::testing::{catalog, desk, plan, policy};
+use crate::turned::Turned;
 
 /// A desk in a gap, whose refunds need nobody; the pack is changed by `edit`.
 fn in_gap(folder: &std::path::Path, shop: &Arc<Shop>, edit: impl Fn(&str) -> String) -> Desk {
@@ -55,11 +56,16 @@ fn subject() -> Subject {
     subject.unwrap()
 }
 
-/// The customer's wish, carried out; answers with its receipt.
-async fn refund(desk: &Desk) -> Receipt {
+/// The customer's wish.
+async fn ask(desk: &Desk) -> Result<Done, Turned> {
     let reason = ("reason".to_owned(), Source::Model("damaged".into()));
     let request = Request { caller: "planner".into(), subject: subject(), messages: vec![] };
-    let _told = desk.execute_plan(&request, &plan("shop.refund", [reason].into())).await;
+    desk.execute_plan(&request, &plan("shop.refund", [reason].into())).await
+}
+
+/// The customer's wish, carried out; answers with its receipt.
+async fn refund(desk: &Desk) -> Receipt {
+    let _told = ask(desk).await;
     let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
     let newest = desk.pipeline.store.receipts(query).await.unwrap();
     newest[0].open().unwrap()
@@ -80,13 +86,60 @@ async fn an_effect_whose_receipt_is_lost_is_found_and_not_done_again() {
     assert_eq!(again.attempts.iter().filter(|a| a.status.is_some()).count(), 0, "nothing answered");
 }
 
+/// A desk of a store that is lost.
+async fn lost(shop: &Arc<Shop>) -> Receipt {
+    let folder = tempfile::tempdir().unwrap();
+    refund(&in_gap(folder.path(), shop, str::to_owned)).await
+}
+
 #[tokio::test]
-async fn right_after_a_recovery_absence_says_nothing() {
+async fn right_after_a_recovery_absence_says_nothing_and_uses_no_key_up() {
     let shop = Arc::<Shop>::default();
     let folder = tempfile::tempdir().unwrap();
-    let refused =
-        refund(&in_gap_since(Timestamp::now(), folder.path(), &shop, str::to_owned)).await;
-    assert_eq!((refused.code.as_str(), shop.refunds()), ("EFFECTS_HALTED", 0), "{refused:?}");
+    let desk = in_gap_since(Timestamp::now(), folder.path(), &shop, str::to_owned);
+    let early = ask(&desk).await.err().unwrap();
+    assert_eq!((early.refused.code.as_str(), shop.refunds()), ("EFFECTS_HALTED", 0));
+    // What was under way shows, and it is asked again as told.
+    let done = lost(&shop).await;
+    let since = Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let gap = Some(Gap { since, missing: 1 });
+    desk.pipeline.vitals.stand(&Standing { gap, ..Standing::default() });
+    let again = refund(&desk).await;
+    assert_eq!((again.outcome.as_str(), shop.refunds()), ("applied", 1), "{}", again.message);
+    assert_eq!(again.key, done.key);
+    assert!(early.receipt.is_none(), "nothing was begun");
+}
+
+/// Away after so many reads, it is refused by a gate or by the look, which uses its key up.
+#[tokio::test]
+async fn what_was_refused_may_have_been_done_and_is_looked_for_too() {
+    for (reads, code) in [(1, "BACKEND_UNREACHABLE"), (2, "HISTORY_MISSING")] {
+        let shop = Arc::<Shop>::default();
+        let done = lost(&shop).await;
+        let folder = tempfile::tempdir().unwrap();
+        let desk = in_gap(folder.path(), &shop, str::to_owned);
+        shop.away_after(reads);
+        let refused = refund(&desk).await;
+        assert_eq!((refused.code.as_str(), &refused.key), (code, &done.key));
+        shop.back();
+        for _ in 0..2 {
+            let again = refund(&desk).await;
+            assert_eq!((again.code.as_str(), shop.refunds()), ("HISTORY_MISSING", 1), "{reads}");
+            assert_ne!(again.key, done.key);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_and_not_done_is_done() {
+    let shop = Arc::<Shop>::default();
+    let folder = tempfile::tempdir().unwrap();
+    let desk = in_gap(folder.path(), &shop, str::to_owned);
+    shop.away_after(1);
+    assert_eq!(refund(&desk).await.code, "BACKEND_UNREACHABLE");
+    shop.back();
+    let done = refund(&desk).await;
+    assert_eq!((done.outcome.as_str(), shop.refunds()), ("applied", 1), "{}", done.message);
 }
 
 #[tokio::test]

@@ -333,9 +333,12 @@ pub(crate) async fn a_refusal_opens_the_next_occasion_and_frees_the_object(bed: 
     assert_eq!(store.seal(leaf, Some((3, events, &state))).await.unwrap().index, 0);
     store.release(state.proposal().action());
     assert!(store.unfinished().await.unwrap().is_empty());
-    let (_, state) = claim(&*store, 2, "i1", "o1").await.unwrap();
-    let State::Claimed(claimed) = state else { panic!("claimed") };
+    let (events, state) = claim(&*store, 2, "i1", "o1").await.unwrap();
+    let State::Claimed(claimed) = &state else { panic!("claimed") };
     assert_eq!(claimed.occasion(), 1);
+    store.append(0, events, &state).await.unwrap();
+    assert_eq!(store.refused("i1").await.unwrap(), [0], "the second is under way");
+    assert!(store.refused("i2").await.unwrap().is_empty());
 }
 
 pub(crate) async fn what_was_applied_is_done_and_what_is_unknown_stays_locked(bed: &impl Bed) {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use countersign_core::claim::{self, Known, Latest, Taken};
 use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
+use countersign_core::lifecycle::Outcome;
 use countersign_core::limit::{Budget, Spent, Sum};
 use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 
+use super::Memory;
 use super::tables::{Action, Tables};
+use crate::ports::{Occasions, StoreError};
 use crate::store::booking::{Booking, since};
 use crate::store::known;
 
@@ -85,5 +89,18 @@ impl Tables {
             self.claims.remove(action);
             self.locks.retain(|_, holder| holder != action);
         }
+    }
+}
+
+#[async_trait]
+impl Occasions for Memory {
+    async fn refused(&self, intent: &str) -> Result<Vec<u32>, StoreError> {
+        self.read(|tables| {
+            let rows = tables.actions.values().map(|action| &action.row);
+            let of_it = rows.filter(|row| row.proposal.intent() == intent);
+            let refused = of_it.filter(|row| row.outcome == Some(Outcome::Refused));
+            Ok(refused.filter_map(|row| row.occasion).collect())
+        })
+        .await
     }
 }

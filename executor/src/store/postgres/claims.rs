@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use countersign_core::claim::{self, Known, Latest, Taken};
 use countersign_core::gates::Gate;
 use countersign_core::grant::Granted;
@@ -15,10 +16,12 @@ use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::Postgres;
 use super::database::{all, first, prepare, run};
 use super::fault::Fault;
 use super::instance::fence;
 use super::remembered::Remembered;
+use crate::ports::{Occasions, StoreError};
 use crate::store::booking::{self, Booking};
 use crate::store::known::{self, damaged};
 
@@ -41,6 +44,9 @@ const LATEST: &str = "
     ON TRUE";
 const HELD: &str =
     "SELECT action_id FROM locks WHERE object = ANY($1::text[]) AND action_id <> $2 LIMIT 1";
+const REFUSED: &str = "
+    SELECT occasion FROM actions
+    WHERE intent = $1 AND occasion IS NOT NULL AND outcome = 'refused' ORDER BY occasion";
 const SUMS: &str = "
     SELECT asked.n, tool, currency, count(*), sum(minor)::bigint
     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS asked (account, since, n)
@@ -144,9 +150,7 @@ fn read_latest(row: Option<&Row>, mine: bool) -> Result<Option<Latest>, Fault> {
     let stored = match row.try_get::<_, Option<&str>>(0)? {
         None => None,
         Some(action) => {
-            let occasion: i64 = row.try_get(1)?;
-            let occasion = u32::try_from(occasion).map_err(damaged)?;
-            Some(known::stored(action, occasion, row.try_get(2)?, row.try_get(3)?)?)
+            Some(known::stored(action, occasion(row, 1)?, row.try_get(2)?, row.try_get(3)?)?)
         }
     };
     let reserved: Option<&str> = row.try_get(4)?;
@@ -154,8 +158,20 @@ fn read_latest(row: Option<&Row>, mine: bool) -> Result<Option<Latest>, Fault> {
     Ok(known::latest(reserved, stored))
 }
 
+fn occasion(row: &Row, at: usize) -> Result<u32, Fault> {
+    Ok(u32::try_from(row.try_get::<_, i64>(at)?).map_err(damaged)?)
+}
+
 fn id(row: &Row) -> Result<ActionId, Fault> {
     Ok(row.try_get::<_, &str>(0)?.parse().map_err(damaged)?)
+}
+
+#[async_trait]
+impl Occasions for Postgres {
+    async fn refused(&self, intent: &str) -> Result<Vec<u32>, StoreError> {
+        let rows = all(&self.db.client().await?, REFUSED, &[&intent]).await?;
+        Ok(rows.iter().map(|row| occasion(row, 0)).collect::<Result<_, _>>()?)
+    }
 }
 
 /// Which sums are asked for, as the arrays of one query.

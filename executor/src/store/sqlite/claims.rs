@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use countersign_core::claim::{self, Known, Latest, Taken};
 use countersign_core::error::Refused;
 use countersign_core::grant::Granted;
@@ -11,8 +12,8 @@ use countersign_shared::ids::ActionId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::spending;
-use crate::ports::StoreError;
+use super::{Sqlite, spending};
+use crate::ports::{Occasions, StoreError};
 use crate::store::booking::{self, Booking};
 use crate::store::known::{self, damaged};
 
@@ -117,4 +118,19 @@ fn stored(db: &Connection, intent: &str) -> Result<Option<Latest>, StoreError> {
         .optional()?;
     let Some((action, occasion, outcome, receipt)) = row else { return Ok(None) };
     known::stored(&action, occasion, outcome.as_deref(), receipt.as_deref()).map(Some)
+}
+
+#[async_trait]
+impl Occasions for Sqlite {
+    async fn refused(&self, intent: &str) -> Result<Vec<u32>, StoreError> {
+        self.readers.with(|db| {
+            let mut select = db.prepare_cached(
+                "SELECT occasion FROM actions
+                 WHERE intent = ?1 AND occasion IS NOT NULL AND outcome = 'refused'
+                 ORDER BY occasion",
+            )?;
+            let rows = select.query_map(params![intent], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
 }

@@ -20,8 +20,8 @@ use countersign_core::switch::{Off, Reach, Switches};
 use countersign_executor::conversations::{Conversations, Costs, Rating, Ratings};
 use countersign_executor::lease::Lease;
 use countersign_executor::ports::{
-    Activation, Escalation, EscalationQuery, Fed, Files, Named, Old, Open, Persons, ReceiptQuery,
-    SealedReceipt, Store, StoreError, Turn, TurnQuery,
+    Activation, Escalation, EscalationQuery, Fed, Files, Named, Occasions, Old, Open, Persons,
+    ReceiptQuery, SealedReceipt, Store, StoreError, Turn, TurnQuery,
 };
 use countersign_executor::register::{Day, Found, Register, Search, Wait};
 use countersign_executor::standing::{Quarantine, Standing};
@@ -275,6 +275,13 @@ impl Persons for Faulty {
 
     async fn erased(&self, kept_under: &[String]) -> Result<Vec<String>, StoreError> {
         self.inner.erased(kept_under).await
+    }
+}
+
+#[async_trait]
+impl Occasions for Faulty {
+    async fn refused(&self, intent: &str) -> Result<Vec<u32>, StoreError> {
+        self.reads(self.inner.refused(intent)).await
     }
 }
 
