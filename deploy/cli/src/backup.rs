@@ -48,8 +48,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         config.store.is_none(),
         "the store is a PostgreSQL database: copy it with `pg_dump --format=custom \
          --serializable-deferrable`, or a physical backup. Such a copy bears no mark; the published \
-         log and the planners show a restored one that it went back, and `countersign recover` brings \
-         back what it forgot: see RECOVERY.md"
+         log and the planners show a restored one that it went back, unless nothing came after it; \
+         `countersign recover --restored` brings back what it forgot: see RECOVERY.md"
     );
     let store = config.state.join("executor.db");
     ensure!(store.is_file(), "{} is not there: start the executor once", store.display());

@@ -26,12 +26,17 @@ and what is not proved is not used:
   receipts with their proofs: X.json beside X.tlog-proof, as `receipts show` prints them
 
 Examples:
-  countersign recover --executor executor.yaml --from state/log --from planner-state --dry-run
-  countersign recover --executor executor.yaml --from state/log --from planner-state
+  countersign recover --executor executor.yaml --restored --from state/log --from planner-state --dry-run
+  countersign recover --executor executor.yaml --restored --from state/log --from planner-state
 
-Where receipts stay missing, the log begins a new epoch, which operators of the active policy sign,
-as many as it asks for a change of itself. Each runs, with the same --from:
-  countersign recover --executor executor.yaml --from … --by alice --key alice.key
+With --restored you say that the store is a restored copy: it may bear no mark, and nothing newer
+may be left than it. What was under way when the old store was lost has no receipt then either.
+Where nothing kept receipts, leave --from out.
+
+Where receipts stay missing, or nothing shows where the log had ended, it begins a new epoch, which
+operators of the active policy sign, as many as it asks for a change of itself. Each runs, with the
+same --from:
+  countersign recover --executor executor.yaml --restored --from … --by alice --key alice.key
 
 Afterwards each effect is looked for before it is first sent, because some may have no receipt. Once
 nothing of that time can be asked for again, an operator ends that:
@@ -48,13 +53,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     executor: PathBuf,
     /// A log folder, a planner's state folder, or receipts with proofs. Again for each.
-    #[arg(long, value_name = "PATH", required_unless_present = "close_gap")]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["restored", "close_gap"])]
     from: Vec<PathBuf>,
+    /// The store is a restored copy, whether anything shows it or not.
+    #[arg(long)]
+    restored: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
     /// End the time in which effects are looked for before they are sent.
-    #[arg(long, conflicts_with_all = ["from", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["from", "restored", "dry_run"])]
     close_gap: bool,
     /// Who you are: your `id` in people.yaml of the active policy.
     #[arg(long, value_name = "PERSON", requires = "key")]
@@ -104,12 +112,12 @@ impl House<'_> {
         let mut out = io::stdout().lock();
         let quarantine = store.standing().quarantine.clone();
         describe(&mut out, &plan, quarantine.as_ref())?;
-        if quarantine.is_none() && plan.complete && plan.back.is_empty() {
-            writeln!(
-                out,
-                "Nothing to do: the store is not in quarantine, and nothing is missing."
-            )?;
-            return Ok(ExitCode::from(OK));
+        let shown = quarantine.is_some() || !plan.complete || !plan.back.is_empty();
+        if !shown && !self.args.restored {
+            writeln!(out, "Nothing shows that this store went back. Nothing was changed.")?;
+            writeln!(out, "Is it a restored copy? Then what was under way has no receipt either:")?;
+            writeln!(out, "run this with --restored before you start the executor.")?;
+            return Ok(ExitCode::from(FAILED));
         }
         if self.args.dry_run {
             writeln!(out, "Nothing was changed.")?;
@@ -187,4 +195,86 @@ fn summary(
     writeln!(out, "Missing: {missing}.")?;
     writeln!(out, "The quarantine is over. Each effect is looked for before it is first sent,")?;
     writeln!(out, "until an operator runs `countersign recover --close-gap`.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use countersign_core::seal;
+    use countersign_executor::ports::{ReceiptQuery, Store as _};
+    use countersign_executor::store::sqlite::Sqlite;
+    use countersign_shared::ids::ReceiptId;
+    use countersign_shared::receipt::Change;
+    use countersign_shared::tlog::folder::Publisher;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A deployment with one receipt, all of it published, and no mark of a backup.
+    async fn deployment(dir: &Path) -> Config {
+        crate::init::write(dir).unwrap();
+        let config = Config::load(&dir.join("executor.yaml")).unwrap();
+        let store = store(&config, 1);
+        let (what, [old, new, reason, note]) = ("switch/all".to_owned(), Default::default());
+        let change = Change { what, old, new, reason, by: Vec::new(), note };
+        let id = ReceiptId::from_uuid(Uuid::now_v7());
+        store.seal(seal::changed(change, &id, Timestamp::now()), None).await.unwrap();
+        let key = LogKeys::open(&config.log).unwrap().of(1).unwrap().verifier_key();
+        Publisher::new(&config.state.join("log"), key).publish(&store.log_source()).unwrap();
+        config
+    }
+
+    fn store(config: &Config, epoch: u32) -> Sqlite {
+        let key = LogKeys::open(&config.log).unwrap().of(epoch).unwrap();
+        std::fs::create_dir_all(&config.state).unwrap();
+        Sqlite::open(&config.state.join("executor.db"), None, Arc::new(key)).unwrap()
+    }
+
+    fn recover(dir: &Path, from: Option<PathBuf>, restored: bool, dry_run: bool) -> bool {
+        let args = Args {
+            executor: dir.join("executor.yaml"),
+            from: from.into_iter().collect(),
+            restored,
+            dry_run,
+            close_gap: false,
+            by: None,
+            key: None,
+            reason: String::new(),
+        };
+        run(&args).unwrap() == ExitCode::from(OK)
+    }
+
+    /// Whether a gap is open, and what the receipts since the first one say.
+    async fn after(config: &Config, epoch: u32) -> (bool, Vec<String>) {
+        let store = store(config, epoch);
+        let query = ReceiptQuery { limit: 9, ..ReceiptQuery::default() };
+        let all = store.receipts(query).await.unwrap();
+        let said = all.iter().filter(|sealed| sealed.index > 0).map(|sealed| sealed.open());
+        let said = said.map(|receipt| receipt.unwrap().change.unwrap().what).collect();
+        (store.standing().await.unwrap().gap.is_some(), said)
+    }
+
+    #[tokio::test]
+    async fn a_restored_copy_that_nothing_shows_is_told_by_its_operator() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = deployment(folder.path()).await;
+        let log = || Some(config.state.join("log"));
+        assert!(!recover(folder.path(), log(), false, false), "it says what it needs");
+        assert!(recover(folder.path(), log(), true, true));
+        assert_eq!(after(&config, 1).await, (false, vec![]), "a healthy store is left alone");
+        assert!(recover(folder.path(), log(), true, false));
+        assert_eq!(after(&config, 1).await, (true, vec!["log/recovery".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn where_nothing_kept_receipts_the_log_begins_a_new_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = deployment(folder.path()).await;
+        assert!(recover(folder.path(), None, true, false));
+        assert_eq!(after(&config, 2).await, (true, vec!["log/epoch".to_owned()]));
+    }
 }
