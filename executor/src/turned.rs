@@ -117,7 +117,7 @@ pub(crate) fn unavailable(error: &StoreError) -> Refused {
         return Refused::new(Code::Erased, error.to_string());
     }
     tracing::error!(%error, "the store failed");
-    Refused::new(Code::StoreUnavailable, "the store cannot be used now; nothing was begun")
+    Refused::new(Code::StoreUnavailable, "the store cannot be used now")
 }
 
 pub(crate) fn damaged(error: &lifecycle::Illegal) -> Refused {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::assemble::choose::Candidate;
 use crate::conversation::{Checking, Stage};
 use crate::executor::is_sealed;
+use crate::submit::says_nothing;
 
 /// Matters kept; the oldest go first.
 const MOST: usize = 12;
@@ -83,11 +84,13 @@ impl Checkpoint {
         });
     }
 
-    /// Learns that something was refused. That the same was done before, or goes on, is not
-    /// that it was not done: an earlier end is in here already (NO CLAIM WITHOUT A RECEIPT).
+    /// Learns that something was refused. That the same was done before, or goes on, or that
+    /// nobody looked, is not that it was not done: an earlier end is in here already (NO CLAIM
+    /// WITHOUT A RECEIPT).
     pub fn learn_refused(&mut self, tool: &str, refusal: &Refusal) {
         let is = |code: Code| refusal.code == code.name();
-        if is(Code::AlreadyDone) || is(Code::InFlight) {
+        let proves_nothing = is(Code::Overloaded) || says_nothing(refusal);
+        if is(Code::AlreadyDone) || is(Code::InFlight) || proves_nothing {
             return;
         }
         let receipt = refusal.receipt_id.clone().unwrap_or_default();

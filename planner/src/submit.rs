@@ -86,12 +86,14 @@ pub enum Ended {
     },
 }
 
-/// Carries out a proposal and waits for its receipt, within bounds.
+/// Carries out a proposal and waits for its receipt, within bounds. `sent`: it was handed over
+/// before, and its end is not known.
 pub async fn carry_out(
     executor: &dyn Executor,
     token: &str,
     proposal_id: &str,
     confirmation: &str,
+    mut sent: bool,
 ) -> Ended {
     let request = ExecuteRequest {
         subject_token: token.to_owned(),
@@ -99,7 +101,6 @@ pub async fn carry_out(
         messages: Vec::new(),
         confirmation: confirmation.to_owned(),
     };
-    let mut sent = false;
     for pause in ASK_AGAIN_AFTER.iter().map(Some).chain([None]) {
         match executor.execute(request.clone()).await {
             Ok(answer) => match answer.action {
@@ -134,8 +135,8 @@ async fn to_its_end(executor: &dyn Executor, token: &str, action: Action) -> End
     }
 }
 
-/// A refusal that only says "being done" leads to watching; after a lost reply an
-/// overload proves nothing either.
+/// A refusal that only says "being done" leads to watching. What proves nothing is no end: whoever
+/// asks about the same proposal again hears what became of it (AT MOST ONE EFFECT).
 async fn refused(executor: &dyn Executor, token: &str, refusal: Refusal, sent: bool) -> Ended {
     if refusal.code == Code::InFlight.name() {
         let Some(action_id) = refusal.action_id else { return Ended::InDoubt { action_id: None } };
@@ -144,13 +145,18 @@ async fn refused(executor: &dyn Executor, token: &str, refusal: Refusal, sent: b
             Err(_unknown) => Ended::InDoubt { action_id: Some(action_id) },
         };
     }
-    let says_nothing = [Code::Overloaded, Code::StoreUnavailable, Code::Internal]
-        .iter()
-        .any(|c| c.name() == refusal.code);
-    if sent && says_nothing {
+    if says_nothing(&refusal) || (sent && refusal.code == Code::Overloaded.name()) {
         return Ended::InDoubt { action_id: refusal.action_id };
     }
     Ended::Refused(Box::new(refusal))
+}
+
+/// Whether what was asked for may be done all the same: it may have failed after the effect, or
+/// before it was seen that it was done (FOUR OUTCOMES).
+pub fn says_nothing(refusal: &Refusal) -> bool {
+    [Code::StoreUnavailable, Code::Internal, Code::Quarantined]
+        .iter()
+        .any(|code| code.name() == refusal.code)
 }
 
 /// The confidence that travels with a plan.

@@ -271,8 +271,8 @@ impl Engine {
         task: Option<Task>,
     ) -> Ending {
         scene.progress("executing", "doing it and checking the result");
-        let ended =
-            carry_out(self.acting().await, scene.asker.token, proposal_id, confirmation).await;
+        let (executor, token) = (self.acting().await, scene.asker.token);
+        let ended = carry_out(executor, token, proposal_id, confirmation, false).await;
         let tool = task.as_ref().map(|t| t.call.tool.clone()).unwrap_or_default();
         let doubt = |action_id: Option<String>| Checking {
             tool: tool.clone(),
@@ -328,7 +328,8 @@ impl Engine {
                 // In turn: two may be about one object, and the later one would be refused.
                 None => {
                     let (proposal_id, yes) = (&checking.proposal_id, &checking.confirmation);
-                    carry_out(self.acting().await, scene.asker.token, proposal_id, yes).await
+                    let executor = self.acting().await;
+                    carry_out(executor, scene.asker.token, proposal_id, yes, true).await
                 }
             };
             let (ended, told) = learnt(conversation, checking, &found);

@@ -60,6 +60,57 @@ async fn actions_that_wait_are_looked_at_together_and_told_of_in_their_order() {
     assert!(reply.starts_with(&ended.join("\n\n")), "{reply}");
 }
 
+fn says(code: Code) -> Result<Action, CallError> {
+    Err(refused(Refusal::new(code, "not now")))
+}
+
+fn lost() -> Result<Action, CallError> {
+    Err(CallError::Lost("gone".into()))
+}
+
+/// A yes whose answers were lost may have done it: a refusal that proves nothing is no end of it.
+#[tokio::test(start_paused = true)]
+async fn what_may_be_done_is_waited_for_also_where_the_executor_cannot_look() {
+    for code in [Code::StoreUnavailable, Code::Internal, Code::Quarantined, Code::Overloaded] {
+        let executor = FakeExecutor::new(TWO);
+        let mut talk = Talk::offline(&executor);
+        talk.say("cancel order #1001").await;
+        executor.shop.lock().execute_script = [lost(), lost(), lost(), lost()].into();
+        assert_eq!(talk.confirm().await.reply, reply::STILL_CHECKED);
+        executor.shop.lock().execute_script = [says(code)].into();
+        assert_eq!(talk.say("and now?").await.reply, reply::STILL_CHECKED, "{}", code.name());
+        assert_eq!(talk.say("and now?").await.reply, "It is cancelled. Receipt rcp_1.");
+        assert_eq!(executor.shop.lock().executed.last().unwrap().1, "signed");
+    }
+}
+
+/// It may have failed after the effect: by reading the receipt for the answer.
+#[tokio::test]
+async fn a_yes_is_not_told_as_undone_by_a_refusal_that_proves_nothing() {
+    for code in [Code::StoreUnavailable, Code::Internal, Code::Quarantined] {
+        let executor = FakeExecutor::new(TWO);
+        let mut talk = Talk::offline(&executor);
+        talk.say("cancel order #1001").await;
+        executor.shop.lock().execute_script = [says(code)].into();
+        let turn = talk.confirm().await;
+        assert_eq!(turn.reply, reply::STILL_CHECKED, "{}", code.name());
+        assert_eq!(turn.actions[0].code, "IN_FLIGHT");
+        assert_eq!(talk.say("and now?").await.reply, "It is cancelled. Receipt rcp_1.");
+    }
+}
+
+/// The planner that handed it over is gone with what it knew, and the yes comes again.
+#[tokio::test]
+async fn a_repeated_yes_is_waited_for_where_the_executor_cannot_look() {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    let yes = URL_SAFE_NO_PAD.encode(r#"{"proposal":"prp_1"}"#);
+    executor.shop.lock().execute_script = [says(Code::StoreUnavailable)].into();
+    let turn = talk.send("yes", format!("e30.{yes}.sig")).await;
+    assert_eq!(turn.reply, reply::STILL_CHECKED);
+    assert_eq!(talk.say("and now?").await.reply, "It is cancelled. Receipt rcp_1.");
+}
+
 fn checking(proposal: usize) -> Checking {
     Checking {
         tool: "shopify.refund_lines".to_owned(),
