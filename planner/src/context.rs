@@ -7,6 +7,7 @@ use countersign_proto::v1::{
     Argument, AttestedMessage, Confidence, ExecuteRequest, ModelUse, Observation, Plan,
     RecommendedAction, Step, argument, execute_request,
 };
+use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use crate::budget::Purse;
@@ -78,7 +79,48 @@ fn collect(argument: &Argument, ids: &mut Vec<String>) {
     }
 }
 
-/// Makes the reads of one turn.
+/// What was read in one turn, whoever asked for it.
+#[derive(Debug, Default)]
+pub struct Reads(Mutex<Vec<Made>>);
+
+#[derive(Debug)]
+struct Made {
+    step: Step,
+    confidence: Confidence,
+    /// What it is kept as. Empty where nothing came of it.
+    observation_id: String,
+}
+
+impl Reads {
+    /// Takes one from the turn's budget; answers with its place.
+    fn begun(&self, step: &Step, confidence: &Confidence) -> Result<usize, ReadStop> {
+        let mut made = self.0.lock();
+        if made.len() >= MAX_READS {
+            return Err(ReadStop::TooMany);
+        }
+        let (step, confidence) = (step.clone(), confidence.clone());
+        made.push(Made { step, confidence, observation_id: String::new() });
+        Ok(made.len() - 1)
+    }
+
+    fn answered(&self, at: usize, observation_id: &str) {
+        if let Some(made) = self.0.lock().get_mut(at) {
+            observation_id.clone_into(&mut made.observation_id);
+        }
+    }
+
+    /// Where the same was read. A plan's own read is weighed as one, so no look on the way
+    /// answers for it.
+    fn of(&self, step: &Step, confidence: &Confidence) -> Option<String> {
+        let made = self.0.lock();
+        let same = made.iter().find(|made| {
+            made.step == *step && made.confidence == *confidence && !made.observation_id.is_empty()
+        });
+        same.map(|made| made.observation_id.clone())
+    }
+}
+
+/// Makes reads of a turn.
 pub struct Reader<'a> {
     executor: &'a dyn Executor,
     /// Who asks.
@@ -87,21 +129,21 @@ pub struct Reader<'a> {
     pub observations: &'a mut Vec<Observation>,
     usage: ModelUse,
     confidence: Confidence,
-    made: Vec<(Step, String)>,
+    reads: &'a Reads,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader with the whole budget of a turn.
+    /// A reader with what is left of the turn's budget.
     pub fn new(
         executor: &'a dyn Executor,
-        asker: Asker<'a>,
+        (asker, reads): (Asker<'a>, &'a Reads),
         observations: &'a mut Vec<Observation>,
         usage: ModelUse,
     ) -> Self {
         // What is looked at on the way decides nothing; the plan that comes of it is weighed.
         let recommended_action = RecommendedAction::Proceed.into();
         let confidence = Confidence { score: 1.0, recommended_action, ..Confidence::default() };
-        Self { executor, asker, observations, usage, confidence, made: Vec::new() }
+        Self { executor, asker, observations, usage, confidence, reads }
     }
 
     /// What is read from here on is the plan, and this is how sure it is.
@@ -126,14 +168,12 @@ impl<'a> Reader<'a> {
         if let Some(known) = self.known(&step) {
             return Ok(known);
         }
-        if self.made.len() >= MAX_READS {
-            return Err(ReadStop::TooMany);
-        }
-        let request = self.request(step.clone());
+        let at = self.reads.begun(&step, &self.confidence)?;
+        let request = self.request(step);
         let answer = self.executor.execute(request).await?;
         let lost = || CallError::Lost("the answer holds no observation".to_owned());
         let observation = answer.observations.into_iter().next().ok_or_else(lost)?;
-        self.made.push((step, observation.observation_id.clone()));
+        self.reads.answered(at, &observation.observation_id);
         self.observations.push(observation.clone());
         let surplus = self.observations.len().saturating_sub(MAX_KEPT);
         self.observations.drain(..surplus);
@@ -141,8 +181,8 @@ impl<'a> Reader<'a> {
     }
 
     fn known(&self, step: &Step) -> Option<Observation> {
-        let (_, id) = self.made.iter().find(|(made, _)| made == step)?;
-        self.observations.iter().find(|o| o.observation_id == *id).cloned()
+        let id = self.reads.of(step, &self.confidence)?;
+        self.observations.iter().find(|o| o.observation_id == id).cloned()
     }
 
     fn request(&self, step: Step) -> ExecuteRequest {

@@ -234,8 +234,12 @@ impl Engine {
             );
         };
         let mut observations = std::mem::take(&mut conversation.observations);
-        let mut reader =
-            Reader::new(self.executor.as_ref(), scene.asker, &mut observations, task.usage.clone());
+        let mut reader = Reader::new(
+            self.executor.as_ref(),
+            scene.reads(),
+            &mut observations,
+            task.usage.clone(),
+        );
         let assembled = assemble(&task, tool, scene.toolbox, &mut reader).await;
         drop(reader);
         conversation.observations = observations;

@@ -57,8 +57,9 @@ impl Engine {
         let mut objections: Vec<Objection> = Vec::new();
         let passages = Passages::near(&self.knowledge, text);
         let matter = Matter { text, passages, until: Instant::now() + PATIENCE };
-        let rounds = if Guard::ReadRounds.is_on() { MAX_READ_ROUNDS } else { 4 * MAX_READ_ROUNDS };
-        for _round in 0..=rounds + 1 {
+        let mut rounds =
+            if Guard::ReadRounds.is_on() { MAX_READ_ROUNDS } else { 4 * MAX_READ_ROUNDS };
+        loop {
             scene.progress("planning", "working out what is wanted");
             let decision =
                 match self.ask_model(scene, conversation, &matter, &objections, &mut usage).await {
@@ -66,6 +67,10 @@ impl Engine {
                     Err(error) => return unusable(&error, usage),
                 };
             if let Want::Reads(calls) = &decision.want {
+                let Some(left) = rounds.checked_sub(1) else {
+                    return unusable(&spent_on("it kept asking for reads"), usage);
+                };
+                rounds = left;
                 objections = self.read_for_model(scene, conversation, calls, &usage).await;
                 continue;
             }
@@ -84,7 +89,6 @@ impl Engine {
             ending.usage = usage;
             return ending;
         }
-        unusable(&spent_on("it kept asking for reads"), usage)
     }
 
     async fn ask_model(
@@ -141,8 +145,12 @@ impl Engine {
             let Some(tool) = scene.toolbox.get(&call.tool) else { continue };
             let task = new_task(call.clone(), &plain_decision(), usage, conversation);
             let mut observations = std::mem::take(&mut conversation.observations);
-            let mut reader =
-                Reader::new(self.executor.as_ref(), scene.asker, &mut observations, usage.clone());
+            let mut reader = Reader::new(
+                self.executor.as_ref(),
+                scene.reads(),
+                &mut observations,
+                usage.clone(),
+            );
             let problem = match assemble(&task, tool, scene.toolbox, &mut reader).await {
                 Ok(Assembled::Ready(ready)) => {
                     reader.read(&tool.name, ready.arguments).await.err().map(Stop::Read)

@@ -49,8 +49,12 @@ impl Engine {
         };
         scene.progress("reading", "looking things up");
         let mut observations = std::mem::take(&mut conversation.observations);
-        let mut reader =
-            Reader::new(self.executor.as_ref(), scene.asker, &mut observations, task.usage.clone());
+        let mut reader = Reader::new(
+            self.executor.as_ref(),
+            scene.reads(),
+            &mut observations,
+            task.usage.clone(),
+        );
         let assembled = assemble(&task, tool, scene.toolbox, &mut reader).await;
         let ending = match assembled {
             Ok(Assembled::Ready(ready)) if tool.read => {

@@ -417,6 +417,7 @@ mod hand;
 mod held;
 mod no;
 mod pending;
+mod reads;
 mod sure;
 
 mod other_tools {

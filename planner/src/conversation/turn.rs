@@ -22,7 +22,7 @@ use super::{Choosing, Confirming, Conversation, Conversations, Limits, Stage};
 use crate::assemble::Task;
 use crate::assemble::span::Said;
 use crate::budget::{Purse, account};
-use crate::context::{Asker, purse};
+use crate::context::{Asker, Reads, purse};
 use crate::executor::{CallError, Executor};
 use crate::guards::Guard;
 use crate::knowledge::Knowledge;
@@ -84,9 +84,15 @@ pub(super) struct Scene<'a> {
     pub(super) confirm_by_link: bool,
     /// Whether the message takes the place of an earlier one.
     pub(super) edited: bool,
+    reads: Reads,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    /// Who reads in this turn, and what was read in it.
+    pub(super) const fn reads(&self) -> (Asker<'a>, &Reads) {
+        (self.asker, &self.reads)
+    }
+
     pub(super) fn progress(&self, stage: &str, note: &str) {
         let progress = Progress { stage: stage.to_owned(), note: note.to_owned() };
         let event = converse_response::Event::Progress(progress);
@@ -294,7 +300,8 @@ impl Engine {
             messages: &messages,
         };
         let (confirm_by_link, edited) = (request.confirm_by_link, request.edited);
-        let scene = Scene { asker, toolbox, events, confirm_by_link, edited };
+        let reads = Reads::default();
+        let scene = Scene { asker, toolbox, events, confirm_by_link, edited, reads };
         let back = match self.held(&scene, conversation, stands).await {
             Held::Free => None,
             Held::Back(news) => Some(*news),
