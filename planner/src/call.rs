@@ -14,7 +14,11 @@ where
     C: Future<Output = Result<T, Status>>,
 {
     match called(method, call()).await {
-        Err(status) if broke_off(&status) => called(method, call()).await,
+        Err(first) if broke_off(&first) => match called(method, call()).await {
+            // That this one was not sent says nothing of the first, which may have been.
+            Err(second) if never_connected(&second) => Err(first),
+            answer => answer,
+        },
         answer => answer,
     }
 }
@@ -46,6 +50,31 @@ fn broke_off(status: &Status) -> bool {
     transport.contains(&status.code()) && Refusal::from_status(status).is_none()
 }
 
+/// Only a failed connect proves that nothing was sent.
+pub(crate) fn never_connected(status: &Status) -> bool {
+    if status.code() != Code::Unavailable {
+        return false;
+    }
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.to_string().contains("error trying to connect")
+            || error.to_string() == "tcp connect error"
+        {
+            return true;
+        }
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && matches!(
+                io.kind(),
+                std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
+            )
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// A message that is waited for so long, in the trace of the turn.
 pub(crate) fn timed<T>(message: T, patience: Duration) -> Request<T> {
     let mut request = Request::new(message);
@@ -61,6 +90,23 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::executor::CallError;
+
+    #[tokio::test]
+    async fn what_may_have_been_sent_is_not_unsent_because_the_next_call_was_not() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let mut unconnected = Status::unavailable("tcp connect error");
+        unconnected.set_source(std::sync::Arc::new(refused));
+        for (first, sent) in
+            [(Status::unavailable("broken pipe"), true), (unconnected.clone(), false)]
+        {
+            let answers = parking_lot::Mutex::new(vec![unconnected.clone(), first]);
+            let call = || async { Err::<(), _>(answers.lock().pop().unwrap()) };
+            let status = asked("Executor/Propose", call).await.unwrap_err();
+            let lost = matches!(CallError::from_status(&status), CallError::Lost(_));
+            assert_eq!(lost, sent, "{status:?}");
+        }
+    }
 
     async fn times(status: Status) -> u32 {
         let calls = AtomicU32::new(0);

@@ -16,9 +16,9 @@ use countersign_shared::mtls::Channel;
 use countersign_shared::refusal::Refusal;
 use countersign_shared::trace;
 use tonic::service::interceptor::InterceptedService;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
-use crate::call::{asked, called, timed};
+use crate::call::{asked, called, never_connected, timed};
 use crate::history::History;
 use crate::keep::Keep;
 use crate::memory::Memory;
@@ -96,11 +96,7 @@ impl CallError {
             return Self::Refused(Box::new(refusal));
         }
         let text = format!("{:?}: {}", status.code(), status.message());
-        if status.code() == Code::Unavailable && never_connected(status) {
-            Self::Unreachable(text)
-        } else {
-            Self::Lost(text)
-        }
+        if never_connected(status) { Self::Unreachable(text) } else { Self::Lost(text) }
     }
 
     /// The refusal, where it is one.
@@ -111,28 +107,6 @@ impl CallError {
             Self::Unreachable(_) | Self::Lost(_) => None,
         }
     }
-}
-
-/// Only a failed connect proves that nothing was sent.
-fn never_connected(status: &Status) -> bool {
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        if error.to_string().contains("error trying to connect")
-            || error.to_string() == "tcp connect error"
-        {
-            return true;
-        }
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && matches!(
-                io.kind(),
-                std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
-            )
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// The executor over gRPC.

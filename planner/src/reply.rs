@@ -20,6 +20,8 @@ pub const UNREACHABLE: &str =
     "I can't reach our systems right now, so I could not start this. Please try again in a moment.";
 /// A read or dry run got no answer; neither has an effect.
 pub const NO_ANSWER: &str = "I got no answer from our systems just now, so I have started nothing. Please try again in a moment.";
+/// A write that staff alone has to say yes to was proposed, and no answer came: they may have it.
+pub const PERHAPS_PASSED_ON: &str = "I got no answer from our systems just now, so I can't tell yet whether this was passed on. Please write it again in a moment.";
 /// Another turn of the same conversation does not end.
 pub const STILL_AT_IT: &str = "I am still working on what you wrote before, so I have started nothing new. Please try again in a moment.";
 /// An action was handed over and its end is not known.
@@ -263,6 +265,7 @@ mod tests {
             DROPPED.into(),
             UNREACHABLE.into(),
             NO_ANSWER.into(),
+            PERHAPS_PASSED_ON.into(),
         ] {
             for claim in [
                 "othing has been done",

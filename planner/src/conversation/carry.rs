@@ -94,6 +94,9 @@ impl Engine {
                 }
                 not_proposed(conversation, task, &refusal)?
             }
+            Err(CallError::Lost(_)) if !own_card => {
+                Ending::passes(Intent::Action, reply::PERHAPS_PASSED_ON)
+            }
             Err(error) => Ending::passes(Intent::Action, reply::not_answered(&error)),
         };
         Ok(Ending { confidence: sure, ..ending })

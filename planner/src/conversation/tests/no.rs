@@ -221,6 +221,23 @@ async fn what_an_edited_message_wants_is_taken_back_where_it_turns_out_to_have_n
     assert!(executor.shop.lock().executed.is_empty());
 }
 
+/// It may be with staff by now, who may say yes to it; a card without a yes comes to nothing.
+#[tokio::test]
+async fn a_lost_proposal_is_told_as_not_started_only_where_nothing_goes_on_without_a_yes() {
+    let lost = || CallError::Lost("gone".to_owned());
+    let executor = without_a_card("shopify.cancel_order");
+    let mut talk = Talk::offline(&executor);
+    executor.shop.lock().propose_script.push_back(lost());
+    let turn = talk.say("cancel order #1004").await;
+    assert_eq!((turn.reply.as_str(), turn.passing), (reply::PERHAPS_PASSED_ON, true));
+    let away = CallError::Unreachable("refused".to_owned());
+    executor.shop.lock().propose_script.push_back(away);
+    assert_eq!(talk.say("cancel order #1004").await.reply, reply::UNREACHABLE);
+    executor.shop.lock().propose_script.push_back(lost());
+    let turn = talk.say("refund 2 of the mugs from order #1004").await;
+    assert_eq!((turn.reply.as_str(), turn.passing), (reply::NO_ANSWER, true));
+}
+
 /// The built-in reader, which is not sure of refunds.
 struct Doubting;
 
