@@ -113,7 +113,7 @@ pub struct Repeating {
 }
 
 /// An action whose end is not known.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Checking {
     /// The tool; empty where only the proposal is known.
     pub tool: String,
@@ -123,6 +123,9 @@ pub struct Checking {
     pub action_id: Option<String>,
     /// The yes, to ask the executor about the same proposal again.
     pub confirmation: String,
+    /// What the card says, while the customer's yes to it is waited for behind a link.
+    #[serde(default)]
+    pub behind_a_link: Option<String>,
 }
 
 /// One conversation.
@@ -242,10 +245,21 @@ impl Conversation {
         self.pending.drain(..surplus);
     }
 
+    /// The newest one that waits for the customer's yes behind a link.
+    fn behind_a_link(&self) -> Option<&Checking> {
+        self.pending.iter().rev().find(|checking| checking.behind_a_link.is_some())
+    }
+
     /// Where to look for what came of this proposal.
     fn found_at(&mut self, proposal_id: &str, action_id: &str) {
         let of = self.pending.iter_mut().filter(|checking| checking.proposal_id == proposal_id);
         of.for_each(|checking| checking.action_id = Some(action_id.to_owned()));
+    }
+
+    /// The customer's yes to this proposal is not waited for any more.
+    fn yes_was_given(&mut self, proposal_id: &str) {
+        let of = self.pending.iter_mut().filter(|checking| checking.proposal_id == proposal_id);
+        of.for_each(|checking| checking.behind_a_link = None);
     }
 
     /// What came of this proposal is known.

@@ -5,7 +5,7 @@ mod card;
 use crate::assemble::Question;
 use crate::assemble::choose::{Chosen, answer};
 use crate::assemble::label::numbers;
-use crate::conversation::{Confirming, Stage};
+use crate::conversation::Stage;
 use crate::model::offline::hear::hear;
 use crate::model::offline::phrase::LEXICON;
 use crate::model::offline::text::{Word, words};
@@ -71,21 +71,25 @@ pub fn triage(stage: &Stage, text: &str, toolbox: &Toolbox) -> Heard {
                 Heard::New
             }
         }
-        Stage::Confirming(waiting) => confirming(text, waiting, toolbox),
+        Stage::Confirming(waiting) => {
+            beside_a_card(text, (&waiting.tool, &waiting.card.text), toolbox)
+        }
         Stage::Choosing(waiting) => {
             choosing(text, &waiting.question, &waiting.task.call.tool, toolbox)
         }
     }
 }
 
-fn confirming(text: &str, waiting: &Confirming, toolbox: &Toolbox) -> Heard {
-    let (reading, tool) = (offline::read(text, toolbox), &waiting.tool);
-    let beside = Beside::read(text, &waiting.card.text);
+/// What a message is beside a card of this tool with these words.
+#[must_use]
+pub fn beside_a_card(text: &str, (tool, card): (&str, &str), toolbox: &Toolbox) -> Heard {
+    let reading = offline::read(text, toolbox);
+    let beside = Beside::read(text, card);
     let about_the_card = beside.asks() || beside.denies();
     if new_wish(&reading, tool) && (reading.want == Want::Escalate || !about_the_card) {
         return Heard::New;
     }
-    let same = matches!(&reading.want, Want::Tool(call) if call.tool == *tool);
+    let same = matches!(&reading.want, Want::Tool(call) if call.tool == tool);
     // The card's own wish said again is a yes that was not signed.
     if same && !beside.asks() && beside.says_more() {
         Heard::New

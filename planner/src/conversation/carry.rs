@@ -65,7 +65,8 @@ impl Engine {
         let mut proposed = submit::propose(self.acting().await, &scene.asker, write.clone()).await;
         // The card whose place it would take is among those that wait for an answer.
         if proposed.as_ref().err().is_some_and(is_too_many_open)
-            && matches!(conversation.stage, Stage::Confirming(_))
+            && (matches!(conversation.stage, Stage::Confirming(_))
+                || conversation.behind_a_link().is_some())
         {
             if let Some(stays) = self.make_way(scene, conversation, left).await {
                 return Ok(stays);
@@ -76,7 +77,7 @@ impl Engine {
             Ok(proposal) => {
                 conversation.kept_under.extend(kept_under(&proposal));
                 if let Some(stays) = self.make_way(scene, conversation, left).await {
-                    let faster = self.let_go(scene, conversation, &proposal.proposal_id).await;
+                    let faster = self.let_go(scene, conversation, &proposal).await;
                     return Ok(match faster {
                         Some(told) => both(told, stays),
                         None => stays,
@@ -117,7 +118,7 @@ impl Engine {
             if scene.edited {
                 // Its contract was changed since the tools were listed. They would see it from now
                 // on, and their yes would carry it out.
-                let faster = self.let_go(scene, conversation, &proposal.proposal_id).await;
+                let faster = self.let_go(scene, conversation, &proposal).await;
                 conversation.stage = Stage::Listening;
                 let anew = || Ending::says(Intent::Clarify, reply::SAY_IT_ANEW);
                 return faster.unwrap_or_else(anew);
@@ -286,6 +287,7 @@ impl Engine {
             proposal_id: proposal_id.to_owned(),
             action_id,
             confirmation: confirmation.to_owned(),
+            behind_a_link: None,
         };
         match ended {
             Ended::Action(action) => {
@@ -320,15 +322,16 @@ impl Engine {
 
     /// Looks whether actions that were in doubt have ended meanwhile: at all of them together, and
     /// tells of them in their order. Those that go on are told of where nothing else waits for the
-    /// customer's word, each word once.
+    /// customer's word, each word once; what waits behind a link comes apart, since what is said
+    /// now may take it back.
     pub(super) async fn checked(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
-    ) -> Option<Ending> {
+    ) -> (Option<Ending>, Option<Ending>) {
         let pending = conversation.pending.clone();
         let looks = join_all(pending.iter().map(|checking| self.look(scene, checking))).await;
-        let mut news: Option<Ending> = None;
+        let (mut news, mut link): (Option<Ending>, Option<Ending>) = (None, None);
         for (checking, seen) in pending.iter().zip(looks) {
             let found = match seen {
                 Some(found) => found,
@@ -344,6 +347,11 @@ impl Engine {
                 conversation.no_longer_wait_for(&checking.proposal_id);
             }
             let waits = !matches!(conversation.stage, Stage::Listening);
+            let behind = conversation.behind_a_link().map(|newest| &newest.proposal_id);
+            if behind == Some(&checking.proposal_id) {
+                link = Some(told).filter(|_| !waits);
+                continue;
+            }
             let known = news.as_ref().is_some_and(|news| news.reply.contains(&told.reply));
             news = match news {
                 news if !ended && (waits || known) => news,
@@ -351,7 +359,7 @@ impl Engine {
                 None => Some(told),
             };
         }
-        news
+        (news, link)
     }
 
     /// How one of them stands, where it has a name to look for.
@@ -390,6 +398,9 @@ fn learnt(conversation: &mut Conversation, checking: &Checking, found: &Ended) -
         Ended::Action(action) => {
             conversation.checkpoint.learn_of(action);
             conversation.found_at(&checking.proposal_id, &action.action_id);
+            if !action.needs.contains(&GrantKind::Customer.into()) {
+                conversation.yes_was_given(&checking.proposal_id);
+            }
             (is_sealed(action), about(action))
         }
         Ended::Refused(refusal) => (true, ended(&checking.tool, refusal)),

@@ -1,13 +1,14 @@
-//! A card that the customer says no to, or that something else takes the place of: the executor
+//! A card, or a link, that the customer says no to, or that something else takes the place of: the executor
 //! is told, so that no yes to it counts any more, signed here or anywhere else.
 
-use countersign_proto::v1::{Action, Intent};
+use countersign_proto::v1::{Action, GrantKind, Intent, Proposal};
 use countersign_shared::codes::Code;
 
 use super::carry::{about, after_refusal};
-use super::ending::Ending;
+use super::ending::{Ending, both};
 use super::turn::{Engine, Scene};
 use super::{Checking, Confirming, Conversation, Stage};
+use crate::assemble::Task;
 use crate::executor::{CallError, is_sealed};
 use crate::reply;
 
@@ -28,25 +29,27 @@ const NOTHING_THERE: [Code; 4] =
 const MAY_BE_DONE: [Code; 2] = [Code::AlreadyDone, Code::HistoryMissing];
 
 impl Engine {
-    /// Something takes the card's place, where one waits: its proposal is taken back first, and
-    /// `left` is what is to be told of that. Comes back with why nothing else may be begun.
+    /// Something takes the place of the card, or of the link, where one waits: its proposal is
+    /// taken back first, and `left` is what is to be told of that. Comes back with why nothing
+    /// else may be begun.
     pub(super) async fn make_way(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
         left: &mut Option<Ending>,
     ) -> Option<Ending> {
-        let waiting = match std::mem::take(&mut conversation.stage) {
-            Stage::Confirming(waiting) => waiting,
+        let taken = match std::mem::take(&mut conversation.stage) {
+            Stage::Confirming(waiting) => self.taken_back(scene, conversation, waiting).await,
             other @ (Stage::Listening
             | Stage::Choosing(_)
             | Stage::Repeating(_)
             | Stage::Checking(_)) => {
                 conversation.stage = other;
-                return None;
+                let waiting = conversation.behind_a_link()?.clone();
+                self.link_taken_back(scene, conversation, &waiting).await
             }
         };
-        match self.taken_back(scene, conversation, waiting).await {
+        match taken {
             TakenBack::Dropped => *left = Some(Ending::says(Intent::Action, reply::DROPPED)),
             TakenBack::Ended(told) => *left = Some(told),
             TakenBack::Stays(told) => return Some(rest_left(told)),
@@ -55,31 +58,77 @@ impl Engine {
     }
 
     /// Takes back a proposal that the customer was not shown; where a yes of somebody else was
-    /// faster, this is to be told of it. Where it cannot be taken back it is void in time.
+    /// faster, this is to be told of it. Where it cannot be taken back, a card is void in time;
+    /// what was sent to others, or by a link, may go on, and is waited for.
     pub(super) async fn let_go(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
-        proposal_id: &str,
+        proposal: &Proposal,
     ) -> Option<Ending> {
+        let proposal_id = &proposal.proposal_id;
         match self.acting().await.withdraw(scene.asker.token, proposal_id).await {
             Ok(action) => faster(conversation, proposal_id, &action),
+            Err(error) if is_not_there(&error) => None,
             Err(error) => {
                 tracing::warn!(%error, "a proposal that nobody was shown was not taken back");
-                None
+                let theirs = proposal.needs.contains(&GrantKind::Customer.into());
+                let linked = proposal.card.as_ref().filter(|_| !proposal.link_sent_to.is_empty());
+                if theirs && linked.is_none() {
+                    return None;
+                }
+                conversation.wait_for(Checking {
+                    tool: proposal.tool.clone(),
+                    proposal_id: proposal_id.clone(),
+                    action_id: Some(proposal.action_id.clone()),
+                    confirmation: String::new(),
+                    behind_a_link: linked.map(|card| card.text.clone()),
+                });
+                (!theirs).then(|| Ending::says(Intent::Action, reply::STILL_CHECKED))
             }
         }
     }
 
-    /// Takes the proposal back.
+    /// Takes the proposal of a card back.
     pub(super) async fn taken_back(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
         waiting: Box<Confirming>,
     ) -> TakenBack {
-        let proposal_id = &waiting.card.proposal_id;
-        match self.acting().await.withdraw(scene.asker.token, proposal_id).await {
+        let Confirming { card, tool, task, .. } = &*waiting;
+        let of = (card.proposal_id.as_str(), tool.as_str(), Some(task));
+        let taken = self.withdrawn(scene, conversation, of).await;
+        taken.unwrap_or_else(|told| {
+            conversation.stage = Stage::Confirming(waiting);
+            TakenBack::Stays(told)
+        })
+    }
+
+    /// Takes back what waits behind a link.
+    pub(super) async fn link_taken_back(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        waiting: &Checking,
+    ) -> TakenBack {
+        let of = (waiting.proposal_id.as_str(), waiting.tool.as_str(), None);
+        let taken = self.withdrawn(scene, conversation, of).await;
+        if matches!(taken, Ok(TakenBack::Dropped | TakenBack::Ended(_))) {
+            conversation.no_longer_wait_for(&waiting.proposal_id);
+        }
+        taken.unwrap_or_else(TakenBack::Stays)
+    }
+
+    /// Takes a proposal back, of this tool and, where it is known, for this task. Where it may
+    /// still take a yes, the error is what is to be told of that.
+    async fn withdrawn(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        (proposal_id, tool, task): (&str, &str, Option<&Task>),
+    ) -> Result<TakenBack, Ending> {
+        Ok(match self.acting().await.withdraw(scene.asker.token, proposal_id).await {
             Ok(action) => match faster(conversation, proposal_id, &action) {
                 None => TakenBack::Dropped,
                 Some(told) if is_sealed(&action) => TakenBack::Ended(told),
@@ -89,18 +138,34 @@ impl Engine {
             // Only what was refused for good has a receipt here: a yes was given, and the answer to
             // it was lost. That it came to nothing goes without saying, but for these.
             Err(CallError::Refused(refusal)) if refusal.receipt_id.is_some() => {
-                let Confirming { tool, task, .. } = *waiting;
-                let told = after_refusal(conversation, Some(task), &tool, &refusal);
+                let told = after_refusal(conversation, task.cloned(), tool, &refusal);
                 if MAY_BE_DONE.iter().any(|code| code.name() == refusal.code) {
-                    return TakenBack::Ended(told);
+                    TakenBack::Ended(told)
+                } else {
+                    TakenBack::Dropped
                 }
-                TakenBack::Dropped
             }
             // ERRORS REFUSE: a yes may still count, so nobody is told that it is left.
-            Err(error) => {
-                conversation.stage = Stage::Confirming(waiting);
-                TakenBack::Stays(Ending::passes(Intent::Action, reply::not_answered(&error)))
-            }
+            Err(error) => return Err(Ending::passes(Intent::Action, reply::not_answered(&error))),
+        })
+    }
+
+    /// What comes of a no, and of what else is wanted beside it.
+    pub(super) async fn after_no(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        taken: TakenBack,
+        wish: Option<&str>,
+    ) -> Ending {
+        let told = match (taken, wish) {
+            (TakenBack::Dropped, _) => Ending::says(Intent::Action, reply::DROPPED),
+            (TakenBack::Stays(told), Some(_)) => return rest_left(told),
+            (TakenBack::Ended(told) | TakenBack::Stays(told), _) => told,
+        };
+        match wish {
+            Some(text) => both(told, self.decided(scene, conversation, text).await),
+            None => told,
         }
     }
 }
@@ -116,7 +181,7 @@ fn faster(conversation: &mut Conversation, proposal_id: &str, action: &Action) -
             tool: action.tool.clone(),
             proposal_id: proposal_id.to_owned(),
             action_id: Some(action.action_id.clone()),
-            confirmation: String::new(),
+            ..Checking::default()
         });
     }
     Some(about(action))

@@ -415,6 +415,7 @@ fn conversations_are_bounded_in_number_and_age() {
 mod card;
 mod hand;
 mod held;
+mod link;
 mod no;
 mod pending;
 mod reads;

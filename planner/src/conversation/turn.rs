@@ -14,8 +14,7 @@ use countersign_shared::turn::Told;
 use futures_util::future::join;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::drop::{TakenBack, rest_left};
-use super::ending::{Ending, ask_once_more, awaiting, both, joined, refused_action};
+use super::ending::{Ending, ask_once_more, awaiting, joined, refused_action};
 use super::guest::Known;
 use super::held::Held;
 use super::{Choosing, Confirming, Conversation, Conversations, Limits, Stage};
@@ -31,7 +30,7 @@ use crate::model::Model;
 use crate::notes::{self, Noted, Notes};
 use crate::record::Recorder;
 use crate::tools::{Toolbox, Toolboxes};
-use crate::triage::{Heard, is_no, triage};
+use crate::triage::{Heard, beside_a_card, is_no, triage};
 use crate::{reply, subject};
 
 /// Holds conversations and takes their turns.
@@ -323,7 +322,8 @@ impl Engine {
                 None => ending,
             };
         }
-        let news = self.checked(&scene, conversation).await;
+        let (news, link) = self.checked(&scene, conversation).await;
+        let waits = conversation.behind_a_link().map(|checking| checking.proposal_id.clone());
         let news = match (back, news) {
             (Some(back), Some(news)) => Some(joined(back, news)),
             (back, news) => back.or(news),
@@ -342,6 +342,12 @@ impl Engine {
         let ending = self.heard(&scene, conversation, &text).await;
         let ending = Self::asked(conversation, matched, ending);
         let ending = self.handed(&scene, conversation, ending).await;
+        let behind = conversation.behind_a_link().map(|checking| &checking.proposal_id);
+        let still = behind.is_some() && behind == waits.as_ref() && !ending.passing;
+        let ending = match link.filter(|_| still) {
+            Some(link) => joined(link, ending),
+            None => ending,
+        };
         match news {
             Some(news) => joined(news, ending),
             None => ending,
@@ -354,6 +360,19 @@ impl Engine {
         conversation: &mut Conversation,
         text: &str,
     ) -> Ending {
+        let link = conversation.behind_a_link().cloned();
+        let link = link.filter(|_| matches!(conversation.stage, Stage::Listening));
+        if let Some(waiting) = &link
+            && let Some(card) = &waiting.behind_a_link
+        {
+            let heard = beside_a_card(text, (&waiting.tool, card), scene.toolbox);
+            let wish = Some(text).filter(|text| heard == Heard::New && is_no(text));
+            if wish.is_some() || (heard == Heard::Drop && Guard::DropsOnNo.is_on()) {
+                self.notes.heard(heard.name());
+                let taken = self.link_taken_back(scene, conversation, waiting).await;
+                return self.after_no(scene, conversation, taken, wish).await;
+            }
+        }
         let heard = triage(&conversation.stage, text, scene.toolbox);
         self.notes.heard(heard.name());
         let stage = std::mem::take(&mut conversation.stage);
@@ -380,10 +399,8 @@ impl Engine {
                 self.proposed(scene, conversation, waiting.task, &waiting.receipt_id).await
             }
             (Heard::Drop, Stage::Confirming(waiting)) if Guard::DropsOnNo.is_on() => {
-                match self.taken_back(scene, conversation, waiting).await {
-                    TakenBack::Dropped => Ending::says(Intent::Action, reply::DROPPED),
-                    TakenBack::Ended(told) | TakenBack::Stays(told) => told,
-                }
+                let taken = self.taken_back(scene, conversation, waiting).await;
+                self.after_no(scene, conversation, taken, None).await
             }
             (Heard::Drop, dropped) => {
                 if !Guard::DropsOnNo.is_on() {
@@ -392,12 +409,8 @@ impl Engine {
                 Ending::says(Intent::Action, reply::DROPPED)
             }
             (Heard::New, Stage::Confirming(waiting)) if is_no(text) => {
-                let told = match self.taken_back(scene, conversation, waiting).await {
-                    TakenBack::Dropped => Ending::says(Intent::Action, reply::DROPPED),
-                    TakenBack::Ended(told) => told,
-                    TakenBack::Stays(told) => return rest_left(told),
-                };
-                both(told, self.decided(scene, conversation, text).await)
+                let taken = self.taken_back(scene, conversation, waiting).await;
+                self.after_no(scene, conversation, taken, Some(text)).await
             }
             // A question takes nothing back; what takes the card's place does so itself.
             (Heard::New, waiting @ Stage::Confirming(_)) => {

@@ -221,6 +221,19 @@ async fn what_an_edited_message_wants_is_taken_back_where_it_turns_out_to_have_n
     assert!(executor.shop.lock().executed.is_empty());
 }
 
+/// Where it cannot be taken back staff may still say yes to it, so it is waited for.
+#[tokio::test]
+async fn what_could_not_be_taken_back_and_may_go_on_is_not_told_as_left() {
+    let executor = FakeExecutor::new(TWO);
+    executor.shop.lock().no_confirmation = true;
+    executor.shop.lock().withdraw_script.push_back(Err(CallError::Lost("gone".to_owned())));
+    let mut talk = Talk::offline(&executor);
+    talk.edited = true;
+    assert_eq!(talk.say("cancel order #1001").await.reply, reply::STILL_CHECKED);
+    executor.shop.lock().watch_script = [sealed(Outcome::Applied, "It is cancelled.")].into();
+    assert_eq!(talk.say("and now?").await.reply, "It is cancelled.");
+}
+
 /// It may be with staff by now, who may say yes to it; a card without a yes comes to nothing.
 #[tokio::test]
 async fn a_lost_proposal_is_told_as_not_started_only_where_nothing_goes_on_without_a_yes() {

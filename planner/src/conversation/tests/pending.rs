@@ -115,8 +115,7 @@ fn checking(proposal: usize) -> Checking {
     Checking {
         tool: "shopify.refund_lines".to_owned(),
         proposal_id: format!("prp_{proposal}"),
-        action_id: None,
-        confirmation: String::new(),
+        ..Checking::default()
     }
 }
 
