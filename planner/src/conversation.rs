@@ -281,7 +281,7 @@ impl Conversation {
 pub struct Limits {
     /// At most this many; the one idle longest goes first.
     pub count: usize,
-    /// One that was idle for longer is forgotten.
+    /// One that was idle for longer goes where room is needed.
     pub idle: Duration,
 }
 

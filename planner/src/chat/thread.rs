@@ -20,7 +20,7 @@ use crate::stored;
 const MOST: usize = 20_000;
 /// Turns of one conversation kept at most; the oldest go first.
 pub(crate) const MOST_TURNS: usize = 400;
-/// One that was idle for longer is forgotten.
+/// One that was idle for longer goes where room is needed.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 type Place = [u8; 32];
