@@ -16,10 +16,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
+use countersign_shared::listen::{Certified, Limits, Ports};
 use countersign_shared::trace::Traced;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ChatConfig;
@@ -34,7 +34,6 @@ pub(crate) mod beside;
 mod body;
 mod fault;
 mod frontend;
-mod listen;
 mod openai;
 mod origins;
 mod rating;
@@ -51,6 +50,8 @@ use frontend::Frontends;
 use thread::Threads;
 use tls::Tls;
 
+/// Connections at once.
+const CONNECTIONS: usize = 8_192;
 /// Turns under way at once; further ones are told to come back.
 const MAX_TURNS: usize = 2_048;
 
@@ -86,7 +87,7 @@ struct Chat {
     turns: TaskTracker,
 }
 
-/// Serves until told to stop. `turns` tells when the last turn has ended.
+/// Serves until the ports are told to stop. `turns` tells when the last turn has ended.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -95,7 +96,7 @@ pub async fn serve(
     engine: Arc<Engine>,
     turns: TaskTracker,
     memory: Memory,
-    stop: CancellationToken,
+    ports: &Ports,
 ) -> anyhow::Result<SocketAddr> {
     let Opened { config, frontends, tls, room } = opened;
     let listener = TcpListener::bind(&config.listen)
@@ -123,6 +124,7 @@ pub async fn serve(
         .method_not_allowed_fallback(openai::nowhere)
         .layer(middleware::from_fn_with_state(Arc::clone(&chat), origins::answer))
         .with_state(chat);
-    tokio::spawn(listen::run(listener, tls, router, stop));
+    let tls = tls.map(|tls| Box::new(tls) as Box<dyn Certified>);
+    ports.serve(listener, tls, Limits::of(CONNECTIONS), move |_| router.clone());
     Ok(address)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use countersign_proto::v1::planner_server::PlannerServer;
 use countersign_shared::drain::Drain;
+use countersign_shared::listen::Ports;
 use countersign_shared::mtls::{
     AcceptLimits, ConnectionLimits, Material, bind, channel, serve_until, server,
 };
@@ -15,7 +16,6 @@ use countersign_shared::peer::Guard;
 use countersign_shared::ready::Ready;
 use countersign_shared::span;
 use countersign_shared::trace::Traced;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::budget::Budgets;
@@ -157,11 +157,10 @@ pub async fn run(
     let engine =
         Engine::new(executor, Arc::clone(&model), Limits::default(), others).recording(recorder);
     let engine = Arc::new(engine);
-    let over = CancellationToken::new();
+    let ports = Ports::default();
     let chat = match chat {
         Some(chat) => Some(
-            chat::serve(chat, Arc::clone(&engine), turns.clone(), memory.clone(), over.clone())
-                .await?,
+            chat::serve(chat, Arc::clone(&engine), turns.clone(), memory.clone(), &ports).await?,
         ),
         None => None,
     };
@@ -185,9 +184,12 @@ pub async fn run(
         .add_service(health_service)
         .add_service(reflection)
         .add_service(planner.max_decoding_message_size(LARGEST_REQUEST));
-    let stop = drain.after(stop, config.drain);
+    let stop = async {
+        drain.after(stop, config.drain).await;
+        ports.stop();
+    };
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
-    over.cancel();
+    ports.ended().await;
     turns.close();
     if tokio::time::timeout(GRACE, turns.wait()).await.is_err() {
         tracing::warn!("stopped with turns under way: their actions go on in the executor");

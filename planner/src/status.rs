@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use countersign_shared::codes::Code;
 use countersign_shared::drain::{Drain, STOPPING};
+use countersign_shared::listen::{Limits, Ports};
 use countersign_shared::mtls::{Channel, Material};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ use crate::metrics::Metrics;
 
 /// The text format that Prometheus asks for first.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Connections at once.
+const CONNECTIONS: usize = 256;
 /// A probe waits this long for the executor, and for what planners remember.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -56,11 +59,8 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .with_state(seen.clone())
         .route("/metrics", get(async move || told(&seen, &metrics).await));
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the status pages have stopped");
-        }
-    });
+    // Nobody stops these: `/readyz` says to the end that it comes.
+    Ports::default().serve(listener, None, Limits::of(CONNECTIONS), move |_| router.clone());
     Ok(bound)
 }
 

@@ -8,6 +8,8 @@ pub mod codes;
 pub mod drain;
 pub mod ids;
 pub mod kept;
+#[cfg(feature = "net")]
+pub mod listen;
 pub mod migration;
 pub mod money;
 #[cfg(feature = "net")]

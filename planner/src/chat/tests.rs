@@ -85,9 +85,10 @@ impl Face {
             (memory.clone(), Knowledge::default()),
         );
         let chat = Opened { room, ..opened(folder.path(), certified.is_some()) };
-        let address = serve(chat, Arc::new(engine), TaskTracker::new(), memory, Default::default())
-            .await
-            .unwrap();
+        let address =
+            serve(chat, Arc::new(engine), TaskTracker::new(), memory, &Default::default())
+                .await
+                .unwrap();
         // The crate's client brings no provider of its own.
         let _set = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = http.build().unwrap();

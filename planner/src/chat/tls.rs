@@ -2,17 +2,13 @@
 //! the process runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use countersign_shared::listen::Certified;
 use countersign_shared::mtls::Shown;
 use rustls::ServerConfig;
-use tokio_rustls::TlsAcceptor;
 
 use crate::config::ServerCertificate;
 use crate::metrics::Metrics;
-
-/// How long what was read from the files stands.
-pub(super) const STANDS: Duration = Duration::from_secs(60);
 
 /// A certificate, ready to be shown.
 pub(super) struct Tls {
@@ -32,9 +28,10 @@ impl Tls {
         told.chat_ends(end);
         Ok(Self { files, told, config })
     }
+}
 
-    /// Reads the files again; what cannot be used changes nothing.
-    pub(super) fn renew(&mut self) {
+impl Certified for Tls {
+    fn renew(&mut self) {
         match read(&self.files) {
             Ok((config, end)) => {
                 self.config = config;
@@ -47,9 +44,8 @@ impl Tls {
         }
     }
 
-    /// For one connection.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
+    fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
     }
 }
 
@@ -70,6 +66,9 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use std::path::Path;
+    use std::time::Duration;
+
+    use countersign_shared::listen::{Limits, Ports, STANDS};
 
     use super::*;
 
@@ -127,8 +126,8 @@ mod tests {
         issue(&files, 2030);
         let tls = Tls::open(files.clone(), metrics.clone()).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stop = tokio_util::sync::CancellationToken::new();
-        tokio::spawn(crate::chat::listen::run(listener, Some(tls), axum::Router::new(), stop));
+        let (tls, limits) = (Box::new(tls), Limits::of(1));
+        Ports::default().serve(listener, Some(tls), limits, |_| axum::Router::new());
         issue(&files, 2040);
         tokio::time::sleep(STANDS - Duration::from_secs(1)).await;
         assert!(ends(&metrics, IN_2030), "{}", metrics.text());
