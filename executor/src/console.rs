@@ -14,6 +14,7 @@
 //! a session alone.
 
 mod answer;
+mod body;
 mod certificate;
 mod challenge;
 mod config;
@@ -33,18 +34,18 @@ mod triage;
 mod view;
 mod visitor;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use axum::Extension;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::ConnectInfo;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use countersign_core::policy::People;
+use countersign_shared::listen::{Certified, Limits, Ports};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -59,11 +60,11 @@ pub use config::{
 use oidc::Oidc;
 use session::Sessions;
 pub use site::Site;
-use tls::{Clients, Told};
+use tls::{Clients, Own, Told};
 use visitor::Visitor;
 
-/// Largest request, in bytes: an assertion is far smaller.
-const LARGEST: usize = 256 * 1024;
+/// Connections of each page at once: the process has file handles left for calls and backends.
+const CONNECTIONS: usize = 256;
 
 /// What every page needs. Cheap to clone.
 #[derive(Clone)]
@@ -128,7 +129,7 @@ pub fn check_sign_in(config: &Config, people: &People) -> anyhow::Result<()> {
     }
 }
 
-/// Serves the pages until the process ends.
+/// Serves the pages until the ports are told to stop.
 ///
 /// # Errors
 /// An address that cannot be bound, certificates that cannot be used, settings of a
@@ -138,6 +139,7 @@ pub async fn serve(
     sign_in: &SignInConfig,
     trusted: Trusted,
     desk: Desk,
+    ports: &Ports,
 ) -> anyhow::Result<SocketAddr> {
     let (site, clients) = (config.site()?, Clients::of(sign_in, trusted.certificates));
     let clock = Arc::clone(&desk.pipeline.clock);
@@ -145,10 +147,10 @@ pub async fn serve(
     let oidc = sign_in.oidc.as_ref().map(open).transpose()?;
     let told = (desk.pipeline.metrics.clone(), "console");
     let router = router(desk, site, oidc)?;
-    serve_at(config.address()?, (config.tls.as_ref(), told), clients, router).await
+    serve_at(config.address()?, (config.tls.as_ref(), told), clients, router, ports).await
 }
 
-/// Serves the pages for customers until the process ends.
+/// Serves the pages for customers until the ports are told to stop.
 ///
 /// # Errors
 /// An address that cannot be bound, certificates that cannot be used.
@@ -156,6 +158,7 @@ pub async fn serve_customers(
     config: &ConsoleConfig,
     confirm: Arc<Confirm>,
     desk: Desk,
+    ports: &Ports,
 ) -> anyhow::Result<SocketAddr> {
     let site = Arc::new(confirm.site().clone());
     let told = (desk.pipeline.metrics.clone(), "confirm");
@@ -164,13 +167,13 @@ pub async fn serve_customers(
         .route("/receipt/{id}/{secret}", get(customer::receipt::show))
         .fallback(customer::nowhere)
         .route("/page.css", get(guard::style))
-        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn(body::in_time))
         .layer(from_fn_with_state(site, guard::guard))
         .with_state(customer::Customers { desk, confirm });
-    serve_at(config.address()?, (config.tls.as_ref(), told), None, router).await
+    serve_at(config.address()?, (config.tls.as_ref(), told), None, router, ports).await
 }
 
-/// Serves pages at an address until the process ends, with TLS where there is a
+/// Serves pages at an address until the ports are told to stop, with TLS where there is a
 /// certificate, whose end is told. `clients` says whose certificates browsers are asked for.
 ///
 /// # Errors
@@ -180,30 +183,19 @@ pub(crate) async fn serve_at(
     (tls, told): (Option<&ConsoleTls>, Told),
     clients: Option<Clients>,
     router: Router,
+    ports: &Ports,
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let bound = listener.local_addr()?;
-    match tls {
-        Some(files) => {
-            let accepted = tls::Accepted::start(listener, files, clients, told)?;
-            let service = router.into_make_service_with_connect_info::<Shown>();
-            spawn(axum::serve(accepted, service).into_future());
-        }
-        None => {
-            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-            spawn(axum::serve(listener, router).into_future());
-        }
-    }
-    Ok(bound)
-}
-
-fn spawn(pages: impl Future<Output = io::Result<()>> + Send + 'static) {
-    tokio::spawn(async move {
-        if let Err(error) = pages.await {
-            tracing::error!(%error, "a page has stopped");
-        }
+    let asks = clients.is_some();
+    let own = tls.map(|files| Own::read(files.clone(), clients, told)).transpose()?;
+    let own = own.map(|own| Box::new(own) as Box<dyn Certified>);
+    ports.serve(listener, own, Limits::of(CONNECTIONS), move |tls| match tls {
+        Some(tls) if asks => router.clone().layer(Extension(ConnectInfo(Shown::over(tls)))),
+        Some(_) | None => router.clone(),
     });
+    Ok(bound)
 }
 
 fn router(desk: Desk, site: Site, oidc: Option<Oidc>) -> anyhow::Result<Router> {
@@ -235,7 +227,7 @@ fn router(desk: Desk, site: Site, oidc: Option<Oidc>) -> anyhow::Result<Router> 
         .fallback(requests::nowhere)
         .route("/page.js", get(guard::script))
         .route("/page.css", get(guard::style))
-        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn(body::in_time))
         .layer(from_fn_with_state(site, guard::guard))
         .layer(from_fn(certificate::renew))
         .with_state(console))

@@ -15,6 +15,7 @@ use countersign_proto::v1::{
     operator_server::OperatorServer,
 };
 use countersign_shared::drain::Drain;
+use countersign_shared::listen::Ports;
 use countersign_shared::mtls::{
     AcceptLimits, ConnectionLimits, Material, MaterialFiles, bind, serve_until, server,
 };
@@ -113,14 +114,17 @@ pub async fn run(
         (metrics.clone(), material),
     )
     .await?;
+    let ports = Ports::default();
     let console = match &config.console {
-        Some(page) => Some(console::serve(page, &config.sign_in, trusted, desk.clone()).await?),
+        Some(page) => {
+            Some(console::serve(page, &config.sign_in, trusted, desk.clone(), &ports).await?)
+        }
         None => None,
     };
     if let Some((config, confirm)) = config.confirm.as_ref().zip(desk.confirm.clone()) {
-        console::serve_customers(&config.page, confirm, desk.clone()).await?;
+        console::serve_customers(&config.page, confirm, desk.clone(), &ports).await?;
     }
-    let tiles = log::serve(&config.log, config.state.join("log"), metrics.clone()).await?;
+    let tiles = log::serve(&config.log, config.state.join("log"), metrics.clone(), &ports).await?;
     let told = notify::start(&config.notify, desk.clone())?;
     let fed = siem::start(&config, store, clock, metrics)?;
     if let Some(file) = ready_file {
@@ -150,13 +154,16 @@ pub async fn run(
         .add_service(EscalationsServer::new(EscalationsService::new(desk.clone())))
         .add_service(AuditServer::new(AuditService::new(desk.clone(), names)));
     let over = fenced.clone();
-    let stop = async move {
+    let stop = async {
         tokio::select! {
             () = drain.after(stop, length) => {}
             () = over.cancelled() => {}
         }
+        ports.stop();
     };
     serve_until(stop, GRACE, |stop| router.serve_with_incoming_shutdown(incoming, stop)).await?;
+    // A yes that is tapped there begins an action.
+    ports.ended().await;
     adopting.abort();
     sweeping.abort();
     // What is sent should be heard here: whoever carries it on knows less of it.

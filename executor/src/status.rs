@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use countersign_shared::drain::{Drain, STOPPING};
+use countersign_shared::listen::{Limits, Ports};
 use countersign_shared::mtls::Material;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -15,6 +16,8 @@ use crate::vitals::Vitals;
 
 /// The text format that Prometheus asks for first.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Connections at once.
+const CONNECTIONS: usize = 256;
 
 /// Serves `/healthz` (the process lives), `/readyz` (effects may begin, and it was not told to
 /// stop) and `/metrics` until the process ends.
@@ -33,11 +36,8 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .with_state((vitals, drain))
         .route("/metrics", get(async move || told(&metrics, &material)));
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the status pages have stopped");
-        }
-    });
+    // Nobody stops these: `/readyz` says to the end that it comes.
+    Ports::default().serve(listener, None, Limits::of(CONNECTIONS), move |_| router.clone());
     Ok(bound)
 }
 

@@ -11,14 +11,13 @@ use axum::http::header::{CONNECTION, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::serve::IncomingStream;
 use countersign_shared::mtls::SpiffeId;
+use rustls::ServerConnection;
 
 use super::Console;
 use super::session::Proof;
 use super::sign_in::{Turned, Way};
 use super::site::local;
-use super::tls::Accepted;
 
 /// How long a handshake's proof counts: what was revoked or has expired since is found by
 /// the next one. That of services is as old at most.
@@ -38,16 +37,14 @@ pub(super) struct Shown {
 /// Whom the certificate names, as long as its proof counts.
 pub(super) struct Certificate(pub(super) Option<SpiffeId>);
 
-impl axum::extract::connect_info::Connected<IncomingStream<'_, Accepted>> for Shown {
-    fn connect_info(stream: IncomingStream<'_, Accepted>) -> Self {
-        let (_, tls) = stream.io().get_ref();
+impl Shown {
+    /// By a connection whose handshake is over just now.
+    pub(super) fn over(tls: &ServerConnection) -> Self {
         let leaf = tls.peer_certificates().and_then(<[_]>::first);
         let id = leaf.and_then(|leaf| SpiffeId::from_certificate(leaf).ok());
         Self { id, until: Instant::now() + COUNTS }
     }
-}
 
-impl Shown {
     /// Of the connection that a request came by.
     pub(super) fn by(parts: &Parts) -> Option<&SpiffeId> {
         let ConnectInfo(shown) = parts.extensions.get::<ConnectInfo<Self>>()?;

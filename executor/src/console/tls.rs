@@ -2,36 +2,18 @@
 //! where the configuration says whose count, and get in without one: who they are, a
 //! passkey or the house's sign-in proves.
 
-use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::Listener;
+use countersign_shared::listen::Certified;
 use countersign_shared::mtls::{Shown, optional};
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, interval_at, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::config::{Authorities, ConsoleTls, SignInConfig};
 use crate::metrics::Metrics;
-
-/// Longest handshake.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Handshakes under way at once.
-const AT_ONCE: usize = 64;
-/// After a failed accept (out of file handles, say) the next one waits this long.
-const PAUSE: Duration = Duration::from_millis(100);
-/// How long what was read from the files stands.
-const STANDS: Duration = Duration::from_secs(60);
 
 /// Whose certificates browsers are asked for.
 #[derive(Clone)]
@@ -53,7 +35,7 @@ impl Clients {
 pub(crate) type Told = (Metrics, &'static str);
 
 /// What browsers are shown: the newest files that could be used.
-struct Own {
+pub(super) struct Own {
     files: ConsoleTls,
     clients: Option<Clients>,
     told: Told,
@@ -61,12 +43,22 @@ struct Own {
 }
 
 impl Own {
-    fn read(files: ConsoleTls, clients: Option<Clients>, told: Told) -> anyhow::Result<Self> {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// Files that cannot be used.
+    pub(super) fn read(
+        files: ConsoleTls,
+        clients: Option<Clients>,
+        told: Told,
+    ) -> anyhow::Result<Self> {
         let (config, end) = read(&files, clients.as_ref())?;
         told.0.end(told.1, end);
         Ok(Self { files, clients, told, config })
     }
+}
 
+impl Certified for Own {
     fn renew(&mut self) {
         match read(&self.files, self.clients.as_ref()) {
             Ok((config, end)) => {
@@ -79,87 +71,9 @@ impl Own {
             }
         }
     }
-}
 
-type Connection = (TlsStream<TcpStream>, SocketAddr);
-
-/// Connections whose handshake is over.
-pub(super) struct Accepted {
-    address: SocketAddr,
-    done: Receiver<Connection>,
-}
-
-impl Accepted {
-    /// Begins to accept.
-    ///
-    /// # Errors
-    /// Files that cannot be used.
-    pub(super) fn start(
-        listener: TcpListener,
-        files: &ConsoleTls,
-        clients: Option<Clients>,
-        told: Told,
-    ) -> anyhow::Result<Self> {
-        let address = listener.local_addr()?;
-        let own = Own::read(files.clone(), clients, told)?;
-        let (hand, done) = channel(AT_ONCE);
-        tokio::spawn(accept(listener, own, hand));
-        Ok(Self { address, done })
-    }
-}
-
-impl Listener for Accepted {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> Connection {
-        match self.done.recv().await {
-            Some(connection) => connection,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
-
-async fn accept(listener: TcpListener, mut own: Own, hand: Sender<Connection>) {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
-    // Also where nobody comes: it is told when what is in use ends.
-    let mut again = interval_at(Instant::now() + STANDS, STANDS);
-    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = again.tick() => {
-                own.renew();
-                continue;
-            }
-        };
-        let (stream, from) = match accepted {
-            Ok(connection) => connection,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let acceptor = TlsAcceptor::from(Arc::clone(&own.config));
-        tokio::spawn(handshake(acceptor, stream, from, hand.clone(), place));
-    }
-}
-
-async fn handshake(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    from: SocketAddr,
-    hand: Sender<Connection>,
-    _place: OwnedSemaphorePermit,
-) {
-    let _best_effort = stream.set_nodelay(true);
-    // Port checks and broken networks are nobody's fault.
-    if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        hand.send((stream, from)).await.ok();
+    fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
     }
 }
 
@@ -201,48 +115,16 @@ fn read(files: &ConsoleTls, clients: Option<&Clients>) -> anyhow::Result<(Arc<Se
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use rustls::pki_types::ServerName;
-    use rustls::{ClientConfig, RootCertStore};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio_rustls::TlsConnector;
+    use std::time::Duration;
+
+    use countersign_shared::listen::{Limits, Ports, STANDS};
+    use tokio::net::TcpListener;
+    use tokio::time::sleep;
 
     use super::*;
 
     fn told() -> Told {
         (Metrics::default(), "console")
-    }
-
-    #[tokio::test]
-    async fn a_browser_reaches_the_page_while_another_holds_its_handshake() {
-        let dir = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let files = ConsoleTls { cert: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
-        std::fs::write(&files.cert, made.cert.pem()).unwrap();
-        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let accepted = Accepted::start(listener, &files, None, told()).unwrap();
-        let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
-        tokio::spawn(async move { axum::serve(accepted, router).await });
-
-        let _silent = TcpStream::connect(address).await.unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let stream = TcpStream::connect(address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-        tls.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-            .await
-            .unwrap();
-        let mut answer = String::new();
-        tls.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
     }
 
     #[test]
@@ -281,7 +163,9 @@ mod tests {
         };
         issue(2030);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _accepted = Accepted::start(listener, &files, None, (metrics.clone(), of)).unwrap();
+        let own = Own::read(files.clone(), None, (metrics.clone(), of)).unwrap();
+        let limits = Limits::of(1);
+        Ports::default().serve(listener, Some(Box::new(own)), limits, |_| axum::Router::new());
         assert!(ends(1_893_456_000), "{}", metrics.text());
         issue(2040);
         sleep(STANDS - Duration::from_secs(1)).await;

@@ -14,6 +14,7 @@ use axum::extract::{Path as UrlPath, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::routing::get;
+use countersign_shared::listen::Ports;
 use countersign_shared::tlog::folder::{CHECKPOINT, COSIGNED};
 use countersign_shared::tlog::lookup::tile_bytes;
 use countersign_shared::tlog::tile::Tile;
@@ -30,7 +31,7 @@ const NEWEST: HeaderValue = HeaderValue::from_static("no-cache");
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const AS_IT_SAYS: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Serves the log's folder until the process ends, where the configuration says at which address.
+/// Serves the log's folder until the ports are told to stop, where the configuration says at which address.
 ///
 /// # Errors
 /// An address that cannot be used, certificates that cannot be read.
@@ -38,11 +39,12 @@ pub async fn serve(
     config: &Log,
     folder: PathBuf,
     metrics: Metrics,
+    ports: &Ports,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let Some(listen) = &config.listen else { return Ok(None) };
     let address = console::address(listen, config.tls.as_ref(), config.behind_ingress)?;
     let tls = (config.tls.as_ref(), (metrics, "log"));
-    console::serve_at(address, tls, None, router(folder)).await.map(Some)
+    console::serve_at(address, tls, None, router(folder), ports).await.map(Some)
 }
 
 /// Whether the log can be served as configured.
