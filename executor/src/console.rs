@@ -26,6 +26,7 @@ mod oidc;
 mod pages;
 mod queue;
 mod requests;
+mod seldom;
 mod session;
 mod sign_in;
 mod site;
@@ -58,6 +59,7 @@ pub use config::{
     OidcConfig, SignInConfig, Trusted, address,
 };
 use oidc::Oidc;
+use seldom::Seldom;
 use session::Sessions;
 pub use site::Site;
 use tls::{Clients, Own, Told};
@@ -75,6 +77,10 @@ struct Console {
     challenges: Arc<Challenges>,
     /// The house's own sign-in, where there is one.
     oidc: Option<Arc<Oidc>>,
+    /// Passkeys that did not sign in.
+    unproved: Arc<Seldom>,
+    /// Those whom the house knows, and the policy does not.
+    unknown: Arc<Seldom>,
 }
 
 /// Whether the pages can be served, and people let in, as the configuration says. Reads every file
@@ -206,6 +212,8 @@ fn router(desk: Desk, site: Site, oidc: Option<Oidc>) -> anyhow::Result<Router> 
         sessions: Arc::default(),
         challenges: Arc::new(Challenges::new()?),
         oidc: oidc.map(Arc::new),
+        unproved: Arc::default(),
+        unknown: Arc::default(),
     };
     Ok(Router::new()
         .route("/", get(home))

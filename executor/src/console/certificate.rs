@@ -95,7 +95,10 @@ impl Console {
     fn by_certificate(&self, shown: Option<SpiffeId>) -> Result<String, Turned> {
         let id = shown.ok_or_else(Turned::no_certificate)?;
         let Some(person) = self.desk.pipeline.policy.people().of_certificate(id.as_str()) else {
-            tracing::info!(certificate = %id, "not signed in: nobody in the policy");
+            if let Some(times) = self.unknown.count(self.desk.pipeline.clock.now()) {
+                let certificate = id.as_str();
+                tracing::info!(certificate, times, "not signed in: nobody in the policy; the last");
+            }
             return Err(Turned::nobody(format!("certificates: [\"{id}\"]")));
         };
         self.begin_session(person, Proof::Certificate(id))

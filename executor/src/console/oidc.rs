@@ -11,7 +11,6 @@
 
 mod document;
 mod provider;
-mod seldom;
 mod way;
 
 use std::sync::Arc;
@@ -181,8 +180,10 @@ async fn admitted(
     let issuer = provider.issuer().to_owned();
     let people = console.desk.pipeline.policy.people();
     let Some(person) = people.named(&issuer, &subject) else {
-        let sub = veiled(&subject);
-        tracing::info!(issuer, sub, "not signed in: nobody in the policy");
+        if let Some(times) = console.unknown.count(console.desk.pipeline.clock.now()) {
+            let sub = veiled(&subject);
+            tracing::info!(issuer, sub, times, "not signed in: nobody in the policy; the last");
+        }
         let [issuer, id] = [issuer, subject].map(serde_json::Value::from);
         return Err(Turned::nobody(format!("subjects:\n  - {{ issuer: {issuer}, id: {id} }}")));
     };

@@ -131,7 +131,9 @@ pub(super) async fn sign_in(
     let (person, passkey) = match assertion.signs_in(signers.policy.people(), signers.origin) {
         Ok(found) => found,
         Err(why) => {
-            tracing::info!(%why, "a passkey did not sign in");
+            if let Some(times) = console.unproved.count(now) {
+                tracing::info!(%why, times, "passkeys did not sign in; the last");
+            }
             return said(StatusCode::UNAUTHORIZED, &format!("Not signed in: {why}."));
         }
     };

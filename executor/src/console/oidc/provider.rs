@@ -22,10 +22,10 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::document::{Document, safe};
-use super::seldom::Seldom;
 use super::way::Way;
 use crate::connector;
 use crate::console::config::{Authorities, Endpoints, OidcConfig};
+use crate::console::seldom::Seldom;
 use crate::ports::Clock;
 use crate::subject::jwks::Jwks;
 use crate::webhook;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod escalations;
+mod refused;
 mod sessions;
 mod switches;
 
@@ -41,7 +42,7 @@ const NASTY: &str = "<script>alert(1)</script>\"'><svg onload=alert(2)>";
 
 struct House {
     console: Console,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The people of tenant `t`, and an operator of tenant `u`: name, role, tenant, key.
@@ -95,8 +96,10 @@ fn house() -> House {
         sessions: Arc::default(),
         challenges: Arc::new(Challenges::new().unwrap()),
         oidc: None,
+        unproved: Arc::default(),
+        unknown: Arc::default(),
     };
-    House { console, _folder: folder }
+    House { console, folder }
 }
 
 /// A refusal an hour ago, changed.
