@@ -44,8 +44,8 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(100);
 /// After this a connection takes no new requests, as one between services.
 const AGE: Duration = Duration::from_secs(300);
-/// What requests that are under way then get to finish.
-const REST: Duration = Duration::from_secs(60);
+/// What requests that are under way then get to finish: a turn of the chat can take minutes.
+const REST: Duration = Duration::from_secs(300);
 /// The same once the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 const HTTP_2: &[u8] = b"h2";
