@@ -7,6 +7,7 @@
 )]
 
 mod lost_commit;
+mod recovered;
 
 use std::time::Duration;
 
