@@ -169,7 +169,7 @@ impl Certified for Own {
 }
 
 /// A certificate, and how a browser that speaks `alpn` connects to who shows it.
-fn certified() -> (Box<dyn Certified>, impl Fn(&[&[u8]]) -> TlsConnector) {
+fn certified() -> (Own, impl Fn(&[&[u8]]) -> TlsConnector) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let (chain, key) = (vec![made.cert.der().clone()], made.signing_key.serialize_der());
@@ -186,13 +186,13 @@ fn certified() -> (Box<dyn Certified>, impl Fn(&[&[u8]]) -> TlsConnector) {
         client.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         TlsConnector::from(Arc::new(client))
     };
-    (Box::new(Own(Arc::new(server))), connector)
+    (Own(Arc::new(server)), connector)
 }
 
 #[tokio::test]
 async fn a_browser_is_served_and_finishes_while_another_holds_its_handshake() {
     let (own, connector) = certified();
-    let Served { ports, address, slow: [begun, end] } = served(Limits::of(8), Some(own)).await;
+    let Served { ports, address, slow: [begun, end] } = served(Limits::of(8), Some(Box::new(own))).await;
     let connected = async |alpn: &[&[u8]]| {
         let stream = TcpStream::connect(address).await.unwrap();
         connector(alpn).connect("localhost".try_into().unwrap(), stream).await.unwrap()
@@ -220,7 +220,7 @@ async fn a_browser_is_served_and_finishes_while_another_holds_its_handshake() {
 async fn who_finishes_the_handshake_and_asks_for_nothing_is_cut() {
     let (own, connector) = certified();
     let limits = Limits { patience: SHORT, ..Limits::of(8) };
-    let Served { address, .. } = served(limits, Some(own)).await;
+    let Served { address, .. } = served(limits, Some(Box::new(own))).await;
     for (alpn, sent) in [(HTTP_2, ""), (HTTP_2, "PRI * HT"), (b"http/1.1", ""), (b"http/1.1", "G")]
     {
         let stream = TcpStream::connect(address).await.unwrap();

@@ -150,7 +150,7 @@ pub(crate) async fn summed(store: &dyn Store) -> (Vec<Costs>, Vec<Ratings>) {
 pub(crate) const BEFORE_SUMS: &str = "
     DROP TABLE cost_days; DROP TABLE rating_days;
     DROP INDEX turns_by_guest; DROP INDEX turns_by_conversation;
-    DROP INDEX turns_by_owner; DROP INDEX turns_by_currency;
+    DROP INDEX turns_by_owner; DROP INDEX turns_by_currency; DROP INDEX escalations_ended;
     ALTER TABLE turns DROP COLUMN guest;
     CREATE INDEX turns_by_conversation ON turns (conversation, turn_id);
     CREATE INDEX turns_by_cost ON turns (day);
