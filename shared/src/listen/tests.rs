@@ -192,7 +192,8 @@ fn certified() -> (Own, impl Fn(&[&[u8]]) -> TlsConnector) {
 #[tokio::test]
 async fn a_browser_is_served_and_finishes_while_another_holds_its_handshake() {
     let (own, connector) = certified();
-    let Served { ports, address, slow: [begun, end] } = served(Limits::of(8), Some(Box::new(own))).await;
+    let Served { ports, address, slow: [begun, end] } =
+        served(Limits::of(8), Some(Box::new(own))).await;
     let connected = async |alpn: &[&[u8]]| {
         let stream = TcpStream::connect(address).await.unwrap();
         connector(alpn).connect("localhost".try_into().unwrap(), stream).await.unwrap()
