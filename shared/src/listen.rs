@@ -226,7 +226,7 @@ impl<R: Fn(Option<&ServerConnection>) -> Router> Port<R> {
 }
 
 /// Ends once a connection was silent for too long; with what it gets to finish. Who never asked
-/// for anything has nothing to finish.
+/// for anything has nothing to finish; what crosses the goodbye of HTTP/2 has.
 async fn silent(mut under_way: watch::Receiver<usize>, patience: Duration) -> Duration {
     if timeout(patience, under_way.changed()).await.is_err() {
         return Duration::ZERO;
@@ -235,7 +235,7 @@ async fn silent(mut under_way: watch::Receiver<usize>, patience: Duration) -> Du
         let idle = *under_way.borrow_and_update() == 0;
         let longest = if idle { IDLE } else { Duration::MAX };
         if !matches!(timeout(longest, under_way.changed()).await, Ok(Ok(()))) {
-            return GRACE;
+            return REST;
         }
     }
 }

@@ -13,8 +13,16 @@ const ASKED: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 fn routes() -> Router {
     let endless = || Body::from_stream(tokio_stream::pending::<Result<&str, std::io::Error>>());
-    Router::new().route("/", get(async || "here")).route("/endless", get(async move || endless()))
+    let late = async || {
+        sleep(LATE).await;
+        "late"
+    };
+    let router = Router::new().route("/", get(async || "here")).route("/late", get(late));
+    router.route("/endless", get(async move || endless()))
 }
+
+/// A turn of the chat.
+const LATE: Duration = Duration::from_secs(60);
 
 /// Our end of a connection that is served, over a clock that stands still.
 fn connected(second: bool) -> DuplexStream {
@@ -70,8 +78,43 @@ async fn who_only_gives_signs_of_life_is_let_go() {
     // The client stays: it is the server that says goodbye.
     let _ended = connection.await.unwrap();
     let took = begun.elapsed();
-    assert!(took >= IDLE && took <= IDLE + GRACE, "{took:?}");
+    assert!(took >= IDLE && took <= IDLE + Duration::from_secs(2), "{took:?}");
     drop(client);
+}
+
+/// What the server writes comes a second late.
+fn far(theirs: DuplexStream) -> DuplexStream {
+    let (ours, near) = duplex(64 * 1024);
+    let ((mut from_us, mut to_us), (mut from_them, mut to_them)) =
+        (tokio::io::split(near), tokio::io::split(theirs));
+    tokio::spawn(async move { tokio::io::copy(&mut from_us, &mut to_them).await });
+    tokio::spawn(async move {
+        let mut some = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = from_them.read(&mut some).await {
+            sleep(Duration::from_secs(1)).await;
+            to_us.write_all(&some[..length]).await.unwrap();
+        }
+    });
+    ours
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_crosses_the_goodbye_is_answered_to_its_end() {
+    let begun = Instant::now();
+    let (mut client, connection) = h2::client::handshake(far(connected(true))).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut ask = |path: &str| {
+        let request = Request::get(format!("http://localhost{path}")).body(()).unwrap();
+        client.send_request(request, true).unwrap().0
+    };
+    let first = ask("/");
+    assert_eq!(first.await.unwrap().status(), 200);
+    tokio::time::sleep_until(begun + IDLE + Duration::from_millis(500)).await;
+    let mut body = ask("/late").await.unwrap().into_body();
+    assert_eq!(body.data().await.unwrap().unwrap(), "late");
+    let _ended = connection.await.unwrap();
+    let took = begun.elapsed();
+    assert!(took >= IDLE + LATE && took <= IDLE + LATE + Duration::from_secs(9), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
