@@ -88,7 +88,7 @@ pub trait Store: Register + Conversations + Persons + Occasions + 'static {
         begun: (Vec<Event>, &State),
     ) -> Result<u64, StoreError>;
 
-    /// Matters that wait, or waited, for a person, oldest first.
+    /// Matters that wait, or waited, for a person; fewer than asked for are all that can be read.
     async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError>;
 
     /// An open matter goes out of one hand into another, `None` being nobody's; `false` where it
@@ -398,7 +398,7 @@ pub struct EscalationQuery {
     pub stand: Stand,
     /// Only those that this person is at; empty means any.
     pub taken_by: String,
-    /// Only those that came after this one.
+    /// Only those that come after this one in that order.
     pub after: Option<EscalationId>,
     /// At most this many.
     pub limit: u32,

@@ -11,3 +11,15 @@ pub(super) fn stands(stand: Stand) -> &'static str {
         Stand::Any => "TRUE ORDER BY escalation_id",
     }
 }
+
+/// Those that come after the matter `last` in that order.
+pub(super) fn after(stand: Stand, last: &str) -> String {
+    match stand {
+        Stand::Open | Stand::Any => format!("escalation_id > {last}"),
+        Stand::Untaken => format!("escalation_id < {last}"),
+        Stand::Ended => format!(
+            "(closed_by, escalation_id) <
+             (SELECT closed_by, escalation_id FROM escalations WHERE escalation_id = {last})"
+        ),
+    }
+}

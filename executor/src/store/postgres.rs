@@ -298,10 +298,10 @@ impl Store for Postgres {
     }
 
     async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError> {
-        let matter = veiled::matter(&self.veil, &query.matter);
-        let query = EscalationQuery { matter, ..query };
-        let found = escalations::list(&self.db.client().await?, &query).await?;
-        veiled::matters(&self.veil, found).await
+        veiled::matters(&self.veil, query, |query| async move {
+            Ok(escalations::list(&self.db.client().await?, &query).await?)
+        })
+        .await
     }
 
     async fn take(

@@ -287,10 +287,8 @@ impl Store for Sqlite {
     }
 
     async fn escalations(&self, query: EscalationQuery) -> Result<Vec<Escalation>, StoreError> {
-        let matter = veiled::matter(&self.veil, &query.matter);
-        let query = EscalationQuery { matter, ..query };
-        let found = self.read(move |db| escalations::list(db, &query)).await?;
-        veiled::matters(&self.veil, found).await
+        let rows = |query| self.read(move |db| escalations::list(db, &query));
+        veiled::matters(&self.veil, query, rows).await
     }
 
     async fn take(

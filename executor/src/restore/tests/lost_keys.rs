@@ -5,7 +5,7 @@ use countersign_core::seal::Queue;
 use super::*;
 use crate::config::Log;
 use crate::metrics::Metrics;
-use crate::ports::{EscalationQuery, ReceiptQuery, Store, SystemClock};
+use crate::ports::{EscalationQuery, ReceiptQuery, Stand, Store, SystemClock};
 use crate::vitals::{Folder, Vitals, Watch};
 
 /// No keys of persons, or those from before there was anybody.
@@ -70,6 +70,42 @@ async fn a_store_whose_keys_are_lost_starts_and_its_lists_leave_out_what_they_op
         let begun = Watch::begin(Vitals::default(), disk, store, clock, Metrics::default());
         begun.await.unwrap();
     }
+}
+
+/// Whoever asks for a few would take fewer for all.
+#[tokio::test]
+async fn matters_that_a_lost_key_opens_take_no_place_of_others() {
+    let house = House::new();
+    let store = house.store("live.db", 1);
+    for n in 1..=5 {
+        carry_out(&store, n, "unknown").await;
+    }
+    let closes = async |store: &Sqlite, n, receipt| {
+        let queue = Queue::Closes(id("act", n));
+        store.seal(Leaf { queue, ..says(receipt, "x", "kept") }, None).await.unwrap();
+    };
+    // The last to end, so the first of those.
+    closes(&store, 1, 30).await;
+    drop(store);
+    without_keys(&house, false);
+    let store = house.store("live.db", 1);
+    for n in 6..=9 {
+        carry_out(&store, n, "unknown").await;
+    }
+    closes(&store, 6, 20).await;
+    let list = async |stand, limit| -> Vec<String> {
+        let query = EscalationQuery { stand, limit, ..Default::default() };
+        let found = store.escalations(query).await.unwrap();
+        found.into_iter().map(|one| one.case.matter).collect()
+    };
+    let acts = |all: &[u32]| all.iter().map(|n| id("act", *n)).collect::<Vec<_>>();
+    for limit in 1..=3 {
+        let most = usize::try_from(limit).unwrap();
+        assert_eq!(list(Stand::Open, limit).await, acts(&[7, 8, 9][..most]), "{limit}");
+        assert_eq!(list(Stand::Any, limit).await, acts(&[6, 7, 8][..most]), "{limit}");
+    }
+    assert_eq!(list(Stand::Ended, 1).await, acts(&[6]));
+    assert_eq!(list(Stand::Open, 4).await, acts(&[7, 8, 9]));
 }
 
 #[tokio::test]

@@ -119,6 +119,8 @@ pub(crate) async fn matters_are_cut_after_they_are_chosen(bed: &impl Bed) {
     assert_eq!(after(Stand::Any, 2).await, ["m3", "m4"]);
     assert_eq!(after(Stand::Any, 4).await, ["m5"]);
     assert_eq!(after(Stand::Open, 1).await, ["m3", "m5"]);
+    assert_eq!(after(Stand::Untaken, 3).await, ["m1"]);
+    assert_eq!(after(Stand::Ended, 2).await, ["m4"]);
 }
 
 /// An action in doubt, as a recovery brings it back: a receipt that no journal stands behind.

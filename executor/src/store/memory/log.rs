@@ -118,9 +118,17 @@ impl Tables {
 
     pub(super) fn matters(&self, query: &EscalationQuery) -> Vec<Escalation> {
         let asked = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        let after = |e: &Escalation, last: &EscalationId| match query.stand {
+            Stand::Open | Stand::Any => e.case.id > *last,
+            Stand::Untaken => e.case.id < *last,
+            Stand::Ended => self
+                .escalations
+                .get(last.as_str())
+                .is_some_and(|last| (&e.closed_by, &e.case.id) < (&last.closed_by, &last.case.id)),
+        };
         let matches = |e: &&Escalation| {
             query.id.as_ref().is_none_or(|id| *id == e.case.id)
-                && query.after.as_ref().is_none_or(|after| e.case.id > *after)
+                && query.after.as_ref().is_none_or(|last| after(e, last))
                 && asked(&query.tenant, &e.case.tenant)
                 && asked(&query.matter, &e.case.matter)
                 && asked(&query.taken_by, e.taken_by.as_deref().unwrap_or_default())

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::database::{With, all, plain, run};
 use super::fault::Fault;
 use crate::ports::EscalationQuery;
-use crate::store::matters::stands;
+use crate::store::matters::{after, stands};
 use crate::store::veiled::{CaseRow, LeafRow, MatterRow, QueueRow, seen_rows, seen_text};
 
 /// What a receipt does to the queue. A matter that is open already stays as it is.
@@ -64,7 +64,8 @@ pub(super) async fn list(
 ) -> Result<Vec<MatterRow>, Fault> {
     // Spelt so that indexes are used: planners ask of a matter at each turn.
     let of = if query.matter.is_empty() { "$4::text = ''" } else { "matter = $4" };
-    let after = if query.after.is_none() { "$6::text IS NULL" } else { "escalation_id > $6" };
+    let last = query.after.as_ref();
+    let after = last.map_or("$6::text IS NULL".to_owned(), |_| after(query.stand, "$6"));
     let sql = format!(
         "SELECT escalation_id, body, seen, taken_by, closed_by FROM escalations
         WHERE ($1::text IS NULL OR escalation_id = $1) AND ($2 = '' OR tenant = $2)

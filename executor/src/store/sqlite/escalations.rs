@@ -4,7 +4,7 @@ use countersign_shared::ids::EscalationId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::ports::{EscalationQuery, StoreError};
-use crate::store::matters::stands;
+use crate::store::matters::{after, stands};
 use crate::store::veiled::{CaseRow, LeafRow, MatterRow, QueueRow, seen_rows, seen_text};
 
 const COLUMNS: &str = "SELECT escalation_id, body, seen, taken_by, closed_by FROM escalations";
@@ -83,7 +83,8 @@ pub(super) fn list(db: &Connection, query: &EscalationQuery) -> Result<Vec<Matte
 /// As SQL. Spelt so that indexes are used: planners ask of a matter at each turn.
 pub(super) fn that_match(query: &EscalationQuery) -> String {
     let of = if query.matter.is_empty() { "?4 = ''" } else { "matter = ?4" };
-    let after = if query.after.is_none() { "?6 IS NULL" } else { "escalation_id > ?6" };
+    let last = query.after.as_ref();
+    let after = last.map_or("?6 IS NULL".to_owned(), |_| after(query.stand, "?6"));
     format!(
         "{COLUMNS} WHERE (?1 IS NULL OR escalation_id = ?1) AND (?2 = '' OR tenant = ?2)
          AND (?3 = '' OR taken_by = ?3) AND {of} AND {after} AND {} LIMIT ?5",

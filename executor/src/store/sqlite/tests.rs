@@ -168,9 +168,11 @@ async fn no_list_of_matters_is_sorted() {
         .readers
         .with(|db| {
             for stand in [Stand::Open, Stand::Untaken, Stand::Ended, Stand::Any] {
-                let query = EscalationQuery { stand, ..EscalationQuery::default() };
-                let plan = plan(db, &escalations::that_match(&query));
-                assert!(plan.iter().all(|line| !line.contains("TEMP B-TREE")), "{plan:?}");
+                for after in [None, Some(EscalationId::from_uuid(uuid::Uuid::nil()))] {
+                    let query = EscalationQuery { stand, after, ..EscalationQuery::default() };
+                    let plan = plan(db, &escalations::that_match(&query));
+                    assert!(plan.iter().all(|line| !line.contains("TEMP B-TREE")), "{plan:?}");
+                }
             }
             Ok(())
         })

@@ -12,7 +12,7 @@ use super::{
     JournalRows, MatterRow, ReceiptRow, Whose, event_name, match_name, matter_name,
     observation_name, openings_name, turn_name,
 };
-use crate::ports::{Escalation, SealedReceipt, StoreError, Turn};
+use crate::ports::{Escalation, EscalationQuery, SealedReceipt, StoreError, Turn};
 use crate::store::known::damaged;
 use crate::store::register::EntryRow;
 use crate::veil::Veil;
@@ -157,11 +157,33 @@ pub(in crate::store) async fn match_of(
     unless_lost(read(veil, &match_name(whose), &body))
 }
 
-/// Matters that were found; one that is erased, or cannot be opened, is there no more.
-pub(in crate::store) async fn matters(
+/// Matters that match; one that is erased, or cannot be opened, is there no more, and takes no
+/// other's place: fewer than asked for are all.
+pub(in crate::store) async fn matters<R>(
     veil: &Veil,
-    rows: Vec<MatterRow>,
-) -> Result<Vec<Escalation>, StoreError> {
+    query: EscalationQuery,
+    rows: impl Fn(EscalationQuery) -> R,
+) -> Result<Vec<Escalation>, StoreError>
+where
+    R: Future<Output = Result<Vec<MatterRow>, StoreError>>,
+{
+    let matter = super::matter(veil, &query.matter);
+    let mut query = EscalationQuery { matter, ..query };
+    let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    loop {
+        let rows = rows(query.clone()).await?;
+        let last = rows.last().filter(|_| rows.len() >= most);
+        query.after = last.map(|row| row.id.parse()).transpose().map_err(damaged)?;
+        found.extend(legible(veil, rows).await?);
+        if query.after.is_none() || found.len() >= most {
+            found.truncate(most);
+            return Ok(found);
+        }
+    }
+}
+
+async fn legible(veil: &Veil, rows: Vec<MatterRow>) -> Result<Vec<Escalation>, StoreError> {
     let each = rows.iter().flat_map(|row| {
         let seen = row.seen.iter().map(|(_, body)| body.as_slice());
         seen.chain([row.body.as_slice()])
