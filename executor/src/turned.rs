@@ -113,8 +113,12 @@ pub(crate) fn unavailable(error: &StoreError) -> Refused {
     if *error == StoreError::Quarantined {
         return Refused::new(Code::Quarantined, error.to_string());
     }
-    if matches!(error, StoreError::Erased | StoreError::KeyLost) {
+    if *error == StoreError::Erased {
         return Refused::new(Code::Erased, error.to_string());
+    }
+    // It is not the end: what became of it, a recovery or the key will tell.
+    if *error == StoreError::KeyLost {
+        return Refused::new(Code::StoreUnavailable, error.to_string());
     }
     tracing::error!(%error, "the store failed");
     Refused::new(Code::StoreUnavailable, "the store cannot be used now")

@@ -6,6 +6,7 @@ use super::*;
 use crate::config::Log;
 use crate::metrics::Metrics;
 use crate::ports::{EscalationQuery, ReceiptQuery, Stand, Store, SystemClock};
+use crate::turned::unavailable;
 use crate::vitals::{Folder, Vitals, Watch};
 
 /// No keys of persons, or those from before there was anybody.
@@ -63,7 +64,11 @@ async fn a_store_whose_keys_are_lost_starts_and_its_lists_leave_out_what_they_op
         assert!(store.waiting().await.unwrap().is_empty(), "what a sweep asks");
         assert!(store.unfinished().await.unwrap().is_empty());
         let sent = store.parked(Named::Action(id("act", 3).parse().unwrap())).await;
-        assert_eq!(sent, Err(StoreError::KeyLost));
+        let lost = sent.unwrap_err();
+        assert_eq!(lost, StoreError::KeyLost);
+        // A planner takes what is erased for the end: this is not known to be.
+        assert_eq!(unavailable(&lost).code, "STORE_UNAVAILABLE");
+        assert_eq!(unavailable(&StoreError::Erased).code, "ERASED");
         let disk = Folder::of(house.dir.path().to_owned(), Log::default());
         let store: Arc<dyn Store> = store;
         let clock = Arc::new(SystemClock);
