@@ -10,7 +10,9 @@
 //! ```
 //!
 //! What was refused here used its key up, and may have been sent under it by what is
-//! forgotten. So the keys of earlier refusals of the same intent are looked for as well.
+//! forgotten. So the keys of earlier refusals of the same intent are looked for as well,
+//! also of those from before the recovery: a copy that nothing marked may have refused
+//! before anybody noticed, and the recovery ends as refused what the copy had claimed.
 //!
 //! What the restored journal knows as put off or never sent may have been sent since: it
 //! is looked for as well, and neither sent again nor told as not applied.
