@@ -31,7 +31,8 @@ Examples:
 
 With --restored you say that the store is a restored copy: it may bear no mark, and nothing newer
 may be left than it. What was under way when the old store was lost has no receipt then either.
-Where nothing kept receipts, leave --from out.
+Where nothing kept receipts, leave --from out. Say it also where keys of persons (keys.db) alone
+were lost: nothing else shows that, and what only they open is ended.
 
 Where receipts stay missing, or nothing shows where the log had ended, it begins a new epoch, which
 operators of the active policy sign, as many as it asks for a change of itself. Each runs, with the
@@ -55,7 +56,7 @@ pub struct Args {
     /// A log folder, a planner's state folder, or receipts with proofs. Again for each.
     #[arg(long, value_name = "PATH", required_unless_present_any = ["restored", "close_gap"])]
     from: Vec<PathBuf>,
-    /// The store is a restored copy, whether anything shows it or not.
+    /// The store is a restored copy, or keys of persons were lost, whether anything shows it or not.
     #[arg(long)]
     restored: bool,
     /// Only say what would be done.
@@ -115,8 +116,12 @@ impl House<'_> {
         let shown = quarantine.is_some() || !plan.complete || !plan.back.is_empty();
         if !shown && !self.args.restored {
             writeln!(out, "Nothing shows that this store went back. Nothing was changed.")?;
-            writeln!(out, "Is it a restored copy? Then what was under way has no receipt either:")?;
-            writeln!(out, "run this with --restored before you start the executor.")?;
+            writeln!(out, "Is it a restored copy? Then what was under way has no receipt either.")?;
+            writeln!(
+                out,
+                "Were keys of persons lost? Then nobody can read what they open. In both"
+            )?;
+            writeln!(out, "cases, run this with --restored before you start the executor.")?;
             return Ok(ExitCode::from(FAILED));
         }
         if self.args.dry_run {
@@ -266,6 +271,17 @@ mod tests {
         assert!(!recover(folder.path(), log(), false, false), "it says what it needs");
         assert!(recover(folder.path(), log(), true, true));
         assert_eq!(after(&config, 1).await, (false, vec![]), "a healthy store is left alone");
+        assert!(recover(folder.path(), log(), true, false));
+        assert_eq!(after(&config, 1).await, (true, vec!["log/recovery".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn where_keys_of_persons_alone_are_lost_the_operator_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = deployment(folder.path()).await;
+        std::fs::remove_file(config.state.join("keys.db")).unwrap();
+        let log = || Some(config.state.join("log"));
+        assert!(!recover(folder.path(), log(), false, false), "nothing shows it");
         assert!(recover(folder.path(), log(), true, false));
         assert_eq!(after(&config, 1).await, (true, vec!["log/recovery".to_owned()]));
     }
