@@ -94,6 +94,7 @@ fn far(theirs: DuplexStream) -> DuplexStream {
             sleep(Duration::from_secs(1)).await;
             to_us.write_all(&some[..length]).await.unwrap();
         }
+        to_us.shutdown().await.unwrap();
     });
     ours
 }
