@@ -126,6 +126,16 @@ pub struct Checking {
     /// What the card says, while the customer's yes to it is waited for behind a link.
     #[serde(default)]
     pub behind_a_link: Option<String>,
+    /// A no to it could not be passed on yet: it is taken back, and not carried out any more.
+    #[serde(default)]
+    pub to_withdraw: bool,
+}
+
+impl Checking {
+    /// Whether a no may be in time: nobody knows that a yes to it has counted.
+    fn takes_a_no(&self) -> bool {
+        self.behind_a_link.is_some() || self.action_id.is_none()
+    }
 }
 
 /// One conversation.
@@ -248,6 +258,12 @@ impl Conversation {
     /// The newest one that waits for the customer's yes behind a link.
     fn behind_a_link(&self) -> Option<&Checking> {
         self.pending.iter().rev().find(|checking| checking.behind_a_link.is_some())
+    }
+
+    /// A no to this proposal is passed on as soon as that can be done.
+    fn withdraw_later(&mut self, proposal_id: &str) {
+        let of = self.pending.iter_mut().filter(|checking| checking.proposal_id == proposal_id);
+        of.for_each(|checking| checking.to_withdraw = true);
     }
 
     /// Where to look for what came of this proposal.

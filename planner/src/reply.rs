@@ -26,6 +26,8 @@ pub const PERHAPS_PASSED_ON: &str = "I got no answer from our systems just now, 
 pub const STILL_AT_IT: &str = "I am still working on what you wrote before, so I have started nothing new. Please try again in a moment.";
 /// An action was handed over and its end is not known.
 pub const STILL_CHECKED: &str = "This is still being checked. I can't tell you yet whether it went through. Ask me again in a moment.";
+/// A no to a yes of before could not be passed on, so that it may count.
+pub const NO_NOT_PASSED_ON: &str = "I could not pass on your no yet. This is still being checked, and I can't tell you whether it went through. When you write again, I try once more.";
 /// The customer dropped it.
 pub const DROPPED: &str = "All right, I leave that.";
 /// A yes in words where a signed one is needed.

@@ -6,6 +6,7 @@ use crate::assemble::Question;
 use crate::assemble::choose::{Chosen, answer};
 use crate::assemble::label::numbers;
 use crate::conversation::Stage;
+use crate::guards::Guard;
 use crate::model::offline::hear::hear;
 use crate::model::offline::phrase::LEXICON;
 use crate::model::offline::text::{Word, words};
@@ -102,6 +103,13 @@ pub fn beside_a_card(text: &str, (tool, card): (&str, &str), toolbox: &Toolbox) 
     } else {
         Heard::Unclear
     }
+}
+
+/// Whether what was heard beside a card is a no to it: alone, or before another wish.
+#[must_use]
+pub fn says_no(heard: &Heard, text: &str) -> bool {
+    (*heard == Heard::Drop && Guard::DropsOnNo.is_on())
+        || (*heard == Heard::New && (is_no(text) || Beside::read(text, "").withdraws()))
 }
 
 fn choosing(text: &str, question: &Question, tool: &str, toolbox: &Toolbox) -> Heard {

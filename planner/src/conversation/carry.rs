@@ -8,6 +8,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::refusal::Refusal;
 use futures_util::future::join_all;
 
+use super::drop::TakenBack;
 use super::ending::{Ending, ask, awaiting, both, refused_action};
 use super::turn::{Engine, Scene};
 use super::{Checking, Confirming, Conversation, Repeating, Stage, link};
@@ -287,7 +288,7 @@ impl Engine {
             proposal_id: proposal_id.to_owned(),
             action_id,
             confirmation: confirmation.to_owned(),
-            behind_a_link: None,
+            ..Checking::default()
         };
         match ended {
             Ended::Action(action) => {
@@ -323,30 +324,44 @@ impl Engine {
     /// Looks whether actions that were in doubt have ended meanwhile: at all of them together, and
     /// tells of them in their order. Those that go on are told of where nothing else waits for the
     /// customer's word, each word once; what waits behind a link comes apart, since what is said
-    /// now may take it back.
+    /// now may take it back. Beside a `no` nothing is carried out: where it answers what else
+    /// waits, that the rest goes on is told.
     pub(super) async fn checked(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
+        no: bool,
     ) -> (Option<Ending>, Option<Ending>) {
         let pending = conversation.pending.clone();
         let looks = join_all(pending.iter().map(|checking| self.look(scene, checking))).await;
+        let listening = matches!(conversation.stage, Stage::Listening);
+        let waits = !listening && !no;
         let (mut news, mut link): (Option<Ending>, Option<Ending>) = (None, None);
         for (checking, seen) in pending.iter().zip(looks) {
-            let found = match seen {
-                Some(found) => found,
+            let (ended, told) = match seen {
+                Some(found) => learnt(conversation, checking, &found),
+                // It is taken back in what the message is answered with.
+                None if no && listening => continue,
+                None if no => (false, Ending::says(Intent::Action, reply::STILL_CHECKED)),
+                None if checking.to_withdraw => {
+                    match self.pending_taken_back(scene, conversation, checking).await {
+                        TakenBack::Dropped => (true, Ending::says(Intent::Action, reply::DROPPED)),
+                        TakenBack::Ended(told) => (true, told),
+                        TakenBack::Stays(told) => (false, told),
+                    }
+                }
                 // In turn: two may be about one object, and the later one would be refused.
                 None => {
                     let (proposal_id, yes) = (&checking.proposal_id, &checking.confirmation);
                     let executor = self.acting().await;
-                    carry_out(executor, scene.asker.token, proposal_id, yes, true).await
+                    let found =
+                        carry_out(executor, scene.asker.token, proposal_id, yes, true).await;
+                    learnt(conversation, checking, &found)
                 }
             };
-            let (ended, told) = learnt(conversation, checking, &found);
             if ended {
                 conversation.no_longer_wait_for(&checking.proposal_id);
             }
-            let waits = !matches!(conversation.stage, Stage::Listening);
             let behind = conversation.behind_a_link().map(|newest| &newest.proposal_id);
             if behind == Some(&checking.proposal_id) {
                 link = Some(told).filter(|_| !waits);

@@ -1,5 +1,5 @@
-//! A card, or a link, that the customer says no to, or that something else takes the place of: the
-//! executor is told, so that no yes to it counts any more, signed here or anywhere else.
+//! A card, a link, or a yes that nobody knows to have counted, that the customer says no to, or a card
+//! or a link that something else takes the place of: the executor is told, so that no yes to it counts any more, signed here or anywhere else.
 
 use countersign_proto::v1::{Action, GrantKind, Intent, Proposal};
 use countersign_shared::codes::Code;
@@ -11,6 +11,8 @@ use super::{Checking, Confirming, Conversation, Stage};
 use crate::assemble::Task;
 use crate::executor::{CallError, is_sealed};
 use crate::reply;
+use crate::tools::Toolbox;
+use crate::triage::{Heard, beside_a_card, says_no};
 
 /// What came of taking a proposal back.
 pub(super) enum TakenBack {
@@ -46,7 +48,7 @@ impl Engine {
             | Stage::Checking(_)) => {
                 conversation.stage = other;
                 let waiting = conversation.behind_a_link()?.clone();
-                self.link_taken_back(scene, conversation, &waiting).await
+                self.pending_taken_back(scene, conversation, &waiting).await
             }
         };
         match taken {
@@ -83,6 +85,7 @@ impl Engine {
                     action_id: Some(proposal.action_id.clone()),
                     confirmation: String::new(),
                     behind_a_link: linked.map(|card| card.text.clone()),
+                    to_withdraw: false,
                 });
                 (!theirs).then(|| Ending::says(Intent::Action, reply::STILL_CHECKED))
             }
@@ -105,8 +108,8 @@ impl Engine {
         })
     }
 
-    /// Takes back what waits behind a link.
-    pub(super) async fn link_taken_back(
+    /// Takes back what waits beside the stage: behind a link, or for what came of a yes.
+    pub(super) async fn pending_taken_back(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
@@ -117,7 +120,63 @@ impl Engine {
         if matches!(taken, Ok(TakenBack::Dropped | TakenBack::Ended(_))) {
             conversation.no_longer_wait_for(&waiting.proposal_id);
         }
-        taken.unwrap_or_else(TakenBack::Stays)
+        taken.unwrap_or_else(|told| {
+            TakenBack::Stays(if waiting.behind_a_link.is_some() {
+                told
+            } else {
+                // The yes was given, and is not carried to the executor once more.
+                conversation.withdraw_later(&waiting.proposal_id);
+                Ending::passes(Intent::Action, reply::NO_NOT_PASSED_ON)
+            })
+        })
+    }
+
+    /// What a message does to what waits beside the stage, where it does anything.
+    pub(super) async fn said_to_pending(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+        text: &str,
+    ) -> Option<Ending> {
+        let heard = beside_pending(conversation, text, scene.toolbox)?;
+        if !says_no(&heard, text) {
+            return None;
+        }
+        self.notes.heard(heard.name());
+        let wish = Some(text).filter(|_| heard == Heard::New);
+        let taken = self.all_taken_back(scene, conversation).await;
+        Some(self.after_no(scene, conversation, taken, wish).await)
+    }
+
+    /// Takes back everything beside the stage that a no may be in time for, the newest first.
+    async fn all_taken_back(
+        &self,
+        scene: &Scene<'_>,
+        conversation: &mut Conversation,
+    ) -> TakenBack {
+        let waiting: Vec<Checking> =
+            conversation.pending.iter().rev().filter(|c| c.takes_a_no()).cloned().collect();
+        let (mut told, mut stays): (Option<Ending>, bool) = (None, false);
+        for checking in &waiting {
+            let news = match self.pending_taken_back(scene, conversation, checking).await {
+                TakenBack::Dropped => continue,
+                TakenBack::Ended(news) => news,
+                TakenBack::Stays(news) => {
+                    stays = true;
+                    news
+                }
+            };
+            told = Some(match told {
+                Some(told) if told.reply.contains(&news.reply) => told,
+                Some(told) => both(told, news),
+                None => news,
+            });
+        }
+        match told {
+            None => TakenBack::Dropped,
+            Some(told) if stays => TakenBack::Stays(told),
+            Some(told) => TakenBack::Ended(told),
+        }
     }
 
     /// Takes a proposal back, of this tool and, where it is known, for this task. Where it may
@@ -168,6 +227,19 @@ impl Engine {
             None => told,
         }
     }
+}
+
+/// What a message is to what waits beside the stage, where that takes a no: to the newest link
+/// first, of which it is known what the card says.
+pub(super) fn beside_pending(
+    conversation: &Conversation,
+    text: &str,
+    toolbox: &Toolbox,
+) -> Option<Heard> {
+    let open = || conversation.pending.iter().rev().find(|checking| checking.takes_a_no());
+    let waiting = conversation.behind_a_link().or_else(open)?;
+    let card = waiting.behind_a_link.as_deref().unwrap_or_default();
+    Some(beside_a_card(text, (&waiting.tool, card), toolbox))
 }
 
 /// What is to be told of an action that was to be taken back, where a yes was faster.

@@ -26,6 +26,7 @@ pub(super) fn sent(
         action_id: Some(proposal.action_id.clone()),
         confirmation: String::new(),
         behind_a_link: Some(card.text.clone()),
+        to_withdraw: false,
     });
     let text = format!("{}\n\n{}", card.text, reply::link_sent(&proposal.link_sent_to));
     Ending { actions: vec![awaiting(&proposal.tool)], ..Ending::says(Intent::Action, text) }

@@ -14,6 +14,7 @@ use countersign_shared::turn::Told;
 use futures_util::future::join;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::drop::beside_pending;
 use super::ending::{Ending, ask_once_more, awaiting, joined, refused_action};
 use super::guest::Known;
 use super::held::Held;
@@ -30,7 +31,7 @@ use crate::model::Model;
 use crate::notes::{self, Noted, Notes};
 use crate::record::Recorder;
 use crate::tools::{Toolbox, Toolboxes};
-use crate::triage::{Heard, beside_a_card, is_no, triage};
+use crate::triage::{Heard, is_no, says_no, triage};
 use crate::{reply, subject};
 
 /// Holds conversations and takes their turns.
@@ -43,7 +44,7 @@ pub struct Engine {
     toolboxes: Arc<Toolboxes>,
     recorder: Option<Recorder>,
     /// Of the turn that is taken.
-    notes: Notes,
+    pub(super) notes: Notes,
 }
 
 /// What a subject may use, whom the executor has just verified. Made only by
@@ -322,13 +323,15 @@ impl Engine {
                 None => ending,
             };
         }
-        let (news, link) = self.checked(&scene, conversation).await;
+        let text = request.message.as_ref().map_or("", |m| m.text.as_str());
+        let no =
+            beside_pending(conversation, text, toolbox).is_some_and(|heard| says_no(&heard, text));
+        let (news, link) = self.checked(&scene, conversation, no).await;
         let waits = conversation.behind_a_link().map(|checking| checking.proposal_id.clone());
         let news = match (back, news) {
             (Some(back), Some(news)) => Some(joined(back, news)),
             (back, news) => back.or(news),
         };
-        let text = request.message.as_ref().map_or("", |m| m.text.as_str());
         let (text, matched) = match self.known(&scene, conversation).await {
             Known::Go => (text.to_owned(), false),
             Known::Again(wanted) => (wanted, true),
@@ -360,18 +363,10 @@ impl Engine {
         conversation: &mut Conversation,
         text: &str,
     ) -> Ending {
-        let link = conversation.behind_a_link().cloned();
-        let link = link.filter(|_| matches!(conversation.stage, Stage::Listening));
-        if let Some(waiting) = &link
-            && let Some(card) = &waiting.behind_a_link
+        if matches!(conversation.stage, Stage::Listening)
+            && let Some(ending) = self.said_to_pending(scene, conversation, text).await
         {
-            let heard = beside_a_card(text, (&waiting.tool, card), scene.toolbox);
-            let wish = Some(text).filter(|text| heard == Heard::New && is_no(text));
-            if wish.is_some() || (heard == Heard::Drop && Guard::DropsOnNo.is_on()) {
-                self.notes.heard(heard.name());
-                let taken = self.link_taken_back(scene, conversation, waiting).await;
-                return self.after_no(scene, conversation, taken, wish).await;
-            }
+            return ending;
         }
         let heard = triage(&conversation.stage, text, scene.toolbox);
         self.notes.heard(heard.name());

@@ -99,6 +99,81 @@ async fn a_yes_is_not_told_as_undone_by_a_refusal_that_proves_nothing() {
     }
 }
 
+/// A yes was refused for a moment, before anything was begun.
+async fn in_doubt() -> (Arc<FakeExecutor>, Talk) {
+    let executor = FakeExecutor::new(TWO);
+    let mut talk = Talk::offline(&executor);
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().execute_script = [says(Code::StoreUnavailable)].into();
+    assert_eq!(talk.confirm().await.reply, reply::STILL_CHECKED);
+    (executor, talk)
+}
+
+/// It is taken back, and never sent once more.
+#[tokio::test]
+async fn a_no_after_a_yes_whose_end_is_not_known_carries_nothing_out() {
+    for text in ["then forget it, don't do it", "no", "Nein, doch nicht", "don't cancel #1001"] {
+        let (executor, mut talk) = in_doubt().await;
+        assert_eq!(talk.say(text).await.reply, reply::DROPPED, "{text}");
+        talk.say("thanks").await;
+        assert_eq!(executor.shop.lock().withdrawn, ["prp_1"], "{text}");
+        assert_eq!(executor.shop.lock().executed.len(), 1, "{text}");
+    }
+    // The yes did count.
+    let (executor, mut talk) = in_doubt().await;
+    let done = sealed(Outcome::Applied, "It is cancelled. Receipt rcp_1.");
+    executor.shop.lock().withdraw_script.push_back(Ok(done));
+    assert_eq!(talk.say("no").await.reply, "It is cancelled. Receipt rcp_1.");
+    assert!(!talk.say("thanks").await.reply.contains("It is cancelled."));
+    assert_eq!(executor.shop.lock().executed.len(), 1);
+    // What else is wanted is taken up.
+    for text in ["no, cancel order #1004 instead", "Nein, cancel order #1004 instead"] {
+        let (executor, mut talk) = in_doubt().await;
+        let told = talk.say(text).await.reply;
+        let card = talk.card.clone().unwrap().text;
+        assert_eq!(told, format!("{}\n\n{card}", reply::DROPPED), "{text}");
+        assert_eq!(executor.shop.lock().withdrawn, ["prp_1"], "{text}");
+        assert_eq!(executor.shop.lock().executed.len(), 1, "{text}");
+    }
+}
+
+/// It holds also while nobody can be told of it, over a restart too, and however often it is sent.
+#[tokio::test]
+async fn a_no_that_cannot_be_passed_on_is_told_as_such_and_stays_one() {
+    let (executor, mut talk) = in_doubt().await;
+    let away = || [says(Code::StoreUnavailable)];
+    executor.shop.lock().withdraw_script.extend(away());
+    let turn = talk.say("no").await;
+    // A client's repeat is taken, not heard from before.
+    assert_eq!((turn.reply.as_str(), turn.passing), (reply::NO_NOT_PASSED_ON, true));
+    executor.shop.lock().withdraw_script.extend(away());
+    assert_eq!(talk.say("no").await.reply, reply::NO_NOT_PASSED_ON);
+    let kept = serde_json::to_value(&*talk.in_another_turn().await).unwrap();
+    let kept: Conversation = serde_json::from_value(kept).unwrap();
+    assert!(kept.pending[0].to_withdraw);
+    executor.shop.lock().withdraw_script.extend(away());
+    let told = talk.say("is it done?").await.reply;
+    assert!(told.starts_with(reply::NO_NOT_PASSED_ON), "{told}");
+    let told = talk.say("cancel order #1004").await.reply;
+    assert!(told.starts_with(reply::DROPPED), "{told}");
+    assert_eq!(executor.shop.lock().withdrawn, ["prp_1"; 4]);
+    assert_eq!(executor.shop.lock().executed.len(), 1);
+}
+
+/// It says no to that, and the yes stands.
+#[tokio::test]
+async fn a_no_to_what_was_asked_last_is_none_to_a_yes_of_before() {
+    let (executor, mut talk) = in_doubt().await;
+    executor.shop.lock().execute_script = [says(Code::StoreUnavailable)].into();
+    let told = talk.say("cancel my recent order please").await.reply;
+    assert!(told.ends_with("#1004, USD 20.00, placed 2026-11-01"), "{told}");
+    let told = talk.say("no, never mind").await.reply;
+    assert_eq!(told, format!("{}\n\n{}", reply::STILL_CHECKED, reply::DROPPED));
+    assert!(executor.shop.lock().withdrawn.is_empty());
+    assert_eq!(executor.shop.lock().executed.len(), 2);
+    assert_eq!(talk.say("and now?").await.reply, "It is cancelled. Receipt rcp_1.");
+}
+
 /// The planner that handed it over is gone with what it knew, and the yes comes again.
 #[tokio::test]
 async fn a_repeated_yes_is_waited_for_where_the_executor_cannot_look() {
