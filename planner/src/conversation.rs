@@ -260,6 +260,11 @@ impl Conversation {
         self.pending.iter().rev().find(|checking| checking.behind_a_link.is_some())
     }
 
+    /// Whether a card, or a link, waits for the customer's yes.
+    fn waits_for_a_yes(&self) -> bool {
+        matches!(self.stage, Stage::Confirming(_)) || self.behind_a_link().is_some()
+    }
+
     /// A no to this proposal is passed on as soon as that can be done.
     fn withdraw_later(&mut self, proposal_id: &str) {
         let of = self.pending.iter_mut().filter(|checking| checking.proposal_id == proposal_id);

@@ -41,11 +41,12 @@ pub const NOT_TAKEN_UP: &str =
 /// A question about the card: it answers.
 pub const ON_THE_CARD: &str =
     "Nothing has been done yet. This is what I would do, once you confirm it on the card:";
-/// A question that could not be answered, beside a card.
-pub const BESIDE_THE_CARD: &str = "I can't answer that. The card still waits for your yes or no.";
-/// A look-up that does not say of what, beside a card.
-pub const WHICH_BESIDE_THE_CARD: &str =
-    "Please ask again with its number, and I look it up. The card still waits for your yes or no.";
+/// A question that could not be answered, beside a card or a link.
+pub const NO_ANSWER_TO_THAT: &str = "I can't answer that.";
+/// A look-up that does not say of what, beside a card or a link.
+pub const WITH_ITS_NUMBER: &str = "Please ask again with its number, and I look it up.";
+/// After these, where it is a card.
+pub const THE_CARD_WAITS: &str = " The card still waits for your yes or no.";
 /// Order number and e-mail are not enough for it.
 pub const SIGN_IN: &str = "For this you have to sign in first. I have started nothing new.";
 /// The state moved between card and yes.

@@ -65,10 +65,7 @@ impl Engine {
         conversation.focus = ready.focus;
         let mut proposed = submit::propose(self.acting().await, &scene.asker, write.clone()).await;
         // The card whose place it would take is among those that wait for an answer.
-        if proposed.as_ref().err().is_some_and(is_too_many_open)
-            && (matches!(conversation.stage, Stage::Confirming(_))
-                || conversation.behind_a_link().is_some())
-        {
+        if proposed.as_ref().err().is_some_and(is_too_many_open) && conversation.waits_for_a_yes() {
             if let Some(stays) = self.make_way(scene, conversation, left).await {
                 return Ok(stays);
             }

@@ -7,7 +7,7 @@ use countersign_shared::codes::Code;
 use super::carry::{about, after_refusal};
 use super::ending::{Ending, both};
 use super::turn::{Engine, Scene};
-use super::{Checking, Confirming, Conversation, Stage};
+use super::{Checking, Confirming, Conversation, Stage, link};
 use crate::assemble::Task;
 use crate::executor::{CallError, is_sealed};
 use crate::reply;
@@ -140,7 +140,9 @@ impl Engine {
     ) -> Option<Ending> {
         let heard = beside_pending(conversation, text, scene.toolbox)?;
         if !says_no(&heard, text) {
-            return None;
+            let ending = link::waits(conversation.behind_a_link()?, &heard)?;
+            self.notes.heard(heard.name());
+            return Some(ending);
         }
         self.notes.heard(heard.name());
         let wish = Some(text).filter(|_| heard == Heard::New);

@@ -8,6 +8,7 @@ use super::ending::{Ending, awaiting};
 use super::{Checking, Conversation};
 use crate::reply;
 use crate::tools::ToolSpec;
+use crate::triage::Heard;
 
 /// The proposal waits behind a link; without one, nobody could say yes to it.
 pub(super) fn sent(
@@ -30,4 +31,15 @@ pub(super) fn sent(
     });
     let text = format!("{}\n\n{}", card.text, reply::link_sent(&proposal.link_sent_to));
     Ending { actions: vec![awaiting(&proposal.tool)], ..Ending::says(Intent::Action, text) }
+}
+
+/// What a link that waits answers by itself: a yes in words, its own wish said again, and a question
+/// about what its card says. That it waits is told before it.
+pub(super) fn waits(waiting: &Checking, heard: &Heard) -> Option<Ending> {
+    let card = waiting.behind_a_link.clone()?;
+    if *heard == Heard::Asks {
+        return Some(Ending::says(Intent::Action, card));
+    }
+    let told = Ending::says(Intent::Action, reply::OPEN_THE_LINK);
+    (*heard == Heard::UnsignedYes).then_some(Ending { nothing_understood: true, ..told })
 }

@@ -31,7 +31,7 @@ impl Engine {
         pursued.unwrap_or_else(|objections| objected(&objections, ModelUse::default()))
     }
 
-    /// What asks back or proposes takes the place of a card that waits; `left` is what is to be
+    /// What asks back or proposes takes the place of a card, or a link, that waits; `left` is what is to be
     /// told of that.
     pub(super) async fn pursue_or_object(
         &self,
@@ -61,14 +61,17 @@ impl Engine {
                 read_out(&task, tool, ready, &mut reader, conversation).await
             }
             // A look-up, and what only sounds like a wish, take no card's place with a question
-            // back.
+            // back, nor a link's.
             Ok(Assembled::Ask(_))
-                if matches!(conversation.stage, Stage::Confirming(_))
+                if conversation.waits_for_a_yes()
                     && (tool.read || triage::only_asks(newest(conversation))) =>
             {
                 let told =
-                    if tool.read { reply::WHICH_BESIDE_THE_CARD } else { reply::BESIDE_THE_CARD };
-                Ending::says(Intent::Question, told)
+                    if tool.read { reply::WITH_ITS_NUMBER } else { reply::NO_ANSWER_TO_THAT };
+                // That a link waits is told beside this.
+                let card = matches!(conversation.stage, Stage::Confirming(_));
+                let rest = if card { reply::THE_CARD_WAITS } else { "" };
+                Ending::says(Intent::Question, format!("{told}{rest}"))
             }
             other => {
                 drop(reader);
@@ -79,7 +82,7 @@ impl Engine {
                     }
                     Ok(Assembled::Ask(question)) => {
                         // No answer makes it surer than it is.
-                        let waits = matches!(conversation.stage, Stage::Confirming(_));
+                        let waits = conversation.waits_for_a_yes();
                         let unsure = || not_sure_enough(tool, &task, &task.signs());
                         if let Some(ending) = waits.then(unsure).flatten() {
                             return Ok(ending);

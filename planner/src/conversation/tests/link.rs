@@ -1,5 +1,6 @@
 //! A no to what waits behind a link, and what takes its place.
 
+use super::no::Doubting;
 use super::*;
 
 fn shop() -> (Arc<FakeExecutor>, Talk) {
@@ -45,6 +46,45 @@ async fn a_question_or_a_yes_takes_no_link_back() {
         let told = talk.say(text).await.reply;
         assert!(told.starts_with(reply::OPEN_THE_LINK), "{text}: {told}");
     }
+    assert!(executor.shop.lock().withdrawn.is_empty());
+}
+
+/// Nor are they decided, which would send another link.
+#[tokio::test]
+async fn a_links_own_wish_said_again_and_a_question_about_it_are_answered_with_it() {
+    let (executor, mut talk) = shop();
+    let sent = talk.say("cancel order #1001").await.reply;
+    for text in ["cancel order #1001", "yes, cancel order #1001"] {
+        executor.shop.lock().watch_script = [waits()].into();
+        assert_eq!(talk.say(text).await.reply, reply::OPEN_THE_LINK, "{text}");
+    }
+    executor.shop.lock().watch_script = [waits()].into();
+    let told = talk.say("Wait, which order is that?").await.reply;
+    let card = sent.split("\n\n").next().unwrap();
+    assert_eq!(told, format!("{}\n\n{card}", reply::OPEN_THE_LINK));
+    assert_eq!(executor.proposed().len(), 1);
+    assert!(executor.shop.lock().withdrawn.is_empty());
+}
+
+/// As beside a card: neither a look-up that does not say of what, nor a write that no detail would
+/// make sure enough.
+#[tokio::test]
+async fn what_cannot_take_a_cards_place_takes_no_links() {
+    let (executor, mut talk) = shop();
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().watch_script = [waits()].into();
+    let told = talk.say("where is my order?").await.reply;
+    assert_eq!(told, format!("{}\n\n{}", reply::OPEN_THE_LINK, reply::WITH_ITS_NUMBER));
+    assert!(executor.shop.lock().withdrawn.is_empty());
+
+    let executor = FakeExecutor::new(TWO);
+    executor.shop.lock().sends_links = true;
+    let mut talk = Talk::with(&executor, Arc::new(Doubting));
+    talk.by_link = true;
+    talk.say("cancel order #1001").await;
+    executor.shop.lock().watch_script = [waits()].into();
+    let turn = talk.say("refund order #1001").await;
+    assert!(turn.reply.ends_with("Passed on."), "{}", turn.reply);
     assert!(executor.shop.lock().withdrawn.is_empty());
 }
 

@@ -252,7 +252,7 @@ async fn a_lost_proposal_is_told_as_not_started_only_where_nothing_goes_on_witho
 }
 
 /// The built-in reader, which is not sure of refunds.
-struct Doubting;
+pub(super) struct Doubting;
 
 #[async_trait]
 impl Model for Doubting {
