@@ -359,8 +359,9 @@ impl Engine {
             if ended {
                 conversation.no_longer_wait_for(&checking.proposal_id);
             }
-            let behind = conversation.behind_a_link().map(|newest| &newest.proposal_id);
-            if behind == Some(&checking.proposal_id) {
+            let mut linked = conversation.pending.iter().filter(|one| one.behind_a_link.is_some());
+            // Of several, the newest.
+            if linked.any(|one| one.proposal_id == checking.proposal_id) {
                 link = Some(told).filter(|_| !waits);
                 continue;
             }

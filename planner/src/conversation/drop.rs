@@ -47,8 +47,9 @@ impl Engine {
             | Stage::Repeating(_)
             | Stage::Checking(_)) => {
                 conversation.stage = other;
-                let waiting = conversation.behind_a_link()?.clone();
-                self.pending_taken_back(scene, conversation, &waiting).await
+                conversation.behind_a_link()?;
+                let linked = |checking: &Checking| checking.behind_a_link.is_some();
+                self.all_taken_back(scene, conversation, linked).await
             }
         };
         match taken {
@@ -146,18 +147,20 @@ impl Engine {
         }
         self.notes.heard(heard.name());
         let wish = Some(text).filter(|_| heard == Heard::New);
-        let taken = self.all_taken_back(scene, conversation).await;
+        let taken = self.all_taken_back(scene, conversation, Checking::takes_a_no).await;
         Some(self.after_no(scene, conversation, taken, wish).await)
     }
 
-    /// Takes back everything beside the stage that a no may be in time for, the newest first.
+    /// Takes back all of these that wait beside the stage, the newest first. They are dropped only
+    /// where none is left.
     async fn all_taken_back(
         &self,
         scene: &Scene<'_>,
         conversation: &mut Conversation,
+        these: impl Fn(&Checking) -> bool,
     ) -> TakenBack {
-        let waiting: Vec<Checking> =
-            conversation.pending.iter().rev().filter(|c| c.takes_a_no()).cloned().collect();
+        let pending = conversation.pending.iter().rev();
+        let waiting: Vec<Checking> = pending.filter(|one| these(one)).cloned().collect();
         let (mut told, mut stays): (Option<Ending>, bool) = (None, false);
         for checking in &waiting {
             let news = match self.pending_taken_back(scene, conversation, checking).await {

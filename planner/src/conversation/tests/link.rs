@@ -131,6 +131,27 @@ async fn a_link_that_cannot_be_taken_back_is_told_of() {
     assert!(!talk.say("thanks").await.reply.contains("It is cancelled."));
 }
 
+/// Two that could not be taken back wait side by side.
+#[tokio::test]
+async fn a_no_and_another_write_take_back_every_link() {
+    for text in ["no", "cancel order #1004"] {
+        let (executor, mut talk) = shop();
+        talk.say("cancel order #1001").await;
+        executor.shop.lock().watch_script = [waits()].into();
+        executor.shop.lock().withdraw_script.extend([Err(lost()), Err(lost())]);
+        talk.say("refund 2 of the mugs from order #1004").await;
+        // One of them still waits: it is not told as left.
+        executor.shop.lock().watch_script = [waits(), waits()].into();
+        executor.shop.lock().withdraw_script.push_back(Err(lost()));
+        assert_eq!(talk.say("no").await.reply, reply::NO_ANSWER, "{text}");
+        assert_eq!(executor.shop.lock().withdrawn[2..], ["prp_2", "prp_1"], "{text}");
+        executor.shop.lock().watch_script = [waits()].into();
+        let told = talk.say(text).await.reply;
+        assert!(told.starts_with(reply::DROPPED), "{text}: {told}");
+        assert_eq!(executor.shop.lock().withdrawn[4..], ["prp_2"], "{text}");
+    }
+}
+
 /// What the customer has said yes to is no card any more.
 #[tokio::test]
 async fn a_yes_that_waits_for_staff_makes_no_way() {
