@@ -12,7 +12,7 @@ use super::support::cluster::{Cluster, USER};
 
 fn bench(dir: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(bins::dir().join("countersign"));
-    command.args(["bench", "--json", "--round-ms", "100", "--dir"]).arg(dir);
+    command.args(["bench", "--json", "--round-ms", "500", "--dir"]).arg(dir);
     command.args(more).stdin(Stdio::null());
     // As somebody runs it who has it installed.
     command.env_remove("CARGO");
