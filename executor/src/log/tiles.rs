@@ -31,7 +31,8 @@ const NEWEST: HeaderValue = HeaderValue::from_static("no-cache");
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const AS_IT_SAYS: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Serves the log's folder until the ports are told to stop, where the configuration says at which address.
+/// Serves the log's folder until the ports are told to stop, where the configuration says at which
+/// address.
 ///
 /// # Errors
 /// An address that cannot be used, certificates that cannot be read.

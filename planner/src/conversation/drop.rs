@@ -1,5 +1,6 @@
-//! A card, a link, or a yes that nobody knows to have counted, that the customer says no to, or a card
-//! or a link that something else takes the place of: the executor is told, so that no yes to it counts any more, signed here or anywhere else.
+//! A card, a link, or a yes that nobody knows to have counted, that the customer says no to; or a
+//! card or a link that something else takes the place of: the executor is told, so that no yes to
+//! it counts any more, signed here or anywhere else.
 
 use countersign_proto::v1::{Action, GrantKind, Intent, Proposal};
 use countersign_shared::codes::Code;

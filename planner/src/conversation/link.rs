@@ -33,8 +33,8 @@ pub(super) fn sent(
     Ending { actions: vec![awaiting(&proposal.tool)], ..Ending::says(Intent::Action, text) }
 }
 
-/// What a link that waits answers by itself: a yes in words, its own wish said again, and a question
-/// about what its card says. That it waits is told before it.
+/// What a link that waits answers by itself: a yes in words, its own wish said again, and a
+/// question about what its card says. That it waits is told before it.
 pub(super) fn waits(waiting: &Checking, heard: &Heard) -> Option<Ending> {
     let card = waiting.behind_a_link.clone()?;
     if *heard == Heard::Asks {

@@ -31,8 +31,8 @@ impl Engine {
         pursued.unwrap_or_else(|objections| objected(&objections, ModelUse::default()))
     }
 
-    /// What asks back or proposes takes the place of a card, or a link, that waits; `left` is what is to be
-    /// told of that.
+    /// What asks back or proposes takes the place of a card, or a link, that waits; `left` is what
+    /// is to be told of that.
     pub(super) async fn pursue_or_object(
         &self,
         scene: &Scene<'_>,
