@@ -146,7 +146,8 @@ impl Switchboard {
             by: vec![Changer { who: turn.by.clone(), reason: String::new(), jws }],
             note: String::new(),
         };
-        let off = turn.off.then_some(Off { by: turn.by, reason: turn.reason, at });
+        let Turn { by, reason, .. } = turn;
+        let off = turn.off.then(|| Off { by, reason, at, receipt: Some(receipt.clone()) });
         let leaf = seal::changed(change, &receipt, at);
         pipeline
             .store

@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use countersign_shared::codes::Code;
+use countersign_shared::ids::ReceiptId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub struct Off {
     pub reason: String,
     /// Since when.
     pub at: Timestamp,
+    /// The receipt of that; none where a version turned it that kept none here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptId>,
 }
 
 /// Every switch that is off; all others are on.
@@ -164,7 +168,8 @@ mod tests {
     use super::*;
 
     fn off(reach: &str) -> Switches {
-        let off = Off { by: "o".into(), reason: "r".into(), at: Timestamp::UNIX_EPOCH };
+        let (by, reason, at) = ("o".into(), "r".into(), Timestamp::UNIX_EPOCH);
+        let off = Off { by, reason, at, receipt: None };
         Switches::default().with(reach.parse().unwrap(), Some(off))
     }
 

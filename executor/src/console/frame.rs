@@ -81,7 +81,7 @@ impl Place {
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Approvals => "Approvals",
             Self::Escalations => "Escalations",

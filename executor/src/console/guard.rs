@@ -126,6 +126,7 @@ mod tests {
             include_str!("pages/escalations.html"),
             include_str!("pages/escalation.html"),
             include_str!("pages/activations.html"),
+            include_str!("pages/kept.html"),
             include_str!("pages/actions.html"),
             include_str!("pages/action.html"),
             include_str!("pages/analytics.html"),

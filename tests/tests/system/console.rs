@@ -23,7 +23,8 @@ fn crafted(claims: &Value, challenge: fn(&str) -> [u8; 32]) -> Value {
     json!({ "challenge": URL_SAFE_NO_PAD.encode(challenge(&claims)), "claims": claims })
 }
 
-fn order(who: &Passkey, reach: &str, off: bool) -> Value {
+/// An operator's order to turn a switch, as their passkey is asked for it.
+pub fn order(who: &Passkey, reach: &str, off: bool) -> Value {
     // In a later second than whatever was turned just before.
     let now = Timestamp::now().as_second() + 1;
     let claims = json!({

@@ -4,7 +4,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::console::in_doubt;
+use super::console::{in_doubt, order};
 use super::stale_approval::House;
 use super::stale_approval::page::Page;
 use super::support::browser;
@@ -68,6 +68,10 @@ fn this_week() -> String {
 async fn console_auditor_reads_every_page_on_phone_and_desk_by_keyboard() {
     let house = House::staffed("[support_lead]", "Alice Example").await;
     let matter = busy(&house).await;
+    let olga = Page::signed_in(&house.origin, &house.olga).await;
+    let reach = "tool/shopify.cancel_order";
+    let off = house.olga.answer(&order(&house.olga, reach, true), &house.origin);
+    assert_eq!(olga.post("/switches/answer", &off).await.status(), StatusCode::OK);
     let erin = Page::signed_in(&house.origin, &house.erin).await;
     let list = erin.read("/actions?tool=shopify.refund_lines&outcome=applied").await;
     let receipt = list.split("href=\"/actions/").nth(1).expect("an action").split('"').next();
@@ -106,9 +110,28 @@ async fn console_auditor_reads_every_page_on_phone_and_desk_by_keyboard() {
         steps.push(json!({ "wait": "h1", "text": title }));
         steps.extend(looked_at(name));
     }
+    // From what is switched off, and from what was activated, to receipt and proof.
+    for path in ["/switches", "/activations"] {
+        steps.extend([
+            json!({ "open": format!("{}{path}", house.origin) }),
+            json!({ "wait": "main", "text": reach }),
+            json!({ "fetch": ".list a[href$='/proof']" }),
+            json!({ "click": ".list a[href^='/actions/']" }),
+            json!({ "wait": "h1", "text": format!("switch/{reach}") }),
+            json!({ "read": "main" }),
+            json!({ "fetch": "a[href$='/receipt']" }),
+        ]);
+    }
+    steps.extend(looked_at("change"));
     let passkey = Some(house.erin.for_browser());
     let Some(read) = browser::play(&house.pair, passkey, Value::from(steps)).await else { return };
-    let [timeline, proof, conversation] = &read[..] else { panic!("{read:?}") };
+    let [timeline, proof, conversation, changes @ ..] = &read[..] else { panic!("{read:?}") };
+    let (switched, activated) = changes.split_at(3);
+    assert_eq!(switched, activated, "one receipt, by one page");
+    let [of_switch, change, bytes] = switched else { panic!("{read:?}") };
+    assert!(of_switch.starts_with("c2sp.org/tlog-proof@v1"), "{of_switch}");
+    assert!(change.contains("on → off: by hand") && change.contains("olga"), "{change}");
+    assert!(bytes.contains(&format!("switch/{reach}")), "{bytes}");
     for step in ["Said", "Planned", "Approved", "Sent", "Changed", "Receipt", &receipt] {
         assert!(timeline.to_lowercase().contains(&step.to_lowercase()), "{step}: {timeline}");
     }

@@ -1,4 +1,5 @@
-//! One action from what was said to its receipt, and the proof that it is in the log.
+//! One action from what was said to its receipt, or one change of the executor itself, and the
+//! proof that it is in the log.
 
 use askama::Template;
 use axum::Router;
@@ -10,6 +11,7 @@ use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::Receipt;
 
 use super::actions::{to_actions, tone};
+use super::activations::opens;
 use crate::console::Console;
 use crate::console::frame::{Frame, Place};
 use crate::console::requests::{missing, notice, page};
@@ -24,8 +26,10 @@ use crate::timeline::{self, clock};
 #[template(path = "action.html")]
 struct Action {
     frame: Frame,
+    /// The list that it stands in.
+    among: Place,
     receipt: String,
-    tool: String,
+    title: String,
     outcome: String,
     tone: &'static str,
     code: String,
@@ -61,7 +65,11 @@ async fn show(
         Err(no) => return no,
     };
     match found(&console, &visitor, &receipt).await {
-        Ok(Some((sealed, receipt))) => page(&view(frame, &sealed, &receipt)),
+        Ok(Some((sealed, receipt))) => {
+            let changed = receipt.change.is_some();
+            let among = if changed { Place::Activations } else { Place::Actions };
+            page(&view((console.frame(&visitor, Some(among)), among), &sealed, &receipt))
+        }
         Ok(None) => missing(frame, Headline::no_action()),
         Err(error) => notice(frame, Headline::unreadable(&error.to_string())),
     }
@@ -126,7 +134,7 @@ impl Desk {
     }
 }
 
-/// A receipt of a tenant that somebody audits.
+/// A receipt of a tenant that somebody audits, or of a change that is theirs to know.
 async fn found(
     console: &Console,
     visitor: &Visitor,
@@ -134,10 +142,21 @@ async fn found(
 ) -> Result<Option<(SealedReceipt, Receipt)>, StoreError> {
     let Ok(id) = id.parse() else { return Ok(None) };
     let found = console.desk.receipt(&id).await?;
-    Ok(found.filter(|(_, receipt)| visitor.may(&[Duty::Auditor], &receipt.tenant)))
+    Ok(found.filter(|(_, receipt)| match &receipt.change {
+        Some(change) => opens(visitor, &change.what),
+        None => visitor.may(&[Duty::Auditor], &receipt.tenant),
+    }))
 }
 
-fn view(frame: Frame, sealed: &SealedReceipt, receipt: &Receipt) -> Action {
+fn title(receipt: &Receipt) -> &str {
+    match &receipt.change {
+        Some(change) => &change.what,
+        None if receipt.tool.is_empty() => "No tool",
+        None => &receipt.tool,
+    }
+}
+
+fn view((frame, among): (Frame, Place), sealed: &SealedReceipt, receipt: &Receipt) -> Action {
     let steps = timeline::of(receipt, sealed.index).into_iter().map(|moment| Step {
         name: moment.step.name(),
         at: moment.at.map_or_else(String::new, clock),
@@ -151,8 +170,9 @@ fn view(frame: Frame, sealed: &SealedReceipt, receipt: &Receipt) -> Action {
     let linked = !conversation.is_empty() && !sealed.is_erased();
     Action {
         frame,
+        among,
         receipt: receipt.receipt_id.clone(),
-        tool: receipt.tool.clone(),
+        title: title(receipt).to_owned(),
         outcome: receipt.outcome.replace('_', " "),
         tone: tone(&receipt.outcome),
         code: receipt.code.clone(),

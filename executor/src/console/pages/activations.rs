@@ -45,6 +45,8 @@ struct Entry {
     reason: String,
     by: Vec<String>,
     receipt: String,
+    /// Whether it opens to the visitor.
+    opens: bool,
 }
 
 pub(super) fn routes() -> Router<Console> {
@@ -87,14 +89,15 @@ async fn show(
 fn entry(sealed: &SealedReceipt, visitor: &Visitor, people: &People) -> Option<Entry> {
     let receipt = sealed.open().ok()?;
     let Change { what, old, new, mut reason, by, .. } = receipt.change?;
-    if let Some(reach) = what.strip_prefix("switch/") {
-        reach.parse::<Reach>().ok().filter(|reach| sees(visitor, reach))?;
+    if !known(visitor, &what) {
+        return None;
     }
     // An erased person's tenant is erased too; what was written of them is for operators.
     if what.starts_with("person/") && !visitor.is(&[Duty::Operator]) {
         "Operators know why.".clone_into(&mut reason);
     }
     Some(Entry {
+        opens: opens(visitor, &what),
         what,
         at: clock(receipt.sealed_at),
         old,
@@ -103,6 +106,18 @@ fn entry(sealed: &SealedReceipt, visitor: &Visitor, people: &People) -> Option<E
         by: by.iter().map(|changer| signed(changer, people)).collect(),
         receipt: receipt.receipt_id,
     })
+}
+
+/// Whether a change is somebody's to know: another tenant's switch is not.
+fn known(visitor: &Visitor, what: &str) -> bool {
+    let theirs = |reach: &str| reach.parse::<Reach>().is_ok_and(|reach| sees(visitor, &reach));
+    what.strip_prefix("switch/").is_none_or(theirs)
+}
+
+/// Whether the receipt of a change opens to somebody: to auditors, as an action's does. That of
+/// somebody's erasure says why, which is for operators.
+pub(super) fn opens(visitor: &Visitor, what: &str) -> bool {
+    visitor.is(&[Duty::Auditor]) && known(visitor, what) && !what.starts_with("person/")
 }
 
 fn signed(changer: &Changer, people: &People) -> String {

@@ -16,8 +16,10 @@ use countersign_core::policy::ModeLine;
 use countersign_core::switch::Reach;
 use countersign_core::switch::order::{COUNTS, order};
 use countersign_shared::attest::{AUDIENCE, SwitchClaims, SwitchType, switch_challenge};
+use countersign_shared::ids::ReceiptId;
 use serde::Deserialize;
 
+use super::activations::opens;
 use crate::console::Console;
 use crate::console::answer::{question, reload, said};
 use crate::console::frame::{Frame, Place, sees};
@@ -60,6 +62,9 @@ struct Off {
     by: String,
     at: String,
     reason: String,
+    receipt: Option<ReceiptId>,
+    /// Whether its receipt opens to the visitor.
+    opens: bool,
     /// Whether the visitor may turn it on again.
     turns: bool,
 }
@@ -94,6 +99,8 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Response {
         by: off.by.clone(),
         at: clock(off.at),
         reason: off.reason.clone(),
+        receipt: off.receipt.clone(),
+        opens: opens(&visitor, &format!("switch/{reach}")),
     });
     let off: Vec<_> = off.collect();
     let is_off = |reach: &String| off.iter().any(|one| one.reach == *reach);

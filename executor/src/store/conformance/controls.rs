@@ -43,7 +43,8 @@ pub(crate) async fn in_quarantine_it_reads_and_does_nothing_else(bed: &impl Bed)
 pub(crate) async fn switches_turn_with_their_receipt(bed: &impl Bed) {
     let store = bed.open().await;
     let off = |reason: &str| {
-        Some(Off { by: "o".into(), reason: reason.into(), at: Timestamp::UNIX_EPOCH })
+        let (by, reason, at) = ("o".into(), reason.into(), Timestamp::UNIX_EPOCH);
+        Some(Off { by, reason, at, receipt: Some(id("rcp", 3).parse().unwrap()) })
     };
     let (all, pack) = (Reach::All, Reach::Pack("shop".into()));
     assert_eq!(store.turn(all.clone(), off("a"), leaf(1)).await, Ok(0));
@@ -52,7 +53,7 @@ pub(crate) async fn switches_turn_with_their_receipt(bed: &impl Bed) {
     assert_eq!(store.turn(pack.clone(), None, leaf(4)).await, Ok(3));
     drop(store);
     let switches = bed.open().await.switches().await.unwrap();
-    assert_eq!(switches.get(&all).map(|off| off.reason.as_str()), Some("c"));
+    assert_eq!(switches.get(&all), off("c").as_ref());
     assert_eq!(switches.get(&pack), None);
 }
 

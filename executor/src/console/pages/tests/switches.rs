@@ -183,4 +183,74 @@ async fn activations_show_no_other_tenants_switch_and_no_reason_of_an_erasure() 
     assert!(!page.contains("tenant/u"), "{page}");
     assert!(page.contains("person/x") && !page.contains("Ann of"), "{page}");
     assert!(house.get("ops", "/activations").await.1.contains("Ann of"));
+    let one = format!("/actions/{}", id("rcp", 9));
+    assert!(!page.contains(&one), "its receipt says why: {page}");
+    for path in [&one, &format!("{one}/receipt"), &format!("{one}/proof")] {
+        assert_eq!(house.get("eve", path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+/// By the very pages that show an action's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_receipt_of_a_switch_and_of_an_activation_opens_to_auditors_and_nobody_else() {
+    let house = house();
+    let off = ["all", "tenant/t", "tenant/u"];
+    for reach in off {
+        house.turn_off(reach).await;
+    }
+    let text = |text: &str| text.to_owned();
+    let change = Change {
+        what: text("policy"),
+        old: text("d1"),
+        new: text("d2"),
+        reason: text(NASTY),
+        by: Vec::new(),
+        note: String::new(),
+    };
+    let pipeline = &house.console.desk.pipeline;
+    let activated = seal::changed(change, &id("rcp", 9).parse().unwrap(), Timestamp::now());
+    pipeline.store.seal(activated, None).await.unwrap();
+    let standing = pipeline.switches.standing();
+    let [all, own, others] = off.map(|reach| {
+        let off = standing.get(&reach.parse().unwrap()).unwrap();
+        format!("/actions/{}", off.receipt.as_ref().unwrap())
+    });
+    let policy = format!("/actions/{}", id("rcp", 9));
+
+    let (_, switches) = house.get("eve", "/switches").await;
+    let (_, activations) = house.get("eve", "/activations").await;
+    for (at, what, why) in [
+        (&all, "switch/all", "why all"),
+        (&own, "switch/tenant/t", "why tenant/t"),
+        (&policy, "policy", "d1 → d2"),
+    ] {
+        for link in [format!("href=\"{at}\""), format!("href=\"{at}/proof\"")] {
+            assert_eq!(switches.contains(&link), at != &policy, "{link}: {switches}");
+            assert!(activations.contains(&link), "{link}: {activations}");
+        }
+        let (status, page) = house.get("eve", at).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(page.contains(&format!("<h1>{what} </h1>")) && page.contains(why), "{page}");
+        assert!(page.contains("href=\"/activations\" aria-current=\"page\""), "{page}");
+        assert!(!page.contains("<script>alert") && !page.contains("<svg onload"), "{page}");
+        let (_, bytes) = house.get("eve", &format!("{at}/receipt")).await;
+        let name = at.trim_start_matches("/actions/");
+        assert!(bytes.starts_with("file: {") && bytes.contains(name), "{bytes}");
+        let (_, proof) = house.get("eve", &format!("{at}/proof")).await;
+        assert!(proof.starts_with("file: c2sp.org/tlog-proof@v1"), "{proof}");
+    }
+    assert!(!switches.contains(&others) && !activations.contains(&others), "another tenant's");
+    for file in ["", "/receipt", "/proof"] {
+        let path = format!("{others}{file}");
+        assert_eq!(house.get("eve", &path).await.0, StatusCode::NOT_FOUND, "{path}");
+        for who in ["ops", "fin"] {
+            let path = format!("{all}{file}");
+            assert_eq!(house.get(who, &path).await.0, StatusCode::FORBIDDEN, "{who}: {path}");
+        }
+    }
+    for (who, path) in [("ops", "/switches"), ("fin", "/switches"), ("ops", "/activations")] {
+        let (_, page) = house.get(who, path).await;
+        let (name, link) = (all.trim_start_matches("/actions/"), "href=\"/actions/");
+        assert!(page.contains(name) && !page.contains(link), "{who}: {page}");
+    }
 }
