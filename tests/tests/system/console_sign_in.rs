@@ -241,15 +241,8 @@ async fn console_sign_in_by_the_house_needs_a_token_that_holds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn console_sign_in_by_certificate_is_for_who_shows_it() {
     let mut house = House::staffed("[support_lead]", "Alice Example").await;
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(house.pair.path("page.crt"), made.cert.pem()).unwrap();
-    std::fs::write(house.pair.path("page.key"), made.signing_key.serialize_pem()).unwrap();
-    let origin = house.origin.replace("http:", "https:");
-    let (plain, safe) = (
-        format!("public_url: \"{}\"", house.origin),
-        format!("public_url: \"{origin}\", tls: {{ cert: page.crt, key: page.key }}"),
-    );
-    house.pair.change_config(&plain, &safe);
+    let own = house.speaks_tls();
+    let origin = house.origin.clone();
     house.pair.change_policy(
         |name, text| match name {
             "people.yaml" => text.replace(
@@ -262,7 +255,7 @@ async fn console_sign_in_by_certificate_is_for_who_shows_it() {
     );
     house.pair.add_config("sign_in: { certificates: { ca: pki/ca.crt } }\n");
     house.pair.begin_anew();
-    let own = Certificate::from_pem(made.cert.pem().as_bytes()).unwrap();
+    let own = Certificate::from_pem(own.as_bytes()).unwrap();
     let pem = |path: String| std::fs::read(house.pair.path(&path)).unwrap();
     let showing = |dir: &str| {
         let both = [pem(format!("{dir}/tls.crt")), pem(format!("{dir}/tls.key"))].concat();

@@ -72,6 +72,7 @@ mod secret_canary;
 mod siem_delivery;
 mod staff;
 mod stale_approval;
+mod stop_while_tapped;
 mod stripe;
 mod switches;
 mod told;

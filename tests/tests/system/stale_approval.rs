@@ -91,6 +91,20 @@ impl House {
         Self { pair, origin, alice, bob, carol, dave, erin, olga }
     }
 
+    /// From its next start on its pages speak TLS; answers with their certificate, as PEM.
+    pub fn speaks_tls(&mut self) -> String {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(self.pair.path("page.crt"), made.cert.pem()).unwrap();
+        std::fs::write(self.pair.path("page.key"), made.signing_key.serialize_pem()).unwrap();
+        let safe = self.origin.replace("http:", "https:");
+        self.pair.change_config(
+            &format!("public_url: \"{}\"", self.origin),
+            &format!("public_url: \"{safe}\", tls: {{ cert: page.crt, key: page.key }}"),
+        );
+        self.origin = safe;
+        made.cert.pem()
+    }
+
     pub fn desk(&self) -> Desk<'_> {
         Desk::new(&self.pair, self.pair.customer(1), "c1")
     }

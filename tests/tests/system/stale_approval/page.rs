@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use reqwest::header::{COOKIE, HeaderMap, HeaderValue, LOCATION, ORIGIN, SET_COOKIE};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::authenticator::Passkey;
@@ -23,18 +23,31 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     pub fn new(origin: &str, passkey: &'a Passkey) -> Self {
+        Self::over(origin, passkey, |client| client)
+    }
+
+    /// Whose browser connects in a way of its own.
+    pub fn over(
+        origin: &str,
+        passkey: &'a Passkey,
+        how: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let client = client.build().unwrap();
+        let client = how(client).build().unwrap();
         Self { client, origin: origin.to_owned(), passkey, cookie: None }
     }
 
     pub async fn signed_in(origin: &str, passkey: &'a Passkey) -> Self {
-        let mut page = Self::new(origin, passkey);
-        let question = page.question().await;
-        let answer = passkey.answer(&question, origin);
-        assert_eq!(page.sign_in(&answer).await, StatusCode::NO_CONTENT);
-        page
+        Self::new(origin, passkey).enters().await
+    }
+
+    /// Signs in.
+    pub async fn enters(mut self) -> Self {
+        let question = self.question().await;
+        let answer = self.passkey.answer(&question, &self.origin);
+        assert_eq!(self.sign_in(&answer).await, StatusCode::NO_CONTENT);
+        self
     }
 
     pub async fn question(&self) -> Value {
@@ -52,7 +65,7 @@ impl<'a> Page<'a> {
         self.cookie = None;
     }
 
-    fn headers(&self) -> HeaderMap {
+    pub fn headers(&self) -> HeaderMap {
         let cookie = self.cookie.iter().map(|c| (COOKIE, HeaderValue::from_str(c).unwrap()));
         cookie.collect()
     }
@@ -78,9 +91,13 @@ impl<'a> Page<'a> {
     }
 
     pub async fn post_from(&self, origin: &str, path: &str, body: &Value) -> Response {
+        self.posting(origin, path).json(body).send().await.unwrap()
+    }
+
+    /// A post that is not sent yet.
+    pub fn posting(&self, origin: &str, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.origin);
-        let request = self.client.post(url).headers(self.headers()).header(ORIGIN, origin);
-        request.json(body).send().await.unwrap()
+        self.client.post(url).headers(self.headers()).header(ORIGIN, origin)
     }
 
     /// The claims of an answer to what the page shows.
@@ -95,10 +112,15 @@ impl<'a> Page<'a> {
 
     /// Taps and signs.
     pub async fn answer(&self, proposal: &str, decision: &str, reason: &str) -> Response {
+        let signed = self.signed(proposal, decision, reason).await;
+        self.post(&format!("/approve/{proposal}/answer"), &signed).await
+    }
+
+    /// An answer to what the page shows, signed and not sent.
+    pub async fn signed(&self, proposal: &str, decision: &str, reason: &str) -> Value {
         let question = self.claims(proposal, decision, reason).await;
         assert_eq!(question.status(), StatusCode::OK);
         let question: Value = question.json().await.unwrap();
-        let signed = self.passkey.answer(&question, &self.origin);
-        self.post(&format!("/approve/{proposal}/answer"), &signed).await
+        self.passkey.answer(&question, &self.origin)
     }
 }

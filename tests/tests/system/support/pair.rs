@@ -132,6 +132,16 @@ impl Pair {
         self.executor.ends();
     }
 
+    /// Tells the executor to stop, as whoever supervises it does.
+    pub fn terminate_executor(&self) {
+        self.executor.terminate();
+    }
+
+    /// Whether it has ended by itself, and well.
+    pub fn executor_ended_well(&self) -> Option<bool> {
+        self.executor.ended_well()
+    }
+
     pub fn kill_executor(&self) {
         self.executor.stop();
     }
