@@ -10,6 +10,7 @@
 mod controls;
 mod erasure;
 mod history;
+mod lost_keys;
 mod people;
 mod register;
 mod turns;
@@ -34,6 +35,7 @@ use jiff::Timestamp;
 pub(crate) use controls::*;
 pub(crate) use erasure::*;
 pub(crate) use history::*;
+pub(crate) use lost_keys::*;
 pub(crate) use people::*;
 pub(crate) use register::*;
 pub(crate) use turns::*;

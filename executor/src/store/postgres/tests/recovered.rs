@@ -1,4 +1,4 @@
-//! A dump that was restored, and that nothing shows: it bears no mark, and nothing came after it.
+//! A dump that was restored. It bears no mark; where nothing came after it, nothing shows it.
 
 use countersign_shared::tlog::folder::Publisher;
 use ed25519_dalek::SigningKey;
@@ -10,7 +10,10 @@ use crate::config::Log;
 use crate::log::LogKeys;
 use crate::ports::ReceiptQuery;
 use crate::restore::{Evidence, Plan};
-use crate::store::Past as _;
+use crate::store::conformance::{
+    before_keys_are_lost, without_keys_it_is_recovered, without_keys_it_starts,
+};
+use crate::store::{Past as _, Restored};
 
 fn log_keys(folder: &Path) -> LogKeys {
     let pem = SigningKey::from_bytes(&[7; 32]).to_pkcs8_pem(LineEnding::LF).unwrap();
@@ -19,23 +22,19 @@ fn log_keys(folder: &Path) -> LogKeys {
     LogKeys::open(&Log { origin: "test/log".to_owned(), key, ..Log::default() }).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restored_dump_that_nothing_shows_gets_its_gap() {
-    let (house, folder) = (bed().await, TempDir::new().unwrap());
-    let state = lifecycle(&[proposed(1, "i1", "o1")]);
-    let store = house.join("a").await.unwrap();
-    store.seal(refused(state, 1).2, None).await.unwrap();
-    let (source, log) = (store.log_source(), folder.path().join("log"));
-    let at = log.clone();
-    let published = move || Publisher::new(&at, key().verifier_key()).publish(&source).unwrap();
+/// Publishes what a store has into a log folder.
+async fn publish(store: &Postgres, log: &Path) {
+    let (source, log) = (store.log_source(), log.to_owned());
+    let published = move || Publisher::new(&log, key().verifier_key()).publish(&source).unwrap();
     tokio::task::spawn_blocking(published).await.unwrap();
-    drop(store);
-    let copy = folder.path().join("copy");
-    house.cluster.dump(&copy);
-    house.cluster.restore(&copy);
+}
+
+/// Recovers the database, of which a complete log folder is there.
+async fn recover(house: &House, log: &Path) -> Restored {
     house.cluster.sql("UPDATE executors SET expires_at = expires_at - interval '1 day'");
     let vault = Vault::open(house.credentials.path()).unwrap();
-    let (config, kek, keys) = (house.config(), house.kek(), log_keys(folder.path()));
+    let (config, kek, log) = (house.config(), house.kek(), log.to_owned());
+    let keys = log_keys(house.credentials.path());
     let recovered = move || {
         let mut past = Offline::open(&config, &vault, "a", &kek, &keys).unwrap();
         let plan = Plan::of(&past, Evidence::gather(&[log], &keys).unwrap(), &keys).unwrap();
@@ -43,11 +42,41 @@ async fn a_restored_dump_that_nothing_shows_gets_its_gap() {
         let (restoration, standing) = plan.restoration(Vec::new(), Timestamp::now());
         past.restore(&restoration, &standing, &keys.of(1).unwrap(), Timestamp::now()).unwrap()
     };
-    tokio::task::spawn_blocking(recovered).await.unwrap();
+    tokio::task::spawn_blocking(recovered).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_dump_that_nothing_shows_gets_its_gap() {
+    let (house, folder) = (bed().await, TempDir::new().unwrap());
+    let state = lifecycle(&[proposed(1, "i1", "o1")]);
+    let store = house.join("a").await.unwrap();
+    store.seal(refused(state, 1).2, None).await.unwrap();
+    let (log, copy) = (folder.path().join("log"), folder.path().join("copy"));
+    publish(&store, &log).await;
+    drop(store);
+    house.cluster.dump(&copy);
+    house.cluster.restore(&copy);
+    recover(&house, &log).await;
     let store = house.join("a").await.unwrap();
     let standing = store.standing().await.unwrap();
     assert!(standing.quarantine.is_none() && standing.gap.is_some(), "{standing:?}");
     let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
     let said = store.receipts(query).await.unwrap()[0].open().unwrap().change.unwrap();
     assert_eq!(said.what, "log/recovery");
+}
+
+/// Without keys of persons, or with those from before there was anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_keys_a_recovery_ends_what_waits_and_asks_people_of_what_was_sent() {
+    for lost in ["TRUNCATE person_keys, person_index_key", "TRUNCATE person_keys"] {
+        let (house, folder) = (bed().await, TempDir::new().unwrap());
+        let (store, log) = (house.join("a").await.unwrap(), folder.path().join("log"));
+        before_keys_are_lost(&store).await;
+        publish(&store, &log).await;
+        drop(store);
+        house.cluster.sql(lost);
+        without_keys_it_starts(Arc::new(house.join("a").await.unwrap())).await;
+        let done = recover(&house, &log).await;
+        without_keys_it_is_recovered(&house.join("a").await.unwrap(), done).await;
+    }
 }
