@@ -12,7 +12,9 @@
 //! What was refused here used its key up, and may have been sent under it by what is
 //! forgotten. So the keys of earlier refusals of the same intent are looked for as well,
 //! also of those from before the recovery: a copy that nothing marked may have refused
-//! before anybody noticed, and the recovery ends as refused what the copy had claimed.
+//! before anybody noticed, and the recovery ends as refused what the copy had claimed. A wish
+//! that was refused too often for that goes to a person, and nothing is sent: the looks lie
+//! between the gates' answers and the sending that rests on them (FRESH STATE).
 //!
 //! What the restored journal knows as put off or never sent may have been sent since: it
 //! is looked for as well, and neither sent again nor told as not applied.
@@ -30,6 +32,11 @@ use jiff::Timestamp;
 
 use crate::pipeline::{Pipeline, Stop};
 use crate::ports::StoreError;
+
+/// Most earlier refusals of a wish whose keys are looked for. With its own key that is five
+/// looks; each may last as long as a pack's longest time-out, two minutes: together the ten
+/// minutes for which the gates' answers hold.
+const MOST_REFUSALS: usize = 4;
 
 /// What a look before the first sending found.
 enum Found {
@@ -120,7 +127,11 @@ impl Pipeline {
             return Ok(own);
         }
         let wish = cleared.claimed().granted().proposal().intent();
-        for occasion in self.store.refused(wish).await? {
+        let refused = self.store.refused(wish).await?;
+        if refused.len() > MOST_REFUSALS {
+            return unclear("it was refused too often before to look for each key of it");
+        }
+        for occasion in refused {
             let look = self.driver.look_by(cleared.scope_at(occasion), &dispatch, contract).await;
             match self.found(look.sight, contract, since) {
                 Found::Nothing => {}

@@ -142,6 +142,25 @@ async fn what_was_refused_and_not_done_is_done() {
     assert_eq!((done.outcome.as_str(), shop.refunds()), ("applied", 1), "{}", done.message);
 }
 
+/// Each key costs a look between the gates and the sending.
+#[tokio::test]
+async fn what_was_refused_too_often_goes_to_a_person() {
+    for (refusals, code, done) in [(4, "", 1), (5, "HISTORY_MISSING", 0)] {
+        let shop = Arc::<Shop>::default();
+        let folder = tempfile::tempdir().unwrap();
+        let desk = in_gap(folder.path(), &shop, str::to_owned);
+        for _ in 0..refusals {
+            // The dry run reads; the gates do not, which uses its key up.
+            shop.away_after(1);
+            assert_eq!(refund(&desk).await.code, "BACKEND_UNREACHABLE");
+            shop.back();
+        }
+        let told = refund(&desk).await;
+        assert_eq!((told.code.as_str(), shop.refunds()), (code, done), "{}", told.message);
+        assert_eq!(told.next == "person", done == 0);
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_looked_for_goes_to_a_person() {
     let shop = Arc::<Shop>::default();
