@@ -204,8 +204,14 @@ impl Desk {
     pub async fn recover(&self) -> Result<usize, StoreError> {
         let mut begun = self.pipeline.store.adopt().await?;
         begun.retain(|action| self.running.follow(action).is_none());
-        let count = begun.len();
+        let (mut count, mut unreadable) = (0, false);
         for action in begun {
+            let found = self.pipeline.store.parked(Named::Action(action.clone())).await;
+            if matches!(found, Err(StoreError::KeyLost)) {
+                unreadable = true;
+                continue;
+            }
+            count += 1;
             crate::kill::Step::Recover.before();
             tracing::info!(%action, "carrying on");
             let desk = self.clone();
@@ -217,7 +223,25 @@ impl Desk {
                 }
             });
         }
+        if unreadable {
+            self.hand_over().await;
+        }
         Ok(count)
+    }
+
+    /// Asks people of what nobody here can carry on any more, nor read in their queue, because a
+    /// key of a person is lost.
+    pub async fn hand_over(&self) {
+        match self.pipeline.store.end_unreadable(self.pipeline.clock.now()).await {
+            // In quarantine the recovery does it.
+            Ok(0) | Err(StoreError::Quarantined) => {}
+            Ok(ended) => {
+                tracing::error!(ended, "keys of persons are lost: their actions are people's now");
+                self.pipeline.sealed.notify_one();
+                self.pipeline.raised.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "what a lost key opens is looked after later"),
+        }
     }
 
     async fn execute_write(&self, request: &Request, plan: &Plan) -> Result<Step, Turned> {

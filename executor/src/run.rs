@@ -89,6 +89,7 @@ pub async fn run(
         open(&config).await?;
     let surveying = tokio::spawn(survey.run());
     let watching = tokio::spawn(watch.run());
+    desk.hand_over().await;
     let carried_on = desk.recover().await?;
     if carried_on > 0 {
         tracing::info!(carried_on, "actions of an earlier process are carried on");

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use countersign_core::person::Person;
+use jiff::Timestamp;
 
 use super::StoreError;
 
@@ -21,4 +22,9 @@ pub trait Persons: Send + Sync {
     /// Which of these keys are destroyed. One that was never here is not: a lost store of keys
     /// must not look like an erasure.
     async fn erased(&self, kept_under: &[String]) -> Result<Vec<String>, StoreError>;
+
+    /// Ends what is this executor's to carry on and opens with a key that is lost: what was not
+    /// sent goes, to be asked again; what was is in doubt. A person is asked of it, and asked
+    /// anew of what is in doubt by a matter that opens with such a key. Answers with how many.
+    async fn end_unreadable(&self, now: Timestamp) -> Result<usize, StoreError>;
 }

@@ -16,6 +16,7 @@ mod erase;
 mod escalations;
 mod history;
 mod keys;
+mod lost;
 mod matches;
 mod migrate;
 mod offline;

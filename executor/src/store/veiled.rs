@@ -21,11 +21,12 @@ use crate::ports::{ReceiptQuery, SealedReceipt, StoreError, TurnQuery};
 use crate::store::known::damaged;
 use crate::veil::{PersonKey, Veil};
 pub(super) use read::{
-    entries, entries_now, evidence, is_lost_now, journal, journal_now, journals, match_of, matters,
-    receipts, seen_rows, turns,
+    entries, entries_now, evidence, is_lost, is_lost_now, journal, journal_now, journals, match_of,
+    matters, receipts, seen_rows, turns,
 };
 pub(super) use written::{
-    append, append_now, leaf, leaf_now, logged, lost, matched, observation, seen_text, turn,
+    append, append_now, leaf, leaf_now, logged, lost, lost_now, matched, observation, seen_text,
+    turn,
 };
 
 /// Whose a row is, by digests.

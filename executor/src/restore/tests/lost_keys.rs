@@ -2,11 +2,17 @@
 
 use countersign_core::seal::Queue;
 
+use futures_util::FutureExt as _;
+
 use super::*;
+use crate::grants::tests::house::Impatient;
+use crate::grants::tests::shop::{PACK, Shop};
 use crate::ports::{EscalationQuery, Stand};
 use crate::store::conformance::{
-    before_keys_are_lost, without_keys_it_is_recovered, without_keys_it_starts,
+    before_keys_are_lost, people_are_asked, without_keys_again_it_asks_anew,
+    without_keys_it_asks_people, without_keys_it_is_recovered, without_keys_it_starts,
 };
+use crate::testing::{catalog, desk, policy};
 
 /// No keys of persons, or those from before there was anybody.
 fn without_keys(house: &House, older: bool) {
@@ -81,4 +87,38 @@ async fn without_keys_a_recovery_ends_what_waits_and_asks_people_of_what_was_sen
         let (done, store) = house.recover(&["log"]);
         without_keys_it_is_recovered(&store, done).await;
     }
+}
+
+#[tokio::test]
+async fn without_keys_and_a_recovery_people_are_asked_of_what_was_sent() {
+    for older in [false, true] {
+        let house = House::new();
+        let live = house.store("live.db", 1);
+        fs::copy(house.path("keys.db"), house.path("keys.then")).unwrap();
+        before_keys_are_lost(&live).await;
+        drop(live);
+        without_keys(&house, older);
+        without_keys_it_asks_people(&house.store("live.db", 1)).await;
+        without_keys(&house, older);
+        without_keys_again_it_asks_anew(&house.store("live.db", 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_begun_and_cannot_be_read_is_handed_to_people_once() {
+    let house = House::new();
+    let open = || {
+        let shop = Arc::<Shop>::default();
+        desk(house.dir.path(), (catalog(&PACK), policy()), shop, Arc::new(Impatient))
+    };
+    before_keys_are_lost(&*open().pipeline.store).await;
+    without_keys(&house, false);
+    let desk = open();
+    let raised = || desk.pipeline.raised.notified().now_or_never().is_some();
+    assert_eq!(desk.recover().await, Ok(0), "nobody carries on what cannot be read");
+    assert!(raised(), "staff are told");
+    desk.recover().await.unwrap();
+    desk.hand_over().await;
+    assert!(!raised());
+    people_are_asked(&*desk.pipeline.store).await;
 }

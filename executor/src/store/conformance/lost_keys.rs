@@ -105,3 +105,23 @@ pub(crate) async fn people_are_asked(store: &dyn Store) {
     assert_eq!(code(7, "o4").await, "OBJECT_IN_DOUBT");
     assert_eq!(code(8, "o8").await, "claimed", "it was not sent");
 }
+
+/// Nobody recovers it: whoever goes on ends what it cannot read, and each once.
+pub(crate) async fn without_keys_it_asks_people(store: &dyn Store) {
+    store.adopt().await.unwrap();
+    let ends = async || store.end_unreadable(Timestamp::now()).await.unwrap();
+    assert_eq!(ends().await, 3, "sent, only claimed, in doubt");
+    assert_eq!(ends().await, 0);
+    people_are_asked(store).await;
+}
+
+/// Of one person's word was heard; the keys of the other matter are lost as well.
+pub(crate) async fn without_keys_again_it_asks_anew(store: &dyn Store) {
+    store.adopt().await.unwrap();
+    let list = || EscalationQuery { limit: 9, ..Default::default() };
+    assert!(store.escalations(list()).await.unwrap().is_empty(), "nobody sees it");
+    assert_eq!(store.end_unreadable(Timestamp::now()).await.unwrap(), 1);
+    let open = store.escalations(list()).await.unwrap();
+    assert_eq!((open.len(), &open[0].case.matter), (1, &id("act", 4)));
+    assert_eq!(claim(store, 9, "i9", "o4").await.unwrap_err().code, "OBJECT_IN_DOUBT");
+}

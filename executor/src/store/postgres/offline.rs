@@ -16,7 +16,9 @@ use super::connect::connector;
 use super::database::{Database, first, run};
 use super::fault::Fault;
 use super::instance::Instance;
-use super::{controls, erase, escalations, history, keys, migrate, register, restored, standing};
+use super::{
+    controls, erase, escalations, history, keys, lost, migrate, register, restored, standing,
+};
 use crate::log::LogKeys;
 use crate::ports::StoreError;
 use crate::standing::Standing;
@@ -193,10 +195,16 @@ impl Inner {
         let sql = "UPDATE sinks SET upto = greatest(upto, $1), attempt = greatest(attempt, 1)";
         run(db, sql, &[&size]).await?;
         if back.ends {
-            let (gone, lost) = restored::lost(db, veil, now).await?;
-            for leaf in &lost {
+            let begun = lost::unsealed(db).await?;
+            let (lost, leaves) = lost::find(db, veil, &begun, now).await?;
+            for ended in &lost {
+                ended.write(db).await?;
+            }
+            lost::clear(db, veil).await?;
+            for leaf in &leaves {
                 log.append(leaf).await?;
             }
+            let gone = lost.iter().filter(|ended| ended.is_gone()).count();
             let stale = restored::stale(db, veil, now).await?;
             for (append, leaf) in &stale {
                 append.write(db, self.instance.generation).await?;

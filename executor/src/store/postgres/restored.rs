@@ -1,20 +1,17 @@
 //! What receipts from outside bring back: keys, locks, bookings, the ends of journals.
 
 use countersign_core::lifecycle::Outcome;
-use countersign_core::seal::{self, Lost};
-use countersign_shared::ids::ReceiptId;
 use countersign_shared::money::Money;
 use countersign_shared::receipt::Receipt;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::database::{all, first, plain, run};
 use super::fault::Fault;
 use super::{erase, rows};
 use crate::ports::{Named, StoreError};
 use crate::store::known::damaged;
-use crate::store::restored::{Ending, ending, is_unsent, refusal};
+use crate::store::restored::{Ending, ending, refusal};
 use crate::store::veiled::{self, Append, Erasure, LeafRow};
 use crate::veil::Veil;
 
@@ -43,7 +40,7 @@ pub(super) async fn take(
     Ok(())
 }
 
-async fn forget(db: &Transaction<'_>, action: &str) -> Result<(), Fault> {
+pub(super) async fn forget(db: &Transaction<'_>, action: &str) -> Result<(), Fault> {
     for table in ["journal", "actions", "claims", "spending", "locks"] {
         let sql = format!("DELETE FROM {table} WHERE action_id = $1");
         run(db, &sql, &[&action]).await?;
@@ -152,77 +149,4 @@ pub(super) async fn stale(
         stale.push((append, veiled::leaf(veil, leaf).await?));
     }
     Ok(stale)
-}
-
-/// Actions that have not ended, or are in doubt, and whose journal opens with a key that is lost:
-/// without it. What was not sent goes, and is looked for when it is asked for again; what was is
-/// in doubt, and a person is asked by a matter that can be read. Answers with how many went, and
-/// with receipts of the others.
-pub(super) async fn lost(
-    db: &Transaction<'_>,
-    veil: &Veil,
-    now: Timestamp,
-) -> Result<(usize, Vec<LeafRow>), Fault> {
-    unreadable(db, veil).await?;
-    let sql = "SELECT action_id, state FROM actions WHERE state <> 'sealed' OR outcome = 'unknown'";
-    let (mut gone, mut leaves) = (0, Vec::new());
-    for row in all(db, sql, &[]).await? {
-        let (id, state): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-        let named = Named::Action(id.parse().map_err(damaged)?);
-        match veiled::journal(veil, rows::parked(db, &named).await?).await {
-            Err(StoreError::KeyLost) if is_unsent(state) => {
-                forget(db, id).await?;
-                gone += 1;
-            }
-            Err(StoreError::KeyLost) => leaves.push(in_doubt(db, veil, id, now).await?),
-            Ok(_) | Err(_) => {}
-        }
-    }
-    Ok((gone, leaves))
-}
-
-/// Matters that nobody can read would keep others of the same from the queue: they go.
-async fn unreadable(db: &Transaction<'_>, veil: &Veil) -> Result<(), Fault> {
-    for row in all(db, "SELECT escalation_id, body FROM escalations", &[]).await? {
-        let (id, body): (&str, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
-        if tokio::task::block_in_place(|| veiled::is_lost_now(veil, id, body))? {
-            run(db, "DELETE FROM escalations WHERE escalation_id = $1", &[&id]).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Ends an action as `unknown` without its journal.
-async fn in_doubt(
-    db: &Transaction<'_>,
-    veil: &Veil,
-    action: &str,
-    now: Timestamp,
-) -> Result<LeafRow, Fault> {
-    let sql = "
-        SELECT proposal_id, intent, coalesce(occasion, 0), tenant, issuer, person, caller, tool,
-               ARRAY(SELECT object FROM locks WHERE action_id = $1 ORDER BY object),
-               ARRAY(SELECT account FROM spending WHERE action_id = $1 ORDER BY account)
-        FROM actions WHERE action_id = $1";
-    let row = first(db, sql, &[&action]).await?.ok_or_else(|| damaged("no answer"))?;
-    let of = Lost {
-        action: action.to_owned(),
-        proposal: row.try_get(0)?,
-        intent: row.try_get(1)?,
-        occasion: u32::try_from(row.try_get::<_, i64>(2)?).map_err(damaged)?,
-        tenant: row.try_get(3)?,
-        issuer: row.try_get(4)?,
-        person: row.try_get(5)?,
-        caller: row.try_get(6)?,
-        tool: row.try_get(7)?,
-        locks: row.try_get(8)?,
-        booked: row.try_get(9)?,
-    };
-    let receipt = ReceiptId::from_uuid(Uuid::now_v7());
-    run(db, "DELETE FROM journal WHERE action_id = $1", &[&action]).await?;
-    let sql = "UPDATE actions SET state = 'sealed', outcome = $2, receipt_id = $3, holder = NULL
-               WHERE action_id = $1";
-    run(db, sql, &[&action, &Outcome::Unknown.name(), &receipt.as_str()]).await?;
-    let leaf = seal::lost(of, &receipt, now);
-    Ok(tokio::task::block_in_place(|| veiled::lost(veil, leaf))?)
 }

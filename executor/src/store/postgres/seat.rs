@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::database::{Database, first};
 use super::fault::Fault;
 use super::instance::fence;
+use super::lost::Ended;
 use super::remembered::{Log, Remembered, goes_on};
 use super::{controls, erase, escalations, history};
 use crate::kill;
@@ -40,6 +41,7 @@ pub(super) struct Entry {
     pub(super) activated: Vec<Activation>,
     pub(super) held: Option<(String, bool)>,
     pub(super) erased: Vec<Erasure>,
+    pub(super) lost: Vec<Ended>,
     pub(super) leaves: Vec<LeafRow>,
 }
 
@@ -213,6 +215,9 @@ impl Entry {
         try_join_all(self.appends.iter().map(|append| append.write(db, me))).await?;
         for gone in &self.erased {
             erase::erase(db, gone).await?;
+        }
+        for ended in &self.lost {
+            ended.write(db).await?;
         }
         for leaf in &self.leaves {
             if let Some(key) = &leaf.key {

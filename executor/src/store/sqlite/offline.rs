@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::{Batch, checkpoint};
-use super::{bundles, controls, history, open_for_writing, open_veil, restored, sinks, standing};
+use super::{
+    bundles, controls, history, lost, open_for_writing, open_veil, restored, sinks, standing,
+};
 use crate::log::LogKeys;
 use crate::ports::{Files, ReceiptQuery, SealedReceipt, StoreError};
 use crate::standing::Standing;
@@ -99,7 +101,8 @@ impl Offline {
         back.leads(batch.size(), batch.root())?;
         sinks::perhaps_sent(db, batch.size())?;
         if back.ends {
-            let (gone, lost) = restored::lost(db, veil, now)?;
+            let (gone, lost) = lost::end(db, veil, &lost::unsealed(db)?, now)?;
+            lost::clear(db, veil)?;
             lost.iter().try_for_each(|leaf| batch.log(leaf).map(drop))?;
             let stale = restored::stale(db, veil, now)?;
             for ended in &stale {

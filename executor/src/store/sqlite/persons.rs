@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use countersign_core::person::Person;
+use jiff::Timestamp;
 
-use super::Sqlite;
+use super::{Sqlite, lost, rows};
 use crate::ports::{Persons, StoreError};
 
 #[async_trait]
@@ -22,5 +23,16 @@ impl Persons for Sqlite {
 
     async fn erased(&self, kept_under: &[String]) -> Result<Vec<String>, StoreError> {
         self.veil.destroyed(kept_under).await
+    }
+
+    async fn end_unreadable(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let veil = self.veil.clone();
+        self.act(move |batch| {
+            let begun = rows::begun(batch.db())?;
+            let (gone, leaves) = lost::end(batch.db(), &veil, &begun, now)?;
+            leaves.iter().try_for_each(|leaf| batch.log(leaf).map(drop))?;
+            Ok(gone.saturating_add(leaves.len()))
+        })
+        .await
     }
 }

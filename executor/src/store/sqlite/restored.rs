@@ -1,17 +1,14 @@
 //! What receipts from outside bring back: keys, locks, bookings, the ends of journals.
 
 use countersign_core::lifecycle::Outcome;
-use countersign_core::seal::{self, Lost};
-use countersign_shared::ids::ReceiptId;
 use countersign_shared::money::Money;
 use countersign_shared::receipt::Receipt;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use uuid::Uuid;
 
 use super::{erase, rows};
 use crate::ports::StoreError;
-use crate::store::restored::{Ending, ending, is_unsent, refusal};
+use crate::store::restored::{Ending, ending, refusal};
 use crate::store::veiled::{self, Append, Erasure, LeafRow};
 use crate::veil::Veil;
 
@@ -42,7 +39,7 @@ pub(super) fn take(
     Ok(())
 }
 
-fn forget(db: &Connection, action: &str) -> Result<(), StoreError> {
+pub(super) fn forget(db: &Connection, action: &str) -> Result<(), StoreError> {
     for table in ["journal", "actions", "spending", "locks"] {
         let sql = format!("DELETE FROM {table} WHERE action_id = ?1");
         db.prepare_cached(&sql)?.execute(params![action])?;
@@ -165,91 +162,4 @@ pub(super) fn stale(
         all.push(Ended { append, leaf: veiled::leaf_now(veil, leaf)? });
     }
     Ok(all)
-}
-
-/// Actions that have not ended, or are in doubt, and whose journal opens with a key that is lost:
-/// without it. What was not sent goes, and is looked for when it is asked for again; what was is
-/// in doubt, and a person is asked by a matter that can be read. Answers with how many went, and
-/// with receipts of the others.
-pub(super) fn lost(
-    db: &Connection,
-    veil: &Veil,
-    now: Timestamp,
-) -> Result<(usize, Vec<LeafRow>), StoreError> {
-    unreadable(db, veil)?;
-    let mut select = db.prepare(
-        "SELECT action_id, state FROM actions WHERE state <> 'sealed' OR outcome = 'unknown'",
-    )?;
-    let all = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-    let (mut gone, mut leaves) = (0, Vec::new());
-    for row in all?.collect::<Result<Vec<_>, _>>()? {
-        let (id, state) = row;
-        match veiled::journal_now(veil, &rows::events(db, (id.clone(), false))?) {
-            Err(StoreError::KeyLost) if is_unsent(&state) => {
-                forget(db, &id)?;
-                gone += 1;
-            }
-            Err(StoreError::KeyLost) => leaves.push(in_doubt(db, veil, &id, now)?),
-            Ok(_) | Err(_) => {}
-        }
-    }
-    Ok((gone, leaves))
-}
-
-/// Matters that nobody can read would keep others of the same from the queue: they go.
-fn unreadable(db: &Connection, veil: &Veil) -> Result<(), StoreError> {
-    let mut select = db.prepare("SELECT escalation_id, body FROM escalations")?;
-    let all = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)));
-    let mut gone = Vec::new();
-    for row in all? {
-        let (id, body) = row?;
-        if veiled::is_lost_now(veil, &id, &body)? {
-            gone.push(id);
-        }
-    }
-    let mut delete = db.prepare_cached("DELETE FROM escalations WHERE escalation_id = ?1")?;
-    gone.iter().try_for_each(|id| Ok(delete.execute(params![id]).map(drop)?))
-}
-
-/// Ends an action as `unknown` without its journal.
-fn in_doubt(
-    db: &Connection,
-    veil: &Veil,
-    action: &str,
-    now: Timestamp,
-) -> Result<LeafRow, StoreError> {
-    let receipt = ReceiptId::from_uuid(Uuid::now_v7());
-    let texts = |column: &str, table: &str| {
-        let sql = format!("SELECT {column} FROM {table} WHERE action_id = ?1 ORDER BY 1");
-        let mut select = db.prepare_cached(&sql)?;
-        let found = select.query_map(params![action], |row| row.get(0))?;
-        found.collect::<Result<Vec<String>, _>>()
-    };
-    let (locks, booked) = (texts("object", "locks")?, texts("account", "spending")?);
-    let of = db
-        .prepare_cached(
-            "SELECT proposal_id, intent, coalesce(occasion, 0), tenant, issuer, person, caller, tool
-             FROM actions WHERE action_id = ?1",
-        )?
-        .query_row(params![action], |row| {
-            Ok(Lost {
-                action: action.to_owned(),
-                proposal: row.get(0)?,
-                intent: row.get(1)?,
-                occasion: row.get(2)?,
-                tenant: row.get(3)?,
-                issuer: row.get(4)?,
-                person: row.get(5)?,
-                caller: row.get(6)?,
-                tool: row.get(7)?,
-                locks,
-                booked,
-            })
-        })?;
-    db.prepare_cached("DELETE FROM journal WHERE action_id = ?1")?.execute(params![action])?;
-    db.prepare_cached(
-        "UPDATE actions SET state = 'sealed', outcome = ?2, receipt_id = ?3 WHERE action_id = ?1",
-    )?
-    .execute(params![action, Outcome::Unknown.name(), receipt.as_str()])?;
-    veiled::lost(veil, seal::lost(of, &receipt, now))
 }

@@ -207,6 +207,16 @@ async fn legible(veil: &Veil, rows: Vec<MatterRow>) -> Result<Vec<Escalation>, S
 }
 
 /// Whether the key of a matter's words is lost.
+pub(in crate::store) async fn is_lost(
+    veil: &Veil,
+    id: &str,
+    body: &[u8],
+) -> Result<bool, StoreError> {
+    veil.ready([body].into_iter()).await?;
+    Ok(matches!(veil.open(&matter_name(id), body), Err(StoreError::KeyLost)))
+}
+
+/// The same from a thread that may wait.
 pub(in crate::store) fn is_lost_now(
     veil: &Veil,
     id: &str,

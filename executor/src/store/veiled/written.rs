@@ -158,10 +158,18 @@ pub(in crate::store) fn logged(veil: &Veil, leaf: &Logged) -> Result<LeafRow, St
 }
 
 /// The leaf of somebody who is known by their digest alone.
-pub(in crate::store) fn lost(veil: &Veil, leaf: Leaf) -> Result<LeafRow, StoreError> {
-    let mut row = leaf_now(veil, leaf)?;
+pub(in crate::store) async fn lost(veil: &Veil, named: Leaf) -> Result<LeafRow, StoreError> {
+    Ok(of_a_digest(leaf(veil, named).await?))
+}
+
+/// The same from a thread that may wait.
+pub(in crate::store) fn lost_now(veil: &Veil, named: Leaf) -> Result<LeafRow, StoreError> {
+    Ok(of_a_digest(leaf_now(veil, named)?))
+}
+
+fn of_a_digest(mut row: LeafRow) -> LeafRow {
     row.whose.subject.clone_from(&row.person);
-    Ok(row)
+    row
 }
 
 fn queue(veil: &Veil, queue: &Queue, key: Option<&PersonKey>) -> Result<QueueRow, StoreError> {

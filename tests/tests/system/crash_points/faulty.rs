@@ -276,6 +276,10 @@ impl Persons for Faulty {
     async fn erased(&self, kept_under: &[String]) -> Result<Vec<String>, StoreError> {
         self.inner.erased(kept_under).await
     }
+
+    async fn end_unreadable(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.reads(self.inner.end_unreadable(now)).await
+    }
 }
 
 #[async_trait]

@@ -11,7 +11,8 @@ use crate::log::LogKeys;
 use crate::ports::ReceiptQuery;
 use crate::restore::{Evidence, Plan};
 use crate::store::conformance::{
-    before_keys_are_lost, without_keys_it_is_recovered, without_keys_it_starts,
+    before_keys_are_lost, without_keys_again_it_asks_anew, without_keys_it_asks_people,
+    without_keys_it_is_recovered, without_keys_it_starts,
 };
 use crate::store::{Past as _, Restored};
 
@@ -79,4 +80,32 @@ async fn without_keys_a_recovery_ends_what_waits_and_asks_people_of_what_was_sen
         let done = recover(&house, &log).await;
         without_keys_it_is_recovered(&house.join("a").await.unwrap(), done).await;
     }
+}
+
+#[tokio::test]
+async fn without_keys_and_a_recovery_people_are_asked_of_what_was_sent() {
+    for lost in ["TRUNCATE person_keys, person_index_key", "TRUNCATE person_keys"] {
+        let house = bed().await;
+        before_keys_are_lost(&house.join("a").await.unwrap()).await;
+        house.cluster.sql(lost);
+        without_keys_it_asks_people(&house.join("a").await.unwrap()).await;
+        house.cluster.sql(lost);
+        without_keys_again_it_asks_anew(&house.join("a").await.unwrap()).await;
+    }
+}
+
+/// Each looked before the other wrote.
+#[tokio::test]
+async fn of_two_that_ask_people_of_the_same_one_does() {
+    let house = bed().await;
+    before_keys_are_lost(&house.join("a").await.unwrap()).await;
+    house.cluster.sql("TRUNCATE person_keys");
+    let (one, two) = (house.join("a").await.unwrap(), house.join("b").await.unwrap());
+    one.adopt().await.unwrap();
+    let now = Timestamp::now();
+    let late = lost::find(&two.db.client().await.unwrap(), &two.veil, &[], now).await.unwrap();
+    assert_eq!(one.end_unreadable(now).await, Ok(3));
+    let entry = Entry { lost: late.0, leaves: late.1, ..Entry::default() };
+    assert_eq!(two.seal_entry(entry).await, Err(StoreError::Conflict));
+    assert_eq!(two.end_unreadable(now).await, Ok(0));
 }
