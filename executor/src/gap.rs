@@ -179,4 +179,4 @@ fn absent(contract: &Contract, since: Timestamp, now: Timestamp) -> Found {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -258,9 +258,10 @@ impl Pipeline {
                     self.reach(dispatch, contract).await
                 }
                 Ok(_) => {
-                    let why = self.vitals.check().err().map(|halted| halted.message);
-                    let why = why.unwrap_or_else(|| "it cannot be sent safely now".to_owned());
-                    held(Verdict::NotSent { why })
+                    let no = self.vitals.check().err().map(|no| no.message);
+                    let halted = no.is_some();
+                    let why = no.unwrap_or_else(|| "it cannot be sent safely now".to_owned());
+                    held(Verdict::NotSent { why, halted })
                 }
             };
             life.take(Event::Answered(Box::new(result)));
@@ -288,7 +289,7 @@ impl Pipeline {
             raw: String::new(),
         };
         if let Err(no) = self.leased(contract) {
-            return held(Verdict::NotSent { why: no.message });
+            return held(Verdict::NotSent { why: no.message, halted: true });
         }
         kill::Step::Send.before();
         let sent = self.store.lease().guard(self.driver.send(dispatch, contract)).await;

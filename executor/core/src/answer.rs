@@ -105,6 +105,9 @@ pub enum Verdict {
     NotSent {
         /// As reported.
         why: String,
+        /// Whether the executor held it back because it began no effects.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        halted: bool,
     },
     /// Cannot be told from the answer.
     Lost {
@@ -131,7 +134,7 @@ impl Verdict {
             Self::Throttled { after } => {
                 json!({ "throttled": true, "retry_after_s": after.map(|a| a.as_secs()) })
             }
-            Self::NotSent { why } => json!({ "not_sent": why }),
+            Self::NotSent { why, .. } => json!({ "not_sent": why }),
             Self::Lost { why } => json!({ "lost": why }),
             Self::CredentialRejected => json!({ "credential_rejected": true }),
             Self::SwitchedOff { why } => json!({ "switched_off": why }),
@@ -160,7 +163,9 @@ fn judge_call(pack: &Pack, call: &Call, sent: &Sent) -> Verdict {
 
 fn not_sent(barrier: Barrier, why: &str) -> Verdict {
     match barrier {
-        Barrier::Unreachable | Barrier::Busy => Verdict::NotSent { why: why.to_owned() },
+        Barrier::Unreachable | Barrier::Busy => {
+            Verdict::NotSent { why: why.to_owned(), halted: false }
+        }
         Barrier::Credential => Verdict::CredentialRejected,
         Barrier::Egress => {
             Verdict::Rejected { code: barrier.code().name().to_owned(), message: why.to_owned() }

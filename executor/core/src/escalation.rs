@@ -32,7 +32,7 @@ pub enum Reason {
     Fraud,
     /// More than the limits let through.
     OverLimit,
-    /// The backend could not be had, however long it was tried.
+    /// It could not be sent, however long it was tried.
     Exhausted,
     /// The backend refused for good.
     BackendRefused,
@@ -60,7 +60,8 @@ const CODES: &[(Code, Reason)] = &[
 ];
 
 /// Codes that go to a person once the last attempt has ended with them.
-const LAST_ATTEMPT: &[Code] = &[Code::BackendThrottled, Code::BackendUnreachable];
+const LAST_ATTEMPT: &[Code] =
+    &[Code::BackendThrottled, Code::BackendUnreachable, Code::EffectsHalted];
 
 /// Whether a person has to look at how something ended, and why.
 #[must_use]
@@ -289,7 +290,9 @@ impl Reason {
                 "Look at the risk in the backend and decide; act there or clear the mark."
             }
             Self::OverLimit => "Decide whether this is right; if so, do it in the backend.",
-            Self::Exhausted => "See whether the backend is up; then let the customer ask again.",
+            Self::Exhausted => {
+                "See whether backend and executor are up; then let the customer ask again."
+            }
             Self::BackendRefused => {
                 "Find out why the backend refuses, put it right, and let it be asked again."
             }
@@ -352,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_cannot_be_had_goes_to_a_person_after_the_last_attempt() {
+    fn what_cannot_be_sent_goes_to_a_person_after_the_last_attempt() {
         for code in LAST_ATTEMPT {
             assert_eq!(of(Outcome::NotApplied, code.name(), None), Some(Reason::Exhausted));
             assert_eq!(of(Outcome::Refused, code.name(), None), None);

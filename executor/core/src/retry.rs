@@ -53,8 +53,9 @@ pub fn after(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
             let again = put_off(dispatch, *after, now);
             later(dispatch, contract, again, Code::BackendThrottled, "the backend is throttling")
         }
-        Some(Verdict::NotSent { why }) => {
-            later(dispatch, contract, unreached(dispatch, now), Code::BackendUnreachable, why)
+        Some(Verdict::NotSent { why, halted }) => {
+            let code = if *halted { Code::EffectsHalted } else { Code::BackendUnreachable };
+            later(dispatch, contract, unreached(dispatch, now), code, why)
         }
         Some(Verdict::SwitchedOff { why }) => refused(dispatch, Code::SwitchedOff.name(), why),
         Some(Verdict::Lost { why }) if !Belt::LostReplies.is_on() => {

@@ -285,7 +285,7 @@ fn transient_is_bounded_and_obeys_the_backend() {
 
 /// Tries it whenever that is asked for, and no try leaves: what comes after the last one,
 /// and the pauses before each.
-fn unreached(shop: &Shop, journal: &mut Vec<Event>) -> (Ask, Vec<SignedDuration>) {
+fn unreached(shop: &Shop, journal: &mut Vec<Event>, halted: bool) -> (Ask, Vec<SignedDuration>) {
     let (mut now, mut pauses) = (shop.now, Vec::new());
     loop {
         match ask(&fold(journal.clone()).unwrap(), shop.contract(), now) {
@@ -304,7 +304,7 @@ fn unreached(shop: &Shop, journal: &mut Vec<Event>) -> (Ask, Vec<SignedDuration>
             | Ask::Seal
             | Ask::Nothing) => return (asked, pauses),
         }
-        let verdict = Verdict::NotSent { why: "no route".into() };
+        let verdict = Verdict::NotSent { why: "no route".into(), halted };
         let result = AttemptResult { at: now, status: None, verdict, raw: String::new() };
         journal.push(Event::Answered(Box::new(result)));
     }
@@ -315,12 +315,15 @@ fn unreached(shop: &Shop, journal: &mut Vec<Event>) -> (Ask, Vec<SignedDuration>
 #[test]
 fn what_never_left_uses_up_no_attempt_and_is_tried_for_so_long() {
     let shop = Shop::new(MARKER);
-    let (ended, fresh) = unreached(&shop, &mut shop.sent());
+    let (ended, fresh) = unreached(&shop, &mut shop.sent(), false);
     assert_eq!(outcome(ended), (Outcome::NotApplied, "BACKEND_UNREACHABLE".into()));
+    let (ended, halted) = unreached(&shop, &mut shop.sent(), true);
+    assert_eq!(outcome(ended), (Outcome::NotApplied, "EFFECTS_HALTED".into()), "not the backend's");
+    assert_eq!(halted, fresh);
     let shop = Shop::new(KEYED);
     let mut journal = shop.sent();
     journal.push(shop.answered(lost()));
-    let (ended, in_doubt) = unreached(&shop, &mut journal);
+    let (ended, in_doubt) = unreached(&shop, &mut journal, false);
     assert!(matches!(ended, Ask::Look(_)), "{ended:?}");
     for (pauses, long, tries) in [(fresh, 530..=601, 12..40), (in_doubt, 20..=61, 5..12)] {
         let whole = pauses.iter().copied().fold(SignedDuration::ZERO, |sum, pause| sum + pause);
@@ -335,7 +338,7 @@ fn attempts_are_counted_by_what_may_have_reached_the_backend() {
     let shop = Shop::new(KEYED);
     let mut journal = shop.sent();
     for _ in 0..6 {
-        let unsent = Verdict::NotSent { why: "no route".into() };
+        let unsent = Verdict::NotSent { why: "no route".into(), halted: false };
         journal.extend([shop.answered(unsent), Event::Resent(shop.now)]);
     }
     for _ in 0..4 {
@@ -373,7 +376,7 @@ fn a_yes_that_does_not_show_is_a_mismatch() {
 #[test]
 fn a_read_that_fails_is_made_again_for_its_time_however_late_it_begins() {
     let away = || Sight::Unreadable { why: "away".into() };
-    let unsent = Verdict::NotSent { why: "no route".into() };
+    let unsent = Verdict::NotSent { why: "no route".into(), halted: false };
     let shop = Shop::new(FINAL);
     for (verdict, code) in [(lost(), "REPLY_LOST"), (unsent, "HISTORY_MISSING")] {
         let mut journal = shop.sent();
@@ -422,7 +425,7 @@ fn absence_after_a_lost_reply_waits_and_looks_twice() {
 /// Nothing of it goes to a colleague, so none is promised (NO CLAIM WITHOUT A RECEIPT).
 #[test]
 fn absence_that_is_proved_is_not_told_in_words_of_doubt() {
-    let unsent = Verdict::NotSent { why: "no route".into() };
+    let unsent = Verdict::NotSent { why: "no route".into(), halted: false };
     for verdict in [lost(), unsent] {
         let shop = Shop::new(MARKER);
         let mut journal = shop.sent();

@@ -41,7 +41,7 @@ fn in_gap_since(
     desk
 }
 
-fn without_approval(text: &str) -> String {
+pub(crate) fn without_approval(text: &str) -> String {
     let kept = text.lines().filter(|line| !line.starts_with("approve:"));
     kept.collect::<Vec<_>>().join("\n")
 }
@@ -64,7 +64,7 @@ async fn ask(desk: &Desk) -> Result<Done, Turned> {
 }
 
 /// The customer's wish, carried out; answers with its receipt.
-async fn refund(desk: &Desk) -> Receipt {
+pub(crate) async fn refund(desk: &Desk) -> Receipt {
     let _told = ask(desk).await;
     let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
     let newest = desk.pipeline.store.receipts(query).await.unwrap();
@@ -202,7 +202,7 @@ async fn what_may_have_been_sent_before_the_recovery_is_looked_for_and_not_sent_
         let result = AttemptResult { at, status: None, verdict, raw: String::new() };
         Event::Answered(Box::new(result))
     };
-    let unsent = || answered(Verdict::NotSent { why: "no route".into() });
+    let unsent = || answered(Verdict::NotSent { why: "no route".into(), halted: false });
     let lost = answered(Verdict::Lost { why: "cut".into() });
     let mut doubted = journal.clone();
     doubted.extend([lost, Event::Resent(at), unsent()]);

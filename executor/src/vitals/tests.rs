@@ -3,6 +3,11 @@
 use std::fs;
 
 use async_trait::async_trait;
+use countersign_core::answer::{Barrier, ReadFailure, Sent};
+use countersign_core::contract::Contract;
+use countersign_core::dispatch::Account;
+use countersign_core::request::WireRequest;
+use countersign_core::subject::Subject;
 use countersign_shared::attest::Decision::Approve;
 use countersign_shared::receipt::Counted;
 use countersign_shared::tlog::key::LogKey;
@@ -14,9 +19,13 @@ use parking_lot::Mutex;
 use super::reserve::Reserve;
 use super::*;
 use crate::config::Log;
+use crate::gap::tests::{refund, without_approval};
 use crate::grants::tests::house::House;
+use crate::grants::tests::shop::{PACK, Shop};
+use crate::ports::Backends;
 use crate::standing::Gap;
 use crate::store::sqlite::Sqlite;
+use crate::testing::{catalog, desk, policy};
 
 fn well_off() -> Found {
     Found { free: Ok(ROOM), reserved: true, key: Ok(()) }
@@ -176,4 +185,58 @@ async fn a_clock_behind_an_intent_halts_although_the_newest_receipt_is_older() {
     held.let_go();
     yes.await.unwrap().unwrap();
     assert_eq!(under_way(store).await, None, "the receipt tells it now");
+}
+
+/// As late as it was last waited for.
+struct Hasty(Mutex<Timestamp>);
+
+#[async_trait]
+impl Clock for Hasty {
+    fn now(&self) -> Timestamp {
+        *self.0.lock()
+    }
+
+    async fn until(&self, at: Timestamp) {
+        let mut now = self.0.lock();
+        *now = now.max(at);
+    }
+}
+
+/// Takes no write; from the first one on the executor ails.
+struct Ailing(Arc<Shop>, Vitals);
+
+#[async_trait]
+impl Backends for Ailing {
+    fn account(&self, tenant: &str, pack: &str) -> Option<Account> {
+        self.0.account(tenant, pack)
+    }
+
+    async fn send(&self, _: &Subject, _: &Contract, _: &WireRequest) -> Sent {
+        self.1.set(Some("no room".to_owned()), Instant::now());
+        Sent::NotSent { barrier: Barrier::Unreachable, why: "no route".to_owned() }
+    }
+
+    async fn read(
+        &self,
+        whose: &Subject,
+        contract: &Contract,
+        request: &WireRequest,
+    ) -> Result<serde_json::Value, ReadFailure> {
+        self.0.read(whose, contract, request).await
+    }
+}
+
+#[tokio::test]
+async fn an_ailment_that_lasts_is_not_told_as_the_backends() {
+    let (folder, vitals) = (tempfile::tempdir().unwrap(), Vitals::default());
+    let files = PACK.map(|(name, text)| (name, without_approval(text)));
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let backends = Arc::new(Ailing(Arc::default(), vitals.clone()));
+    let clock = Arc::new(Hasty(Mutex::new(Timestamp::now())));
+    let mut desk = desk(folder.path(), (catalog(&files), policy()), backends, clock);
+    desk.pipeline.vitals = vitals;
+    let told = refund(&desk).await;
+    let ended = (told.outcome.as_str(), told.code.as_str(), told.next.as_str());
+    assert_eq!(ended, ("not_applied", "EFFECTS_HALTED", "person"), "{}", told.message);
+    assert!(told.attempts.len() > 9, "it was tried for ten minutes");
 }

@@ -250,7 +250,9 @@ impl Rules {
                 Ok(told.ended(Some(status), verdict, now))
             }
             Happens::Lost => Ok(told.ended(None, Verdict::Lost { why: "cut".into() }, now)),
-            Happens::Held => Ok(told.ended(None, Verdict::NotSent { why: "late".into() }, now)),
+            Happens::Held => {
+                Ok(told.ended(None, Verdict::NotSent { why: "late".into(), halted: false }, now))
+            }
             Happens::Looked(marks) => Ok(told.and(self.look(told, *marks, now))),
         }
     }

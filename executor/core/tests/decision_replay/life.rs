@@ -405,7 +405,7 @@ impl Life<'_> {
             1 | 2 => Verdict::Lost { why: "cut".into() },
             3 => Verdict::Guard { code: "TOO_LATE".into(), message: "already so".into() },
             4 => Verdict::Throttled { after: None },
-            5 => Verdict::NotSent { why: "no route".into() },
+            5 => Verdict::NotSent { why: "no route".into(), halted: false },
             _ => Verdict::Accepted { response: Value::Null },
         };
         let status = (!matches!(verdict, Verdict::Lost { .. })).then_some(201);
