@@ -1,11 +1,12 @@
 //! The one thread that writes: takes what waits, up to a bound, and commits it
-//! together. Where one operation fails, all are done once more, each in a savepoint of
-//! its own, so that it takes nothing with it.
+//! together; among many callers it waits a moment for more. Where one operation fails, all
+//! are done once more, each in a savepoint of its own, so that it takes nothing with it.
 //!
 //! Commit order: (1) operations, (2) the checkpoint over the leaves they added,
 //! signed, (3) COMMIT, (4) the callers hear.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
@@ -22,6 +23,10 @@ use crate::store::veiled::LeafRow;
 const QUEUE: usize = 1024;
 /// Most operations of one commit.
 const BATCH: usize = 256;
+/// Operations of a commit that show that many callers are at it.
+const CROWD: usize = 4;
+/// Longest wait for more of them.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// The queue in front of the writing thread.
 pub(super) struct Writer {
@@ -123,17 +128,19 @@ where
 }
 
 fn run(db: &Connection, mut tree: Tree, log: &LogKey, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
-    let mut batch = Vec::new();
+    let (mut batch, mut pause) = (Vec::new(), Duration::ZERO);
     loop {
         let taken = jobs.blocking_recv();
         let Some(first) = taken else { return };
         batch.push(first);
+        std::thread::sleep(pause);
         while batch.len() < BATCH {
             let Ok(next) = jobs.try_recv() else { break };
             batch.push(next);
         }
-        let before = tree.clone();
+        let (before, begun) = (tree.clone(), Instant::now());
         let committed = commit(db, &mut tree, log, &mut batch);
+        pause = gather(batch.len(), begun.elapsed());
         if let Err(error) = &committed {
             tracing::error!(%error, "a commit failed; nothing of it was done");
             tree = before;
@@ -143,6 +150,12 @@ fn run(db: &Connection, mut tree: Tree, log: &LogKey, mut jobs: mpsc::Receiver<B
             job.answer(committed.clone());
         }
     }
+}
+
+/// Among many callers a commit waits for more of them as long as the last one took: it costs
+/// them nearly the same for twice as many. Whoever is alone, or nearly, waits for nobody.
+fn gather(done: usize, took: Duration) -> Duration {
+    if done < CROWD { Duration::ZERO } else { took.min(GATHER) }
 }
 
 fn commit(
@@ -233,6 +246,15 @@ mod tests {
             if fails { Err(StoreError::Conflict) } else { Ok(n) }
         };
         (Box::new(Waiting { work, result: None, answer }), done)
+    }
+
+    #[test]
+    fn a_commit_waits_for_others_only_among_many_and_never_long() {
+        let took = Duration::from_micros(700);
+        assert_eq!(gather(1, took), Duration::ZERO);
+        assert_eq!(gather(CROWD - 1, took), Duration::ZERO);
+        assert_eq!(gather(CROWD, took), took);
+        assert_eq!(gather(BATCH, Duration::from_secs(9)), GATHER);
     }
 
     #[test]

@@ -22,9 +22,9 @@ const AT_ONCE: usize = 4;
 /// For what a run does once its disk has failed: effects go on after the next look at the
 /// store, which is 2 s away at most, or not at all.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// Of a write-ahead log that is not checkpointed yet, and will be soon, in bytes: SQLite
-/// does it at 1000 pages.
-const NEARLY_FULL: u64 = 950 * 4120;
+/// Of a write-ahead log that is not checkpointed yet, and will be soon, in bytes: the store
+/// does it at 4096 pages.
+const NEARLY_FULL: u64 = 4046 * 4120;
 
 /// What the store has in it when the disk comes into play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
