@@ -25,6 +25,7 @@ use countersign_shared::ids::{ActionId, ObservationId, ProposalId, ReceiptId};
 use countersign_shared::span::within;
 use countersign_shared::trace;
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 use crate::confirm::Confirm;
 use crate::flood::Flood;
@@ -50,6 +51,8 @@ pub struct Desk {
     pub subjects: Arc<Subjects>,
     /// Actions under way.
     pub running: Running,
+    /// Answers that are being counted, each in a task that goes on when its page has gone.
+    pub counting: TaskTracker,
     /// Refusals beyond their quota.
     pub flood: Flood,
     /// Proposals being made.
@@ -242,6 +245,13 @@ impl Desk {
             }
             Err(error) => tracing::warn!(%error, "what a lost key opens is looked after later"),
         }
+    }
+
+    /// Waits until nothing is under way: an answer that is being counted may yet begin an action.
+    pub async fn idle(&self) {
+        self.counting.close();
+        self.counting.wait().await;
+        self.running.idle().await;
     }
 
     async fn execute_write(&self, request: &Request, plan: &Plan) -> Result<Step, Turned> {

@@ -89,7 +89,7 @@ impl Desk {
     /// `STATE_CHANGED` with what changed, and what carrying it out says.
     pub async fn answer(&self, id: &ProposalId, signature: Signature) -> Result<Step, Turned> {
         let (desk, id) = (self.clone(), id.clone());
-        let task = tokio::spawn(async move { desk.count(&id, &signature).await });
+        let task = self.counting.spawn(async move { desk.count(&id, &signature).await });
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "an answer's task ended early");
             Err(Turned::only(Refused::new(Code::Internal, "the answer's task ended early")))

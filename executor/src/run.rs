@@ -27,6 +27,7 @@ use countersign_shared::trace::Traced;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::activation::Found;
 use crate::config::Config;
@@ -168,7 +169,7 @@ pub async fn run(
     adopting.abort();
     sweeping.abort();
     // What is sent should be heard here: whoever carries it on knows less of it.
-    if !fenced.is_cancelled() && tokio::time::timeout(GRACE, desk.running.idle()).await.is_err() {
+    if !fenced.is_cancelled() && tokio::time::timeout(GRACE, desk.idle()).await.is_err() {
         tracing::info!("what is under way is carried on by the next, or by another executor");
     }
     desk.seal_counted(true).await;
@@ -363,6 +364,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         pipeline,
         subjects,
         running: Running::default(),
+        counting: TaskTracker::default(),
         flood: Flood::default(),
         room: Room::default(),
         load: Load::default(),

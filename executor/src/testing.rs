@@ -17,6 +17,7 @@ use countersign_core::value::Value;
 use countersign_shared::tlog::key::LogKey;
 use ed25519_dalek::SigningKey;
 use serde_json::{Value as Json, json};
+use tokio_util::task::TaskTracker;
 
 use crate::desk::Desk;
 use crate::driver::Driver;
@@ -125,6 +126,7 @@ pub(crate) fn desk(
         pipeline,
         subjects: Arc::new(Subjects::none()),
         running: Running::default(),
+        counting: TaskTracker::default(),
         room: crate::room::Room::default(),
         load: crate::load::Load::default(),
         flood: crate::flood::Flood::default(),

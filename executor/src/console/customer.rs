@@ -105,7 +105,7 @@ pub(super) async fn answer(
     };
     let (desk, confirm, asked) =
         (customers.desk.clone(), Arc::clone(&customers.confirm), id.clone());
-    let counting = tokio::spawn(async move {
+    let counting = customers.desk.counting.spawn(async move {
         match tap.answer {
             Answer::Yes => desk.confirmed_here(&confirm, &asked, &tap.card).await.map(|_step| ()),
             Answer::No => desk.declined_here(&asked).await,

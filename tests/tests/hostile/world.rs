@@ -237,6 +237,7 @@ fn desk(
         pipeline,
         subjects: Arc::new(subjects(&ground.keys, dir)),
         running: Running::default(),
+        counting: Default::default(),
         flood: countersign_executor::flood::Flood::default(),
         room: countersign_executor::room::Room::default(),
         load: countersign_executor::load::Load::default(),

@@ -133,6 +133,7 @@ fn desk(ground: &Ground, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Desk {
         pipeline,
         subjects: Arc::clone(&ground.subjects),
         running: Running::default(),
+        counting: Default::default(),
         flood: Flood::default(),
         load: Load::default(),
         room: Room::default(),

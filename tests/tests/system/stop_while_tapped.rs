@@ -294,13 +294,38 @@ async fn stop_while_tapped_counts_nothing_where_the_state_cannot_be_read() {
         assert!(*status == StatusCode::CONFLICT || text == RELOAD, "{status} {text}");
         assert!(!words.contains("counted") && !words.contains("Done"), "{text}");
     }
-    stand.house.pair.sandbox.clear_faults();
     drop(alice);
+    // Until then it would hear the yes out.
+    stand.ends().await;
+    stand.house.pair.sandbox.clear_faults();
     stand.starts_again().await;
     let alice = stand.alice(Version::HTTP_2).await;
     assert_eq!(stands(&alice, &id).await, Stands::Open, "{heard:?}");
     stand.still_open(&alice, &id, number).await;
     assert_eq!(stand.refunds(number), 1);
+}
+
+/// Whoever tapped has gone when it is told to stop: what they set going is waited for all the
+/// same, so that nobody has to find out later what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_while_tapped_hears_a_yes_out_whose_page_has_gone() {
+    let mut stand = Stand::open().await;
+    let number = 10_001;
+    let id = stand.refund(number).await;
+    let alice = stand.alice(Version::HTTP_2).await;
+    let request = yes(&alice, &id).await;
+    let before = stand.house.pair.sandbox.requests_so_far();
+    let only = Some("GetOrder".to_owned());
+    stand.house.pair.sandbox.fault(FaultSpec { after_ms: 3_000, only, ..Fault::Slow.into() });
+    let heard = tapped(request);
+    asked(&stand.house.pair, "GetOrder", before).await;
+    heard.abort();
+    drop(alice);
+    stand.told_to_stop().await;
+    stand.ends().await;
+    assert_eq!(stand.refunds(number), 1, "{:?}", stand.house.pair.effects());
+    stand.starts_again().await;
+    stand.holds_to(&id, number, &Heard::Nothing).await;
 }
 
 /// Whenever the signal comes: before, between and after taps, over both versions.

@@ -287,6 +287,7 @@ impl Machine {
             pipeline,
             subjects,
             running: running::Running::default(),
+            counting: Default::default(),
             flood: countersign_executor::flood::Flood::default(),
             room: countersign_executor::room::Room::default(),
             load: countersign_executor::load::Load::default(),
