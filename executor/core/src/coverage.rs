@@ -182,18 +182,34 @@ fn confirmation(write: &WriteBody) -> Rests {
 
 fn approval(write: &WriteBody, contract: &Contract, policy: &Policy) -> Rests {
     let over = write.approve.iter().map(|threshold| threshold_of(threshold));
-    let lines = policy.settings().modes.iter();
-    let spoken = lines.filter(|line| line.tools.iter().any(|p| p.matches(&contract.tool)));
-    let by_mode = spoken.filter_map(|line| match &line.mode {
-        Mode::Approve { by } => Some(format!("{} by mode", by.join(" and "))),
-        Mode::Shadow | Mode::Auto => None,
-    });
-    let all: Vec<_> = over.chain(by_mode).collect();
+    let all: Vec<_> = over.chain(by_mode(contract, policy)).collect();
     if all.is_empty() {
         let how = "no amount and no mode asks for a colleague".to_owned();
         return Err((how, "add `approve` with a threshold, or mode `approve` in settings.yaml"));
     }
     Ok(all.join("; "))
+}
+
+/// What the modes say of a colleague, down to the line that takes everybody: the first that
+/// matches counts, so none below it does. Nothing where no line asks for one.
+fn by_mode(contract: &Contract, policy: &Policy) -> Vec<String> {
+    let (mut told, mut asks) = (Vec::new(), false);
+    for line in policy.settings().modes.iter().filter(|line| line.speaks_of(&contract.tool)) {
+        let only = line.only();
+        match (&line.mode, &only) {
+            (Mode::Approve { by }, None) => told.push(format!("{} by mode", by.join(" and "))),
+            (Mode::Approve { by }, Some(only)) => {
+                told.push(format!("{} by mode, only for {only}", by.join(" and ")));
+            }
+            (Mode::Auto, Some(only)) => told.push(format!("nobody for {only}")),
+            (Mode::Auto, None) | (Mode::Shadow, _) => {}
+        }
+        asks |= matches!(line.mode, Mode::Approve { .. });
+        if only.is_none() {
+            break;
+        }
+    }
+    if asks { told } else { Vec::new() }
 }
 
 fn threshold_of(threshold: &Threshold) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use countersign_core::contract::{Body, Catalog, Confirm, Contract, WriteBody};
-use countersign_core::policy::{Limit, Mode, ModeLine, Policy, Question, Verb};
+use countersign_core::policy::{Limit, Mode, Policy, Question, Verb};
 use countersign_core::subject::{Kind, Strength, Subject};
 use countersign_executor::policy;
 use jiff::Timestamp;
@@ -115,25 +115,15 @@ fn yeses(write: &WriteBody) -> String {
 fn modes(policy: &Policy, tool: &str) -> String {
     let lines = policy.settings().modes.iter();
     let mut parts = Vec::new();
-    for line in lines.filter(|line| line.tools.iter().any(|pattern| pattern.matches(tool))) {
-        let narrow = narrowed(line);
-        if narrow.is_empty() {
+    for line in lines.filter(|line| line.speaks_of(tool)) {
+        let Some(only) = line.only() else {
             parts.push(line.mode.to_string());
             return parts.join("; otherwise ");
-        }
-        parts.push(format!("{} for {narrow}", line.mode));
+        };
+        parts.push(format!("{} for {only}", line.mode));
     }
     parts.push(Mode::Shadow.to_string());
     parts.join("; otherwise ")
-}
-
-fn narrowed(line: &ModeLine) -> String {
-    let parts = [
-        line.share.map(|share| format!("{share} of the subjects")),
-        line.segment.as_ref().map(|segment| format!("segment {segment}")),
-        line.channel.as_ref().map(|channel| format!("channel {channel}")),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn limited(limit: &Limit) -> String {

@@ -81,10 +81,29 @@ impl ModeLine {
         self.matches(tool, subject, self.channel.as_deref().unwrap_or_default())
     }
 
+    /// Whether this line is about a tool.
+    #[must_use]
+    pub fn speaks_of(&self, tool: &str) -> bool {
+        self.tools.iter().any(|pattern| pattern.matches(tool))
+    }
+
+    /// Whom it is narrowed to, for people; `None` where it takes everybody.
+    #[must_use]
+    pub fn only(&self) -> Option<String> {
+        let part = self.share.filter(|share| share.0 < Share::WHOLE);
+        let narrowed = [
+            part.map(|share| format!("{share} of the subjects")),
+            self.segment.as_ref().map(|segment| format!("segment {segment}")),
+            self.channel.as_ref().map(|channel| format!("channel {channel}")),
+        ];
+        let narrowed: Vec<_> = narrowed.into_iter().flatten().collect();
+        (!narrowed.is_empty()).then(|| narrowed.join(", "))
+    }
+
     /// Whether this line decides.
     #[must_use]
     pub fn matches(&self, tool: &str, subject: &Subject, channel: &str) -> bool {
-        self.tools.iter().any(|pattern| pattern.matches(tool))
+        self.speaks_of(tool)
             && self.segment.as_ref().is_none_or(|segment| *segment == subject.segment)
             && self.channel.as_ref().is_none_or(|only| only == channel)
             && self.share.is_none_or(|share| share.holds(subject, tool))

@@ -79,9 +79,54 @@ fn coverage_report_misses_each_guardrail_that_is_taken_away() {
     assert_ne!(approved, settings);
     let approved = report(&pack_files(), &with("settings.yaml", &approved), REFUND);
     assert!(!missing(&approved).contains(&"approval"));
+    assert_eq!(approval(&approved), (Stands::Yes, "support_lead by mode"));
     let over = "confirm: customer\napprove:\n  - { over: { USD: \"50.00\" }, within: 30d, by: [support_lead] }\n";
     let over = report(&without("confirm: customer\n", over), &shipped(), REFUND);
     assert!(!missing(&over).contains(&"approval"), "{over:#?}");
+}
+
+fn approval(guardrails: &[Guardrail]) -> (Stands, &str) {
+    let found = guardrails.iter().find(|guardrail| guardrail.name == "approval").unwrap();
+    (found.stands, &found.how)
+}
+
+/// The refund under these lines of `modes`.
+fn under(modes: &str) -> Vec<Guardrail> {
+    let settings = shipped()["settings.yaml"].clone();
+    let auto = "  - { tools: [\"shopify.*\"], mode: auto }\n";
+    let lines = settings.replace(auto, modes);
+    assert_ne!(lines, settings);
+    report(&pack_files(), &with("settings.yaml", &lines), REFUND)
+}
+
+#[test]
+fn coverage_report_counts_no_approval_below_the_line_that_takes_everybody() {
+    let below = under(
+        r#"  - { tools: ["shopify.*"], channel: web-chat, mode: auto }
+  - { tools: ["shopify.*"], share: 1.0, mode: auto }
+  - { tools: ["shopify.refund_lines"], mode: approve, by: [support_lead] }
+"#,
+    );
+    let (stands, _) = approval(&below);
+    assert_eq!(stands, Stands::No);
+}
+
+#[test]
+fn coverage_report_says_for_whom_alone_a_mode_asks() {
+    let narrowed = under(
+        r#"  - { tools: ["shopify.*"], segment: b2b, share: 0.1, mode: approve, by: [support_lead] }
+  - { tools: ["shopify.*"], mode: auto }
+"#,
+    );
+    let told = "support_lead by mode, only for 10 % of the subjects, segment b2b";
+    assert_eq!(approval(&narrowed), (Stands::Yes, told));
+    let exempt = under(
+        r#"  - { tools: ["shopify.*"], channel: web-chat, mode: auto }
+  - { tools: ["shopify.*"], mode: approve, by: [support_lead] }
+"#,
+    );
+    let told = "nobody for channel web-chat; support_lead by mode";
+    assert_eq!(approval(&exempt), (Stands::Yes, told));
 }
 
 #[test]
