@@ -26,6 +26,7 @@ use closed::{Closed, class};
 pub use counted::Counted;
 use families::{Families, gauge};
 pub use survey::Survey;
+pub(crate) use survey::age;
 
 /// Every number of this process. Clones are the same.
 #[derive(Clone)]
@@ -90,10 +91,11 @@ impl Metrics {
         self.families().disk_free.set(gauge(free));
     }
 
-    /// A sink has not acknowledged so many leaves.
-    pub fn fed(&self, sink: &str, behind: u64) {
-        let sink = self.0.closed.sink(sink);
-        self.families().siem_behind.get_or_create(&[("sink", sink)]).set(gauge(behind));
+    /// A sink has not acknowledged so many leaves, the oldest sealed so many seconds ago.
+    pub fn fed(&self, sink: &str, behind: u64, seconds: i64) {
+        let (sink, told) = ([("sink", self.0.closed.sink(sink))], self.families());
+        told.siem_behind.get_or_create(&sink).set(gauge(behind));
+        told.siem_behind_seconds.get_or_create(&sink).set(seconds);
     }
 
     /// When certificate, authorities and revocation lists in use run out.

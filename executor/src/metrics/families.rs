@@ -41,6 +41,7 @@ pub(super) struct Families {
     pub(super) log_behind: Family<Labels<1>, Level>,
     pub(super) log_behind_seconds: Family<Labels<1>, Level>,
     pub(super) siem_behind: Family<Labels<1>, Level>,
+    pub(super) siem_behind_seconds: Family<Labels<1>, Level>,
     pub(super) disk_free: Level,
     pub(super) halted: Level,
     pub(super) quarantined: Level,
@@ -144,6 +145,12 @@ impl Families {
                 "Leaves that a sink has not acknowledged",
                 Family::default(),
             ),
+            siem_behind_seconds: named(
+                r,
+                "siem_behind_seconds",
+                "Age of the oldest of those leaves",
+                Family::default(),
+            ),
             disk_free: named(
                 r,
                 "disk_free_bytes",
@@ -193,7 +200,10 @@ impl Families {
                 drop(self.calls.get_or_create(&labels));
             }
         }
-        closed.sinks().for_each(|sink| drop(self.siem_behind.get_or_create(&[("sink", sink)])));
+        for sink in closed.sinks() {
+            drop(self.siem_behind.get_or_create(&[("sink", sink.clone())]));
+            drop(self.siem_behind_seconds.get_or_create(&[("sink", sink)]));
+        }
     }
 
     pub(super) fn text(&self) -> String {

@@ -1,6 +1,7 @@
 //! Reads levels from store, log and switches now and again, so that being asked for them costs
 //! nothing, however often.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,12 +117,25 @@ impl Survey {
         let told = self.metrics.families();
         let who = [("who", who.to_owned())];
         told.log_behind.get_or_create(&who).set(gauge(size.saturating_sub(seen)));
-        let leaf = if seen < size { self.store.leaves(seen..seen + 1).await?.pop() } else { None };
-        let sealed = leaf.and_then(|leaf| serde_json::from_slice::<Sealed>(&leaf).ok());
-        let age = sealed.map_or(0, |sealed| self.age(sealed.sealed_at));
+        let age = age(&*self.store, seen..size, self.clock.now()).await?;
         told.log_behind_seconds.get_or_create(&who).set(age);
         Ok(())
     }
+}
+
+/// Seconds since the first of these leaves was sealed; 0 where there is none.
+pub(crate) async fn age(
+    store: &dyn Store,
+    leaves: Range<u64>,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    if leaves.is_empty() {
+        return Ok(0);
+    }
+    let first = leaves.start..leaves.start.saturating_add(1);
+    let leaf = store.leaves(first).await?.pop();
+    let sealed = leaf.and_then(|leaf| serde_json::from_slice::<Sealed>(&leaf).ok());
+    Ok(sealed.map_or(0, |sealed| now.duration_since(sealed.sealed_at).as_secs().max(0)))
 }
 
 fn proposed(journal: &[Event]) -> Option<Timestamp> {

@@ -41,7 +41,7 @@ fn what_is_told_is_what_the_page_lists() {
     told.left_alone.get_or_create(&[("tenant", String::new()), ("pack", String::new())]).set(0);
     told.log_behind.get_or_create(&[("who", String::new())]).set(0);
     told.log_behind_seconds.get_or_create(&[("who", String::new())]).set(0);
-    told.siem_behind.get_or_create(&[("sink", String::new())]).set(0);
+    metrics.fed("soc", 0, 0);
     metrics.ends(Ends { certificate: 1, authorities: 2, revocations: None });
     let text = metrics.text();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
@@ -83,11 +83,12 @@ fn nobody_outside_makes_a_series() {
             metrics.tally(&receipt(&made, &made, &made)).count();
             metrics.tally(&receipt(&made, "refused", &made)).count();
             metrics.refused(&made);
-            metrics.fed(&made, 1);
+            metrics.fed(&made, 1, 1);
         }
     }
     let mut after: BTreeSet<_> = series(&metrics).into_keys().collect();
     assert!(after.remove("countersign_siem_behind{sink=\"other\"}"));
+    assert!(after.remove("countersign_siem_behind_seconds{sink=\"other\"}"));
     assert_eq!(after, before);
     let text = metrics.text();
     assert!(!text.contains("forged") && !text.contains("jane"), "{text}");

@@ -12,7 +12,7 @@ use super::config::SinkConfig;
 use super::event::{self, Event, Place};
 use super::pause;
 use super::sink::Sink;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::ports::{Clock, Fed, Store, StoreError};
 
 /// Most events of one batch: all that is ever in memory for a sink.
@@ -87,10 +87,16 @@ impl Feed {
 
     /// One batch, or a heartbeat where nothing was `heard` from us for too long.
     async fn round(&self, heard: Timestamp) -> Result<Round, Held> {
-        let Some(fed) = self.store.fed(&self.name).await? else { return Ok(Round::Idle) };
+        let Some(fed) = self.store.fed(&self.name).await? else {
+            // Who feeds it tells how far.
+            self.metrics.fed(&self.name, 0, 0);
+            return Ok(Round::Idle);
+        };
         let Some(checkpoint) = self.checkpoint().await? else { return Ok(Round::Idle) };
         let fed = of_log(fed, checkpoint.origin());
-        self.metrics.fed(&self.name, checkpoint.size().saturating_sub(fed.next));
+        let waiting = fed.next..checkpoint.size();
+        let age = metrics::age(&*self.store, waiting.clone(), self.clock.now()).await?;
+        self.metrics.fed(&self.name, waiting.end.saturating_sub(waiting.start), age);
         // A store that went back in time knows no more what was sent.
         let quarantined = self.store.standing().await?.quarantine.is_some();
         if fed.next < checkpoint.size() && !quarantined {
@@ -182,7 +188,79 @@ fn chance() -> u32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs;
+    use std::path::Path;
+
+    use async_trait::async_trait;
+    use countersign_core::contract::Catalog;
+    use countersign_core::seal;
+    use countersign_shared::receipt::Change;
+    use countersign_shared::tlog::key::LogKey;
+    use ed25519_dalek::SigningKey;
+    use serde_json::json;
+
     use super::*;
+    use crate::store::sqlite::Sqlite;
+    use crate::testing::id;
+    use crate::vault::Vault;
+
+    /// A clock that stands.
+    struct Stands(Timestamp);
+
+    #[async_trait]
+    impl Clock for Stands {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+
+        async fn until(&self, _at: Timestamp) {}
+    }
+
+    /// A store with two leaves, sealed twenty and ten minutes ago.
+    async fn store(folder: &Path, now: Timestamp) -> Arc<dyn Store> {
+        let key = LogKey::new("test/log", SigningKey::from_bytes(&[7; 32])).unwrap();
+        let store = Sqlite::open(&folder.join("executor.db"), None, Arc::new(key)).unwrap();
+        for (n, minutes) in [(1, 20), (2, 10)] {
+            let text = |text: &str| text.to_owned();
+            let (what, old, new, reason) = (text("policy"), text("a"), text("b"), text("r"));
+            let (by, note) = (Vec::new(), String::new());
+            let change = Change { what, old, new, reason, by, note };
+            let at = now - SignedDuration::from_mins(minutes);
+            let leaf = seal::changed(change, &id("rcp", n).parse().unwrap(), at);
+            store.seal(leaf, None).await.unwrap();
+        }
+        Arc::new(store)
+    }
+
+    /// Under load there is always something that waits: how old it is says whether it is stuck.
+    #[tokio::test]
+    async fn it_tells_how_much_waits_and_since_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = "2026-11-16T12:00:00Z".parse().unwrap();
+        let (store, clock) = (store(folder.path(), now).await, Arc::new(Stands(now)));
+        let place = folder.path().join("sink");
+        let to = json!({ "file": { "path": place.join("events.jsonl") } });
+        let settings: SinkConfig =
+            serde_json::from_value(json!({ "name": "soc", "to": to })).unwrap();
+        let vault = Vault::open(folder.path()).unwrap();
+        let sink = Sink::new(&settings, &vault, &*clock).unwrap();
+        let metrics = Metrics::new(&Catalog::default(), std::slice::from_ref(&settings));
+        let feed = Feed::new(&settings, sink, store, clock).telling(&metrics);
+        let tells = |leaves: u64, seconds: u64| {
+            let text = metrics.text();
+            let leaves = format!("countersign_siem_behind{{sink=\"soc\"}} {leaves}\n");
+            let age = format!("countersign_siem_behind_seconds{{sink=\"soc\"}} {seconds}\n");
+            assert!(text.contains(&leaves) && text.contains(&age), "{leaves}{age}{text}");
+        };
+        assert!(feed.round(now).await.is_err(), "there is no such folder");
+        tells(2, 1200);
+        fs::create_dir(place).unwrap();
+        assert!(matches!(feed.round(now).await, Ok(Round::Sent)));
+        assert!(matches!(feed.round(now).await, Ok(Round::Idle)));
+        tells(0, 0);
+    }
 
     fn fed(next: u64, upto: u64, attempt: u32) -> Fed {
         Fed { origin: "log".to_owned(), next, upto, attempt }
