@@ -52,6 +52,7 @@ pub const CHECKS: &[Check] = &[
             put("HorizontalPodAutoscaler", "planner", "/spec/scaleTargetRef/name", "executor"),
             put("HorizontalPodAutoscaler", "planner", "/spec/minReplicas", "1"),
             put("PodDisruptionBudget", "planner", "/spec/maxUnavailable", "2"),
+            without("PodDisruptionBudget", "planner", "/spec/unhealthyPodEvictionPolicy"),
             put(SET, "planner", "/spec/replicas", "2"),
             without(SET, "planner", "/spec/template/spec/topologySpreadConstraints"),
         ],
@@ -84,7 +85,13 @@ pub const POSTGRES: &[Check] = &[
             put(SET, "executor", "/spec/replicas", "1"),
             without("PodDisruptionBudget", "executor", ""),
             put("PodDisruptionBudget", "executor", "/spec/maxUnavailable", "3"),
+            without("PodDisruptionBudget", "executor", "/spec/unhealthyPodEvictionPolicy"),
             without(SET, "executor", "/spec/template/spec/topologySpreadConstraints/1"),
+            without(
+                SET,
+                "executor",
+                "/spec/template/spec/topologySpreadConstraints/1/nodeTaintsPolicy",
+            ),
         ],
     },
     Check {
@@ -122,9 +129,15 @@ fn spread(all: &Rendered, name: &str) -> Result<(), String> {
             && one["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] == name
     });
     want(by_node, "all on one node")?;
-    let budget = all.get("PodDisruptionBudget", name)?;
-    let chosen = &budget["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"];
-    want(budget["spec"]["maxUnavailable"] == 1 && chosen == name, "several may go at once")
+    // One that must not share a node waits for ever where a node that takes none counts as empty.
+    let mut waits = over.iter().filter(|one| one["whenUnsatisfiable"] == "DoNotSchedule");
+    let honored = waits.all(|one| one["nodeTaintsPolicy"] == "Honor");
+    want(honored, "one waits for a node that takes none")?;
+    let budget = &all.get("PodDisruptionBudget", name)?["spec"];
+    let chosen = &budget["selector"]["matchLabels"]["app.kubernetes.io/name"];
+    want(budget["maxUnavailable"] == 1 && chosen == name, "several may go at once")?;
+    let goes = budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow";
+    want(goes, "one that is never ready holds up its node")
 }
 
 fn planners(all: &Rendered) -> Result<(), String> {
