@@ -292,7 +292,9 @@ impl Sums {
         let add = |sum: &mut i64, more: i64| *sum = sum.saturating_add(more);
         add(&mut self.tokens, day.tokens);
         if day.settles {
-            add(&mut self.by_hand, day.actions);
+            // What is sealed as refused ended a matter, and settled no action.
+            let settled = if day.outcome == "refused" { 0 } else { day.actions };
+            add(&mut self.by_hand, settled);
             return;
         }
         add(&mut self.actions, day.actions);

@@ -77,7 +77,7 @@ pub struct Entry {
     pub mode: String,
     /// `executor` or `human`.
     pub performed_by: String,
-    /// Whether it is a person's word that settled an earlier receipt.
+    /// Whether it is a person's word that settled an earlier receipt, or ended a matter.
     pub settles: bool,
     /// Answers of people of the house.
     pub votes: Vec<Vote>,
@@ -141,6 +141,8 @@ pub struct Search {
     pub reason: Option<String>,
     /// Only with an amount within these.
     pub amount: Option<Amounts>,
+    /// Only with an amount at all.
+    pub paid: bool,
     /// Only those in which people of the house had this part.
     pub part: Option<Part>,
     /// Not before.
@@ -162,7 +164,7 @@ pub enum Part {
     Needed,
     /// Somebody answered.
     Answered,
-    /// A person's word settled an earlier receipt.
+    /// A person's word settled an action.
     Settled,
     /// Somebody said no, or a person's word settled it.
     Overrode,
@@ -207,7 +209,7 @@ pub struct Day {
     pub reason: String,
     /// The currency; empty where no money moves.
     pub currency: String,
-    /// Whether they are people's words that settled earlier receipts.
+    /// Whether they are people's words that settled earlier receipts, or ended matters.
     pub settles: bool,
     /// How many.
     pub actions: i64,
@@ -327,6 +329,13 @@ impl Place {
 }
 
 impl Entry {
+    /// Whether a person's word settled an action. One that ends a matter about which nothing can
+    /// be read is sealed as refused, and settles none.
+    #[must_use]
+    pub fn settles_an_action(&self) -> bool {
+        self.settles && self.outcome != "refused"
+    }
+
     /// Whether it is an action, and not a change of the executor itself.
     #[must_use]
     pub fn is_action(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::ports::StoreError;
 use crate::register::{Day, Entry, Found, Part, Register, Search, begin_of, day_of};
 
 pub use habits::Habits;
-pub use text::{FIRST, link, markdown};
+pub use text::{ANSWERED, FIRST, link, markdown};
 
 /// Weeks that a week is held against.
 pub const EARLIER: i64 = 4;
@@ -164,14 +164,15 @@ pub async fn read(
     let search = Search { tenant: tenant.clone(), limit: PAGE, ..Search::default() };
     let search = Search { to: Some(now.end), ..search };
     let this = Search { from: Some(now.start), ..search.clone() };
-    let paid = Search { outcome: Some("applied".into()), from: Some(begin_of(first)), ..search };
+    let applied = Some("applied".to_owned());
+    let paid = Search { outcome: applied, from: Some(begin_of(first)), paid: true, ..search };
     let (paid, cut) = all(register, paid).await?;
     let (voted, more) =
         all(register, Search { part: Some(Part::Answered), ..this.clone() }).await?;
     let (settled, yet_more) = all(register, Search { part: Some(Part::Settled), ..this }).await?;
     let rows = Rows {
         days: register.days(tenant.clone(), first..week.days().end).await?,
-        paid: paid.into_iter().filter(|entry| entry.money.is_some()).collect(),
+        paid,
         judged: voted.into_iter().chain(settled).collect(),
         cut: cut || more || yet_more,
     };
@@ -224,7 +225,7 @@ fn overrides(judged: &[Entry]) -> Vec<Override> {
     for entry in judged {
         let no = entry.votes.iter().filter(|vote| !vote.yes);
         all.extend(no.map(|vote| one(entry, &vote.by)));
-        if entry.settles {
+        if entry.settles_an_action() {
             all.push(one(entry, ""));
         }
     }

@@ -29,6 +29,8 @@ fn a_world_counted_by_hand() {
         Day { reason: "in_doubt".into(), contained: 0, ..day(MONDAY + 2, "unknown", "", 1) },
         // The same action, settled by a person: no further one.
         usd(Day { settles: true, contained: 0, ..day(MONDAY + 8, "applied", "", 1) }, 500),
+        // A matter that was ended by hand settles none, and is none.
+        Day { settles: true, contained: 0, ..day(MONDAY + 8, "refused", "ESCALATED", 1) },
         Day { tool: "stripe.refund".into(), ..day(MONDAY + 8, "not_applied", "X", 2) },
     ];
     let wait = |day, milliseconds| Wait { day, milliseconds };

@@ -128,6 +128,8 @@ fn habits_and_overrides_of_people() {
         .collect();
     judged.push(Entry { votes: vec![vote("ben", false, night)], ..entry(20, night, 100) });
     judged.push(Entry { settles: true, ..entry(21, noon, 100) });
+    // A matter that somebody ended.
+    judged.push(Entry { settles: true, outcome: "refused".into(), ..entry(22, noon, 100) });
     let review = of(&Rows { judged, ..Rows::default() }, None, week());
     let [anna, ben] = &review.habits[..] else { panic!("{:?}", review.habits) };
     assert!(anna.always_yes() && !ben.always_yes());
@@ -141,7 +143,10 @@ fn habits_and_overrides_of_people() {
         "# Review of 2026-W47",
         "**always yes**",
         "ben said no",
-        "[anna](https://console.shop.example/actions?approver=anna&from=2026-11-16&to=2026-11-23)",
+        concat!(
+            "[anna](https://console.shop.example/actions?approver=anna&by=people",
+            "&from=2026-11-16&to=2026-11-23)"
+        ),
         "| overrides | [",
         "/actions?by=override&from=",
         "/actions?by=nobody&from=",

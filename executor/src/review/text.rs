@@ -12,6 +12,9 @@ use crate::timeline::clock;
 /// A settled action is counted as it ended at first: what settled it is not listed again.
 pub const FIRST: (&str, &str) = ("by", "first");
 
+/// An approver's answers, and not what they settled: those are no answers.
+pub const ANSWERED: (&str, &str) = ("by", "people");
+
 /// The console's page of a week's actions of one tenant or of all, with conditions.
 #[must_use]
 pub fn link(week: Week, tenant: Option<&str>, conditions: &[(&str, &str)]) -> String {
@@ -172,7 +175,8 @@ fn habits(out: &mut String, review: &Review, links: Links<'_>) -> std::fmt::Resu
     )?;
     for habits in &review.habits {
         let always = if habits.always_yes() { "**always yes**" } else { "" };
-        let by = links.actions(&cell(&habits.by), &[("approver", habits.by.as_str())]);
+        let of = [("approver", habits.by.as_str()), ANSWERED];
+        let by = links.actions(&cell(&habits.by), &of);
         let (median, fastest) = (duration(habits.median), duration(habits.fastest));
         writeln!(
             out,

@@ -94,6 +94,7 @@ pub(super) fn read(asked: v1::SearchActionsRequest) -> Result<Search, Status> {
         code: given(asked.code),
         reason: given(asked.reason),
         part: part(&asked.by)?,
+        paid: false,
         after,
     })
 }

@@ -235,6 +235,9 @@ impl Statement {
             query.narrow("r.minor >= $", Value::Number(amount.least));
             query.narrow("r.minor <= $", Value::Number(amount.most));
         }
+        if search.paid {
+            query.sql.push_str(" AND r.currency <> ''");
+        }
         query.sql.push_str(search.part.map_or("", part));
         query.within(by, search)?;
         query
@@ -290,7 +293,7 @@ impl Statement {
 }
 
 /// The condition for a part of people. Votes are JSON as it is written here; an index has the
-/// last condition for its own.
+/// first half of the last condition for its own.
 const fn part(part: Part) -> &'static str {
     match part {
         Part::None => {
@@ -303,8 +306,12 @@ const fn part(part: Part) -> &'static str {
         // A word that the read contradicts settles nothing and is no action either.
         Part::First => " AND r.settles = 0 AND r.code <> 'HUMAN_DISAGREES'",
         Part::Answered => " AND r.votes <> ''",
-        Part::Settled => " AND r.settles = 1",
-        Part::Overrode => " AND (r.settles = 1 OR r.votes LIKE '%\"yes\":false%')",
+        // A word that ends a matter about which nothing can be read settles no action.
+        Part::Settled => " AND r.settles = 1 AND r.outcome <> 'refused'",
+        Part::Overrode => {
+            " AND (r.settles = 1 OR r.votes LIKE '%\"yes\":false%') \
+             AND (r.settles = 0 OR r.outcome <> 'refused')"
+        }
     }
 }
 
@@ -371,12 +378,13 @@ pub(super) fn matches(search: &Search, row: &EntryRow, index: u64, digest: Diges
         Part::Needed => !e.is_contained() && first,
         Part::First => first,
         Part::Answered => !e.votes.is_empty(),
-        Part::Settled => e.settles,
-        Part::Overrode => e.settles || e.votes.iter().any(|vote| !vote.yes),
+        Part::Settled => e.settles_an_action(),
+        Part::Overrode => e.settles_an_action() || e.votes.iter().any(|vote| !vote.yes),
     });
     let place = Found { index, entry: e.clone() }.place();
     e.is_action()
         && amount
+        && (!search.paid || e.money.is_some())
         && is(&search.tenant, &e.tenant)
         && search.of_tool(&e.tool)
         && is(&search.outcome, &e.outcome)

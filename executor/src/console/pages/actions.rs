@@ -246,6 +246,7 @@ impl Asked {
             code: given(&self.code),
             reason: given(&self.reason),
             amount: amounts(self.currency.trim(), &self.least, &self.most)?,
+            paid: false,
             from,
             to,
             after: after.transpose()?,
@@ -304,7 +305,8 @@ fn row(found: Found, receipt: Option<&Receipt>) -> Row {
     };
     let mut people: Vec<_> = entry.votes.iter().map(vote).collect();
     if entry.settles {
-        people.push("settled by a person".to_owned());
+        let ended = if entry.settles_an_action() { "settled" } else { "ended" };
+        people.push(format!("{ended} by a person"));
     } else if !entry.reason.is_empty() {
         people.push(entry.reason.replace('_', " "));
     }

@@ -15,7 +15,7 @@ use crate::console::frame::{Frame, Place};
 use crate::console::requests::{notice, page};
 use crate::console::view::{Headline, clock};
 use crate::console::visitor::Visitor;
-use crate::review::{self, FIRST, Review, Week};
+use crate::review::{self, ANSWERED, FIRST, Review, Week};
 
 #[derive(Template)]
 #[template(path = "review.html")]
@@ -158,7 +158,7 @@ fn view(frame: Frame, tenants: Vec<(String, bool)>, tenant: String, found: &Revi
         (one.receipt.clone(), format!("{}{tool}: {who}", clock(one.at)))
     });
     let people = found.habits.iter().map(|habits| Person {
-        link: link(&[("approver", &habits.by)]),
+        link: link(&[("approver", &habits.by), ANSWERED]),
         by: habits.by.clone(),
         yes: habits.yes,
         no: habits.no,

@@ -125,6 +125,7 @@ pub(crate) async fn actions_are_found_by_each_filter(bed: &impl Bed) {
     for (search, is) in [
         (Search { tenant: text("t"), ..all.clone() }, vec![4, 2, 1, 0]),
         (Search { tenant: text("u"), ..all.clone() }, vec![3]),
+        (Search { paid: true, ..all.clone() }, vec![3, 1, 0]),
         (Search { tool: text("p.u"), ..all.clone() }, vec![1]),
         (Search { tool: text("p.*"), ..all.clone() }, vec![4, 3, 2, 1, 0]),
         (Search { tool: text("p.u.*"), ..all.clone() }, vec![]),
@@ -230,6 +231,12 @@ pub(crate) async fn each_thing_is_counted_once(bed: &impl Bed) {
             leaf.receipt.code = Code::HumanDisagrees.name().into();
             leaf.receipt.grants = vec![approval("cleo", "finish")];
         }),
+        // A handover that somebody ended.
+        at(6, |leaf| {
+            leaf.receipt.outcome = "refused".into();
+            leaf.receipt.code = Code::Escalated.name().into();
+            leaf.receipt.grants = vec![approval("cleo", "finish")];
+        }),
     ];
     for leaf in leaves {
         store.seal(leaf, None).await.unwrap();
@@ -258,7 +265,11 @@ pub(crate) async fn each_thing_is_counted_once(bed: &impl Bed) {
     assert_eq!(found(store, of(Part::None)).await, [4, 3, 2]);
     assert_eq!(found(store, of(Part::Needed)).await, [0]);
     assert_eq!(found(store, marked(Mark::Approver, "anna")).await, [0]);
-    assert_eq!(found(store, marked(Mark::Approver, "cleo")).await, [5, 1]);
+    assert_eq!(found(store, marked(Mark::Approver, "cleo")).await, [6, 5, 1]);
+    // As the review leads to an approver's answers.
+    let answers = |who| Search { part: Some(Part::Answered), ..marked(Mark::Approver, who) };
+    assert_eq!(found(store, answers("anna")).await, [0]);
+    assert_eq!(found(store, answers("cleo")).await, [0_u64; 0]);
 }
 
 pub(crate) async fn whoever_is_erased_is_not_found_and_still_counted(bed: &impl Bed) {
