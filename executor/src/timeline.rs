@@ -5,6 +5,7 @@ mod gates;
 mod json;
 mod seen;
 
+use countersign_shared::codes::Code;
 use countersign_shared::ids::made_at;
 use countersign_shared::receipt::{Attempt, Receipt};
 use jiff::Timestamp;
@@ -152,6 +153,9 @@ fn granted(receipt: &Receipt) -> Moment {
             "customer" => "The customer said yes",
             "approval" => "Approved",
             "rejection" => "Rejected",
+            "finish" if receipt.code == Code::HumanDisagrees.name() => {
+                "A person's word, which the read contradicts"
+            }
             _ => "Settled by a person",
         };
         // What a person says of how it ended stands where others have the card's text.

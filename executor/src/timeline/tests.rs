@@ -165,6 +165,11 @@ fn whoever_approved_or_settled_it_is_named() {
     let granted = told(&receipt, Step::Granted);
     assert!(granted.contains("Approved: anna as lead, 2026-11-16 12:00:00 UTC: looked it up"));
     assert!(granted.contains("Settled by a person: not done, says ben as lead"));
+    // Where the read says otherwise nothing is settled.
+    receipt.code = Code::HumanDisagrees.name().to_owned();
+    let granted = told(&receipt, Step::Granted);
+    assert!(!granted.contains("Settled"), "{granted}");
+    assert!(granted.contains("A person's word, which the read contradicts: not done, says ben"));
 }
 
 #[test]
