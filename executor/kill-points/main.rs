@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    countersign_executor::process::main().await
+fn main() -> ExitCode {
+    countersign_executor::process::main()
 }

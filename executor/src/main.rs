@@ -7,7 +7,6 @@ use std::process::ExitCode;
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    countersign_executor::process::main().await
+fn main() -> ExitCode {
+    countersign_executor::process::main()
 }

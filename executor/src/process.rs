@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use countersign_shared::telemetry::{self, LogFormat};
@@ -27,16 +28,28 @@ struct Args {
     ready_file: Option<PathBuf>,
 }
 
+/// How long what holds a thread may take to end after everything else.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Runs the executor as the command line says, until it is told to stop.
-pub async fn main() -> ExitCode {
-    let args = Args::parse();
-    match start(args).await {
+#[must_use]
+pub fn main() -> ExitCode {
+    match serve(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(args: Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(start(args));
+    // A store that is being opened ends with the process: what it began and did not commit is
+    // undone by the next.
+    runtime.shutdown_timeout(PATIENCE);
+    ended
 }
 
 async fn start(args: Args) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,8 +87,25 @@ pub async fn run(
         crl: config.tls.crl.clone(),
     })?;
     let _alone = alone(&config.state)?;
-    let Opened { desk, watch, survey, witness, publisher, publishing, fenced, trusted } =
-        open(&config).await?;
+    let (drain, length) = (Drain::default(), config.drain.unsigned_abs());
+    let pages = status::Open::default();
+    let admin =
+        status::serve(address(&config.admin)?, pages.clone(), drain.clone(), Arc::clone(&material))
+            .await
+            .with_context(|| format!("cannot listen on {}", config.admin))?;
+    let mut stop = pin!(stop);
+    // On a task of its own: a file is opened without a pause in which anything else could be
+    // heard here.
+    let mut opening = tokio::spawn(async move { (open(&config).await, config) });
+    let (opened, config) = tokio::select! {
+        opened = &mut opening => opened?,
+        () = &mut stop => {
+            opening.abort();
+            tracing::info!("executor stopped before its store was open");
+            return Ok(());
+        }
+    };
+    let Opened { desk, watch, survey, witness, publisher, publishing, fenced, trusted } = opened?;
     let surveying = tokio::spawn(survey.run());
     let watching = tokio::spawn(watch.run());
     desk.hand_over().await;
@@ -108,14 +126,8 @@ pub async fn run(
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let grpc = incoming.local_addr()?;
-    let (drain, length) = (Drain::default(), config.drain.unsigned_abs());
     let metrics = &desk.pipeline.metrics;
-    let admin = status::serve(
-        address(&config.admin)?,
-        (desk.pipeline.vitals.clone(), drain.clone()),
-        (metrics.clone(), material),
-    )
-    .await?;
+    pages.tell(desk.pipeline.vitals.clone(), metrics.clone());
     let ports = Ports::default();
     let console = match &config.console {
         Some(page) => {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,25 +131,33 @@ pub async fn run(
     if let Some(telemetry) = &config.telemetry {
         span::start(telemetry, "countersign-planner")?;
     }
-    memory.join().await?;
     let material = Material::open(config.tls.clone())?;
     let executor =
         channel(&config.executor.address, Arc::clone(&material), config.executor.id.clone())?;
-    let incoming = bind(address(&config.listen)?, Arc::clone(&material), AcceptLimits::default())
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let grpc = incoming.local_addr()?;
     let drain = Drain::default();
     let seen = Seen {
         executor: executor.clone(),
         keep: keep.clone(),
         memory: memory.clone(),
-        material,
+        material: Arc::clone(&material),
         drain: drain.clone(),
     };
+    // Before what may take long: whoever probes must not take this planner for dead meanwhile.
     let admin = status::serve(address(&config.admin)?, seen, metrics.clone())
         .await
         .with_context(|| format!("cannot listen on {}", config.admin))?;
+    let mut stop = pin!(stop);
+    tokio::select! {
+        joined = memory.join() => joined?,
+        () = &mut stop => {
+            tracing::info!("planner stopped before its database was open");
+            return Ok(());
+        }
+    }
+    let incoming = bind(address(&config.listen)?, material, AcceptLimits::default())
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let grpc = incoming.local_addr()?;
     let turns = TaskTracker::new();
     let executor: Arc<dyn Executor> = Arc::new(GrpcExecutor::new(executor, keep, memory.clone()));
     let recorder = Recorder::new(Arc::clone(&executor), turns.clone());

@@ -58,8 +58,9 @@ impl Lease {
         Ok(())
     }
 
-    /// Whether the server answers.
+    /// Whether the server answers. Nothing can be asked of it before this planner has joined.
     pub(super) async fn reached(&self) -> Result<(), Unavailable> {
+        self.holder().ok_or_else(|| Unavailable::because("this planner has not joined yet"))?;
         run(&self.own.client().await?, "SELECT 1", &[]).await?;
         Ok(())
     }

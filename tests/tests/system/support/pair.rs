@@ -335,7 +335,7 @@ pub fn readiness(admin: &str) -> std::io::Result<(bool, String)> {
 }
 
 /// What a status page at this address answers.
-fn page(admin: &str, name: &str) -> std::io::Result<String> {
+pub fn page(admin: &str, name: &str) -> std::io::Result<String> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(admin)?;
     let request = format!("GET /{name} HTTP/1.1\r\nhost: service\r\nconnection: close\r\n\r\n");
