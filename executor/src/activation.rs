@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::console::Trusted;
+use crate::metrics::{Metrics, Tally};
 use crate::packs::read_dir;
 use crate::ports::{Activation, Files, Store, StoreError};
 
@@ -150,13 +151,14 @@ pub async fn settle(
     store: &dyn Store,
     found: &Found,
     state: &Path,
+    metrics: &Metrics,
     now: Timestamp,
 ) -> anyhow::Result<BTreeSet<String>> {
     keep(store, found).await?;
-    match compare(store, found, state, now).await {
+    match compare(store, found, state, metrics, now).await {
         // Another executor that started with the same files was faster.
         Err(error) if error.downcast_ref() == Some(&StoreError::Conflict) => {
-            compare(store, found, state, now).await
+            compare(store, found, state, metrics, now).await
         }
         compared => compared,
     }
@@ -180,12 +182,16 @@ async fn compare(
     store: &dyn Store,
     found: &Found,
     state: &Path,
+    metrics: &Metrics,
     now: Timestamp,
 ) -> anyhow::Result<BTreeSet<String>> {
     changeable(&found.bundle)?;
     let active = store.activated().await?;
     if active.is_empty() {
-        store.activate(everything(found, now), vec![genesis(found, now)]).await?;
+        let leaf = genesis(found, now);
+        let tally = metrics.tally(&leaf.receipt);
+        store.activate(everything(found, now), vec![leaf]).await?;
+        tally.count();
         return Ok(BTreeSet::new());
     }
     let judge = load::policy(&store.bundle().await?, None).policy.ok_or_else(|| {
@@ -206,7 +212,10 @@ async fn compare(
         bail!("{}", outcome.problems.join("\n"));
     }
     if !outcome.activated.is_empty() {
+        let leaves = outcome.leaves.iter();
+        let tallies: Vec<_> = leaves.map(|leaf| metrics.tally(&leaf.receipt)).collect();
         store.activate(outcome.activated, outcome.leaves).await?;
+        tallies.into_iter().for_each(Tally::count);
     }
     Ok(outcome.inactive)
 }

@@ -8,6 +8,7 @@ use countersign_shared::codes::Code;
 use countersign_shared::ids::ReceiptId;
 use countersign_shared::receipt::{Change, Changer};
 
+use crate::metrics::Tally;
 use crate::pipeline::Pipeline;
 use crate::turned::unavailable;
 
@@ -38,8 +39,11 @@ impl Pipeline {
             (id, (digest, leaf))
         });
         let (ids, persons): (Vec<_>, Vec<_>) = each.unzip();
+        let tallies: Vec<_> =
+            persons.iter().map(|(_, leaf)| self.metrics.tally(&leaf.receipt)).collect();
         let done = self.store.erase(persons, self.clock.now()).await;
         done.map_err(|e| unavailable(&e))??;
+        tallies.into_iter().for_each(Tally::count);
         self.sealed.notify_one();
         Ok(ids)
     }
@@ -60,7 +64,9 @@ impl Pipeline {
         for person in persons {
             let digest = self.store.person(person);
             let (id, leaf) = self.says(&digest, steps, order);
+            let tally = self.metrics.tally(&leaf.receipt);
             self.store.hold(digest, holds, leaf).await.map_err(|e| unavailable(&e))?;
+            tally.count();
             ids.push(id);
         }
         self.sealed.notify_one();

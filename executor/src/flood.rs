@@ -129,8 +129,12 @@ impl Desk {
         for (source, counted) in self.flood.take(now, all) {
             let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
             let leaf = seal::counted(&source.caller, &source.tenant, counted.clone(), &id, now);
+            let tally = self.pipeline.metrics.tally(&leaf.receipt);
             match self.pipeline.store.seal(leaf, None).await {
-                Ok(_) => self.pipeline.sealed.notify_one(),
+                Ok(_) => {
+                    tally.count();
+                    self.pipeline.sealed.notify_one();
+                }
                 Err(error) => {
                     tracing::error!(%error, caller = %source.caller, "counted refusals wait for their receipt");
                     self.flood.put_back(source, counted);

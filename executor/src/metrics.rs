@@ -72,7 +72,9 @@ impl Metrics {
     pub fn tally(&self, receipt: &Receipt) -> Tally {
         let closed = &self.0.closed;
         let outcome = closed.outcome(&receipt.outcome);
-        let code = (outcome == "refused").then(|| closed.code(&receipt.code));
+        // Each of those that were counted was one when it was turned away.
+        let alone = outcome == "refused" && receipt.counted.is_none();
+        let code = alone.then(|| closed.code(&receipt.code));
         Tally { metrics: self.clone(), tool: closed.tool(&receipt.tool), outcome, code }
     }
 

@@ -334,9 +334,10 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     // What is wrong with files and settings was found by now: what a start that fails had
     // activated would keep the executor from starting as it was before. A port that is taken is
     // found later, and needs nobody's signature.
-    let inactive = activation::settle(&*store, &found, &config.state, clock.now()).await?;
-    sealed.notify_one();
     let metrics = Metrics::new(&catalog, &config.siem);
+    let inactive =
+        activation::settle(&*store, &found, &config.state, &metrics, clock.now()).await?;
+    sealed.notify_one();
     let counted = Counted::over(connections.clone(), metrics.clone());
     let driver = Driver::new(Arc::clone(&catalog), counted, Arc::clone(&clock)).without(inactive);
     let vitals = Vitals::default();

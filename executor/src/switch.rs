@@ -149,11 +149,13 @@ impl Switchboard {
         let Turn { by, reason, .. } = turn;
         let off = turn.off.then(|| Off { by, reason, at, receipt: Some(receipt.clone()) });
         let leaf = seal::changed(change, &receipt, at);
+        let tally = pipeline.metrics.tally(&leaf.receipt);
         pipeline
             .store
             .turn(turn.reach.clone(), off.clone(), leaf)
             .await
             .map_err(|e| unavailable(&e))?;
+        tally.count();
         pipeline.sealed.notify_one();
         self.set(turn.reach.clone(), off);
         let under_way = if turn.off { self.drained(&turn.reach).await } else { 0 };

@@ -4,13 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use countersign_core::answer::Barrier;
+use countersign_core::lifecycle::fold;
+use countersign_core::seal;
 use countersign_shared::codes::Code;
 use countersign_shared::peer::Table as _;
+use countersign_shared::receipt::Counted;
+use jiff::Timestamp;
 
 use super::*;
 use crate::config::Callers;
-use crate::packs;
+use crate::erasure::Order;
+use crate::flood::Source;
+use crate::grants::tests::shop::{PACK, Shop};
 use crate::peer::Authorize;
+use crate::ports::SystemClock;
+use crate::{packs, testing};
 
 const PAGE: &str = include_str!("../../../deploy/docs/METRICS.md");
 const RECEIPT: &str = include_str!("../../../shared/examples/receipt.json");
@@ -116,6 +124,48 @@ fn receipts_refusals_and_calls_are_counted_once_each() {
     }
     let call = "{pack=\"shopify\",class=\"none\",result=\"answered\"}";
     assert_eq!(found[&format!("countersign_backend_calls_total{call}")], "1");
+}
+
+/// And so is what was beyond a caller's quota.
+#[tokio::test]
+async fn what_people_change_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = (testing::catalog(&PACK), testing::policy());
+    let shop = Arc::<Shop>::default();
+    let desk = testing::desk(folder.path(), parts, shop, Arc::new(SystemClock));
+    let state = fold(vec![testing::proposed(1, "i", "o"), testing::refused("no")]).unwrap();
+    let id = testing::id("rcp", 1).parse().unwrap();
+    let leaf = seal::seal(&state, None, &id, Timestamp::now()).unwrap();
+    let whose = [leaf.person.clone()];
+    desk.pipeline.store.seal(leaf, None).await.unwrap();
+    let order = Order { by: "op".into(), reason: "asked".into() };
+    for holds in [true, false] {
+        desk.pipeline.hold(&whose, holds, &order).await.unwrap();
+    }
+    desk.pipeline.erase(&whose, &order).await.unwrap();
+    let source = Source { caller: "c".into(), tenant: "t".into() };
+    while desk.admits(source.clone(), "PLAN_INVALID") {}
+    desk.seal_counted(true).await;
+    let found = series(&desk.pipeline.metrics);
+    let receipts = |outcome| {
+        &found[&format!("countersign_receipts_total{{tool=\"other\",outcome=\"{outcome}\"}}")]
+    };
+    assert_eq!((receipts("changed").as_str(), receipts("refused").as_str()), ("3", "1"));
+}
+
+/// Each of them was one when it was turned away.
+#[test]
+fn a_receipt_of_many_refusals_is_one_receipt_and_no_further_refusal() {
+    let metrics = Metrics::new(&shopify(), &[]);
+    let codes = [("OVERLOADED".to_owned(), 40)].into();
+    let now = Timestamp::UNIX_EPOCH;
+    let counted = Counted { since: now, until: now, codes };
+    let leaf = seal::counted("c", "t", counted, &testing::id("rcp", 1).parse().unwrap(), now);
+    metrics.tally(&leaf.receipt).count();
+    let found = series(&metrics);
+    assert_eq!(found["countersign_receipts_total{tool=\"other\",outcome=\"refused\"}"], "1");
+    let refusals = found.iter().filter(|(name, _)| name.starts_with("countersign_refusals"));
+    assert!(refusals.clone().count() > 0 && refusals.clone().all(|(_, count)| count == "0"));
 }
 
 #[test]

@@ -25,6 +25,8 @@ async fn told_at_metrics_is_what_operators_are_warned_by() {
     let pair = Pair::start().await;
     let away = "countersign_refusals_total{code=\"CALLER_NOT_ALLOWED\"}";
     let (executor, planner) = pair.metrics();
+    let changed = "countersign_receipts_total{tool=\"other\",outcome=\"changed\"}";
+    assert_eq!(value(&executor, changed), Some(1), "what was found is activated");
     assert_eq!((value(&executor, away), value(&planner, away)), (Some(0), Some(0)));
     assert_eq!(value(&planner, "countersign_executor_reached"), Some(1));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
