@@ -37,6 +37,8 @@ struct Modes {
     policy: String,
     /// Whether the visitor may turn switches, and which that are on.
     turns: bool,
+    /// Whether they may, and in quarantine none turns.
+    closed: bool,
     reaches: Vec<String>,
 }
 
@@ -91,7 +93,9 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Response {
     };
     let (pipeline, standing) = (&console.desk.pipeline, console.desk.pipeline.switches.standing());
     let off = standing.iter().filter(|(reach, _)| sees(&visitor, reach));
-    let turns = visitor.is(&[Duty::Operator]);
+    let operator = visitor.is(&[Duty::Operator]);
+    let closed = operator && pipeline.vitals.quarantine().is_some();
+    let turns = operator && !closed;
     let reaches = if turns { reaches(&console, &visitor) } else { Vec::new() };
     let off = off.map(|(reach, off)| Off {
         reach: reach.to_string(),
@@ -111,6 +115,7 @@ async fn show(State(console): State<Console>, visitor: Visitor) -> Response {
         modes: pipeline.policy.settings().modes.iter().map(line).collect(),
         policy: pipeline.policy.digest().to_owned(),
         turns,
+        closed,
         reaches,
     })
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::*;
 use crate::console::certificate::Shown;
+use crate::standing::{Quarantine, Standing};
 use crate::switch::Turn;
 
 /// An order as it might be signed: whose, what, for what reason, signed how many seconds
@@ -79,8 +80,29 @@ async fn a_signed_order_counts_once_and_not_after_the_next_change() {
     // The switchboard remembers nothing of it: what refuses is in the log.
     house.turn_off("all").await;
     assert_eq!(house.turn("ops", &on).await.0, StatusCode::CONFLICT, "once more");
-    let standing = house.console.desk.pipeline.switches.standing();
+    let pipeline = &house.console.desk.pipeline;
+    let standing = pipeline.switches.standing();
     assert!(standing.get(&"all".parse().unwrap()).is_some());
+    // Of five words and a certificate's three were carried out, each with its receipt.
+    let sealed = "countersign_receipts_total{tool=\"other\",outcome=\"changed\"} 3\n";
+    assert!(pipeline.metrics.text().contains(sealed), "{}", pipeline.metrics.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_quarantine_the_form_is_not_there_and_the_page_says_why() {
+    let house = house();
+    house.turn_off("tenant/t").await;
+    let (_, page) = house.get("ops", "/switches").await;
+    assert_eq!(page.matches("data-at=\"/switches\"").count(), 2, "{page}");
+    let (why, since) = ("it lacks receipts".to_owned(), Timestamp::UNIX_EPOCH);
+    let quarantine = Some(Quarantine { why, since, seen: 0 });
+    let vitals = &house.console.desk.pipeline.vitals;
+    vitals.stand(&Standing { quarantine, ..Standing::default() });
+    let (_, page) = house.get("ops", "/switches").await;
+    assert!(!page.contains("data-at=\"/switches\""), "{page}");
+    assert!(page.contains("No switch is turned in quarantine"), "{page}");
+    let (_, others) = house.get("eve", "/switches").await;
+    assert!(!others.contains("No switch is turned"), "{others}");
 }
 
 /// A session alone turns nothing, by whatever it was begun: an operator's own words, signed
