@@ -69,8 +69,8 @@ pub const CHECKS: &[Check] = &[
             put(
                 SET,
                 "planner",
-                "/spec/template/spec/volumes/[secrets]/secret/items/0/path",
-                "other.key",
+                "/spec/template/spec/volumes/[secrets]/secret/items",
+                "[{ key: cosign.key, path: other.key }]",
             ),
             put(
                 SET,

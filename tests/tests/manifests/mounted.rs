@@ -70,7 +70,8 @@ fn files(all: &Rendered, volume: &Value) -> Result<Map<String, Value>, String> {
     let name = secret["secretName"].as_str().unwrap_or_default();
     let named: Vec<&str> = match list(&secret["items"]) {
         [] if name.ends_with("-tls") => vec!["tls.crt", "tls.key", "ca.crt"],
-        [] if name.ends_with("-secrets") => vec!["log.key", "log.key.retired", "keys.kek"],
+        [] if name == "executor-secrets" => vec!["log.key", "log.key.retired", "keys.kek"],
+        [] if name == "planner-secrets" => vec!["cosign.key", "database_password"],
         [] => vec!["shopify_token", "database_password"],
         items => items.iter().filter_map(|item| item["path"].as_str()).collect(),
     };
