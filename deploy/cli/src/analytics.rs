@@ -235,6 +235,11 @@ fn whole(all: &AnalyticsResponse) -> Json {
         let mean = Some(&r.mean).filter(|mean| !mean.is_empty());
         json!({ "count": r.count, "mean": mean, "high": r.high })
     };
+    let counts = |all: &[AnalyticsCount]| {
+        all.iter()
+            .map(|one| (one.name.clone(), json!(one.count)))
+            .collect::<serde_json::Map<_, _>>()
+    };
     let sums = |sums: &AnalyticsSums| {
         json!({
             "begins": date(sums.begins), "actions": sums.actions, "contained": sums.contained,
@@ -245,10 +250,18 @@ fn whole(all: &AnalyticsResponse) -> Json {
             "ratings": sums.ratings.as_ref().map(rated),
         })
     };
-    let counts = |all: &[AnalyticsCount]| {
-        all.iter()
-            .map(|one| (one.name.clone(), json!(one.count)))
-            .collect::<serde_json::Map<_, _>>()
+    let bucket = |of: &AnalyticsSums| {
+        let moved = of.moved.iter().map(|m| json!({ "currency": m.currency, "amount": m.amount }));
+        let course = json!({
+            "reasons": counts(&of.reasons), "refusals": counts(&of.refusals),
+            "moved": moved.collect::<Vec<_>>(), "waited": of.waited,
+            "wait_median_ms": of.wait_median_ms, "wait_p90_ms": of.wait_p90_ms,
+        });
+        let mut all = sums(of);
+        if let (Some(all), Json::Object(course)) = (all.as_object_mut(), course) {
+            all.extend(course);
+        }
+        all
     };
     let errors = all.errors.iter().map(
         |e| json!({ "connector": e.connector, "unknown": e.unknown, "not_applied": e.not_applied }),
@@ -258,7 +271,7 @@ fn whole(all: &AnalyticsResponse) -> Json {
     });
     json!({
         "total": all.total.as_ref().map(sums),
-        "buckets": all.buckets.iter().map(sums).collect::<Vec<_>>(),
+        "buckets": all.buckets.iter().map(bucket).collect::<Vec<_>>(),
         "reasons": counts(&all.reasons), "refusals": counts(&all.refusals),
         "errors": errors.collect::<Vec<_>>(), "moved": moved.collect::<Vec<_>>(),
         "waited": all.waited, "wait_median_ms": all.wait_median_ms, "wait_p90_ms": all.wait_p90_ms,

@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use countersign_proto::v1;
 use countersign_shared::codes::Code;
+use countersign_shared::money::Money;
 use countersign_shared::refusal::Refusal;
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
 
 use super::audit::{failed, proof};
 use super::search::time;
-use crate::analytics::{self, Analytics, Asked, Sums, Width};
+use crate::analytics::{self, Analytics, Asked, Bucket, Sums, Width};
 use crate::conversations::{Rated, Spent, amount, hundredths};
 use crate::desk::Desk;
 use crate::ports::SealedReceipt;
@@ -72,8 +73,7 @@ fn days(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> Range
 }
 
 fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
-    let count =
-        |(name, count): &(String, i64)| v1::AnalyticsCount { name: name.clone(), count: *count };
+    let count = |(name, count): &(String, i64)| named(name, *count);
     let error = |e: &analytics::Errors| v1::AnalyticsErrors {
         connector: e.connector.clone(),
         unknown: e.unknown,
@@ -87,11 +87,7 @@ fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
     };
     v1::AnalyticsResponse {
         total: Some(sums(begins, &all.total, (&all.costs, all.rated))),
-        buckets: all
-            .buckets
-            .iter()
-            .map(|(day, of)| sums(*day, &of.sums, (&of.costs, of.rated)))
-            .collect(),
+        buckets: all.buckets.iter().map(|(day, of)| bucket(*day, of)).collect(),
         reasons: all.reasons.iter().map(count).collect(),
         refusals: all.refusals.iter().map(count).collect(),
         errors: all.errors.iter().map(error).collect(),
@@ -100,6 +96,30 @@ fn shown(all: &Analytics, begins: i64) -> v1::AnalyticsResponse {
         wait_median_ms: all.waits.median,
         wait_p90_ms: all.waits.p90,
     }
+}
+
+/// What makes a course stands in each bucket.
+fn bucket(day: i64, of: &Bucket) -> v1::AnalyticsSums {
+    let counts = |all: &BTreeMap<String, i64>| {
+        all.iter().map(|(name, count)| named(name, *count)).collect::<Vec<_>>()
+    };
+    let money = |(currency, minor): (&String, &i64)| {
+        let sum = Money::from_minor(*minor, currency.parse().ok()?);
+        Some(v1::AnalyticsMoney { currency: currency.clone(), amount: sum.amount().to_string() })
+    };
+    v1::AnalyticsSums {
+        reasons: counts(&of.reasons),
+        refusals: counts(&of.refusals),
+        moved: of.moved.iter().filter_map(money).collect(),
+        waited: u64::try_from(of.waits.actions).unwrap_or(u64::MAX),
+        wait_median_ms: of.waits.median,
+        wait_p90_ms: of.waits.p90,
+        ..sums(day, &of.sums, (&of.costs, of.rated))
+    }
+}
+
+fn named(name: &str, count: i64) -> v1::AnalyticsCount {
+    v1::AnalyticsCount { name: name.to_owned(), count }
 }
 
 fn sums(
@@ -131,6 +151,7 @@ fn sums(
             mean: if rated.count == 0 { String::new() } else { hundredths(rated.mean()) },
             high: rated.high,
         }),
+        ..v1::AnalyticsSums::default()
     }
 }
 
@@ -153,6 +174,27 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::analytics::Waits;
+
+    #[test]
+    fn each_bucket_has_what_its_course_is_drawn_from() {
+        let counts = |name: &str, count| BTreeMap::from([(name.to_owned(), count)]);
+        let bucket = Bucket {
+            reasons: counts("in_doubt", 1),
+            refusals: counts("RULE_ERROR", 2),
+            moved: counts("USD", 12_350),
+            waits: Waits { actions: 2, median: 5, p90: 9 },
+            ..Bucket::default()
+        };
+        let all = Analytics { buckets: vec![(20_773, bucket)], ..Analytics::default() };
+        let told = shown(&all, 20_773).buckets.remove(0);
+        assert_eq!(told.begins, 20_773 * 24 * 60 * 60);
+        assert_eq!(told.reasons, [named("in_doubt", 1)]);
+        assert_eq!(told.refusals, [named("RULE_ERROR", 2)]);
+        let usd = v1::AnalyticsMoney { currency: "USD".to_owned(), amount: "123.50".to_owned() };
+        assert_eq!(told.moved, [usd]);
+        assert_eq!((told.waited, told.wait_median_ms, told.wait_p90_ms), (2, 5, 9));
+    }
 
     #[test]
     fn a_week_has_seven_days() {

@@ -59,6 +59,10 @@ async fn numbers_are_told_on_the_command_line() {
         "currency": "USD", "amount": "1.000500", "conversations": 1, "each": "1.000500",
     });
     assert_eq!(all["total"]["costs"], json!([cost]), "{all:#}");
+    let bucket = all["buckets"].as_array().unwrap().last().unwrap();
+    for course in ["reasons", "refusals", "moved", "waited", "wait_median_ms", "wait_p90_ms"] {
+        assert!(!bucket[course].is_null(), "{course}: {all:#}");
+    }
     // The last whole week is the one before the one that is asked for.
     let week = this_week();
     let (good, said) = at(&["review", "--week", &week]);
