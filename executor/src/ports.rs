@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use countersign_core::activation::{Active, Part};
 use countersign_core::answer::{ReadFailure, Sent};
-use countersign_core::claim::Taken;
+use countersign_core::claim::{Latest, Taken};
 use countersign_core::contract::Contract;
 use countersign_core::dispatch::Account;
 use countersign_core::error::Refused;
@@ -59,10 +59,7 @@ pub trait Store: Register + Conversations + Persons + Occasions + 'static {
     async fn spent(&self, budget: &Budget, now: Timestamp) -> Result<Spent, StoreError>;
 
     /// What is known of an intent, without taking anything.
-    async fn known(
-        &self,
-        intent: &str,
-    ) -> Result<Option<countersign_core::claim::Latest>, StoreError>;
+    async fn known(&self, intent: &str) -> Result<Option<Latest>, StoreError>;
 
     /// Gives back what `claim` took and `append` did not make durable.
     fn release(&self, action: &ActionId);
@@ -176,6 +173,9 @@ pub trait Store: Register + Conversations + Persons + Occasions + 'static {
 
     /// How it stands towards its own history.
     async fn standing(&self) -> Result<Standing, StoreError>;
+
+    /// When the newest receipt was sealed.
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// It went back in time: from now on nothing is claimed, journaled or sealed in it,
     /// durably. The first reason stays.

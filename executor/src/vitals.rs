@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 
 pub use self::disk::{Disk, Folder, Found};
 use crate::metrics::Metrics;
-use crate::ports::{Clock, ReceiptQuery, Store, StoreError};
+use crate::ports::{Clock, Store, StoreError};
 use crate::standing::Standing;
 
 /// Between two looks. With `PATIENCE` less than 5 s, unless the disk itself hangs.
@@ -179,7 +179,7 @@ impl Watch {
         // Before the first look, which a slow disk may cut off: what was put off is not sent again
         // unlooked in a gap.
         vitals.stand(&store.standing().await?);
-        vitals.wrote(newest(&*store).await?);
+        vitals.wrote(store.newest().await?);
         vitals.wrote(under_way(&*store).await);
         let mut watch = Self { vitals, disk: Box::new(disk), store, clock, metrics };
         watch.look().await;
@@ -218,7 +218,7 @@ impl Watch {
         self.vitals.stand(&self.store.standing().await?);
         probed?;
         self.metrics.committed(took);
-        self.vitals.wrote(newest(&*self.store).await?);
+        self.vitals.wrote(self.store.newest().await?);
         Ok(())
     }
 }
@@ -245,13 +245,6 @@ impl Seen {
             (Ok(_), Ok(()), Ok(())) => None,
         }
     }
-}
-
-/// When the newest receipt was sealed.
-async fn newest(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
-    let query = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
-    let Some(sealed) = store.receipts(query).await?.into_iter().next() else { return Ok(None) };
-    Ok(Some(sealed.open()?.sealed_at))
 }
 
 /// The newest time in the journals of what has no receipt yet.

@@ -371,6 +371,10 @@ impl Store for Memory {
         self.read(|tables| Ok(tables.standing.clone())).await
     }
 
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|tables| Ok(tables.newest())).await
+    }
+
     async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
         self.write(|tables, _| {
             tables.standing.quarantine.get_or_insert(why);

@@ -37,6 +37,7 @@ mod seat;
 mod sinks;
 mod standing;
 mod turns;
+mod vital;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -61,6 +62,7 @@ use deadpool_postgres::Transaction;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -86,8 +88,8 @@ use seat::{Entry, Refusal, Seat};
 pub use {looks::activated, looks::standing, offline::Offline};
 
 /// Connections beside the pool, which no number of callers can use up: one renews the
-/// lease, one seals, one looks at the switches.
-const OWN: usize = 3;
+/// lease, one seals, one looks at the switches, one is the vitals'.
+const OWN: usize = 4;
 
 /// The store in a PostgreSQL database.
 pub struct Postgres {
@@ -96,6 +98,8 @@ pub struct Postgres {
     instance: Instance,
     seat: Seat,
     reserved: Arc<Reserved>,
+    /// Turns of claims: they wait for each other's rows, and leave connections for what does not.
+    claiming: Arc<Semaphore>,
     remembered: Remembered,
     veil: Veil,
     _renewing: AbortOnDropHandle<()>,
@@ -134,6 +138,7 @@ impl Postgres {
             seat: Seat::take(own.clone(), instance.generation, log, remembered.clone()),
             own,
             reserved,
+            claiming: Arc::new(Semaphore::new(config.pool.div_ceil(2))),
             remembered,
             _renewing: AbortOnDropHandle::new(tokio::spawn(keep)),
             _following: AbortOnDropHandle::new(tokio::spawn(veil.clone().follow())),
@@ -219,19 +224,9 @@ impl Store for Postgres {
         budget: &Budget,
         now: Timestamp,
     ) -> Result<Result<Taken, Refused>, StoreError> {
-        self.reserved.taking(granted.proposal().action());
-        let me = self.instance.generation;
-        let asked = Arc::new((granted.clone(), budget.clone(), self.remembered.clone()));
-        let claimed = self.db.write(move |db| {
-            let asked = Arc::clone(&asked);
-            async move {
-                let (granted, budget, remembered) = &*asked;
-                claims::claim(db, me, remembered, (granted, budget), now).await
-            }
-            .boxed()
-        });
         let action = granted.proposal().action();
-        match self.remembered.heard(claimed.await) {
+        self.reserved.taking(action);
+        match self.claimed(granted, budget, now).await {
             Ok(taken) => Ok(Ok(taken)),
             Err(Fault::Refused(refused)) => {
                 self.reserved.settled(action);
@@ -381,10 +376,12 @@ impl Store for Postgres {
 
     async fn adopt(&self) -> Result<Vec<ActionId>, StoreError> {
         // What was sent waits for the recovery.
-        if self.standing().await?.quarantine.is_some() {
+        let db = self.db.client().await?;
+        if standing::read(&db).await?.quarantine.is_some() {
             return Ok(Vec::new());
         }
-        let dead = self.instance.dead(&self.db.client().await?).await?;
+        let dead = self.instance.dead(&db).await?;
+        drop(db);
         for dead in dead {
             let instance = self.instance.clone();
             let taken = self.db.write(move |db| {
@@ -445,7 +442,11 @@ impl Store for Postgres {
     }
 
     async fn standing(&self) -> Result<Standing, StoreError> {
-        Ok(standing::read(&self.db.client().await?).await?)
+        self.stands().await
+    }
+
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.newest_sealed().await
     }
 
     async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
@@ -453,9 +454,7 @@ impl Store for Postgres {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        let safe = countersign_shared::postgres::check(&*self.db.client().await?).await;
-        safe.map_err(StoreError::Unavailable)?;
-        Ok(self.remembered.look(&self.db, &self.instance).await?)
+        self.probed().await
     }
 
     async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {

@@ -429,7 +429,13 @@ impl Store for Sqlite {
     }
 
     async fn standing(&self) -> Result<Standing, StoreError> {
-        self.read(standing::read).await
+        self.readers.with(standing::read)
+    }
+
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        let newest = ReceiptQuery { limit: 1, ..ReceiptQuery::default() };
+        let found = self.readers.with(|db| history::receipts(db, &newest))?;
+        found.first().map(veiled::sealed_at).transpose()
     }
 
     async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ use crate::store::known::damaged;
 use crate::veil::{PersonKey, Veil};
 pub(super) use read::{
     entries, entries_now, evidence, is_lost, is_lost_now, journal, journal_now, journals, match_of,
-    matters, receipts, seen_rows, turns,
+    matters, receipts, sealed_at, seen_rows, turns,
 };
 pub(super) use written::{
     append, append_now, leaf, leaf_now, logged, lost, lost_now, matched, observation, seen_text,

@@ -179,7 +179,7 @@ async fn a_clock_behind_an_intent_halts_although_the_newest_receipt_is_older() {
     held.reached().await;
     let (vitals, store) = (&house.desk.pipeline.vitals, &*house.desk.pipeline.store);
     let written = under_way(store).await.unwrap();
-    assert!(newest(store).await.unwrap().is_none_or(|sealed| sealed < written));
+    assert!(store.newest().await.unwrap().is_none_or(|sealed| sealed < written));
     let ago = |seconds| written.checked_sub(SignedDuration::from_secs(seconds)).unwrap();
     assert!(vitals.is_behind(ago(60)) && !vitals.is_behind(ago(1)));
     held.let_go();

@@ -30,7 +30,7 @@ pub struct PostgresConfig {
     /// How long whoever does not answer keeps what it has under way: at least 6 s.
     #[serde(default = "lease")]
     pub lease: SignedDuration,
-    /// Most connections of one process; an executor has three of its own beside them.
+    /// Most connections of one process; an executor has four of its own beside them.
     #[serde(default = "pool")]
     pub pool: usize,
 }

@@ -14,6 +14,7 @@ use countersign_shared::tlog::checkpoint::Checkpoint;
 use countersign_shared::tlog::key::{LogKey, Signer as _};
 use countersign_shared::tlog::merkle::{HashReader, leaf_hash};
 use countersign_shared::tlog::path::{PathError, consistency_path, inclusion_path};
+use jiff::Timestamp;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
@@ -168,6 +169,11 @@ impl Tables {
         let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let all: Vec<_> = (0..).zip(&self.stored).filter(matches).collect();
         all.into_iter().rev().take(most).filter_map(|(index, s)| s.sealed(index)).collect()
+    }
+
+    /// When the newest receipt was sealed.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.stored.last().map(|stored| stored.receipt.sealed_at)
     }
 
     /// What a receipt says of the effect, for its own subject.

@@ -3,6 +3,7 @@
 //! sees it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,9 @@ use countersign_core::limit::{Budget, Spent};
 use countersign_core::proposal::Proposal;
 use countersign_shared::ids::ActionId;
 use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 
 use super::Postgres;
@@ -24,6 +27,9 @@ use super::remembered::Remembered;
 use crate::ports::{Occasions, StoreError};
 use crate::store::booking::{self, Booking};
 use crate::store::known::{self, damaged};
+
+/// Longest wait for other claims' turns.
+const WAIT: Duration = Duration::from_secs(5);
 
 const ACCOUNTS: &str = "
     INSERT INTO accounts (account) SELECT account FROM unnest($1::text[]) AS account
@@ -56,9 +62,34 @@ const BOOK: &str = "
     INSERT INTO spending (account, at, action_id, tool, currency, minor)
     SELECT account, $2::bigint, $3, $4, $5, $6::bigint FROM unnest($1::text[]) AS account";
 
+impl Postgres {
+    /// In its turn, which the transaction keeps also where the caller goes away.
+    pub(super) async fn claimed(
+        &self,
+        granted: &Granted,
+        budget: &Budget,
+        now: Timestamp,
+    ) -> Result<Taken, Fault> {
+        let turn = timeout(WAIT, Arc::clone(&self.claiming).acquire_owned()).await;
+        let full = |_| StoreError::Unavailable("other claims wait for 5 s already".to_owned());
+        let turn = turn.map_err(full)?;
+        let (me, remembered) = (self.instance.generation, self.remembered.clone());
+        let asked = Arc::new((granted.clone(), budget.clone(), remembered, turn));
+        let claimed = self.db.write(move |db| {
+            let asked = Arc::clone(&asked);
+            async move {
+                let (granted, budget, remembered, _) = &*asked;
+                claim(db, me, remembered, (granted, budget), now).await
+            }
+            .boxed()
+        });
+        self.remembered.heard(claimed.await)
+    }
+}
+
 /// Takes what the action needs, looks at what is known, and decides; a refusal undoes it
 /// all.
-pub(super) async fn claim(
+async fn claim(
     db: &Transaction<'_>,
     me: i64,
     remembered: &Remembered,

@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod crowd;
 mod lost_commit;
 mod recovered;
 

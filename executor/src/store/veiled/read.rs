@@ -6,6 +6,7 @@ use countersign_core::seal;
 use countersign_core::subject::Matched;
 use countersign_shared::ids::{ObservationId, ReceiptId};
 use countersign_shared::receipt::{self, Openings};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -73,6 +74,11 @@ pub(in crate::store) async fn receipts(
         Ok(SealedReceipt { id, index: row.index, body: row.body, openings, lost })
     });
     each.collect()
+}
+
+/// When it was sealed, which is nobody's secret.
+pub(in crate::store) fn sealed_at(row: &ReceiptRow) -> Result<Timestamp, StoreError> {
+    Ok(receipt::open(&row.body, &Openings::default()).map_err(damaged)?.sealed_at)
 }
 
 fn openings(veil: &Veil, row: &ReceiptRow) -> Result<Openings, StoreError> {

@@ -439,6 +439,10 @@ impl Store for Faulty {
         self.reads(self.inner.standing()).await
     }
 
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.reads(self.inner.newest()).await
+    }
+
     async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError> {
         self.durable(self.inner.quarantine(why)).await
     }
