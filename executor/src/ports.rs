@@ -181,8 +181,9 @@ pub trait Store: Register + Conversations + Persons + Occasions + 'static {
     /// durably. The first reason stays.
     async fn quarantine(&self, why: Quarantine) -> Result<(), StoreError>;
 
-    /// Whether it takes writes now: makes a small one durable.
-    async fn probe(&self) -> Result<(), StoreError>;
+    /// Whether it takes writes now: makes a small one durable. Answers with the time by its own
+    /// clock, where it is shared and has one.
+    async fn probe(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Counts a try to match against each of these; whether there were tries left for
     /// all of them.

@@ -6,6 +6,9 @@
 //! look: disk, store, log key, clock ──▶ ailment ──▶ claim, what begins and /readyz ask
 //!                             clock ──▶ behind what was written ──▶ each resend asks
 //! ```
+//!
+//! Executors that share a store go by its clock: one whose own is off halts itself, and what it
+//! wrote halts no other.
 
 mod disk;
 mod reserve;
@@ -32,7 +35,7 @@ const EVERY: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_millis(2900);
 /// Room that the disk must have for effects to begin, in bytes.
 const ROOM: u64 = 64 * 1024 * 1024;
-/// A clock that was set back by less than this is no reason to stop.
+/// A clock that is off by less than this is no reason to stop.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(2);
 
 /// An answer older than this is none: whoever looks has stopped.
@@ -51,6 +54,8 @@ struct Told {
     gap: Option<Timestamp>,
     /// The latest time that was ever written.
     written: Option<Timestamp>,
+    /// The latest time by the clock of a store that is shared.
+    shared: Option<Timestamp>,
     /// When it was looked at; never where nobody watches, as in tests of what comes after.
     at: Option<Instant>,
 }
@@ -68,7 +73,8 @@ pub struct Watch {
 #[derive(Debug)]
 struct Seen {
     disk: Found,
-    store: Result<(), String>,
+    /// How far the clock is ahead of the store's; below zero it is behind.
+    store: Result<SignedDuration, String>,
     /// How far the clock lies behind what was written.
     behind: SignedDuration,
 }
@@ -146,9 +152,18 @@ impl Vitals {
         self.behind(now) > LEEWAY
     }
 
-    /// How far the clock lies behind what was written.
+    /// How far the clock lies behind what was written. Whoever wrote a time that is still to come
+    /// by the clock that all share was ahead.
     fn behind(&self, now: Timestamp) -> SignedDuration {
-        self.0.read().written.map_or(SignedDuration::ZERO, |at| at.duration_since(now))
+        let told = self.0.read();
+        let written = told.written.map(|at| told.shared.map_or(at, |shared| at.min(shared)));
+        written.map_or(SignedDuration::ZERO, |at| at.duration_since(now))
+    }
+
+    /// Hears the time by the clock that all share.
+    fn heard(&self, at: Timestamp) {
+        let mut told = self.0.write();
+        told.shared = told.shared.max(Some(at));
     }
 
     fn set(&self, found: Option<String>, now: Instant) {
@@ -209,17 +224,21 @@ impl Watch {
         self.vitals.set(seen.ailment(), Instant::now());
     }
 
-    /// Writes, and reads what was written last.
-    async fn written(&mut self) -> Result<(), StoreError> {
-        let begun = Instant::now();
+    /// Writes, and reads what was written last. Answers with how far the clock is ahead of the
+    /// store's, as far as that is certain however long the answer took.
+    async fn written(&mut self) -> Result<SignedDuration, StoreError> {
+        let (begun, before) = (Instant::now(), self.clock.now());
         // A look that shows that the store went back says so in its standing.
         let probed = self.store.probe().await;
-        let took = begun.elapsed();
+        let (took, after) = (begun.elapsed(), self.clock.now());
         self.vitals.stand(&self.store.standing().await?);
-        probed?;
+        let shared = probed?;
         self.metrics.committed(took);
         self.vitals.wrote(self.store.newest().await?);
-        Ok(())
+        let Some(at) = shared else { return Ok(SignedDuration::ZERO) };
+        self.vitals.heard(at);
+        let (ahead, behind) = (before.duration_since(at), after.duration_since(at));
+        Ok(ahead.max(SignedDuration::ZERO) + behind.min(SignedDuration::ZERO))
     }
 }
 
@@ -237,12 +256,17 @@ impl Seen {
             (Ok(_), Err(error), _) => Some(format!(
                 "the store takes no writes: {error}: make room on its disk, or let it be written"
             )),
-            (Ok(_), Ok(()), Err(error)) => Some(format!("{error}: put the file back")),
-            (Ok(_), Ok(()), Ok(())) if self.behind > LEEWAY => Some(format!(
+            (Ok(_), Ok(_), Err(error)) => Some(format!("{error}: put the file back")),
+            (Ok(_), Ok(ahead), Ok(())) if ahead.abs() > LEEWAY => Some(format!(
+                "this node's clock is {} s {} the database's: set right whichever is wrong",
+                ahead.abs().as_secs(),
+                if ahead.is_positive() { "ahead of" } else { "behind" }
+            )),
+            (Ok(_), Ok(_), Ok(())) if self.behind > LEEWAY => Some(format!(
                 "the clock is {} s behind what was written last: set it right",
                 self.behind.as_secs()
             )),
-            (Ok(_), Ok(()), Ok(())) => None,
+            (Ok(_), Ok(_), Ok(())) => None,
         }
     }
 }

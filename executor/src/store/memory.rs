@@ -423,8 +423,8 @@ impl Store for Memory {
         .await
     }
 
-    async fn probe(&self) -> Result<(), StoreError> {
-        self.write(|_, _| Ok(())).await
+    async fn probe(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.write(|_, _| Ok(None)).await
     }
 
     async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {

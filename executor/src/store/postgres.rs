@@ -453,7 +453,7 @@ impl Store for Postgres {
         Ok(standing::quarantine(&self.db, why).await?)
     }
 
-    async fn probe(&self) -> Result<(), StoreError> {
+    async fn probe(&self) -> Result<Option<Timestamp>, StoreError> {
         self.probed().await
     }
 

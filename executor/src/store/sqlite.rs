@@ -444,11 +444,12 @@ impl Store for Sqlite {
         self.writer.write(move |batch| standing::quarantine(batch.db(), &why)).await
     }
 
-    async fn probe(&self) -> Result<(), StoreError> {
+    async fn probe(&self) -> Result<Option<Timestamp>, StoreError> {
         self.writer.write(|batch| probe::write(batch.db())).await?;
         let beside = self.readers.path().with_extension("probe");
         let done = tokio::task::spawn_blocking(move || probe::room(&beside)).await;
-        done.map_err(|e| StoreError::Unavailable(e.to_string()))?
+        done.map_err(|e| StoreError::Unavailable(e.to_string()))??;
+        Ok(None)
     }
 
     async fn count_try(&self, against: [String; 2], now: Timestamp) -> Result<bool, StoreError> {

@@ -32,7 +32,8 @@ fn well_off() -> Found {
 }
 
 fn well() -> Seen {
-    Seen { disk: well_off(), store: Ok(()), behind: SignedDuration::from_secs(-1) }
+    let store = Ok(SignedDuration::ZERO);
+    Seen { disk: well_off(), store, behind: SignedDuration::from_secs(-1) }
 }
 
 #[test]
@@ -46,13 +47,16 @@ fn each_ailment_halts_and_says_what_to_do() {
         (on(Found { free: Err("gone".to_owned()), ..well_off() }), "cannot be looked at: gone"),
         (Seen { store: Err("read-only".to_owned()), ..well() }, "no writes: read-only"),
         (on(Found { key: Err("log key k".to_owned()), ..well_off() }), "k: put the file back"),
-        (Seen { behind: SignedDuration::from_secs(3), ..well() }, "clock is 3 s behind"),
+        (Seen { behind: SignedDuration::from_secs(3), ..well() }, "clock is 3 s behind what"),
+        (Seen { store: Ok(SignedDuration::from_secs(3)), ..well() }, "clock is 3 s ahead of the"),
+        (Seen { store: Ok(SignedDuration::from_secs(-3)), ..well() }, "clock is 3 s behind the"),
     ];
     for (seen, wanted) in cases {
         let why = seen.ailment().unwrap();
         assert!(why.contains(wanted), "{why}");
     }
     assert_eq!(Seen { behind: LEEWAY, ..well() }.ailment(), None);
+    assert_eq!(Seen { store: Ok(-LEEWAY), ..well() }.ailment(), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio_postgres::Row;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,16 @@ pub(super) struct Instance {
     pub(super) fenced: CancellationToken,
     /// Whether it has left the others; held while the lease is renewed.
     left: Arc<Mutex<bool>>,
+}
+
+/// A small write, in microseconds of the server's clock.
+pub(super) struct Probed {
+    /// What was written before, 0 at first.
+    pub(super) found: i64,
+    /// What is written now, which is always more.
+    pub(super) wrote: i64,
+    /// The server's time.
+    pub(super) at: Timestamp,
 }
 
 impl Instance {
@@ -126,18 +137,19 @@ impl Instance {
         Ok(())
     }
 
-    /// Makes a small write durable. Answers with what it found there, 0 at first, and with
-    /// what it wrote, which is always more.
-    pub(super) async fn probe(&self, db: &impl GenericClient) -> Result<(i64, i64), Fault> {
+    /// Makes a small write durable.
+    pub(super) async fn probe(&self, db: &impl GenericClient) -> Result<Probed, Fault> {
         const PROBE: &str = "
             UPDATE executors AS own
             SET probed_at = greatest(clock_timestamp(), was.at + interval '1 microsecond')
             FROM (SELECT probed_at AS at FROM executors WHERE generation = $1) AS was
             WHERE own.generation = $1
             RETURNING coalesce((extract(epoch FROM was.at) * 1000000)::bigint, 0),
-                      (extract(epoch FROM own.probed_at) * 1000000)::bigint";
+                      (extract(epoch FROM own.probed_at) * 1000000)::bigint,
+                      (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
         let row = first(db, PROBE, &[&self.generation]).await?.ok_or(Fault::Fenced)?;
-        Ok((row.try_get(0)?, row.try_get(1)?))
+        let at = Timestamp::from_microsecond(row.try_get(2)?).map_err(damaged)?;
+        Ok(Probed { found: row.try_get(0)?, wrote: row.try_get(1)?, at })
     }
 
     /// Generations that are dead, oldest first.

@@ -80,28 +80,32 @@ impl Remembered {
         if has.0 > known.0 || has == known { Ok(()) } else { Err(less(known, has)) }
     }
 
-    /// Compares all that is remembered, and makes a small write durable. A quarantine that
-    /// it leads to is durable as well.
-    pub(super) async fn look(&self, db: &Database, me: &Instance) -> Result<(), Fault> {
+    /// Compares all that is remembered, and makes a small write durable. Answers with the
+    /// server's time, unless it leads to a quarantine, which is durable as well.
+    pub(super) async fn look(
+        &self,
+        db: &Database,
+        me: &Instance,
+    ) -> Result<Option<Timestamp>, Fault> {
         let looked = self.compare(&db.client().await?, me).await;
         let looked = self.heard(looked);
-        let Some(back) = self.back() else { return looked };
-        standing::quarantine(db, back).await
+        let Some(back) = self.back() else { return looked.map(Some) };
+        standing::quarantine(db, back).await.map(|()| None)
     }
 
-    async fn compare(&self, db: &impl GenericClient, me: &Instance) -> Result<(), Fault> {
+    async fn compare(&self, db: &impl GenericClient, me: &Instance) -> Result<Timestamp, Fault> {
         let known = self.log();
         let row = first(db, LOG, &[]).await?.ok_or_else(|| damaged("the tree's row is gone"))?;
         let has = log(&row)?;
         goes_on(db, known, has).await?;
         self.grew(has);
         let mut written = self.written.lock().await;
-        let (found, wrote) = me.probe(db).await?;
-        if found < *written {
+        let probed = me.probe(db).await?;
+        if probed.found < *written {
             return Err(Fault::Back("a write that this executor was told of is gone".to_owned()));
         }
-        *written = wrote;
-        Ok(())
+        *written = probed.wrote;
+        Ok(probed.at)
     }
 
     /// Passes on what came of asking the database. That it went back is remembered.

@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod clocks;
 mod crowd;
 mod lost_commit;
 mod recovered;
@@ -277,7 +278,7 @@ async fn settings_that_lose_commits_and_standbys_are_refused() {
     let why = loop {
         match store.probe().await {
             Err(error) => break error.to_string(),
-            Ok(()) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Ok(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     };
     assert!(why.contains("fsync = off"), "{why}");

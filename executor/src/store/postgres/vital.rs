@@ -19,7 +19,7 @@ impl Postgres {
         found.first().map(veiled::sealed_at).transpose()
     }
 
-    pub(super) async fn probed(&self) -> Result<(), StoreError> {
+    pub(super) async fn probed(&self) -> Result<Option<Timestamp>, StoreError> {
         let safe = countersign_shared::postgres::check(&*self.own.client().await?).await;
         safe.map_err(StoreError::Unavailable)?;
         Ok(self.remembered.look(&self.own, &self.instance).await?)

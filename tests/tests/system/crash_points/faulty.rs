@@ -447,7 +447,7 @@ impl Store for Faulty {
         self.durable(self.inner.quarantine(why)).await
     }
 
-    async fn probe(&self) -> Result<(), StoreError> {
+    async fn probe(&self) -> Result<Option<Timestamp>, StoreError> {
         self.durable(self.inner.probe()).await
     }
 

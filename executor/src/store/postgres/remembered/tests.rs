@@ -79,7 +79,10 @@ async fn what_others_sealed_is_missed_as_well() {
 #[tokio::test]
 async fn a_database_that_is_older_by_no_receipt_is_noticed_by_the_next_look() {
     let house = bed().await;
-    let store = set_back(&house, async |store| store.probe().await.unwrap()).await;
+    let store = set_back(&house, async |store| {
+        store.probe().await.unwrap();
+    })
+    .await;
     assert_eq!(claims(&store, 3).await, Ok(()));
     store.probe().await.unwrap();
     assert!(why(&house).await.unwrap().contains("this executor was told of is gone"));
@@ -121,7 +124,7 @@ async fn a_database_that_goes_on_is_never_taken_for_one_that_went_back() {
             let (more, ended, leaf) = refused(state, n);
             let (sealed, probed) =
                 tokio::join!(store.seal(leaf, Some((3, more, &ended))), store.probe());
-            (sealed.map(drop), probed)
+            (sealed.map(drop), probed.map(drop))
         }
     };
     for (sealed, probed) in join_all((1..60).map(each)).await {
