@@ -15,8 +15,8 @@ use crate::store::known::damaged;
 use crate::store::veiled::{Append, JournalRows, ReceiptRow, SeenRow, Whose};
 
 /// Takes the reservation away and puts the columns in its place. An action that was never
-/// claimed needs none; one that was is its holder's, or nobody's once it is sealed. Zero
-/// rows: it is somebody else's.
+/// claimed needs none; one that was is its holder's, or nobody's once it is sealed. No row: it
+/// is somebody else's. Else whether there was a reservation.
 const ACTION: &str = "
     WITH reserved AS (
         DELETE FROM claims WHERE action_id = $1 AND holder = $14 RETURNING action_id)
@@ -29,7 +29,8 @@ const ACTION: &str = "
        OR EXISTS (SELECT 1 FROM actions WHERE action_id = $1 AND occasion IS NOT NULL)
     ON CONFLICT (action_id) DO UPDATE SET occasion = excluded.occasion, state = excluded.state,
         outcome = excluded.outcome, receipt_id = excluded.receipt_id, holder = excluded.holder
-    WHERE actions.holder IS NULL OR actions.holder = $14";
+    WHERE actions.holder IS NULL OR actions.holder = $14
+    RETURNING EXISTS (SELECT 1 FROM reserved)";
 const EVENTS: &str = "
     INSERT INTO journal (action_id, seq, event)
     SELECT $1, $2::bigint + n - 1, event
@@ -68,12 +69,17 @@ impl Append {
             Ok(())
         };
         let stands = erase::stands(db, &self.key);
-        let ((), changed, written, (), (), ()) = tokio::try_join!(
+        let ((), reserved, written, (), (), ()) = tokio::try_join!(
             biased; stands, self.columns(db, me), events, unlock, unbook, known
         )?;
         // Nothing follows on what was erased meanwhile.
         let all = u64::try_from(self.events.len()).is_ok_and(|events| events == written);
-        if changed == 1 && all { Ok(()) } else { Err(self.in_the_way(db, seq).await?) }
+        match reserved {
+            Some(_) if all => Ok(()),
+            // The reservation is there, and younger than what it goes on from: that was purged.
+            Some(true) => Err(StoreError::Conflict.into()),
+            Some(false) | None => Err(self.in_the_way(db, seq).await?),
+        }
     }
 
     /// Why it was not written. What a claimed action goes on from was heard to be durable.
@@ -90,7 +96,7 @@ impl Append {
         Ok(Fault::Back(why))
     }
 
-    async fn columns(&self, db: &Transaction<'_>, me: i64) -> Result<u64, Fault> {
+    async fn columns(&self, db: &Transaction<'_>, me: i64) -> Result<Option<bool>, Fault> {
         let (row, p) = (&self.row, &self.row.proposal);
         let who = &self.whose;
         let with: super::database::With<'_> = &[
@@ -112,7 +118,8 @@ impl Append {
             &self.person,
             &self.rests_on,
         ];
-        run(db, ACTION, with).await
+        let row = first(db, ACTION, with).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 }
 

@@ -109,6 +109,28 @@ async fn an_action_whose_beginning_is_gone_is_noticed_by_its_next_step() {
     }
 }
 
+/// What a customer answers just as it is purged: its reservation shows that nothing went back, and
+/// without that nothing does.
+#[tokio::test]
+async fn an_action_that_is_purged_between_claim_and_intent_shows_nothing() {
+    for back in [false, true] {
+        let house = bed().await;
+        let store = house.join("a").await.unwrap();
+        let asked = vec![proposed(1, "i1", "o1")];
+        store.append(0, asked.clone(), &lifecycle(&asked)).await.unwrap();
+        let (mut begun, state) = claim(&store, 1, "i1", "o1").await.unwrap();
+        // As a purge does that began before the claim.
+        house.cluster.sql("DELETE FROM journal; DELETE FROM actions");
+        if back {
+            house.cluster.sql("DELETE FROM claims; DELETE FROM locks");
+        }
+        let begins = store.append(1, begun.split_off(1), &state).await;
+        assert_eq!(begins, Err(if back { NO } else { StoreError::Conflict }));
+        store.probe().await.unwrap();
+        assert_eq!(why(&house).await.is_some(), back);
+    }
+}
+
 /// An answer that is lost, or that others overtake, shows nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_on_is_never_taken_for_one_that_went_back() {
