@@ -43,6 +43,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign_core::activation::{Active, Part};
@@ -90,6 +91,9 @@ pub use {looks::activated, looks::standing, offline::Offline};
 /// Connections beside the pool, which no number of callers can use up: one renews the
 /// lease, one seals, one looks at the switches, one is the vitals'.
 const OWN: usize = 4;
+/// Longest wait for an answer on them; a commit may have to wait for the seat first.
+const ANSWER: Duration = Duration::from_secs(5);
+const COMMIT: Duration = Duration::from_secs(20);
 
 /// The store in a PostgreSQL database.
 pub struct Postgres {
@@ -125,7 +129,7 @@ impl Postgres {
         let lease = config.lease().map_err(StoreError::Unavailable)?;
         let connector = connector(config, vault, name)?;
         let db = Database::new(connector.clone(), config.pool)?;
-        let own = Database::new(connector, OWN)?;
+        let own = Database::new(connector, OWN)?.within(ANSWER);
         migrate::migrate(&db).await?;
         let tree = history::load(&db.client().await?, &[log.verifier_key()]).await?;
         let remembered = Remembered::of(&tree);
@@ -135,7 +139,7 @@ impl Postgres {
         let reserved = Arc::new(Reserved::default());
         let keep = instance.clone().keep(own.clone(), db.clone(), Arc::clone(&reserved));
         Ok(Self {
-            seat: Seat::take(own.clone(), instance.generation, log, remembered.clone()),
+            seat: Seat::take(own.within(COMMIT), instance.generation, log, remembered.clone()),
             own,
             reserved,
             claiming: Arc::new(Semaphore::new(config.pool.div_ceil(2))),
@@ -193,18 +197,6 @@ impl Postgres {
             .boxed()
         });
         self.remembered.heard(fenced.await)
-    }
-
-    /// Writes an entry, and remembers which reservations the journal has now.
-    async fn seal_entry(&self, entry: Entry) -> Result<u64, StoreError> {
-        let begun: Vec<_> = entry.appends.iter().map(|append| append.action().clone()).collect();
-        let sealed = self.seat.seal(entry).await;
-        let index = sealed.map_err(|why| match why {
-            Refusal::No(refused) => StoreError::Unavailable(refused.message),
-            Refusal::Failed(error) => error,
-        })?;
-        begun.iter().for_each(|action| self.reserved.settled(action));
-        Ok(index)
     }
 
     async fn covered(&self, leaves: Vec<Leaf>) -> Result<Vec<LeafRow>, StoreError> {
@@ -418,7 +410,7 @@ impl Store for Postgres {
     }
 
     async fn switches(&self) -> Result<Switches, StoreError> {
-        Ok(controls::switches(&self.own.client().await?).await?)
+        Ok(self.own.ask(|db| controls::switches(db).boxed()).await?)
     }
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {

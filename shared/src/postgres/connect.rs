@@ -18,6 +18,10 @@ use super::{PostgresConfig, Unavailable, said};
 
 /// Longest wait for a server that does not answer at all.
 const SILENCE: Duration = Duration::from_secs(5);
+/// Between two questions whether it is there still, and how many it may leave unanswered. The
+/// system's own would find a lost host after minutes.
+const AGAIN: Duration = Duration::from_secs(2);
+const QUESTIONS: u32 = 2;
 
 /// Where the password is.
 pub trait Password: Send + Sync {
@@ -56,6 +60,8 @@ impl Connector {
             .connect_timeout(SILENCE)
             .tcp_user_timeout(SILENCE)
             .keepalives_idle(SILENCE)
+            .keepalives_interval(AGAIN)
+            .keepalives_retries(QUESTIONS)
             .ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
         Ok(Self { settings, password, tls: tls.map(MakeRustlsConnect::new) })
     }
@@ -101,5 +107,24 @@ where
 impl Connect for Connector {
     fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
         Box::pin(self.open())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_lost_is_given_up_within_ten_seconds() {
+        let config = "{ host: /run/postgresql, database: d, user: u, tls: off }";
+        let config = serde_saphyr::from_str(config).unwrap();
+        let settings = Connector::new(&config, "a", None, None).unwrap().settings;
+        let asked = settings.get_keepalives_interval().unwrap();
+        let idle =
+            settings.get_keepalives_idle() + asked * settings.get_keepalives_retries().unwrap();
+        assert!(settings.get_keepalives() && idle < Duration::from_secs(10));
+        assert!(*settings.get_tcp_user_timeout().unwrap() < Duration::from_secs(10));
     }
 }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, GenericClient, Hook, HookError, Pool, PoolError, Runtime};
-use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Transaction};
+use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Transaction};
 use futures_util::future::BoxFuture;
+use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
@@ -25,7 +26,23 @@ pub trait Passes {
 
 /// Connections to the writer endpoint. Clones share them.
 #[derive(Clone)]
-pub struct Database(Pool);
+pub struct Database {
+    pool: Pool,
+    /// Longest that one has what it is asked for under way.
+    limit: Option<Duration>,
+}
+
+/// A connection that is closed, unless its work came to an end: whatever it is asked next would
+/// wait behind.
+struct Lent(Option<Client>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}
 
 impl Database {
     /// At most so many connections, made when they are needed.
@@ -47,7 +64,13 @@ impl Database {
             .post_create(check)
             .build()
             .map_err(|error| Unavailable::because(error.to_string()))?;
-        Ok(Self(pool))
+        Ok(Self { pool, limit: None })
+    }
+
+    /// The same connections, where none may be silent for longer.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self { limit: Some(limit), ..self.clone() }
     }
 
     /// A connection, to read or for one statement.
@@ -55,7 +78,7 @@ impl Database {
     /// # Errors
     /// When there is none.
     pub async fn client(&self) -> Result<Client, Unavailable> {
-        self.0.get().await.map_err(|error| {
+        self.pool.get().await.map_err(|error| {
             let why = match error {
                 PoolError::Backend(error) => said(&error),
                 PoolError::PostCreateHook(HookError::Message(why)) => why.into_owned(),
@@ -68,6 +91,29 @@ impl Database {
             };
             Unavailable::because(why)
         })
+    }
+
+    /// What one connection is asked for. Where that is cut off, by the limit or by whoever waits
+    /// for it, the connection is closed.
+    ///
+    /// # Errors
+    /// As the work fails, and when there is no connection or no answer.
+    pub async fn ask<T, E, W>(&self, work: W) -> Result<T, E>
+    where
+        E: From<Unavailable>,
+        W: for<'a> FnOnce(&'a Client) -> BoxFuture<'a, Result<T, E>> + Send,
+    {
+        let mut lent = Lent(None);
+        let client = lent.0.insert(self.client().await?);
+        let done = self.limited(work(client)).await?;
+        lent.0 = None;
+        done
+    }
+
+    async fn limited<T>(&self, work: impl Future<Output = T>) -> Result<T, Unavailable> {
+        let Some(limit) = self.limit else { return Ok(work.await) };
+        let silent = format!("PostgreSQL: no answer within {} s", limit.as_secs());
+        timeout(limit, work).await.map_err(|_| Unavailable::because(silent))
     }
 
     /// One transaction: all of it or nothing. Begun again where others were in its way.
@@ -99,11 +145,17 @@ impl Database {
         E: From<Error> + From<Unavailable>,
         W: for<'a> Fn(&'a Transaction<'_>) -> BoxFuture<'a, Result<T, E>>,
     {
-        let mut client = self.client().await?;
-        let db = client.transaction().await?;
-        let done = work(&db).await?;
-        db.commit().await?;
-        Ok(done)
+        let mut lent = Lent(None);
+        let client = lent.0.insert(self.client().await?);
+        let done = self.limited(async {
+            let db = client.transaction().await?;
+            let done = work(&db).await?;
+            db.commit().await?;
+            Ok(done)
+        });
+        let done = done.await?;
+        lent.0 = None;
+        done
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) enum Fault {
     Store(StoreError),
     /// The server, or the way to it.
     Db(tokio_postgres::Error),
+    /// No connection, or no answer on one.
+    Away(Unavailable),
     /// The answer to a claim is no: nothing of it stands.
     Refused(Box<Refused>),
     /// Another executor took over from this one.
@@ -29,6 +31,7 @@ impl Passes for Fault {
         match self {
             Self::Faster => true,
             Self::Db(error) => in_the_way(error),
+            Self::Away(away) => away.passes(),
             Self::Store(_) | Self::Refused(_) | Self::Fenced | Self::Back(_) => false,
         }
     }
@@ -43,7 +46,7 @@ impl Fault {
             Self::Db(error) => error.code().is_some_and(|code| {
                 ["22", "23", "54"].iter().any(|class| code.code().starts_with(class))
             }),
-            Self::Fenced | Self::Faster | Self::Back(_) => false,
+            Self::Away(_) | Self::Fenced | Self::Faster | Self::Back(_) => false,
         }
     }
 }
@@ -56,7 +59,7 @@ impl From<tokio_postgres::Error> for Fault {
 
 impl From<Unavailable> for Fault {
     fn from(error: Unavailable) -> Self {
-        Self::Store(error.into())
+        Self::Away(error)
     }
 }
 
@@ -77,6 +80,7 @@ impl From<Fault> for StoreError {
         let unavailable = |why: &str| Self::Unavailable(why.to_owned());
         match fault {
             Fault::Store(error) => error,
+            Fault::Away(away) => away.into(),
             Fault::Db(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Self::Conflict,
             Fault::Db(error) => Self::Unavailable(said(&error)),
             Fault::Refused(refused) => Self::Unavailable(refused.message),

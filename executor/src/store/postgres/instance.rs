@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio_postgres::Row;
@@ -122,14 +123,13 @@ impl Instance {
         if *left {
             return Ok(());
         }
-        let began = awake();
-        let renewed = run(
-            &db.client().await?,
-            "UPDATE executors SET expires_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
-             WHERE generation = $1",
-            &[&self.generation, &millis(self.length)],
-        )
-        .await?;
+        const RENEW: &str = "
+            UPDATE executors
+            SET expires_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
+            WHERE generation = $1";
+        let (began, me, length) = (awake(), self.generation, millis(self.length));
+        let renewed =
+            db.ask(|db| async move { run(db, RENEW, &[&me, &length]).await }.boxed()).await?;
         if renewed == 0 {
             return Err(Fault::Fenced);
         }

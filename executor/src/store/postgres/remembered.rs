@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use countersign_shared::tlog::merkle::{Hash, Tree};
 use deadpool_postgres::GenericClient;
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio_postgres::Row;
@@ -87,8 +88,9 @@ impl Remembered {
         db: &Database,
         me: &Instance,
     ) -> Result<Option<Timestamp>, Fault> {
-        let looked = self.compare(&db.client().await?, me).await;
-        let looked = self.heard(looked);
+        let (this, me) = (self.clone(), me.clone());
+        let looked = db.ask(|db| async move { this.compare(db, &me).await }.boxed());
+        let looked = self.heard(looked.await);
         let Some(back) = self.back() else { return looked.map(Some) };
         standing::quarantine(db, back).await.map(|()| None)
     }

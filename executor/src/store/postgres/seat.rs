@@ -22,7 +22,7 @@ use super::fault::Fault;
 use super::instance::fence;
 use super::lost::Ended;
 use super::remembered::{Log, Remembered, goes_on};
-use super::{controls, erase, escalations, history};
+use super::{Postgres, controls, erase, escalations, history};
 use crate::kill;
 use crate::ports::{Activation, StoreError};
 use crate::store::known::damaged;
@@ -69,9 +69,12 @@ impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refused(refused) => Self::No(refused),
-            Fault::Store(_) | Fault::Db(_) | Fault::Fenced | Fault::Faster | Fault::Back(_) => {
-                Self::Failed(fault.into())
-            }
+            Fault::Store(_)
+            | Fault::Db(_)
+            | Fault::Away(_)
+            | Fault::Fenced
+            | Fault::Faster
+            | Fault::Back(_) => Self::Failed(fault.into()),
         }
     }
 }
@@ -100,6 +103,20 @@ impl Seat {
         let waiting = Waiting { entry: Arc::new(entry), answer };
         self.0.send(waiting).await.map_err(|_| gone())?;
         done.await.map_err(|_| gone())?
+    }
+}
+
+impl Postgres {
+    /// Writes an entry, and remembers which reservations the journal has now.
+    pub(super) async fn seal_entry(&self, entry: Entry) -> Result<u64, StoreError> {
+        let begun: Vec<_> = entry.appends.iter().map(|append| append.action().clone()).collect();
+        let sealed = self.seat.seal(entry).await;
+        let index = sealed.map_err(|why| match why {
+            Refusal::No(refused) => StoreError::Unavailable(refused.message),
+            Refusal::Failed(error) => error,
+        })?;
+        begun.iter().for_each(|action| self.reserved.settled(action));
+        Ok(index)
     }
 }
 

@@ -10,6 +10,7 @@ mod clocks;
 mod crowd;
 mod lost_commit;
 mod recovered;
+mod silent;
 
 use std::time::Duration;
 
