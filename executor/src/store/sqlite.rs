@@ -143,14 +143,19 @@ impl Sqlite {
         Ok(rows)
     }
 
-    /// What is not looked up by a key: it may take long, and holds no thread that serves. A
-    /// row by its key is there before another thread would have woken up.
+    /// What is not looked up by a key: it may take long, holds no thread that serves, and waits
+    /// for its turn. A row by its key is there before another thread would have woken up.
     async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let readers = Arc::clone(&self.readers);
-        let done = tokio::task::spawn_blocking(move || readers.with(job)).await;
+        let turn = readers.turn().await?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _until_it_ends = turn;
+            readers.with(job)
+        });
+        let done = done.await;
         done.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
 }
@@ -399,7 +404,7 @@ impl Store for Sqlite {
     }
 
     async fn switches(&self) -> Result<Switches, StoreError> {
-        self.read(controls::switches).await
+        self.readers.with(controls::switches)
     }
 
     async fn turn(&self, reach: Reach, off: Option<Off>, leaf: Leaf) -> Result<u64, StoreError> {

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use countersign_shared::tlog::key::LogKey;
 use ed25519_dalek::SigningKey;
@@ -220,4 +222,39 @@ async fn a_probe_is_a_real_write_and_notices_a_full_disk() {
     let error = store.probe().await.unwrap_err().to_string();
     assert!(error.contains("No space left"), "{error}");
     store.probe().await.unwrap();
+}
+
+/// What effects wait for has no turn to wait for.
+#[tokio::test]
+async fn a_burst_of_long_reads_takes_turns_and_holds_nothing_else_up() {
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(open(&dir));
+    let (begun, end) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let long = || {
+        let (store, begun, end) = (Arc::clone(&store), Arc::clone(&begun), Arc::clone(&end));
+        tokio::spawn(async move {
+            let job = move |_: &Connection| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                while !end.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok(())
+            };
+            store.read(job).await
+        })
+    };
+    let burst: Vec<_> = (0..2 * readers::MOST).map(|_| long()).collect();
+    while begun.load(Ordering::SeqCst) < readers::MOST {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    store.probe().await.unwrap();
+    store.standing().await.unwrap();
+    store.newest().await.unwrap();
+    store.switches().await.unwrap();
+    let at_once = begun.load(Ordering::SeqCst);
+    end.store(true, Ordering::SeqCst);
+    for read in burst {
+        read.await.unwrap().unwrap();
+    }
+    assert_eq!(at_once, readers::MOST);
 }
