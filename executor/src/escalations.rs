@@ -100,7 +100,7 @@ impl Desk {
     ///
     /// # Errors
     /// `NOT_FOUND`, `APPROVAL_INVALID`, `APPROVER_NOT_ALLOWED`, `POLICY_FORBIDS`,
-    /// `HUMAN_DISAGREES`, `STATE_UNREADABLE`, `RULE_ERROR`, `TOOL_UNKNOWN`.
+    /// `HUMAN_DISAGREES`, `IN_FLIGHT`, `STATE_UNREADABLE`, `RULE_ERROR`, `TOOL_UNKNOWN`.
     pub async fn finish(
         &self,
         id: &EscalationId,

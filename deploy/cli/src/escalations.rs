@@ -103,7 +103,8 @@ pub struct FinishArgs {
     /// What was asked for is done now.
     #[arg(long)]
     done: bool,
-    /// It was not done, and nothing of it is there.
+    /// It was not done, and nothing of it is there. Counts once what was sent can have no
+    /// effect any more; until then you are told when.
     #[arg(long)]
     not_done: bool,
     /// What you did; goes into the receipt.

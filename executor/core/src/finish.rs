@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::contract::{Body, Contract, WriteBody};
+use crate::dispatch::Dispatch;
 use crate::error::Refused;
 use crate::escalation::Case;
 use crate::grant::Signers;
@@ -200,7 +201,8 @@ fn voice<'a>(roles: impl IntoIterator<Item = &'a str>) -> Option<String> {
 /// the state that the rules saw is as it was before the effect.
 ///
 /// # Errors
-/// `HUMAN_DISAGREES`, `STATE_UNREADABLE`, `RULE_ERROR`; the action stays as it is.
+/// `HUMAN_DISAGREES`, `STATE_UNREADABLE`, `RULE_ERROR`, and `IN_FLIGHT` where it is too early
+/// to say "not done"; the action stays as it is.
 pub fn decide(
     settled: &Settled,
     statement: Statement,
@@ -241,8 +243,28 @@ fn agreed(
         .map_err(|why| Refused::new(Code::RuleError, why))?;
     let nothing = untouched || matches!(look.sight, Sight::Absent { .. } | Sight::Failed { .. });
     agrees(statement.done, stands, nothing, &facts)?;
+    if !statement.done {
+        over(dispatch, &look, contract)?;
+    }
     let output = if stands { output(write, settled, &look) } else { Map::new() };
     Ok(Finish { statement, on: None, look, facts, output })
+}
+
+/// AT MOST ONE EFFECT: "not done" frees the object and its next occasion, so it counts only
+/// once what was sent can have no effect any more that this look did not see.
+fn over(dispatch: &Dispatch, look: &Look, contract: &Contract) -> Result<(), Refused> {
+    let Some(until) = verify::answered(dispatch).map(|at| verify::quiet(at, contract)) else {
+        return Ok(());
+    };
+    if look.at >= until {
+        return Ok(());
+    }
+    let message = format!(
+        "what was sent may still take effect until {until}: look again after that, and say then \
+         how it ended"
+    );
+    let retry_after = Some(until.duration_since(look.at).unsigned_abs());
+    Err(Refused { retry_after, ..Refused::new(Code::InFlight, message) })
 }
 
 /// Half an effect is neither done nor not done.

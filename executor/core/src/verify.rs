@@ -314,8 +314,7 @@ fn absent_in_doubt(
     facts: &Json,
     now: Timestamp,
 ) -> Next {
-    let bound = visible(contract);
-    let quiet = plus(since, contract.pack.quiet_period.saturating_add(bound));
+    let (bound, quiet) = (visible(contract), quiet(since, contract));
     // A read that failed saw nothing, and found nothing missing either.
     let nothing = |l: &&Look| l.at >= quiet && matches!(l.sight, Sight::Absent { .. });
     let after_quiet: Vec<_> = looks.iter().filter(nothing).map(|l| l.at).collect();
@@ -365,8 +364,13 @@ fn worded(facts: &Json) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
+/// From when on a look sees whatever a request still did whose attempt ended then.
+pub(crate) fn quiet(since: Timestamp, contract: &Contract) -> Timestamp {
+    plus(since, contract.pack.quiet_period.saturating_add(visible(contract)))
+}
+
 /// When the last attempt ended, as far as is known.
-fn answered(dispatch: &Dispatch) -> Option<Timestamp> {
+pub(crate) fn answered(dispatch: &Dispatch) -> Option<Timestamp> {
     dispatch.last().map(|a| a.result.as_ref().map_or(a.at, |r| r.at))
 }
 

@@ -14,6 +14,7 @@ mod open;
 mod shop;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use countersign_core::abandon::abandon;
 use countersign_core::answer::Verdict;
@@ -22,9 +23,10 @@ use countersign_core::contract::{Body, Catalog, Contract, WriteBody, load};
 use countersign_core::dispatch::{self, Account, AttemptResult};
 use countersign_core::effect::{Ask, ask};
 use countersign_core::error::Refused;
+use countersign_core::finish;
 use countersign_core::gate::{self, Facts};
 use countersign_core::grant::{self, Signers};
-use countersign_core::lifecycle::{Event, Outcome, State as Life, fold, next};
+use countersign_core::lifecycle::{Event, Outcome, Settlement, State as Life, fold, next};
 use countersign_core::limit::{Budget, Spent};
 use countersign_core::plan::{Confidence, ModelUse, Plan, Source, Step, admit};
 use countersign_core::policy::Policy;
@@ -268,7 +270,7 @@ fn an_effect_that_was_found_first_is_never_told_as_not_applied() {
 fn transient_is_bounded_and_obeys_the_backend() {
     let shop = Shop::new(MARKER);
     let mut journal = shop.sent();
-    let busy = |after| Verdict::Throttled { after: Some(std::time::Duration::from_secs(after)) };
+    let busy = |after| Verdict::Throttled { after: Some(Duration::from_secs(after)) };
     journal.push(shop.answered(busy(7)));
     assert_eq!(
         shop.ask(&journal, 0),
@@ -419,6 +421,48 @@ fn absence_after_a_lost_reply_waits_and_looks_twice() {
         assert_eq!(shop.ask(&journal, 12), Ask::Look(second));
         journal.push(shop.looked(absent(), 14));
         assert_eq!(outcome(shop.ask(&journal, 14)).0, ends, "{effect}");
+    }
+}
+
+/// AT MOST ONE EFFECT: it frees the object and opens the next occasion.
+#[test]
+fn a_persons_no_counts_only_once_what_was_sent_can_show_no_more() {
+    for effect in [MARKER, FINAL, BLIND] {
+        let shop = Shop::new(effect);
+        let quiet = if effect == BLIND { 15 } else { 12 };
+        let mut journal = shop.sent();
+        journal.push(shop.answered(lost()));
+        journal.push(Event::Settled(Settlement::new(Outcome::Unknown, "REPLY_LOST", "")));
+        let Life::Settled(settled) = fold(journal).unwrap() else { panic!() };
+        let word = |done: bool, open: bool, untouched: bool, after: i64| {
+            let statement = json!({
+                "id": "fay", "issuer": "d", "role": "finance", "done": done, "note": "",
+                "at": shop.now, "jws": "",
+            });
+            let statement = serde_json::from_value(statement).unwrap();
+            let looked = Value::Object(BTreeMap::from([("open".to_owned(), Value::Bool(open))]));
+            let sight = if untouched {
+                Sight::Many { count: 2 }
+            } else {
+                Sight::Absent { facts: json!({}) }
+            };
+            let at = shop.now.checked_add(SignedDuration::from_secs(after)).unwrap();
+            let look = Look { at, looked, sight };
+            finish::decide(&settled, statement, look, untouched, shop.contract())
+        };
+        for untouched in [false, true] {
+            let early = word(false, true, untouched, 0).unwrap_err();
+            assert_eq!(early.code, "IN_FLIGHT", "{effect}");
+            assert_eq!(early.retry_after, Some(Duration::from_secs(quiet)), "{effect}");
+            let until = format!("until 2026-01-01T00:00:{quiet}Z");
+            assert!(early.message.contains(&until), "{}", early.message);
+            let quiet = i64::try_from(quiet).unwrap();
+            assert_eq!(word(false, true, untouched, quiet - 1).unwrap_err().code, "IN_FLIGHT");
+            assert!(word(false, true, untouched, quiet).is_ok(), "{effect}");
+        }
+        // What the read shows is there whenever it is looked at.
+        assert!(word(true, false, false, 0).is_ok());
+        assert_eq!(word(false, false, false, 0).unwrap_err().code, "HUMAN_DISAGREES");
     }
 }
 

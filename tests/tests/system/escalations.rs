@@ -27,6 +27,7 @@ impl House {
         let people = people(&[("alice", "support_lead"), ("bob", "support_lead")]);
         let edit = |name: &str, text| if name == "people.yaml" { people.clone() } else { text };
         pair.change_policy(edit, &[("alice", &alice), ("bob", &bob)]);
+        pair.change_pack(|_, text| Some(text.replace("quiet_period: 15s", "quiet_period: 6s")));
         // A state of its own begins with this policy.
         pair.begin_anew();
         Self { pair, alice }
@@ -58,6 +59,19 @@ impl House {
         let escalation_id = found.escalation_id.clone();
         let request = v1::FinishEscalationRequest { escalation_id, jws };
         Ok(self.queue().finish_escalation(request).await?.into_inner())
+    }
+
+    /// Says "not done", and says it again for as long as it is too early.
+    async fn not_done(&self, found: &Escalation) -> Action {
+        loop {
+            let early = match self.finish(found, false).await {
+                Ok(finished) => return finished.action.unwrap(),
+                refused @ Err(_) => refusal(refused),
+            };
+            assert_eq!(early.code, "IN_FLIGHT", "{early:?}");
+            assert!(early.message.contains("may still take effect until"), "{early:?}");
+            tokio::time::sleep(early.retry_after.unwrap()).await;
+        }
     }
 
     /// A cancellation that the shop says yes to and does nothing about.
@@ -138,7 +152,7 @@ async fn escalations_a_word_that_the_read_contradicts_changes_nothing() {
     // The queue outlives the executor; nothing of it is there, so "not done" is true.
     house.pair.sandbox.clear_faults();
     house.pair.restart_executor();
-    let action = house.finish(&found, false).await.unwrap().action.unwrap();
+    let action = house.not_done(&found).await;
     assert_eq!(action.outcome(), Outcome::NotApplied, "{action:?}");
     let mut desk = Desk::new(&house.pair, house.pair.customer(1), "c3");
     assert_eq!(desk.cancel("1001").await.unwrap().outcome(), Outcome::Applied);

@@ -447,12 +447,14 @@ impl Life<'_> {
 
     /// A person looks, and says how it ended.
     fn finish(&mut self, state: State) {
-        let now = self.later(60);
+        // Too early to say "not done", or not.
+        let wait = if self.dice.once_in(4) { 3 } else { 60 };
+        let now = self.later(wait);
         let State::Sealed(settled, _) = &state else { return };
         let proposal = settled.dispatch.proposal();
         let (who, done) = match self.dice.below(6) {
             0 => ("zed", true),
-            1 => ("fay", false),
+            1 | 2 => ("fay", false),
             _ => ("fay", true),
         };
         let jws = said::word(who, proposal.action().as_str(), done, now);

@@ -59,6 +59,7 @@ verify:
   look: {{ tool: till.get_sale, with: {{ id: =args.id }} }}
   find: {{ in: looked.marks, as: found, ours: found.key == marker }}
   that: found.amount == money
+  human: looked.open == false
   every: 1s
   within: 20s
 output: {{ amount: found.amount }}

@@ -144,6 +144,9 @@ fn live(machine: &Machine, case: Case, fault: (u32, How)) -> bool {
     let Run::Ended { answer: mut memory, .. } = begun else { panic!("{what}: not begun") };
     if case == Case::Expired {
         life.pass(SignedDuration::from_mins(11));
+    } else if case == Case::Settled(false) {
+        // Before that, what was sent may still show.
+        life.pass(SignedDuration::from_mins(1));
     }
     let mut met = Vec::new();
     for fault in [Some(fault), None] {
