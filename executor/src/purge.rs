@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign_core::subject::MATCH_LIVES;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::{Clock, Old, Store, StoreError};
+use crate::ports::{Clock, Old, ReceiptQuery, Store, StoreError};
 
 /// How long an observation may be pointed into.
 const OBSERVATIONS: SignedDuration = SignedDuration::from_hours(24);
@@ -18,6 +18,11 @@ const MONTH_HOURS: i64 = 731;
 const BATCH: u32 = 500;
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(3600);
+/// A clock that is ahead by more than this of what is known may have been set wrong.
+const LEAP: SignedDuration = SignedDuration::from_hours(48);
+/// Running for so long without anybody setting it right, it is believed: a store in which
+/// nothing happened for a month knows no better.
+const DOUBTED: Duration = Duration::from_secs(24 * 3600);
 
 /// How long things are kept.
 #[derive(Debug, Clone, Copy)]
@@ -28,17 +33,88 @@ pub struct Keep {
     pub plaintext: u32,
 }
 
-/// Keeps the store tidy for as long as the task lives.
-pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, keep: Keep) {
-    loop {
-        match round(&*store, clock.now(), keep).await {
-            Ok(0) => {}
-            Ok(gone) => {
-                tracing::info!(gone, "old observations, proposals and plaintext are removed")
+/// Keeps the store tidy.
+pub struct Purge {
+    store: Arc<dyn Store>,
+    keep: Keep,
+    wall: Wall,
+}
+
+impl Purge {
+    /// Before anything new is written: the newest receipt tells what time it is at least.
+    ///
+    /// # Errors
+    /// When the newest receipt cannot be read.
+    pub async fn begin(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        keep: Keep,
+    ) -> Result<Self, StoreError> {
+        let newest = store.receipts(ReceiptQuery { limit: 1, ..ReceiptQuery::default() }).await?;
+        let known = newest.first().map(|sealed| sealed.open()).transpose()?;
+        let wall = Wall::since(known.map(|receipt| receipt.sealed_at), clock);
+        Ok(Self { store, keep, wall })
+    }
+
+    /// Works for as long as the task lives.
+    pub async fn run(mut self) {
+        loop {
+            match self.once().await {
+                Ok(None | Some(0)) => {}
+                Ok(Some(gone)) => {
+                    tracing::info!(gone, "old observations, proposals and plaintext are removed");
+                }
+                Err(error) => tracing::warn!(%error, "old rows stay until the next round"),
             }
-            Err(error) => tracing::warn!(%error, "old rows stay until the next round"),
+            tokio::time::sleep(EVERY).await;
         }
-        tokio::time::sleep(EVERY).await;
+    }
+
+    /// One round, unless the clock may be wrong: what goes does not come back.
+    async fn once(&mut self) -> Result<Option<usize>, StoreError> {
+        match self.wall.now() {
+            Ok(now) => round(&*self.store, now, self.keep).await.map(Some),
+            Err(ahead) => {
+                let days = ahead.as_hours() / 24;
+                tracing::warn!(
+                    "the clock is {days} days ahead of what was written: nothing old is removed \
+                     until it is set right, or the executor ran for a day with it"
+                );
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The wall clock, as far as it can be believed.
+struct Wall {
+    clock: Arc<dyn Clock>,
+    /// A time that was believed, and what the clock that nobody sets said then.
+    known: (Timestamp, Duration),
+    /// Since when it says what cannot be.
+    doubted: Option<Duration>,
+}
+
+impl Wall {
+    /// An empty store has nothing to lose.
+    fn since(known: Option<Timestamp>, clock: Arc<dyn Clock>) -> Self {
+        let known = (known.unwrap_or_else(|| clock.now()), clock.awake());
+        Self { clock, known, doubted: None }
+    }
+
+    /// # Errors
+    /// How far it is ahead, where that may be wrong.
+    fn now(&mut self) -> Result<Timestamp, SignedDuration> {
+        let (now, awake) = (self.clock.now(), self.clock.awake());
+        let (at, then) = self.known;
+        let passed = SignedDuration::try_from(awake.saturating_sub(then)).unwrap_or_default();
+        let ahead = now.duration_since(at).saturating_sub(passed);
+        let doubted = *self.doubted.get_or_insert(awake);
+        if ahead > LEAP && awake.saturating_sub(doubted) < DOUBTED {
+            return Err(ahead);
+        }
+        (self.known, self.doubted) = ((now, awake), None);
+        Ok(now)
     }
 }
 
@@ -64,3 +140,6 @@ pub async fn round(store: &dyn Store, now: Timestamp, keep: Keep) -> Result<usiz
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

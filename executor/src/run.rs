@@ -44,6 +44,7 @@ use crate::metrics::{Counted, Metrics, Survey};
 use crate::peer::Authorize;
 use crate::pipeline::Pipeline;
 use crate::ports::{Clock, SystemClock};
+use crate::purge::{Keep, Purge};
 use crate::quarantine::Witness;
 use crate::room::Room;
 use crate::running::Running;
@@ -56,7 +57,7 @@ use crate::switch::Switchboard;
 use crate::vault::Vault;
 use crate::vitals::{Folder, Vitals, Watch};
 use crate::{
-    activation, console, log, notify, packs, policy, purge, quarantine, siem, status, store,
+    activation, console, log, notify, packs, policy, quarantine, siem, status, store,
 };
 
 /// How long calls under way may take to end after the signal to stop.
@@ -105,7 +106,8 @@ pub async fn run(
             return Ok(());
         }
     };
-    let Opened { desk, watch, survey, witness, publisher, publishing, fenced, trusted } = opened?;
+    let Opened { desk, watch, purge, survey, witness, publisher, publishing, fenced, trusted } =
+        opened?;
     let surveying = tokio::spawn(survey.run());
     let watching = tokio::spawn(watch.run());
     desk.hand_over().await;
@@ -114,14 +116,10 @@ pub async fn run(
         tracing::info!(carried_on, "actions of an earlier process are carried on");
     }
     let (store, clock) = (&desk.pipeline.store, &desk.pipeline.clock);
-    let keep = purge::Keep {
-        proposals: desk.pipeline.policy.settings().proposals_live,
-        plaintext: config.keep_personal_months,
-    };
     let adopting = tokio::spawn(adopt(desk.clone()));
     let following = tokio::spawn(desk.pipeline.switches.clone().follow(Arc::clone(store)));
     let sweeping = tokio::spawn(sweep(desk.clone()));
-    let purging = tokio::spawn(purge::run(Arc::clone(store), Arc::clone(clock), keep));
+    let purging = tokio::spawn(purge.run());
     let incoming = bind(address(&config.listen)?, Arc::clone(&material), AcceptLimits::default())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -261,6 +259,8 @@ pub struct Opened {
     pub desk: Desk,
     /// Looks after whether effects may begin.
     pub watch: Watch,
+    /// Removes what nobody needs any more.
+    pub purge: Purge,
     /// Counts what waits, for operators.
     pub survey: Survey,
     /// Compares what planners keep.
@@ -331,6 +331,9 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     for listen in [&config.listen, &config.admin] {
         address(listen)?;
     }
+    let (proposals, plaintext) = (policy.settings().proposals_live, config.keep_personal_months);
+    let keep = Keep { proposals, plaintext };
+    let purge = Purge::begin(Arc::clone(&store), Arc::clone(&clock), keep).await?;
     // What is wrong with files and settings was found by now: what a start that fails had
     // activated would keep the executor from starting as it was before. A port that is taken is
     // found later, and needs nobody's signature.
@@ -388,6 +391,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     Ok(Opened {
         desk,
         watch,
+        purge,
         survey,
         witness,
         publisher,
