@@ -244,24 +244,19 @@ impl Pipeline {
             Err(error) => self.flush_later(life, error).await?,
         }
         if let State::Sent(dispatch) = life.state() {
-            // The commit may have taken long: whether a resend is safe is asked again.
+            // The commit may have taken long: whether it may leave is asked again.
             let tenant = &dispatch.proposal().asked().subject.tenant;
-            let held = |verdict| AttemptResult {
-                at: self.clock.now(),
-                status: None,
-                verdict,
-                raw: String::new(),
-            };
             let result = match self.switches.send(tenant, &contract.tool) {
-                Err(off) => held(Verdict::SwitchedOff { why: off.message }),
-                Ok(_sending) if first || self.safe_again(dispatch, contract) => {
+                Err(off) => self.held(Verdict::SwitchedOff { why: off.message }),
+                Ok(_sending) if self.may_leave(dispatch, contract) => {
                     self.reach(dispatch, contract).await
                 }
                 Ok(_) => {
                     let no = self.vitals.check().err().map(|no| no.message);
-                    let halted = no.is_some();
-                    let why = no.unwrap_or_else(|| "it cannot be sent safely now".to_owned());
-                    held(Verdict::NotSent { why, halted })
+                    // A first sending that is held back is not the backend's doing.
+                    let halted = first || no.is_some();
+                    let why = no.unwrap_or_else(|| "it cannot be sent safely any more".to_owned());
+                    self.held(Verdict::NotSent { why, halted })
                 }
             };
             life.take(Event::Answered(Box::new(result)));
@@ -271,7 +266,7 @@ impl Pipeline {
 
     /// By the action's own times, and only by a clock that is right. Where no earlier try can
     /// have had its effect, it would begin now, as effects may or may not.
-    fn safe_again(&self, dispatch: &Dispatch, contract: &Contract) -> bool {
+    fn may_leave(&self, dispatch: &Dispatch, contract: &Contract) -> bool {
         let now = self.clock.now();
         let begins = !dispatch.open_before_last();
         !self.vitals.is_behind(now)
@@ -282,22 +277,21 @@ impl Pipeline {
     /// Who has lost the lease sends nothing, and stops sending: the action may be
     /// somebody else's by now.
     async fn reach(&self, dispatch: &Dispatch, contract: &Contract) -> AttemptResult {
-        let held = |verdict| AttemptResult {
-            at: self.clock.now(),
-            status: None,
-            verdict,
-            raw: String::new(),
-        };
         if let Err(no) = self.leased(contract) {
-            return held(Verdict::NotSent { why: no.message, halted: true });
+            return self.held(Verdict::NotSent { why: no.message, halted: true });
         }
         kill::Step::Send.before();
         let sent = self.store.lease().guard(self.driver.send(dispatch, contract)).await;
         kill::Step::Send.after();
         sent.unwrap_or_else(|| {
             let why = "the lease ended while the request was under way".to_owned();
-            held(Verdict::Lost { why })
+            self.held(Verdict::Lost { why })
         })
+    }
+
+    /// What came of an attempt that no backend answered.
+    fn held(&self, verdict: Verdict) -> AttemptResult {
+        AttemptResult { at: self.clock.now(), status: None, verdict, raw: String::new() }
     }
 
     /// The lease has to last as long as a request may.
@@ -596,3 +590,6 @@ impl From<StoreError> for Stop {
         Self::Store(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,9 +56,7 @@ use crate::subject::Subjects;
 use crate::switch::Switchboard;
 use crate::vault::Vault;
 use crate::vitals::{Folder, Vitals, Watch};
-use crate::{
-    activation, console, log, notify, packs, policy, quarantine, siem, status, store,
-};
+use crate::{activation, console, log, notify, packs, policy, quarantine, siem, status, store};
 
 /// How long calls under way may take to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);

@@ -11,6 +11,7 @@ use crate::answer::Verdict;
 use crate::contract::Contract;
 use crate::error::Refused;
 use crate::gate::Cleared;
+use crate::gates::Gate;
 use crate::premise::Premise;
 use crate::proposal::Proposal;
 use crate::request::{self, WireRequest};
@@ -246,6 +247,6 @@ impl Dispatch {
     /// The contract's idea of a retry, refused where the contract is another now.
     #[must_use]
     pub fn same_contract(&self, contract: &Contract) -> bool {
-        self.proposal().contract_digest() == contract.digest
+        self.proposal().contract_digest() == contract.digest || !Gate::Contract.is_on()
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct Shop {
     left: Mutex<Option<usize>>,
     /// Its replies to writes are lost.
     mute: AtomicBool,
+    /// What happens while it does the first one.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 /// A read that is under way for as long as the test wants.
@@ -127,6 +129,11 @@ impl Shop {
         self.mute.store(true, Ordering::SeqCst);
     }
 
+    /// Has this happen while it does what it is asked for.
+    pub(crate) fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock() = Some(Box::new(happens));
+    }
+
     fn is_away(&self) -> bool {
         let mut left = self.left.lock();
         let away = *left == Some(0);
@@ -157,6 +164,9 @@ impl Backends for Shop {
     async fn send(&self, _: &Subject, _: &Contract, request: &WireRequest) -> Sent {
         let refund = serde_json::from_slice(&request.body).unwrap();
         self.refunds.lock().push(refund);
+        if let Some(happens) = self.meanwhile.lock().take() {
+            happens();
+        }
         if self.mute.load(Ordering::SeqCst) {
             return Sent::Lost { why: "cut".to_owned() };
         }
