@@ -14,7 +14,7 @@ use countersign_core::finish::{self, Matter, Statement};
 use countersign_core::grant::signature::Signature;
 use countersign_core::lifecycle::{Event, Outcome, Settled, State};
 use countersign_core::proposal::Asked;
-use countersign_core::seal::{self, Leaf};
+use countersign_core::seal;
 use countersign_core::subject::Subject;
 use countersign_shared::codes::Code;
 use countersign_shared::ids::{ActionId, EscalationId, ReceiptId};
@@ -39,7 +39,7 @@ impl Desk {
             let message = "too many matters were handed over within a minute; try again";
             return Err(Turned::only(Refused::new(Code::Overloaded, message)));
         }
-        self.put(leaf).await?;
+        self.put(&id, leaf).await.map_err(|e| Turned::only(unavailable(&e)))?;
         Ok(id)
     }
 
@@ -231,9 +231,9 @@ impl Desk {
         let now = self.pipeline.clock.now();
         let leaf = seal::disagreement(settled, statement, &refused, contract, &id, now);
         let action = Some(settled.dispatch.proposal().action().clone());
-        match self.put(leaf).await {
+        match self.put(&id, leaf).await {
             Ok(()) => Turned { refused, receipt: Some(id), action },
-            Err(unwritten) => unwritten,
+            Err(error) => Turned::only(unavailable(&error)),
         }
     }
 
@@ -253,16 +253,8 @@ impl Desk {
         let about = Matter { id: finish::about(case), tenant: &case.tenant, asked };
         let statement = finish::say(about, word, &self.signers(), now)?;
         let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
-        self.put(seal::closed(case, &statement, &id, now)).await
-    }
-
-    async fn put(&self, leaf: Leaf) -> Result<(), Turned> {
-        let (queue, tally) = (leaf.queue.clone(), self.pipeline.metrics.tally(&leaf.receipt));
-        let sealed = self.pipeline.store.seal(leaf, None).await;
-        sealed.map_err(|e| Turned::only(unavailable(&e)))?;
-        tally.count();
-        self.pipeline.ring(&queue);
-        Ok(())
+        let closed = self.put(&id, seal::closed(case, &statement, &id, now)).await;
+        closed.map_err(|e| Turned::only(unavailable(&e)))
     }
 }
 

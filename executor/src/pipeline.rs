@@ -393,7 +393,7 @@ impl Pipeline {
     }
 
     /// A receipt whose commit stands although its answer was lost.
-    async fn logged(&self, id: &ReceiptId) -> Option<SealedReceipt> {
+    pub(crate) async fn logged(&self, id: &ReceiptId) -> Option<SealedReceipt> {
         let query = ReceiptQuery { id: Some(id.clone()), limit: 1, ..ReceiptQuery::default() };
         let found = self.store.receipts(query).await.ok()?.into_iter().next()?;
         (found.id == *id).then_some(found)

@@ -56,6 +56,20 @@ impl Desk {
         Turned { action: Some(life.action().clone()), ..turned.await }
     }
 
+    /// Puts a receipt that ends no action into the log. One whose commit stands although its
+    /// answer was lost is in it all the same.
+    pub(crate) async fn put(&self, id: &ReceiptId, leaf: Leaf) -> Result<(), StoreError> {
+        let (queue, tally) = (leaf.queue.clone(), self.pipeline.metrics.tally(&leaf.receipt));
+        if let Err(error) = self.pipeline.store.seal(leaf, None).await
+            && self.pipeline.logged(id).await.is_none()
+        {
+            return Err(error);
+        }
+        tally.count();
+        self.pipeline.ring(&queue);
+        Ok(())
+    }
+
     /// Seals a refusal's receipt, where it has one.
     pub(crate) async fn sealed(
         &self,
@@ -82,7 +96,6 @@ impl Desk {
         }
         let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
         let leaf = leaf(&refused, &id, self.pipeline.clock.now());
-        let (queue, tally) = (leaf.queue.clone(), metrics.tally(&leaf.receipt));
         let source = Source {
             caller: leaf.receipt.asked.caller.clone(),
             tenant: leaf.receipt.tenant.clone(),
@@ -92,14 +105,10 @@ impl Desk {
             // Nobody is told that a colleague looks at what is only counted.
             let message = "too many refusals within a minute; try again";
             let unheard = Refused::new(Code::Overloaded, message);
-            return Turned::only(if queue == Queue::Stays { refused } else { unheard });
+            return Turned::only(if leaf.queue == Queue::Stays { refused } else { unheard });
         }
-        match self.pipeline.store.seal(leaf, None).await {
-            Ok(_) => {
-                tally.count();
-                self.pipeline.ring(&queue);
-                Turned { refused, receipt: Some(id), action: None }
-            }
+        match self.put(&id, leaf).await {
+            Ok(()) => Turned { refused, receipt: Some(id), action: None },
             // The refusal stands also where it cannot be written down.
             Err(error) => {
                 tracing::error!(%error, code = %refused.code, "a refusal has no receipt");
@@ -134,3 +143,6 @@ impl Turned {
         Self { refused, receipt: None, action: None }
     }
 }
+
+#[cfg(test)]
+mod tests;
