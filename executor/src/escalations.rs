@@ -22,7 +22,7 @@ use countersign_shared::ids::{ActionId, EscalationId, ReceiptId};
 use crate::desk::Desk;
 use crate::flood::Source;
 use crate::pipeline::{Life, write};
-use crate::ports::{Escalation, EscalationQuery, Named, Stand};
+use crate::ports::{Escalation, EscalationQuery, Named, Stand, StoreError};
 use crate::running::Step;
 use crate::turned::{Turned, damaged, unavailable};
 
@@ -253,8 +253,11 @@ impl Desk {
         let about = Matter { id: finish::about(case), tenant: &case.tenant, asked };
         let statement = finish::say(about, word, &self.signers(), now)?;
         let id = ReceiptId::from_uuid(self.pipeline.clock.fresh_id());
-        let closed = self.put(&id, seal::closed(case, &statement, &id, now)).await;
-        closed.map_err(|e| Turned::only(unavailable(&e)))
+        match self.put(&id, seal::closed(case, &statement, &id, now)).await {
+            // Another word ended it meanwhile, and stays.
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(Turned::only(unavailable(&error))),
+        }
     }
 }
 

@@ -70,7 +70,8 @@ pub trait Store: Register + Conversations + Persons + Occasions + 'static {
 
     /// Puts a receipt into the log, with the events that lead to it and with what it
     /// does to the queue of people in the same commit (RECEIPT BEFORE REPLY). Answers
-    /// with it as it stands in the log.
+    /// with it as it stands in the log. `Conflict` where it ends a matter, and nothing but
+    /// that, which is not open.
     async fn seal(
         &self,
         leaf: Leaf,

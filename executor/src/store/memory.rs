@@ -246,8 +246,9 @@ impl Store for Memory {
     ) -> Result<SealedReceipt, StoreError> {
         let action = action.map(|(seq, events, state)| (seq, events, Row::of(state)));
         self.act(|tables, me| {
-            if let Some((seq, events, row)) = action {
-                tables.append(me, row, seq, &events)?;
+            match action {
+                Some((seq, events, row)) => tables.append(me, row, seq, &events)?,
+                None => tables.still_open(&leaf)?,
             }
             let index = tables.log(&leaf)?;
             tables.sealed(index)

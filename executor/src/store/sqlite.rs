@@ -271,8 +271,9 @@ impl Store for Sqlite {
             None => None,
         };
         let index = self.act(move |batch| {
-            if let Some(append) = &append {
-                rows::append(batch.db(), append)?;
+            match &append {
+                Some(append) => rows::append(batch.db(), append)?,
+                None => escalations::still_open(batch.db(), &leaf)?,
             }
             batch.log(&leaf)
         });

@@ -75,6 +75,11 @@ pub(crate) async fn a_matter_is_opened_once_taken_by_one_and_closed(bed: &impl B
     assert!(!store.take(&matter, None, Some("bob".into())).await.unwrap());
     let closed = list(EscalationQuery { stand: Stand::Any, ..EscalationQuery::default() }).await;
     assert_eq!(closed[0].closed_by, Some(id("rcp", 3).parse().unwrap()));
+    // Another word on it ends nothing, and is no receipt.
+    let late = Leaf { queue: Queue::Closes("m".into()), ..leaf(5) };
+    assert_eq!(store.seal(late, None).await.unwrap_err(), StoreError::Conflict);
+    let sealed = store.receipts(ReceiptQuery { limit: 9, ..ReceiptQuery::default() }).await;
+    assert_eq!(sealed.unwrap()[0].id, id("rcp", 3).parse().unwrap());
     // Another of the same matter may open now.
     let opens = Queue::Opens(Box::new(case(4, "m")));
     store.seal(Leaf { queue: opens, ..leaf(4) }, None).await.unwrap();

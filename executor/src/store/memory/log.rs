@@ -95,6 +95,13 @@ impl Tables {
         self.escalations.insert(case.id.to_string(), matter);
     }
 
+    /// A matter that this ends has to be open: another word may have ended it.
+    pub(super) fn still_open(&self, leaf: &Leaf) -> Result<(), StoreError> {
+        let Queue::Closes(matter) = &leaf.queue else { return Ok(()) };
+        let open = |e: &Escalation| e.case.matter == *matter && e.closed_by.is_none();
+        if self.escalations.values().any(open) { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
     fn settle(&mut self, matter: &str, receipt: &str) {
         let open = |e: &&mut Escalation| e.case.matter == matter && e.closed_by.is_none();
         for escalation in self.escalations.values_mut().filter(open) {

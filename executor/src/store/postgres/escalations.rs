@@ -10,18 +10,21 @@ use crate::ports::EscalationQuery;
 use crate::store::matters::{after, stands};
 use crate::store::veiled::{CaseRow, LeafRow, MatterRow, QueueRow, seen_rows, seen_text};
 
-/// What a receipt does to the queue. A matter that is open already stays as it is.
-pub(super) async fn follow(db: &Transaction<'_>, leaf: &LeafRow) -> Result<(), Fault> {
+/// What a receipt does to the queue, and whether it did: a matter that is open already stays
+/// as it is, and one that is not open cannot be ended.
+pub(super) async fn follow(db: &Transaction<'_>, leaf: &LeafRow) -> Result<bool, Fault> {
     match &leaf.queue {
-        QueueRow::Stays => Ok(()),
-        QueueRow::Opens(case) => open(db, case).await,
+        QueueRow::Stays => {}
+        QueueRow::Opens(case) => open(db, case).await?,
         QueueRow::Closes(matter) => {
             let sql =
                 "UPDATE escalations SET closed_by = $1 WHERE matter = $2 AND closed_by IS NULL";
-            run(db, sql, &[&leaf.receipt_id, &plain(matter)]).await?;
-            free(db, matter).await
+            let ended = run(db, sql, &[&leaf.receipt_id, &plain(matter)]).await?;
+            free(db, matter).await?;
+            return Ok(ended > 0);
         }
     }
+    Ok(true)
 }
 
 /// An action that came back as a receipt has no journal that could settle it: a person's

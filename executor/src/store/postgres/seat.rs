@@ -240,7 +240,11 @@ impl Entry {
             if let Some(key) = &leaf.key {
                 erase::stands(db, key).await?;
             }
-            escalations::follow(db, leaf).await?;
+            let followed = escalations::follow(db, leaf).await?;
+            // Another word may have ended it; what ends its own action needs no open matter.
+            if !followed && self.appends.is_empty() {
+                return Err(StoreError::Conflict.into());
+            }
         }
         if let Some((person, holds)) = &self.held {
             erase::hold(db, person, *holds).await?;

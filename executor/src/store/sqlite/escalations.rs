@@ -25,6 +25,17 @@ pub(super) fn follow(db: &Connection, leaf: &LeafRow) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Whether a matter that this ends is open: another word may have ended it.
+///
+/// # Errors
+/// `Conflict` where it is not.
+pub(super) fn still_open(db: &Connection, leaf: &LeafRow) -> Result<(), StoreError> {
+    let QueueRow::Closes(matter) = &leaf.queue else { return Ok(()) };
+    let sql = "SELECT 1 FROM escalations WHERE matter = ?1 AND closed_by IS NULL";
+    let open = db.prepare_cached(sql)?.exists(params![matter])?;
+    if open { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
 /// An action that came back as a receipt has no journal that could settle it: a person's
 /// word frees its object.
 fn free(db: &Connection, action: &str) -> Result<(), StoreError> {
