@@ -24,7 +24,8 @@ pub const MAX_OUTAGE: Duration = Duration::from_secs(600);
 const LOOK_AFTER: Duration = Duration::from_secs(60);
 /// Longest pause after an attempt that may have reached the backend.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long the gates' answers hold for a write that certainly had no effect yet.
+/// How long the gates' answers hold for a write that certainly had no effect yet, or that made
+/// an object with our id: one that was removed since is not made anew.
 const GATES_HOLD: Duration = Duration::from_secs(600);
 
 /// What to do after an attempt.
@@ -116,7 +117,9 @@ fn lost(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
         EffectClass::ServerKey if again && in_window(dispatch, contract, now) => {
             Next::Resend(at(now, pause(dispatch)))
         }
-        EffectClass::ClientId if again => Next::Resend(at(now, pause(dispatch))),
+        EffectClass::ClientId if again && fresh(dispatch, at(now, pause(dispatch))) => {
+            Next::Resend(at(now, pause(dispatch)))
+        }
         EffectClass::ServerKey
         | EffectClass::ClientId
         | EffectClass::CompareAndSet
@@ -134,18 +137,22 @@ fn lost(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> Next {
 /// repeat safe. Asked when a resend is planned and again just before it.
 #[must_use]
 pub fn may_send(dispatch: &Dispatch, contract: &Contract, now: Timestamp) -> bool {
-    let decided = dispatch.cleared().passed().at;
-    let fresh = now.duration_since(decided)
-        <= SignedDuration::try_from(GATES_HOLD).unwrap_or(SignedDuration::ZERO);
+    let fresh = fresh(dispatch, now);
     let safe = match contract.effect.class {
         EffectClass::ServerKey => in_window(dispatch, contract, now),
-        EffectClass::ClientId => true,
+        EffectClass::ClientId => fresh,
         EffectClass::CompareAndSet
         | EffectClass::Marker
         | EffectClass::Blind
         | EffectClass::None => false,
     };
     dispatch.same_contract(contract) && if dispatch.open_before_last() { safe } else { fresh }
+}
+
+/// Whether the gates' answers still hold.
+fn fresh(dispatch: &Dispatch, now: Timestamp) -> bool {
+    let hold = SignedDuration::try_from(GATES_HOLD).unwrap_or(SignedDuration::ZERO);
+    now.duration_since(dispatch.cleared().passed().at) <= hold
 }
 
 /// Whether the backend still keeps our key: counted from the first send, with a

@@ -192,6 +192,22 @@ fn a_key_is_not_used_past_the_backends_window() {
     );
 }
 
+/// FRESH STATE: somebody may have removed what was made, and it would be made anew.
+#[test]
+fn an_object_with_our_id_is_not_asked_for_again_once_the_gates_answers_are_old() {
+    let shop = Shop::new(NUMBERED);
+    let mut journal = shop.sent();
+    journal.push(shop.answered(lost()));
+    assert!(matches!(shop.ask(&journal, 595), Ask::Resend(_)));
+    for late in [600, 2 * 24 * 3600] {
+        assert!(matches!(shop.ask(&journal, late), Ask::Look(_)), "{late}");
+    }
+    // One that was put off meanwhile is neither.
+    journal.extend([Event::Resent(shop.now), shop.answered(Verdict::Throttled { after: None })]);
+    assert!(matches!(shop.ask(&journal, 595), Ask::Resend(_)));
+    assert!(matches!(shop.ask(&journal, 2 * 24 * 3600), Ask::Look(_)));
+}
+
 #[test]
 fn a_clock_that_was_set_back_sends_no_key_again() {
     let shop = Shop::new(KEYED);
