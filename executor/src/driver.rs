@@ -29,6 +29,8 @@ const TRIES: u32 = 3;
 const RAW: usize = 8 * 1024;
 /// Longest wait between two tries of a read.
 const LONGEST: Duration = Duration::from_secs(2);
+/// Longest that a look waits for a turn; a connection that gives none for so long is broken.
+const LONGEST_QUEUE: Duration = Duration::from_secs(600);
 
 /// Reaches backends for the pipeline.
 #[derive(Clone)]
@@ -174,6 +176,25 @@ impl Driver {
         AttemptResult { at: self.clock.now(), status, verdict: answer::judge(contract, &sent), raw }
     }
 
+    /// Looks for the effect once our own limits give it a turn: until then nobody has looked,
+    /// and no read has failed.
+    pub async fn look_in_turn(&self, dispatch: &Dispatch, contract: &Contract) -> Look {
+        let begun = self.clock.awake();
+        loop {
+            let at = self.clock.now();
+            match self.seen(at, dispatch.cleared().scope(), dispatch, contract).await {
+                Ok(look) => return look,
+                Err(busy) if self.clock.awake().saturating_sub(begun) > LONGEST_QUEUE => {
+                    return unreadable(at, busy.to_string());
+                }
+                Err(_) => {
+                    let again = at.saturating_add(LONGEST).unwrap_or(jiff::Timestamp::MAX);
+                    self.clock.until(again).await;
+                }
+            }
+        }
+    }
+
     /// Looks for the effect once.
     pub async fn look(&self, dispatch: &Dispatch, contract: &Contract) -> Look {
         self.look_by(dispatch.cleared().scope(), dispatch, contract).await
@@ -183,14 +204,27 @@ impl Driver {
     pub async fn look_by(&self, scope: Scope, dispatch: &Dispatch, contract: &Contract) -> Look {
         // A read shows what was there when it was asked; its answer may be long on its way.
         let at = self.clock.now();
+        let seen = self.seen(at, scope, dispatch, contract).await;
+        seen.unwrap_or_else(|busy| unreadable(at, busy.to_string()))
+    }
+
+    /// What is seen now; `Err` where our own limits gave the read no turn.
+    async fn seen(
+        &self,
+        at: jiff::Timestamp,
+        scope: Scope,
+        dispatch: &Dispatch,
+        contract: &Contract,
+    ) -> Result<Look, Refused> {
         let read = self.read_back(scope, dispatch, contract).await;
-        match (read, &contract.body) {
+        Ok(match (read, &contract.body) {
             (Ok((scope, looked)), Body::Write(write)) => {
                 Look { at, sight: verify::judge(write, scope, &looked), looked }
             }
+            (Err(busy), _) if busy.is(Code::Overloaded) => return Err(busy),
             (Err(refused), _) => unreadable(at, refused.to_string()),
             (Ok(_), Body::Read(_)) => unreadable(at, "not a write".to_owned()),
-        }
+        })
     }
 
     /// AT MOST ONE EFFECT: a key and a marker mean nothing at another account.

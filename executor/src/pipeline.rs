@@ -307,7 +307,7 @@ impl Pipeline {
         if let State::Answered(dispatch) | State::Looking(dispatch, _) = life.state() {
             kill::Step::Look.before();
             let at = steady.now();
-            let look = self.driver.look(dispatch, contract).await;
+            let look = self.driver.look_in_turn(dispatch, contract).await;
             let look = Look { at: at.min(look.at), ..look };
             kill::Step::Look.after();
             life.take(Event::Looked(Box::new(look)));

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use async_trait::async_trait;
-use countersign_core::answer::{ReadFailure, Sent};
+use countersign_core::answer::{self, Barrier, ReadFailure, Sent};
 use countersign_core::dispatch::Account;
 use countersign_core::plan::Source;
 use countersign_core::request::WireRequest;
@@ -39,11 +39,22 @@ impl Clock for Still {
     }
 }
 
-/// The shop, and how long it takes between the gates and the first byte.
+/// The shop, how long it takes between the gates and the first byte, and how many reads get
+/// no turn once it was asked.
 struct Slow {
     shop: Shop,
     clock: Arc<Still>,
     commit: Mutex<SignedDuration>,
+    busy: Mutex<usize>,
+}
+
+impl Slow {
+    fn is_busy(&self) -> bool {
+        let mut busy = self.busy.lock();
+        let left = *busy;
+        *busy = left.saturating_sub(1);
+        left > 0
+    }
 }
 
 #[async_trait]
@@ -63,17 +74,25 @@ impl Backends for Slow {
         contract: &Contract,
         request: &WireRequest,
     ) -> Result<Json, ReadFailure> {
+        if self.shop.refunds() > 0 && self.is_busy() {
+            let why = "every place is taken".to_owned();
+            return answer::read(contract, &Sent::NotSent { barrier: Barrier::Busy, why });
+        }
         self.shop.read(subject, contract, request).await
     }
 }
 
-/// A refund that needs nobody, while the store takes so long; answers with its receipt and
-/// with how often money went out.
-async fn refund(commit: SignedDuration) -> (Receipt, usize) {
+/// A refund that needs nobody, while the store takes so long and so many reads get no turn;
+/// answers with its receipt and with how often money went out.
+async fn refund(commit: SignedDuration, busy: usize) -> (Receipt, usize) {
     let clock = Arc::new(Still(Mutex::new(Timestamp::now())));
     let now = clock.now();
-    let slow = Slow { shop: Shop::default(), clock: Arc::clone(&clock), commit: commit.into() };
-    let slow = Arc::new(slow);
+    let slow = Arc::new(Slow {
+        shop: Shop::default(),
+        clock: Arc::clone(&clock),
+        commit: commit.into(),
+        busy: busy.into(),
+    });
     let pack = PACK.map(|(name, text)| (name, without_approval(text)));
     let pack: Vec<_> = pack.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let folder = tempfile::tempdir().unwrap();
@@ -101,9 +120,19 @@ fn without_approval(text: &str) -> String {
 /// FRESH STATE: it would be refused as a resend, and is no better as the first sending.
 #[tokio::test]
 async fn what_its_commit_held_up_for_longer_than_the_gates_hold_does_not_leave() {
-    let (receipt, refunds) = refund(SignedDuration::from_mins(9)).await;
+    let (receipt, refunds) = refund(SignedDuration::from_mins(9), 0).await;
     assert_eq!((receipt.outcome.as_str(), refunds), ("applied", 1));
-    let (receipt, refunds) = refund(SignedDuration::from_mins(40)).await;
+    let (receipt, refunds) = refund(SignedDuration::from_mins(40), 0).await;
     assert_eq!((receipt.outcome.as_str(), refunds), ("not_applied", 0));
     assert_eq!(receipt.message, "it cannot be sent safely any more");
+}
+
+/// FOUR OUTCOMES: that we are busy says nothing of the effect, for longer than a read back may
+/// fail (`within: 1m`).
+#[tokio::test]
+async fn a_look_waits_for_a_turn_and_counts_only_once_it_was_made() {
+    let (receipt, refunds) = refund(SignedDuration::ZERO, 120).await;
+    assert_eq!((receipt.outcome.as_str(), refunds), ("applied", 1), "{}", receipt.message);
+    let (receipt, _) = refund(SignedDuration::ZERO, 1_000).await;
+    assert_eq!((receipt.outcome.as_str(), receipt.code.as_str()), ("unknown", "VERIFY_TIMEOUT"));
 }
