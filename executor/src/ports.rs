@@ -69,9 +69,8 @@ pub trait Store: Register + Conversations + Persons + Occasions + 'static {
     async fn append(&self, seq: u64, events: Vec<Event>, state: &State) -> Result<(), StoreError>;
 
     /// Puts a receipt into the log, with the events that lead to it and with what it
-    /// does to the queue of people in the same commit (RECEIPT BEFORE REPLY). Answers
-    /// with it as it stands in the log. `Conflict` where it ends a matter, and nothing but
-    /// that, which is not open.
+    /// does to the queue of people in the same commit (RECEIPT BEFORE REPLY). Answers with
+    /// it as it stands in the log. `Conflict` where all it ends is a matter that is not open.
     async fn seal(
         &self,
         leaf: Leaf,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign_core::subject::MATCH_LIVES;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::{Clock, Old, ReceiptQuery, Store, StoreError};
+use crate::ports::{Clock, Old, Store, StoreError};
 
 /// How long an observation may be pointed into.
 const OBSERVATIONS: SignedDuration = SignedDuration::from_hours(24);
@@ -50,9 +50,7 @@ impl Purge {
         clock: Arc<dyn Clock>,
         keep: Keep,
     ) -> Result<Self, StoreError> {
-        let newest = store.receipts(ReceiptQuery { limit: 1, ..ReceiptQuery::default() }).await?;
-        let known = newest.first().map(|sealed| sealed.open()).transpose()?;
-        let wall = Wall::since(known.map(|receipt| receipt.sealed_at), clock);
+        let wall = Wall::since(store.newest().await?, clock);
         Ok(Self { store, keep, wall })
     }
 
