@@ -177,7 +177,8 @@ fn view((frame, among): (Frame, Place), sealed: &SealedReceipt, receipt: &Receip
         tone: tone(&receipt.outcome),
         code: receipt.code.clone(),
         amount: receipt.money.map_or_else(String::new, |money| money.to_string()),
-        erased: sealed.is_erased() && !sealed.lost,
+        // What is nobody's never had anything personal in it.
+        erased: sealed.is_erased() && !sealed.lost && !receipt.asked.person.is_empty(),
         lost: sealed.lost,
         steps: steps.collect(),
         conversation: if linked { like } else { String::new() },

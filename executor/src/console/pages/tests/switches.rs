@@ -253,6 +253,7 @@ async fn the_receipt_of_a_switch_and_of_an_activation_opens_to_auditors_and_nobo
         let (status, page) = house.get("eve", at).await;
         assert_eq!(status, StatusCode::OK);
         assert!(page.contains(&format!("<h1>{what} </h1>")) && page.contains(why), "{page}");
+        assert!(!page.contains("erased"), "{page}");
         assert!(page.contains("href=\"/activations\" aria-current=\"page\""), "{page}");
         assert!(!page.contains("<script>alert") && !page.contains("<svg onload"), "{page}");
         let (_, bytes) = house.get("eve", &format!("{at}/receipt")).await;
