@@ -124,6 +124,8 @@ async fn what_its_commit_held_up_for_longer_than_the_gates_hold_does_not_leave()
     assert_eq!((receipt.outcome.as_str(), refunds), ("applied", 1));
     let (receipt, refunds) = refund(SignedDuration::from_mins(40), 0).await;
     assert_eq!((receipt.outcome.as_str(), refunds), ("not_applied", 0));
+    // No backend is blamed.
+    assert_eq!(receipt.code, "EFFECTS_HALTED");
     assert_eq!(receipt.message, "it cannot be sent safely any more");
 }
 
